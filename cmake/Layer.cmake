@@ -1,0 +1,38 @@
+# vitrail_layer(NAME LINKS other layers ... LIBRARIES external targets ...)
+# A layer is a folder of src/: one static target holding every .cpp below it, linking only the
+# layers named. tools/check_layers.py holds includes to the same edges.
+function(vitrail_layer name)
+  cmake_parse_arguments(LAYER "" "" "LINKS;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/reference/")
+  list(TRANSFORM LAYER_LINKS PREPEND vitrail_)
+  if(sources)
+    add_library(vitrail_${name} STATIC ${sources})
+    set(scope PUBLIC)
+    set_property(GLOBAL APPEND PROPERTY VITRAIL_LAYERS vitrail_${name})
+  else()  # headers only
+    add_library(vitrail_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(vitrail_${name} ${scope}
+    ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(vitrail_${name} ${scope} vitrail_settings ${LAYER_LINKS} ${LAYER_LIBRARIES})
+endfunction()
+
+# vitrail_test(FOLDER LINKS layers ...): one GoogleTest program from tests/FOLDER/*_test.cpp.
+function(vitrail_test folder)
+  cmake_parse_arguments(TEST "" "" "LINKS;LIBRARIES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  string(REPLACE "/" "_" name test_${folder})
+  add_executable(${name} ${sources})
+  list(TRANSFORM TEST_LINKS PREPEND vitrail_)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE
+    VITRAIL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" VITRAIL_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE ${TEST_LINKS} ${TEST_LIBRARIES} GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${folder}/
+                       PROPERTIES TIMEOUT 600)
+endfunction()
