@@ -1,0 +1,40 @@
+// Files that appear whole or not at all: written beside the target, synced, then renamed over it.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vitrail {
+
+// Every Error names the path and the system's reason (no such folder, no space left, ...).
+class AtomicFile {
+ public:
+  // Opens a temporary file in the target's folder. Error: it cannot be made there.
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();  // without commit(), the temporary file is removed
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);  // appends. Error: a full disk, ...
+  void write(std::string_view text);
+  // Syncs, renames over the target and syncs the folder. Nothing may be written afterwards.
+  void commit();
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  [[noreturn]] void fail_with(const char* action, int error_number);
+
+  std::filesystem::path path_;
+  std::string temporary_;
+  int descriptor_ = -1;
+  bool committed_ = false;
+};
+
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace vitrail

@@ -1,0 +1,27 @@
+// Errors a user can cause. Kernels assert; everything above them throws Error.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "vitrail/error.h"
+
+namespace vitrail {
+
+// fail("attention", "head_dim {} does not divide embed_dim {}", 48, 200)
+template <typename... Args>
+[[noreturn]] void fail(const std::string& place, fmt::format_string<Args...> format,
+                       Args&&... args) {
+  throw Error(place, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Throws Error unless the condition holds.
+template <typename... Args>
+void check(bool condition, const char* place, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) [[unlikely]]
+    throw Error(place, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace vitrail

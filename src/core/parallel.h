@@ -1,0 +1,78 @@
+// ThreadPool: the only place that knows about threads of computation.
+//
+// Work is cut into chunks by shape alone and chunks are claimed dynamically, so which thread does
+// what never changes a result. The calling thread works too. Workers spin for some tens of
+// microseconds after a job, then sleep, so an idle pool costs nothing.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace vitrail {
+
+// A non-owning reference to a callable; it must outlive the call it is passed to.
+template <typename Signature>
+class FunctionRef;
+template <typename R, typename... Args>
+class FunctionRef<R(Args...)> {
+ public:
+  template <typename F>
+  requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef>)
+      FunctionRef(F&& f)  // NOLINT: implicit by design
+      : object_(const_cast<void*>(static_cast<const void*>(&f))),
+        call_([](void* object, Args... args) -> R {
+          return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Args>(args)...);
+        }) {}
+  R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
+
+ private:
+  void* object_;
+  R (*call_)(void*, Args...);
+};
+
+class ThreadPool {
+ public:
+  // threads <= 0: as many as the machine has cores for this process.
+  explicit ThreadPool(int threads = 0);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int num_threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Calls body(i, worker) once for each i in [0, count); worker < num_threads() names the thread,
+  // for scratch memory. Calls from inside a body run in place; calls from several threads take
+  // turns. An exception from a body is rethrown here, after every chunk in flight has ended.
+  void parallel_for(int64_t count, FunctionRef<void(int64_t, int)> body);
+
+  // The same over ranges of at least `grain` items: body(begin, end).
+  void parallel_ranges(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_t)> body);
+
+ private:
+  struct Job;
+  void work(int worker);
+  static void run_chunks(Job& job, int worker);
+
+  std::vector<std::thread> workers_;
+  std::mutex callers_;  // one job at a time
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::atomic<uint64_t> generation_{0};
+  std::atomic<Job*> job_{nullptr};
+  std::atomic<int> busy_{0};
+  int sleeping_ = 0;
+  bool stop_ = false;  // under mutex_
+};
+
+// Cores this process may run on.
+int available_cores();
+
+}  // namespace vitrail
