@@ -1,0 +1,93 @@
+// Scaled dot-product attention with online softmax, forward and backward, f32.
+//
+//   S = scale * Q K^T + bias,  P = softmax over keys (S),  O = dropout(P) V      (Vaswani 2017, 1)
+//
+// Nothing of size N x N is ever stored: keys are visited in blocks (Milakov and Gimelshein 2018;
+// Dao et al. 2022), and the forward pass leaves the log-sum-exp of each row of S, from which the
+// backward pass and the exact maps recompute P = exp(S - lse). A row depends on its own query and
+// on the keys alone: not on its neighbours, the batch or the threads.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/queue.h"
+#include "core/tensor.h"
+
+namespace vitrail::kernels {
+
+// Element (b, h, n, i) is data[b*stride[0] + h*stride[1] + n*stride[2] + i]: heads are read where
+// a fused projection left them, [B, N, 3, H, d] included.
+struct HeadView {
+  float* data = nullptr;
+  std::array<int64_t, 3> stride{};  // batch, head, token
+};
+
+// What is added to the scores. A descriptor: broadcast axes have stride 0, so a mask per key or a
+// table shared by the batch is never spread out to N x N.
+struct AttentionBias {
+  const float* dense = nullptr;  // element (b, h, query, key) at the strides below; null: none
+  std::array<int64_t, 4> stride{};
+  bool causal = false;                   // key j is visible to query i when j <= i + (Nk - Nq)
+  const int64_t* key_lengths = nullptr;  // [B]: keys from there on are invisible; null: all seen
+};
+
+struct AttentionShape {
+  int64_t batch = 0;
+  int64_t heads = 0;
+  int64_t queries = 0;
+  int64_t keys = 0;
+  int64_t head_dim = 0;  // of q and k, and of v
+};
+
+struct AttentionDropout {
+  float probability = 0;  // of dropping an element of P; 0: off
+  uint64_t seed = 0;  // element (b, h, i, j) draws from Philox at a counter that its place fixes
+  uint64_t stream = 0;
+};
+
+struct AttentionArgs {
+  AttentionShape shape;
+  HeadView q, k, v;
+  float scale = 1;
+  AttentionBias bias;
+  AttentionDropout dropout;
+};
+
+// Writes o, and lse [B, H, Nq] unless null. A query that sees no key gets zeros and lse -inf.
+struct AttentionForward {
+  HeadView o;
+  float* lse = nullptr;
+};
+int64_t attention_workspace(const AttentionShape& shape);
+void attention(Queue& queue, const AttentionArgs& args, const AttentionForward& out,
+               void* workspace);
+
+// Gradients, all `=`: dq, dk, dv; dbias (dense [B|1, H|1, Nq|1, Nk|1] by dbias_stride, 0 where
+// broadcast) is `+=` and may be null.
+struct AttentionBackward {
+  HeadView o, d_o;
+  const float* lse = nullptr;
+  HeadView dq, dk, dv;
+  float* dbias = nullptr;
+  std::array<int64_t, 4> dbias_stride{};
+};
+int64_t attention_backward_workspace(Queue& queue, const AttentionShape& shape);
+void attention_backward(Queue& queue, const AttentionArgs& args, const AttentionBackward& grad,
+                        void* workspace);
+
+// Exact rows of P (before dropout) for chosen queries: rows [B, H, count, Nk] =
+// exp(scale * q k^T + bias - lse). O(Nk * d) a row.
+struct AttentionRows {
+  const int64_t* queries = nullptr;  // [count], each in [0, Nq)
+  int64_t count = 0;
+  const float* lse = nullptr;  // of the forward pass
+  float* rows = nullptr;
+};
+void attention_rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows);
+
+// Gradient of a loss with respect to those rows of P: dP = dO v^T, [B, H, count, Nk].
+void attention_row_gradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
+                             const AttentionRows& rows);
+
+}  // namespace vitrail::kernels

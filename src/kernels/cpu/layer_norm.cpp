@@ -1,0 +1,154 @@
+#include "kernels/layer_norm.h"
+
+#include <cmath>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/layer_norm.cpp"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+#include "kernels/cpu/vector_loop-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace vitrail::kernels::HWY_NAMESPACE {
+
+void LayerNormRows(const LayerNormArgs& args, int64_t begin, int64_t end) {
+  const hn::ScalableTag<float> d;
+  const float count = static_cast<float>(args.dim);
+  for (int64_t row = begin; row < end; ++row) {
+    const float* x = args.x + row * args.x_stride;
+    float* y = args.y + row * args.y_stride;
+    float mean = 0;
+    if (args.kind == NormKind::layer)
+      mean = SumRange(
+                 d, args.dim, [](auto v) { return v; }, x) /
+             count;
+    const auto center = hn::Set(d, mean);
+    const auto square = [&](auto v) {
+      const auto difference = hn::Sub(v, center);
+      return hn::Mul(difference, difference);
+    };
+    const float variance = SumRange(d, args.dim, square, x) / count;
+    const float rstd = 1.0f / std::sqrt(variance + args.epsilon);
+    const auto factor = hn::Set(d, rstd);
+    const auto normalize = [&](auto v) { return hn::Mul(hn::Sub(v, center), factor); };
+    if (args.gamma != nullptr && args.beta != nullptr)
+      Transform(
+          d, y, args.dim,
+          [&](auto v, auto gamma, auto beta) { return hn::MulAdd(normalize(v), gamma, beta); }, x,
+          args.gamma, args.beta);
+    else if (args.gamma != nullptr)
+      Transform(
+          d, y, args.dim, [&](auto v, auto gamma) { return hn::Mul(normalize(v), gamma); }, x,
+          args.gamma);
+    else if (args.beta != nullptr)
+      Transform(
+          d, y, args.dim, [&](auto v, auto beta) { return hn::Add(normalize(v), beta); }, x,
+          args.beta);
+    else
+      Transform(d, y, args.dim, normalize, x);
+    if (args.mean != nullptr && args.kind == NormKind::layer) args.mean[row] = mean;
+    if (args.rstd != nullptr) args.rstd[row] = rstd;
+  }
+}
+
+// dgamma and dbeta are this chunk's own sums here, or null.
+void LayerNormBackwardRows(const LayerNormBackwardArgs& args, int64_t begin, int64_t end,
+                           float* dgamma, float* dbeta) {
+  const hn::ScalableTag<float> d;
+  const float count = static_cast<float>(args.dim);
+  const bool centered = args.kind == NormKind::layer;
+  for (int64_t row = begin; row < end; ++row) {
+    const float* x = args.x + row * args.x_stride;
+    const float* dy = args.dy + row * args.dy_stride;
+    const auto center = hn::Set(d, centered ? args.mean[row] : 0.0f);
+    const auto factor = hn::Set(d, args.rstd[row]);
+    const auto normalize = [&](auto v) { return hn::Mul(hn::Sub(v, center), factor); };
+    if (dgamma != nullptr)
+      Transform(
+          d, dgamma, args.dim,
+          [&](auto sum, auto gradient, auto v) { return hn::MulAdd(gradient, normalize(v), sum); },
+          dgamma, dy, x);
+    if (dbeta != nullptr)
+      Transform(
+          d, dbeta, args.dim, [](auto sum, auto gradient) { return hn::Add(sum, gradient); }, dbeta,
+          dy);
+    if (args.dx == nullptr) continue;
+    // With `weight` standing for gamma, or for ones.
+    const auto write_dx = [&](auto weigh, auto... gamma) {
+      float mean_g = 0;
+      if (centered)
+        mean_g = SumRange(
+                     d, args.dim, [&](auto gradient, auto... w) { return weigh(gradient, w...); },
+                     dy, gamma...) /
+                 count;
+      const float mean_gn = SumRange(
+                                d, args.dim,
+                                [&](auto gradient, auto v, auto... w) {
+                                  return hn::Mul(weigh(gradient, w...), normalize(v));
+                                },
+                                dy, x, gamma...) /
+                            count;
+      const auto offset = hn::Set(d, mean_g), slope = hn::Set(d, mean_gn);
+      Transform(
+          d, args.dx + row * args.dx_stride, args.dim,
+          [&](auto gradient, auto v, auto... w) {
+            const auto g = hn::Sub(weigh(gradient, w...), offset);
+            return hn::Mul(factor, hn::NegMulAdd(normalize(v), slope, g));
+          },
+          dy, x, gamma...);
+    };
+    if (args.gamma != nullptr)
+      write_dx([](auto gradient, auto gamma) { return hn::Mul(gradient, gamma); }, args.gamma);
+    else
+      write_dx([](auto gradient) { return gradient; });
+  }
+}
+
+}  // namespace vitrail::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/cpu/chunks.h"
+#include "kernels/cpu/dispatch.h"
+
+namespace vitrail::kernels {
+
+HWY_EXPORT(LayerNormRows);
+HWY_EXPORT(LayerNormBackwardRows);
+
+void layer_norm(Queue& queue, const LayerNormArgs& args) {
+  queue.pool().parallel_ranges(args.rows, rows_per_chunk(args.dim),
+                               [&](int64_t begin, int64_t end) {
+                                 VITRAIL_DISPATCH(LayerNormRows)(args, begin, end);
+                               });
+}
+
+void layer_norm_backward(Queue& queue, const LayerNormBackwardArgs& args) {
+  if (args.rows == 0) return;
+  // At most 64 partial sums, each over at least 16 rows: they stay in cache and joining is cheap.
+  const int64_t rows = std::max<int64_t>(16, (args.rows + 63) / 64);
+  const int64_t chunks = (args.rows + rows - 1) / rows;
+  const bool wants_gamma = args.dgamma != nullptr, wants_beta = args.dbeta != nullptr;
+  Tensor partial;
+  if (wants_gamma || wants_beta) partial = Tensor::zeros({2, chunks, args.dim});
+  float* gamma_sums = wants_gamma ? partial.f32() : nullptr;
+  float* beta_sums = wants_beta ? partial.f32() + chunks * args.dim : nullptr;
+  queue.pool().parallel_for(chunks, [&](int64_t chunk, int) {
+    const int64_t at = chunk * args.dim;
+    VITRAIL_DISPATCH(LayerNormBackwardRows)
+    (args, chunk * rows, std::min(args.rows, (chunk + 1) * rows),
+     wants_gamma ? gamma_sums + at : nullptr, wants_beta ? beta_sums + at : nullptr);
+  });
+  const auto join = [&](const float* sums, float* out) {
+    for (int64_t j = 0; j < args.dim; ++j) {
+      float sum = sums[j];
+      for (int64_t chunk = 1; chunk < chunks; ++chunk) sum += sums[chunk * args.dim + j];
+      out[j] += sum;
+    }
+  };
+  if (wants_gamma) join(gamma_sums, args.dgamma);
+  if (wants_beta) join(beta_sums, args.dbeta);
+}
+
+}  // namespace vitrail::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,188 @@
+// Vector functions shared by the kernels, compiled once per target. D is a float tag, V its vector.
+//
+// The coefficients are our own minimax fits, in double and then rounded to float:
+// tools/fit_vector_math.py prints them.
+#if defined(VITRAIL_KERNELS_CPU_VECTOR_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef VITRAIL_KERNELS_CPU_VECTOR_MATH_INL_H_
+#undef VITRAIL_KERNELS_CPU_VECTOR_MATH_INL_H_
+#else
+#define VITRAIL_KERNELS_CPU_VECTOR_MATH_INL_H_
+#endif
+
+#include <type_traits>
+
+#include "hwy/highway.h"
+#include "kernels/activation.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace vitrail::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// exp(x) to 2 ulp. Zero where the result would be subnormal (x < -87.336) and for -inf; saturates
+// at the largest float above 88.72, so that later arithmetic makes no NaN of inf - inf. NaN stays.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Exp(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  const V lowest = hn::Set(d, -87.3365402f);
+  const auto flushed = hn::Lt(x, lowest);
+  x = hn::Min(hn::Set(d, 88.7228317f), x);
+  // x = n log(2) + r. Adding 1.5 * 2^23 rounds to the nearest integer and leaves n in the low bits.
+  const V magic = hn::Set(d, 12582912.0f);
+  const V shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic);
+  const V n = hn::Sub(shifted, magic);
+  // log(2) in two parts; the first has 9 trailing zero bits, so that n times it is exact.
+  V r = hn::NegMulAdd(n, hn::Set(d, 0.693145752f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, 1.42860677e-6f), r);
+  // exp(r) = 1 + r + r^2 q(r) on |r| <= log(2) / 2, relative error 3e-9.
+  V q = hn::MulAdd(r, hn::Set(d, 1.38145406e-3f), hn::Set(d, 8.36874545e-3f));
+  q = hn::MulAdd(q, r, hn::Set(d, 4.1668389e-2f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0.166665211f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0.49999994f));
+  const V p = hn::Add(hn::MulAdd(hn::Mul(r, r), q, r), hn::Set(d, 1.0f));
+  // Multiply by 2^n in the exponent field; p < 1 where n = 128, so it cannot overflow.
+  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
+  return hn::IfThenZeroElse(flushed, hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent)));
+}
+
+// 1 / (1 + exp(-x)).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Sigmoid(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, Exp(d, hn::Neg(x))));
+}
+
+// erf(x) to 2e-7: x P(x^2) / Q(x^2) of degrees 5 and 5 fitted on |x| <= 4 (relative error 6e-8 with
+// float coefficients), exactly +-1 beyond, where float knows no difference.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Erf(D d, V x) {
+  const V t = hn::Mul(x, x);
+  V p = hn::MulAdd(t, hn::Set(d, 1.98678208e-6f), hn::Set(d, 2.84567039e-4f));
+  V q = hn::MulAdd(t, hn::Set(d, 3.74202318e-5f), hn::Set(d, 1.18557969e-3f));
+  p = hn::MulAdd(p, t, hn::Set(d, 3.88337602e-3f));
+  q = hn::MulAdd(q, t, hn::Set(d, 1.52073139e-2f));
+  p = hn::MulAdd(p, t, hn::Set(d, 5.31018451e-2f));
+  q = hn::MulAdd(q, t, hn::Set(d, 0.115350291f));
+  p = hn::MulAdd(p, t, hn::Set(d, 0.193545759f));
+  q = hn::MulAdd(q, t, hn::Set(d, 0.504858017f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.12837911f));
+  q = hn::MulAdd(q, t, hn::Set(d, 1.0f));
+  const V one = hn::Set(d, 1.0f);
+  const V ratio = hn::Div(hn::Mul(x, p), q);
+  return hn::IfThenElse(hn::Ge(t, hn::Set(d, 15.5f)), hn::CopySignToAbs(one, x), ratio);
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Relu(D d, V x) {
+  return hn::Max(x, hn::Zero(d));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ReluDerivative(D d, V x) {
+  return hn::IfThenElseZero(hn::Gt(x, hn::Zero(d)), hn::Set(d, 1.0f));
+}
+
+// x (1 + erf(x / sqrt 2)) / 2 (Hendrycks and Gimpel, 2016).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Gelu(D d, V x) {
+  const V half = hn::Mul(x, hn::Set(d, 0.5f));
+  return hn::MulAdd(half, Erf(d, hn::Mul(x, hn::Set(d, 0.707106781f))), half);
+}
+
+// Phi(x) + x phi(x).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GeluDerivative(D d, V x) {
+  const V half = hn::Set(d, 0.5f);
+  const V cumulative = hn::MulAdd(half, Erf(d, hn::Mul(x, hn::Set(d, 0.707106781f))), half);
+  const V density = Exp(d, hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5f)));
+  return hn::MulAdd(hn::Mul(x, hn::Set(d, 0.398942280f)), density, cumulative);
+}
+
+// The argument of the logistic in GeluTanh: 2 sqrt(2 / pi) (x + 0.044715 x^3).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GeluTanhArgument(D d, V x) {
+  const V cubic = hn::MulAdd(hn::Mul(x, x), hn::Set(d, 0.0713548163f), hn::Set(d, 1.59576912f));
+  return hn::Mul(x, cubic);
+}
+
+// x (1 + tanh u) / 2 = x sigmoid(2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GeluTanh(D d, V x) {
+  return hn::Mul(x, Sigmoid(d, GeluTanhArgument(d, x)));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GeluTanhDerivative(D d, V x) {
+  const V s = Sigmoid(d, GeluTanhArgument(d, x));
+  const V slope = hn::MulAdd(hn::Mul(x, x), hn::Set(d, 0.214064449f), hn::Set(d, 1.59576912f));
+  return hn::MulAdd(hn::Mul(hn::Mul(x, slope), s), hn::Sub(hn::Set(d, 1.0f), s), s);
+}
+
+// x sigmoid(1.702 x).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V QuickGelu(D d, V x) {
+  return hn::Mul(x, Sigmoid(d, hn::Mul(x, hn::Set(d, 1.702f))));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V QuickGeluDerivative(D d, V x) {
+  const V scaled = hn::Mul(x, hn::Set(d, 1.702f));
+  const V s = Sigmoid(d, scaled);
+  return hn::MulAdd(hn::Mul(scaled, s), hn::Sub(hn::Set(d, 1.0f), s), s);
+}
+
+// x sigmoid(x).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Silu(D d, V x) {
+  return hn::Mul(x, Sigmoid(d, x));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V SiluDerivative(D d, V x) {
+  const V s = Sigmoid(d, x);
+  return hn::MulAdd(hn::Mul(x, s), hn::Sub(hn::Set(d, 1.0f), s), s);
+}
+
+// The function and its derivative chosen at compile time: Activate<Activation::gelu>(d, x).
+template <Activation kActivation, class D, class V = hn::Vec<D>>
+HWY_INLINE V Activate(D d, V x) {
+  if constexpr (kActivation == Activation::gelu) return Gelu(d, x);
+  if constexpr (kActivation == Activation::gelu_tanh) return GeluTanh(d, x);
+  if constexpr (kActivation == Activation::quick_gelu) return QuickGelu(d, x);
+  if constexpr (kActivation == Activation::relu) return Relu(d, x);
+  if constexpr (kActivation == Activation::silu) return Silu(d, x);
+  if constexpr (kActivation == Activation::none) return x;
+}
+
+template <Activation kActivation, class D, class V = hn::Vec<D>>
+HWY_INLINE V ActivateDerivative(D d, V x) {
+  if constexpr (kActivation == Activation::gelu) return GeluDerivative(d, x);
+  if constexpr (kActivation == Activation::gelu_tanh) return GeluTanhDerivative(d, x);
+  if constexpr (kActivation == Activation::quick_gelu) return QuickGeluDerivative(d, x);
+  if constexpr (kActivation == Activation::relu) return ReluDerivative(d, x);
+  if constexpr (kActivation == Activation::silu) return SiluDerivative(d, x);
+  if constexpr (kActivation == Activation::none) return hn::Set(d, 1.0f);
+}
+
+// Calls body(std::integral_constant<Activation, kind>): one branch outside the loop.
+template <class Body>
+HWY_INLINE void WithActivation(Activation activation, Body&& body) {
+  switch (activation) {
+    case Activation::none:
+      return body(std::integral_constant<Activation, Activation::none>{});
+    case Activation::gelu:
+      return body(std::integral_constant<Activation, Activation::gelu>{});
+    case Activation::gelu_tanh:
+      return body(std::integral_constant<Activation, Activation::gelu_tanh>{});
+    case Activation::quick_gelu:
+      return body(std::integral_constant<Activation, Activation::quick_gelu>{});
+    case Activation::relu:
+      return body(std::integral_constant<Activation, Activation::relu>{});
+    case Activation::silu:
+      return body(std::integral_constant<Activation, Activation::silu>{});
+  }
+}
+
+}  // namespace vitrail::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target guard

@@ -1,0 +1,270 @@
+#include "kernels/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/dropout.h"
+#include "kernels/reference/attention.h"
+#include "support/compare.h"
+#include "support/isa.h"
+#include "support/random.h"
+
+namespace vitrail::kernels {
+namespace {
+
+using testing::expect_same_on_any_threads;
+using testing::for_each_isa;
+using testing::max_relative_error;
+using testing::numeric_gradient;
+using testing::random_floats;
+using testing::sum_tolerance;
+using testing::to_double;
+
+struct Case {
+  AttentionShape shape;
+  bool bias = false;
+  bool causal = false;
+  bool lengths = false;
+  float dropout = 0;
+};
+
+// One, odd and block-crossing numbers of tokens; head sizes with tails; queries unlike keys.
+const Case kCases[] = {
+    {{.batch = 1, .heads = 1, .queries = 1, .keys = 1, .head_dim = 1}},
+    {{.batch = 2, .heads = 3, .queries = 17, .keys = 17, .head_dim = 8}},
+    {{.batch = 1, .heads = 2, .queries = 65, .keys = 65, .head_dim = 33}, true},
+    {{.batch = 2, .heads = 2, .queries = 5, .keys = 203, .head_dim = 16}, true},
+    {{.batch = 2, .heads = 1, .queries = 50, .keys = 50, .head_dim = 24}, false, true},
+    {{.batch = 2, .heads = 2, .queries = 49, .keys = 197, .head_dim = 64}, true, false, true},
+    {{.batch = 1, .heads = 2, .queries = 197, .keys = 197, .head_dim = 64}},
+    {{.batch = 1, .heads = 1, .queries = 30, .keys = 389, .head_dim = 80}},
+    {{.batch = 2, .heads = 2, .queries = 21, .keys = 38, .head_dim = 7}, true, false, false, 0.3f},
+};
+
+// Everything about one case; heads lie interleaved, [B, N, H, d], as a projection leaves them.
+struct Data {
+  explicit Data(const Case& c)
+      : s(c.shape),
+        width(s.heads * s.head_dim),
+        q(random_floats(s.batch * s.queries * width, 1, -2, 2)),
+        k(random_floats(s.batch * s.keys * width, 2, -2, 2)),
+        v(random_floats(s.batch * s.keys * width, 3)),
+        d_o(random_floats(s.batch * s.queries * width, 4)),
+        bias(c.bias ? random_floats(s.heads * s.queries * s.keys, 5, -3, 3)
+                    : std::vector<float>()) {
+    args.shape = s;
+    args.scale = 1.0f / std::sqrt(static_cast<float>(s.head_dim));
+    args.q = view(q, s.queries);
+    args.k = view(k, s.keys);
+    args.v = view(v, s.keys);
+    if (c.bias) {  // shared by the batch
+      args.bias.dense = bias.data();
+      args.bias.stride = {0, s.queries * s.keys, s.keys, 1};
+    }
+    args.bias.causal = c.causal;
+    for (int64_t b = 0; b < s.batch; ++b) lengths.push_back(b == 0 ? s.keys / 2 : s.keys);
+    if (c.lengths) args.bias.key_lengths = lengths.data();
+    args.dropout = {.probability = c.dropout, .seed = 11, .stream = 12};
+  }
+
+  HeadView view(std::vector<float>& x, int64_t tokens) const {
+    return {.data = x.data(), .stride = {tokens * width, s.head_dim, width}};
+  }
+
+  std::vector<double> by_head(const std::vector<float>& x, int64_t tokens) const {
+    std::vector<double> out;
+    for (int64_t b = 0; b < s.batch; ++b)
+      for (int64_t h = 0; h < s.heads; ++h)
+        for (int64_t n = 0; n < tokens; ++n)
+          for (int64_t i = 0; i < s.head_dim; ++i)
+            out.push_back(x[(b * tokens + n) * width + h * s.head_dim + i]);
+    return out;
+  }
+
+  reference::AttentionInput input() const {
+    reference::AttentionInput in{.batch = s.batch,
+                                 .heads = s.heads,
+                                 .queries = s.queries,
+                                 .keys = s.keys,
+                                 .head_dim = s.head_dim,
+                                 .scale = args.scale,
+                                 .q = by_head(q, s.queries),
+                                 .k = by_head(k, s.keys),
+                                 .v = by_head(v, s.keys),
+                                 .causal = args.bias.causal};
+    for (int64_t b = 0; b < s.batch && !bias.empty(); ++b)
+      in.bias.insert(in.bias.end(), bias.begin(), bias.end());
+    if (args.bias.key_lengths != nullptr) in.key_lengths = lengths;
+    if (args.dropout.probability > 0) {
+      MaskKey mask;
+      mask.key = args.dropout.seed;
+      mask.stream = args.dropout.stream;
+      const auto row_words = static_cast<uint64_t>((s.keys + 3) / 4 * 4);
+      for (int64_t row = 0; row < s.batch * s.heads * s.queries; ++row)
+        for (int64_t j = 0; j < s.keys; ++j)
+          in.dropout.push_back(
+              kept(mask, args.dropout.probability,
+                   static_cast<uint64_t>(row) * row_words + static_cast<uint64_t>(j))
+                  ? 1.0 / (1.0 - args.dropout.probability)
+                  : 0.0);
+    }
+    return in;
+  }
+
+  AttentionShape s;
+  int64_t width;
+  std::vector<float> q, k, v, d_o, bias;
+  std::vector<int64_t> lengths;
+  AttentionArgs args;
+};
+
+struct Result {
+  std::vector<float> o, lse, dq, dk, dv, dbias;
+  bool operator==(const Result&) const = default;
+};
+
+Result run(Queue& queue, Data& data) {
+  const AttentionShape& s = data.s;
+  Result r{.o = std::vector<float>(data.q.size()),
+           .lse = std::vector<float>(s.batch * s.heads * s.queries),
+           .dq = std::vector<float>(data.q.size()),
+           .dk = std::vector<float>(data.k.size()),
+           .dv = std::vector<float>(data.v.size()),
+           .dbias = std::vector<float>(data.bias.size())};
+  attention(queue, data.args, {.o = data.view(r.o, s.queries), .lse = r.lse.data()},
+            Tensor::empty({attention_workspace(s)}, DType::u8).raw());
+  attention_backward(queue, data.args,
+                     {.o = data.view(r.o, s.queries),
+                      .d_o = data.view(data.d_o, s.queries),
+                      .lse = r.lse.data(),
+                      .dq = data.view(r.dq, s.queries),
+                      .dk = data.view(r.dk, s.keys),
+                      .dv = data.view(r.dv, s.keys),
+                      .dbias = r.dbias.empty() ? nullptr : r.dbias.data(),
+                      .dbias_stride = data.args.bias.stride},
+                     Tensor::empty({attention_backward_workspace(queue, s)}, DType::u8).raw());
+  return r;
+}
+
+TEST(Attention, ForwardAndBackwardAgreeWithTheReference) {
+  for_each_isa([](Queue& queue) {
+    for (const Case& c : kCases) {
+      SCOPED_TRACE(::testing::Message() << c.shape.queries << " queries, " << c.shape.keys
+                                        << " keys of " << c.shape.head_dim);
+      Data data(c);
+      const reference::AttentionInput input = data.input();
+      const reference::AttentionResult expected = reference::attention(input);
+      const reference::AttentionGradients gradients =
+          reference::attention_backward(input, data.by_head(data.d_o, data.s.queries));
+      const Result r = run(queue, data);
+      const AttentionShape& s = data.s;
+      // Scores of size about d carry their own rounding into the exponent.
+      const double bound = 16 * sum_tolerance(s.head_dim + s.keys);
+      EXPECT_LE(max_relative_error(data.by_head(r.o, s.queries), expected.o), bound);
+      EXPECT_LE(max_relative_error(r.lse, expected.lse), bound);
+      EXPECT_LE(max_relative_error(data.by_head(r.dq, s.queries), gradients.dq), 4 * bound);
+      EXPECT_LE(max_relative_error(data.by_head(r.dk, s.keys), gradients.dk), 4 * bound);
+      EXPECT_LE(max_relative_error(data.by_head(r.dv, s.keys), gradients.dv), 4 * bound);
+      if (!c.bias) continue;
+      std::vector<double> dbias(r.dbias.size());
+      for (size_t i = 0; i < gradients.dbias.size(); ++i)
+        dbias[i % dbias.size()] += gradients.dbias[i];
+      EXPECT_LE(max_relative_error(r.dbias, dbias), 4 * bound);
+    }
+  });
+}
+
+// The oracle's own gradients against central differences.
+TEST(Attention, ReferenceGradientIsTheDerivative) {
+  Data data({{.batch = 1, .heads = 2, .queries = 3, .keys = 5, .head_dim = 4}, true});
+  const reference::AttentionInput input = data.input();
+  const std::vector<double> d_o = data.by_head(data.d_o, 3);
+  const auto loss = [&](const reference::AttentionInput& in) {
+    const std::vector<double> o = reference::attention(in).o;
+    double sum = 0;
+    for (size_t i = 0; i < o.size(); ++i) sum += o[i] * d_o[i];
+    return sum;
+  };
+  const reference::AttentionGradients expected = reference::attention_backward(input, d_o);
+  const auto derivative = [&](std::vector<double> reference::AttentionInput::*field) {
+    return numeric_gradient(
+        [&](const std::vector<double>& x) {
+          reference::AttentionInput in = input;
+          in.*field = x;
+          return loss(in);
+        },
+        input.*field);
+  };
+  EXPECT_LE(max_relative_error(derivative(&reference::AttentionInput::q), expected.dq), 1e-7);
+  EXPECT_LE(max_relative_error(derivative(&reference::AttentionInput::k), expected.dk), 1e-7);
+  EXPECT_LE(max_relative_error(derivative(&reference::AttentionInput::v), expected.dv), 1e-7);
+  EXPECT_LE(max_relative_error(derivative(&reference::AttentionInput::bias), expected.dbias), 1e-7);
+}
+
+TEST(Attention, RowsAndTheirGradientsAreExact) {
+  for_each_isa([](Queue& queue) {
+    for (const Case& c : kCases) {
+      Data data(c);
+      const AttentionShape& s = data.s;
+      const reference::AttentionResult expected = reference::attention(data.input());
+      const Result r = run(queue, data);
+      std::vector<int64_t> queries;
+      for (int64_t i = 0; i < s.queries; i += 3) queries.push_back(s.queries - 1 - i);
+      const auto count = static_cast<int64_t>(queries.size());
+      std::vector<float> rows(s.batch * s.heads * count * s.keys), gradients = rows;
+      const AttentionRows request{
+          .queries = queries.data(), .count = count, .lse = r.lse.data(), .rows = rows.data()};
+      attention_rows(queue, data.args, request);
+      AttentionRows gradient_request = request;
+      gradient_request.rows = gradients.data();
+      attention_row_gradients(queue, data.args, data.view(data.d_o, s.queries), gradient_request);
+      const std::vector<double> v = data.by_head(data.v, s.keys);
+      const std::vector<double> d_o = data.by_head(data.d_o, s.queries);
+      std::vector<double> p, dp;
+      for (int64_t head = 0; head < s.batch * s.heads; ++head)
+        for (const int64_t query : queries)
+          for (int64_t j = 0; j < s.keys; ++j) {
+            const int64_t row = head * s.queries + query;
+            p.push_back(expected.p[row * s.keys + j]);
+            double sum = 0;
+            for (int64_t i = 0; i < s.head_dim; ++i)
+              sum += d_o[row * s.head_dim + i] * v[(head * s.keys + j) * s.head_dim + i];
+            dp.push_back(sum);
+          }
+      EXPECT_LE(max_relative_error(rows, p), 1e-5);
+      EXPECT_LE(max_relative_error(gradients, dp), 4 * sum_tolerance(s.head_dim));
+    }
+  });
+}
+
+TEST(Attention, AQueryThatSeesNothingGetsZerosAndNoGradient) {
+  Data data({{.batch = 1, .heads = 1, .queries = 4, .keys = 4, .head_dim = 8}, false, false, true});
+  data.lengths[0] = 0;
+  Queue queue(1);
+  const Result r = run(queue, data);
+  for (const auto* values : {&r.o, &r.dq, &r.dk, &r.dv})
+    for (const float x : *values) EXPECT_EQ(x, 0.0f);
+  for (const float x : r.lse) EXPECT_EQ(x, -std::numeric_limits<float>::infinity());
+}
+
+TEST(Attention, NeitherThreadsNorTheBatchChangeAnElement) {
+  Data data({{.batch = 3, .heads = 2, .queries = 130, .keys = 130, .head_dim = 40}, true});
+  expect_same_on_any_threads([&](Queue& queue) { return run(queue, data); });
+  Queue queue(2);
+  const Result whole = run(queue, data);
+  Data last = data;
+  last.s.batch = last.args.shape.batch = 1;
+  const int64_t offset = 2 * 130 * data.width;
+  for (auto* x : {&last.q, &last.k, &last.v, &last.d_o}) x->erase(x->begin(), x->begin() + offset);
+  last.args.q = last.view(last.q, 130);
+  last.args.k = last.view(last.k, 130);
+  last.args.v = last.view(last.v, 130);
+  last.args.bias.dense = last.bias.data();
+  const Result alone = run(queue, last);
+  EXPECT_TRUE(std::equal(alone.o.begin(), alone.o.end(), whole.o.begin() + offset));
+  EXPECT_TRUE(std::equal(alone.dk.begin(), alone.dk.end(), whole.dk.begin() + offset));
+}
+
+}  // namespace
+}  // namespace vitrail::kernels

@@ -1,0 +1,203 @@
+// The products of lower precision: exact integers and correctly rounded bf16, on every target.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/gemm_bf16.h"
+#include "kernels/gemm_int8.h"
+#include "kernels/reference/gemm.h"
+#include "support/compare.h"
+#include "support/isa.h"
+#include "support/random.h"
+
+namespace vitrail::kernels {
+namespace {
+
+using testing::expect_same_on_any_threads;
+using testing::for_each_isa;
+using testing::max_relative_error;
+using testing::random_floats;
+using testing::sum_tolerance;
+using testing::to_double;
+
+struct Size {
+  int64_t m, n, k;
+};
+const Size kSizes[] = {{1, 1, 1},     {2, 7, 3},     {7, 17, 257},   {13, 33, 64},
+                       {8, 48, 255},  {197, 65, 31}, {65, 100, 513}, {1, 1000, 192},
+                       {33, 49, 1030}};
+
+struct Operands {
+  explicit Operands(const Size& s)
+      : size(s),
+        a(random_floats(s.m * s.k, 1)),
+        weight(random_floats(s.n * s.k, 2)),
+        bias(random_floats(s.n, 3)),
+        residual(random_floats(s.m * s.n, 4)) {}
+  Matrix a_matrix() const { return Matrix::row_major(a.data(), size.m, size.k); }
+  Matrix b_matrix() const { return Matrix::row_major(weight.data(), size.n, size.k).transposed(); }
+  GemmOutput output(std::vector<float>& c) const {
+    return {.data = c.data(),
+            .row_stride = size.n,
+            .epilogue = {.bias = bias.data(),
+                         .activation = Activation::gelu,
+                         .residual = residual.data(),
+                         .residual_stride = size.n}};
+  }
+  reference::GemmInput expected(const std::vector<double>& left,
+                                const std::vector<double>& right) const {
+    reference::GemmInput input{.m = size.m,
+                               .n = size.n,
+                               .k = size.k,
+                               .a = left,
+                               .b = std::vector<double>(size.k * size.n)};
+    for (int64_t n = 0; n < size.n; ++n)
+      for (int64_t k = 0; k < size.k; ++k) input.b[k * size.n + n] = right[n * size.k + k];
+    input.bias = to_double(bias);
+    input.residual = to_double(residual);
+    input.activation = Activation::gelu;
+    return input;
+  }
+  Size size;
+  std::vector<float> a, weight, bias, residual;
+};
+
+std::vector<float> int8_product(Queue& queue, const Operands& o, const Matrix& a) {
+  const PackedInt8 packed =
+      pack_int8(queue, quantize_weight(queue, o.weight.data(), o.size.n, o.size.k));
+  std::vector<float> c(a.rows * o.size.n);
+  const Tensor workspace = Tensor::empty({gemm_int8_workspace(a.rows, packed)}, DType::u8);
+  gemm_int8(queue, a, packed, o.output(c), workspace.raw());
+  return c;
+}
+
+std::vector<float> bf16_product(Queue& queue, const Operands& o, const Matrix& a) {
+  const PackedBf16 packed = pack_bf16(queue, o.b_matrix());
+  std::vector<float> c(a.rows * o.size.n);
+  const Tensor workspace = Tensor::empty({gemm_bf16_workspace(a.rows, packed)}, DType::u8);
+  gemm_bf16(queue, a, packed, o.output(c), workspace.raw());
+  return c;
+}
+
+// The contract of gemm_int8.h in double, a value at a time.
+std::vector<double> quantized_rows(const std::vector<float>& x, int64_t rows, int64_t k) {
+  std::vector<double> out(x.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    float low = 0, high = 0;
+    for (int64_t i = 0; i < k; ++i) {
+      low = std::min(low, x[r * k + i]);
+      high = std::max(high, x[r * k + i]);
+    }
+    const float inverse = high > low ? 255.0f / (high - low) : 0.0f;
+    const double scale = (high - low) / 255.0f, zero = std::nearbyint(-low * inverse);
+    for (int64_t i = 0; i < k; ++i)
+      out[r * k + i] =
+          scale *
+          (std::clamp<double>(std::nearbyint(x[r * k + i] * inverse) + zero, 0, 255) - zero);
+  }
+  return out;
+}
+
+TEST(GemmInt8, AgreesWithTheQuantizedOperandsMultipliedInDouble) {
+  for (const Size& size : kSizes) {
+    SCOPED_TRACE(::testing::Message() << size.m << "x" << size.n << "x" << size.k);
+    const Operands o(size);
+    Queue one(1);
+    const QuantizedWeight weight = quantize_weight(one, o.weight.data(), size.n, size.k);
+    std::vector<float> weights(size.n * size.k);
+    dequantize_weight(one, weight, weights.data());
+    const std::vector<double> expected = reference::gemm(
+        o.expected(quantized_rows(o.a, size.m, size.k), to_double(weights)));
+    std::vector<float> first;
+    for_each_isa([&](Queue& queue) {
+      const std::vector<float> c = int8_product(queue, o, o.a_matrix());
+      // The integers are exact: what is left is the rounding of a few float operations.
+      EXPECT_LE(max_relative_error(c, expected), 1e-6);
+      // Targets differ in what they fuse in GELU and in nothing else.
+      if (first.empty()) first = c;
+      EXPECT_LE(max_relative_error(c, to_double(first)), 1e-6);
+    });
+  }
+}
+
+TEST(GemmInt8, WeightsRoundToTheNearestStepOfTheirOutput) {
+  Queue queue(2);
+  const std::vector<float> weight = random_floats(5 * 33, 9);
+  const QuantizedWeight quantized = quantize_weight(queue, weight.data(), 5, 33);
+  std::vector<float> back(weight.size());
+  dequantize_weight(queue, quantized, back.data());
+  for (int64_t i = 0; i < 5 * 33; ++i) {
+    const float step = quantized.scales.f32()[i / 33];
+    EXPECT_LE(std::abs(back[i] - weight[i]), step * 0.5001f);
+  }
+}
+
+// The widest products that there are: saturating 16-bit shortcuts would lose them.
+TEST(GemmInt8, NeverSaturates) {
+  constexpr int64_t kDepth = 4096;
+  const std::vector<float> a(kDepth, 1.0f), weight(kDepth, 1.0f);
+  for_each_isa([&](Queue& queue) {
+    const PackedInt8 packed =
+        pack_int8(queue, quantize_weight(queue, weight.data(), 1, kDepth));
+    const Tensor workspace = Tensor::empty({gemm_int8_workspace(1, packed)}, DType::u8);
+    float c = 0;
+    gemm_int8(queue, Matrix::row_major(a.data(), 1, kDepth), packed, {.data = &c, .row_stride = 1},
+              workspace.raw());
+    EXPECT_NEAR(c, 4096.0f, 0.01f);
+  });
+}
+
+TEST(GemmInt8, ValuesThatAreNotFiniteAreNotHidden) {
+  const Operands o({3, 20, 40});
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(),
+                          std::numeric_limits<float>::infinity()}) {
+    std::vector<float> a = o.a;
+    a[1 * 40 + 37] = bad;
+    for_each_isa([&](Queue& queue) {
+      const std::vector<float> c = int8_product(queue, o, Matrix::row_major(a.data(), 3, 40));
+      for (int64_t n = 0; n < 20; ++n) {
+        EXPECT_TRUE(std::isnan(c[20 + n]));
+        EXPECT_TRUE(std::isfinite(c[n]) && std::isfinite(c[40 + n]));
+      }
+    });
+  }
+}
+
+TEST(GemmBf16, AgreesWithRoundedOperandsMultipliedInDouble) {
+  const auto rounded = [](const std::vector<float>& x) {
+    std::vector<double> out;
+    for (const float value : x) out.push_back(bf16_to_f32(f32_to_bf16(value)));
+    return out;
+  };
+  for (const Size& size : kSizes) {
+    SCOPED_TRACE(::testing::Message() << size.m << "x" << size.n << "x" << size.k);
+    const Operands o(size);
+    const std::vector<double> expected =
+        reference::gemm(o.expected(rounded(o.a), rounded(o.weight)));
+    for_each_isa([&](Queue& queue) {
+      EXPECT_LE(max_relative_error(bf16_product(queue, o, o.a_matrix()), expected),
+                4 * sum_tolerance(size.k));
+    });
+  }
+}
+
+TEST(GemmPrecision, NeitherThreadsNorOtherRowsChangeAnElement) {
+  const Operands o({581, 130, 300});
+  for (const auto product : {int8_product, bf16_product}) {
+    const std::vector<float> whole = [&] {
+      Queue queue(1);
+      return product(queue, o, o.a_matrix());
+    }();
+    expect_same_on_any_threads([&](Queue& queue) { return product(queue, o, o.a_matrix()); });
+    Operands part = o;
+    part.residual.erase(part.residual.begin(), part.residual.begin() + 300 * 130);
+    Queue queue(2);
+    const std::vector<float> c =
+        product(queue, part, Matrix::row_major(o.a.data() + 300 * 300, 11, 300));
+    EXPECT_TRUE(std::equal(c.begin(), c.end(), whole.begin() + 300 * 130));
+  }
+}
+
+}  // namespace
+}  // namespace vitrail::kernels

@@ -1,0 +1,160 @@
+#include "kernels/reduce.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/weighted_sum.h"
+#include "support/compare.h"
+#include "support/isa.h"
+#include "support/random.h"
+
+namespace vitrail::kernels {
+namespace {
+
+using testing::expect_same_on_any_threads;
+using testing::for_each_isa;
+using testing::kEpsilon;
+using testing::max_relative_error;
+using testing::random_floats;
+using testing::sum_tolerance;
+
+struct SumCase {
+  int64_t rows, dim, period = 1, gap = 0;
+  bool weighted = false;
+};
+
+void check_sum(Queue& queue, const SumCase& c) {
+  SCOPED_TRACE("rows " + std::to_string(c.rows) + ", dim " + std::to_string(c.dim) + ", period " +
+               std::to_string(c.period));
+  const int64_t stride = c.dim + c.gap;
+  const auto x = random_floats(c.rows * stride, 1), y = random_floats(c.rows * stride, 2);
+  std::vector<float> out(static_cast<size_t>(c.period * c.dim + 1), 1.0f);
+  std::vector<double> want(out.size(), 1.0);
+  sum_rows(queue, {.rows = c.rows,
+                   .dim = c.dim,
+                   .x = x.data(),
+                   .x_stride = stride,
+                   .y = c.weighted ? y.data() : nullptr,
+                   .y_stride = stride,
+                   .period = c.period,
+                   .out = out.data()});
+  for (int64_t r = 0; r < c.rows; ++r)
+    for (int64_t j = 0; j < c.dim; ++j)
+      want[r % c.period * c.dim + j] +=
+          double(x[r * stride + j]) * (c.weighted ? y[r * stride + j] : 1.0);
+  EXPECT_LT(max_relative_error(out, want), sum_tolerance(c.rows / c.period));
+  EXPECT_EQ(out.back(), 1.0f);
+}
+
+TEST(SumRows, MatchesTheOracleOnEveryTarget) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t dim : {1, 2, 7, 8, 15, 17, 63, 65, 193, 400})
+      for (const int64_t rows : {1, 2, 63, 65, 300}) check_sum(queue, {rows, dim});
+    check_sum(queue, {.rows = 30, .dim = 33, .period = 5});
+    check_sum(queue, {.rows = 600, .dim = 17, .period = 3, .gap = 4});
+    check_sum(queue, {.rows = 100, .dim = 150, .period = 1, .gap = 9, .weighted = true});
+    check_sum(queue, {.rows = 100, .dim = 13, .period = 1, .gap = 0, .weighted = true});
+  });
+}
+
+TEST(MeanAxis, MatchesTheOracleOnEveryTarget) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t inner : {1, 7, 8, 17, 65})
+      for (const int64_t axis : {1, 2, 49}) {
+        const int64_t outer = 3;
+        const auto x = random_floats(outer * axis * inner, 3), dy = random_floats(outer * inner, 4);
+        std::vector<float> out(dy.size()), dx(x.size());
+        std::vector<double> want(dy.size()), want_dx(x.size());
+        mean_axis(queue,
+                  {.outer = outer, .axis = axis, .inner = inner, .x = x.data(), .out = out.data()});
+        mean_axis_backward(
+            queue,
+            {.outer = outer, .axis = axis, .inner = inner, .dy = dy.data(), .dx = dx.data()});
+        for (int64_t o = 0; o < outer; ++o)
+          for (int64_t a = 0; a < axis; ++a)
+            for (int64_t i = 0; i < inner; ++i) {
+              want[o * inner + i] += double(x[(o * axis + a) * inner + i]) / double(axis);
+              want_dx[(o * axis + a) * inner + i] = double(dy[o * inner + i]) / double(axis);
+            }
+        EXPECT_LT(max_relative_error(out, want), sum_tolerance(axis));
+        EXPECT_LT(max_relative_error(dx, want_dx), 2 * kEpsilon);
+      }
+  });
+}
+
+TEST(WeightedSum, MatchesTheOracleBothWaysOnEveryTarget) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t inner : {1, 7, 8, 17, 65})
+      for (const int64_t axis : {1, 2, 49}) {
+        const int64_t outer = 3;
+        const auto weights = random_floats(outer * axis, 5);
+        const auto x = random_floats(outer * axis * inner, 6), dy = random_floats(outer * inner, 7);
+        std::vector<float> out(dy.size()), dweights(weights.size()), dx(x.size());
+        std::vector<double> want(dy.size()), want_dw(weights.size()), want_dx(x.size());
+        weighted_sum(queue, {.outer = outer,
+                             .axis = axis,
+                             .inner = inner,
+                             .weights = weights.data(),
+                             .x = x.data(),
+                             .out = out.data()});
+        weighted_sum_backward(queue, {.outer = outer,
+                                      .axis = axis,
+                                      .inner = inner,
+                                      .weights = weights.data(),
+                                      .x = x.data(),
+                                      .dy = dy.data(),
+                                      .dweights = dweights.data(),
+                                      .dx = dx.data()});
+        for (int64_t o = 0; o < outer; ++o)
+          for (int64_t a = 0; a < axis; ++a)
+            for (int64_t i = 0; i < inner; ++i) {
+              const int64_t row = o * axis + a, at = row * inner + i;
+              want[o * inner + i] += double(weights[row]) * x[at];
+              want_dw[row] += double(dy[o * inner + i]) * x[at];
+              want_dx[at] = double(weights[row]) * dy[o * inner + i];
+            }
+        EXPECT_LT(max_relative_error(out, want), sum_tolerance(axis));
+        EXPECT_LT(max_relative_error(dweights, want_dw), sum_tolerance(inner));
+        EXPECT_LT(max_relative_error(dx, want_dx), 2 * kEpsilon);
+      }
+  });
+}
+
+TEST(SumSquares, MatchesTheOracleAndShowsNan) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t count : {1, 7, 8, 193, 1024, 1025, 100003}) {
+      auto x = random_floats(count, 8);
+      double sum = 2, want = 2;
+      for (const float value : x) want += double(value) * value;
+      sum_squares(queue, count, x.data(), &sum);
+      EXPECT_NEAR(sum / want, 1, 20 * kEpsilon);
+      x[static_cast<size_t>(count / 2)] = std::nanf("");
+      sum_squares(queue, count, x.data(), &sum);
+      EXPECT_TRUE(std::isnan(sum));
+    }
+  });
+}
+
+TEST(Reduce, DoesNotDependOnThreads) {
+  const int64_t rows = 777, dim = 389;
+  const auto x = random_floats(rows * dim, 9);
+  expect_same_on_any_threads([&](Queue& queue) {
+    std::vector<float> columns(dim), tokens(7 * dim), mean(dim);
+    sum_rows(queue,
+             {.rows = rows, .dim = dim, .x = x.data(), .x_stride = dim, .out = columns.data()});
+    sum_rows(queue, {.rows = rows,
+                     .dim = dim,
+                     .x = x.data(),
+                     .x_stride = dim,
+                     .period = 7,
+                     .out = tokens.data()});
+    mean_axis(queue, {.outer = 1, .axis = rows, .inner = dim, .x = x.data(), .out = mean.data()});
+    double squares = 0;
+    sum_squares(queue, rows * dim, x.data(), &squares);
+    return std::tuple(columns, tokens, mean, squares);
+  });
+}
+
+}  // namespace
+}  // namespace vitrail::kernels
