@@ -1,0 +1,30 @@
+#include "autograd/checkpoint.h"
+
+namespace vitrail {
+
+Variable checkpoint(Context& context, const Variable& input,
+                    std::function<Variable(Context&, const Variable&)> segment) {
+  if (context.tape == nullptr) return segment(context, input);
+  Context silent = context;
+  silent.tape = nullptr;
+  Tensor output = segment(silent, input.value()).value();
+  Context replay = context;  // the nested tape replaces the tape; probe and observer saw it once
+  replay.tape = nullptr;
+  replay.probe = nullptr;
+  replay.observer = nullptr;
+  return context.tape->record(
+      "checkpoint", std::move(output), {input},
+      [replay, input, segment = std::move(segment), saved = SavedTensor(input.value())](
+          Queue& queue, const Tensor& gradient) {
+        Tape nested;
+        Context inner = replay;
+        inner.tape = &nested;
+        const Variable leaf = Variable::leaf(saved.get());
+        const Variable output_again = segment(inner, leaf);
+        nested.backward(queue, output_again, gradient);
+        if (input.needs_gradient() && leaf.slot()->has_gradient())
+          input.slot()->accumulate(queue, leaf.slot()->take());
+      });
+}
+
+}  // namespace vitrail

@@ -1,0 +1,49 @@
+// Context: everything a forward pass needs to know about the life it is in. Modules pass it down
+// and never ask whether they train or infer.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <string>
+
+#include "autograd/tape.h"
+#include "core/precision.h"
+#include "core/queue.h"
+#include "core/rng.h"
+
+namespace vitrail {
+
+class AttentionProbe;
+
+struct Context {
+  explicit Context(Queue& work_queue) : queue(work_queue) {}
+
+  Queue& queue;
+  Tape* tape = nullptr;             // null in inference: nothing is recorded or saved
+  const PrecisionPlan* precision = nullptr;  // null: f32. What is recorded runs in f32
+  bool dropout = false;             // dropout, attention dropout and drop-path are active
+  RandomKey random;                 // with a module's path it keys every random number
+  AttentionProbe* probe = nullptr;  // keeps q, k, v and log-sum-exp of the layers it wants
+  // Told each named activation as it is made: "patch_embed", "blocks.3", "norm", "head".
+  std::function<void(const std::string& path, const Variable& value)> observer;
+
+  void observe(const std::string& path, const Variable& value) const {
+    if (observer) observer(path, value);
+  }
+};
+
+// Whether an operation on these inputs must be recorded.
+inline bool records(const Context& context, std::initializer_list<const Variable*> inputs) {
+  if (context.tape == nullptr) return false;
+  for (const Variable* input : inputs)
+    if (input != nullptr && input->needs_gradient()) return true;
+  return false;
+}
+
+// For operations without a backward: no gradient is ever dropped in silence.
+inline void refuse_gradient(const Context& context, const char* operation,
+                            std::initializer_list<const Variable*> inputs) {
+  check(!records(context, inputs), operation, "has no backward pass, and a gradient is required");
+}
+
+}  // namespace vitrail

@@ -1,0 +1,78 @@
+// Parameter: a named weight or buffer, and the forms that kernels derive from it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "autograd/variable.h"
+
+namespace vitrail {
+
+class Parameter {
+ public:
+  enum class Kind : uint8_t { weight, buffer };  // a buffer is saved but never trained
+
+  Parameter(std::string path, Shape shape, Kind kind = Kind::weight)
+      : path_(std::move(path)), shape_(shape), kind_(kind) {}
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter&) = delete;
+
+  const std::string& path() const { return path_; }
+  const Shape& shape() const { return shape_; }
+  Kind kind() const { return kind_; }
+
+  // Error: no value was set, or it was released.
+  const Tensor& value() const;
+  bool has_value() const { return value_.defined(); }
+  // Error: another shape than the parameter's, or not f32.
+  void set_value(Tensor value);
+  // To be called after value() was written in place: derived forms are rebuilt at their next use.
+  void changed();
+  uint64_t version() const { return version_; }
+  // Inference only: forgets the source once the derived forms exist. Mapped files stay readable
+  // (their pages are given back to the system); memory of our own is freed and value() throws.
+  void release_source();
+  // Whether operations read it in packed form alone, so that its source may be released.
+  bool read_packed() const { return read_packed_; }
+  void set_read_packed() { read_packed_ = true; }
+
+  bool trainable() const { return kind_ == Kind::weight && slot_ != nullptr; }
+  void set_trainable(bool trainable);
+  // The value as an operand of an operation; it collects gradients when trainable. Undefined after
+  // release_source().
+  Variable variable() const { return {value_, slot_}; }
+  const std::shared_ptr<GradientSlot>& slot() const { return slot_; }
+  Tensor gradient() const { return slot_ ? slot_->gradient() : Tensor{}; }
+
+  // A form of the value (packed for an instruction set, a smaller dtype), built once per version.
+  // Thread-safe: concurrent sessions share it.
+  template <typename Form, typename Build>
+  std::shared_ptr<const Form> derived(const std::string& key, Build build) const {
+    std::lock_guard lock(mutex_);
+    Derived& entry = derived_[key];
+    if (entry.form == nullptr || entry.version != version_) {
+      entry.form = std::make_shared<const Form>(build(value()));
+      entry.version = version_;
+    }
+    return std::static_pointer_cast<const Form>(entry.form);
+  }
+
+ private:
+  struct Derived {
+    uint64_t version = 0;
+    std::shared_ptr<const void> form;
+  };
+  std::string path_;
+  Shape shape_;
+  Kind kind_;
+  Tensor value_;
+  uint64_t version_ = 0;
+  bool read_packed_ = false;
+  std::shared_ptr<GradientSlot> slot_ = std::make_shared<GradientSlot>();
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, Derived> derived_;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,34 @@
+// y = epilogue(x W^T + b): the projection that every module is made of.
+#pragma once
+
+#include <string_view>
+
+#include "autograd/context.h"
+#include "autograd/parameter.h"
+#include "kernels/activation.h"
+
+namespace vitrail {
+
+// What follows the product, in this order. In inference all of it happens while a tile of the
+// product is in registers; when gradients or dropout are wanted it is a chain of recorded
+// operations with the same arithmetic.
+struct LinearEpilogue {
+  kernels::Activation activation = kernels::Activation::none;
+  double dropout = 0;                      // probability of dropping an element
+  const Parameter* layer_scale = nullptr;  // [N]: y * gamma (Touvron et al. 2021, CaiT, eq. 4)
+  double drop_path = 0;                    // probability of dropping a sample's branch
+  const Variable* residual = nullptr;      // y + residual, of y's shape
+  std::string_view path;                   // keys the random numbers of both dropouts
+};
+
+// In inference the product runs in the precision that the context gives the weight's path.
+// x [..., K], weight [N, K] (any shape whose first size is N and whose rest multiplies to K: a
+// patch embedding's kernel), bias [N] or null; returns [..., N].
+// Error: x's last size is not K; residual's shape is not the output's.
+Variable linear(const Context& context, const Variable& x, const Parameter& weight,
+                const Parameter* bias, const LinearEpilogue& epilogue = {});
+
+// Builds the packed form that inference reads in this precision, so that the source can be released.
+void prepare_linear(Queue& queue, const Parameter& weight, Precision precision);
+
+}  // namespace vitrail

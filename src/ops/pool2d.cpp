@@ -1,0 +1,61 @@
+#include "ops/conv2d.h"
+
+#include "kernels/pool2d.h"
+#include "ops/window.h"
+
+namespace vitrail {
+namespace {
+
+using kernels::PoolGeometry;
+
+PoolGeometry geometry_of(const char* place, const Variable& x, const WindowOptions& window) {
+  check_window(place, x.shape(), window);
+  check(2 * window.padding_height <= window.kernel_height &&
+            2 * window.padding_width <= window.kernel_width,
+        place, "padding {}x{} must be at most half of the kernel {}x{}", window.padding_height,
+        window.padding_width, window.kernel_height, window.kernel_width);
+  return {.planes = x.size(0) * x.size(1),
+          .height = x.size(2),
+          .width = x.size(3),
+          .kernel_height = window.kernel_height,
+          .kernel_width = window.kernel_width,
+          .stride_height = window.stride_height,
+          .stride_width = window.stride_width,
+          .padding_height = window.padding_height,
+          .padding_width = window.padding_width};
+}
+
+}  // namespace
+
+Variable max_pool2d(const Context& context, const Variable& x, const WindowOptions& options) {
+  const PoolGeometry geometry = geometry_of("max_pool2d", x, options);
+  const bool recorded = records(context, {&x});
+  Tensor y = Tensor::empty({x.size(0), x.size(1), geometry.out_height(), geometry.out_width()});
+  Tensor winners;
+  if (recorded) winners = Tensor::empty(y.shape(), DType::i32);
+  kernels::max_pool2d(context.queue, geometry, x.value().f32(), y.f32(), winners.data<int32_t>());
+  if (!recorded) return y;
+  return context.tape->record(
+      "max_pool2d", std::move(y), {x},
+      [geometry, winners, shape = x.shape(), slot = x.slot()](Queue& queue, const Tensor& dy) {
+        Tensor dx = Tensor::empty(shape);
+        kernels::max_pool2d_backward(queue, geometry, winners.data<int32_t>(), dy.f32(), dx.f32());
+        slot->accumulate(queue, std::move(dx));
+      });
+}
+
+Variable average_pool2d(const Context& context, const Variable& x, const WindowOptions& options) {
+  const PoolGeometry geometry = geometry_of("average_pool2d", x, options);
+  Tensor y = Tensor::empty({x.size(0), x.size(1), geometry.out_height(), geometry.out_width()});
+  kernels::average_pool2d(context.queue, geometry, x.value().f32(), y.f32());
+  if (!records(context, {&x})) return y;
+  return context.tape->record(
+      "average_pool2d", std::move(y), {x},
+      [geometry, shape = x.shape(), slot = x.slot()](Queue& queue, const Tensor& dy) {
+        Tensor dx = Tensor::empty(shape);
+        kernels::average_pool2d_backward(queue, geometry, dy.f32(), dx.f32());
+        slot->accumulate(queue, std::move(dx));
+      });
+}
+
+}  // namespace vitrail

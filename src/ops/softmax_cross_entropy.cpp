@@ -1,0 +1,102 @@
+#include "ops/softmax_cross_entropy.h"
+
+#include "kernels/reduce.h"
+#include "kernels/softmax.h"
+
+namespace vitrail {
+namespace {
+
+constexpr const char* kPlace = "softmax_cross_entropy";
+
+// `targets` holds i64 labels or f32 soft targets.
+Variable cross_entropy(const Context& context, const Variable& logits, const Tensor& targets,
+                       double label_smoothing) {
+  const int64_t rows = logits.size(0), classes = logits.size(1);
+  check(rows > 0 && classes > 0, kPlace, "logits of {} hold nothing to average",
+        logits.shape().str());
+  check(label_smoothing >= 0 && label_smoothing <= 1, kPlace,
+        "label smoothing {} must be in [0, 1]", label_smoothing);
+  const auto described = [label_smoothing](const Tensor& kept) {
+    const bool soft = kept.dtype() == DType::f32;
+    return kernels::CrossEntropyTargets{.labels = soft ? nullptr : kept.data<int64_t>(),
+                                        .soft = soft ? kept.f32() : nullptr,
+                                        .label_smoothing = static_cast<float>(label_smoothing)};
+  };
+  const bool recorded = records(context, {&logits});
+  Tensor probabilities;
+  if (recorded) probabilities = Tensor::empty(logits.shape());
+  const Tensor losses = Tensor::empty({rows});
+  kernels::softmax_cross_entropy(context.queue, {.rows = rows,
+                                                 .classes = classes,
+                                                 .logits = logits.value().f32(),
+                                                 .targets = described(targets),
+                                                 .loss = losses.f32(),
+                                                 .probabilities = probabilities.f32()});
+  Tensor mean = Tensor::empty({1});
+  kernels::mean_axis(context.queue,
+                     {.outer = 1, .axis = rows, .inner = 1, .x = losses.f32(), .out = mean.f32()});
+  if (!recorded) return mean;
+  return context.tape->record(
+      kPlace, std::move(mean), {logits},
+      [described, rows, classes, slot = logits.slot(), targets_saved = SavedTensor(targets),
+       probabilities](Queue& queue, const Tensor& dy) {
+        const Tensor dloss = Tensor::empty({rows});
+        kernels::mean_axis_backward(
+            queue, {.outer = 1, .axis = rows, .inner = 1, .dy = dy.f32(), .dx = dloss.f32()});
+        Tensor dlogits = Tensor::empty({rows, classes});
+        kernels::softmax_cross_entropy_backward(queue, {.rows = rows,
+                                                        .classes = classes,
+                                                        .probabilities = probabilities.f32(),
+                                                        .targets = described(targets_saved.get()),
+                                                        .dloss = dloss.f32(),
+                                                        .dlogits = dlogits.f32()});
+        slot->accumulate(queue, std::move(dlogits));
+      });
+}
+
+}  // namespace
+
+Variable softmax_cross_entropy(const Context& context, const Variable& logits, const Tensor& labels,
+                               double label_smoothing) {
+  check(logits.shape().rank() == 2, kPlace, "logits of {} must be [B, C]", logits.shape().str());
+  check(labels.dtype() == DType::i64 && labels.shape() == Shape{logits.size(0)}, kPlace,
+        "labels of {} {} must be i64 [{}], one for each row of logits", name_of(labels.dtype()),
+        labels.shape().str(), logits.size(0));
+  for (int64_t row = 0; row < logits.size(0); ++row) {
+    const int64_t label = labels.data<int64_t>()[row];
+    check(label >= 0 && label < logits.size(1), kPlace, "label {} of row {} must be in [0, {})",
+          label, row, logits.size(1));
+  }
+  return cross_entropy(context, logits, labels, label_smoothing);
+}
+
+Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets) {
+  check(logits.shape().rank() == 2, kPlace, "logits of {} must be [B, C]", logits.shape().str());
+  check(targets.dtype() == DType::f32 && targets.shape() == logits.shape(), kPlace,
+        "soft targets of {} {} must be f32 {}", name_of(targets.dtype()), targets.shape().str(),
+        logits.shape().str());
+  return cross_entropy(context, logits, targets, 0);
+}
+
+Variable softmax(const Context& context, const Variable& x) {
+  check(x.shape().rank() >= 1 && x.size(-1) > 0, "softmax", "{} has no last axis to normalise",
+        x.shape().str());
+  const int64_t classes = x.size(-1), rows = x.value().numel() / classes;
+  Tensor y = Tensor::empty(x.shape());
+  kernels::softmax(context.queue,
+                   {.rows = rows, .classes = classes, .x = x.value().f32(), .y = y.f32()});
+  if (!records(context, {&x})) return y;
+  return context.tape->record(
+      "softmax", y, {x},
+      [rows, classes, slot = x.slot(), saved = SavedTensor(y)](Queue& queue, const Tensor& dy) {
+        Tensor dx = Tensor::empty(dy.shape());
+        kernels::softmax_backward(queue, {.rows = rows,
+                                          .classes = classes,
+                                          .y = saved.get().f32(),
+                                          .dy = dy.f32(),
+                                          .dx = dx.f32()});
+        slot->accumulate(queue, std::move(dx));
+      });
+}
+
+}  // namespace vitrail

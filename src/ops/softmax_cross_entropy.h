@@ -1,0 +1,19 @@
+// Softmax with cross-entropy, the loss of classification; and softmax alone.
+#pragma once
+
+#include "autograd/context.h"
+
+namespace vitrail {
+
+// Mean over the batch of -sum_c t_c log softmax(logits)_c. logits [B, C]; labels [B] i64 in [0, C);
+// with smoothing s, t = (1 - s) onehot + s / C (Szegedy et al. 2016). Returns [1].
+// Error: a label out of range, a shape that does not fit.
+Variable softmax_cross_entropy(const Context& context, const Variable& logits, const Tensor& labels,
+                               double label_smoothing = 0);
+// The same with soft targets [B, C] (mixup, distillation).
+Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets);
+
+// Softmax over the last axis.
+Variable softmax(const Context& context, const Variable& x);
+
+}  // namespace vitrail

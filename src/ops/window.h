@@ -1,0 +1,22 @@
+// What convolution, unfolding and pooling ask of a window.
+#pragma once
+
+#include "ops/conv2d.h"
+
+namespace vitrail {
+
+// Error: x is not [B, C, H, W], the window is not positive, or larger than the padded picture.
+inline void check_window(const char* place, const Shape& x, const WindowOptions& window) {
+  check(x.rank() == 4, place, "an input of {} must be [B, C, H, W]", x.str());
+  check(window.kernel_height > 0 && window.kernel_width > 0 && window.stride_height > 0 &&
+            window.stride_width > 0 && window.padding_height >= 0 && window.padding_width >= 0,
+        place, "kernel {}x{}, stride {}x{} and padding {}x{}: sizes must be positive",
+        window.kernel_height, window.kernel_width, window.stride_height, window.stride_width,
+        window.padding_height, window.padding_width);
+  check(x[2] + 2 * window.padding_height >= window.kernel_height &&
+            x[3] + 2 * window.padding_width >= window.kernel_width,
+        place, "a picture of {}x{} is smaller than the kernel of {}x{}", x[2], x[3],
+        window.kernel_height, window.kernel_width);
+}
+
+}  // namespace vitrail

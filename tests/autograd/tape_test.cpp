@@ -1,0 +1,130 @@
+#include "autograd/tape.h"
+
+#include <gtest/gtest.h>
+
+#include "autograd/checkpoint.h"
+#include "autograd/parameter.h"
+
+namespace vitrail {
+namespace {
+
+// y = factor * x, the smallest recorded operation.
+Variable times(Context& context, const Variable& x, float factor) {
+  Tensor y = x.value().clone();
+  for (float& element : y.values()) element *= factor;
+  if (!records(context, {&x})) return y;
+  return context.tape->record("times", y, {x},
+                              [slot = x.slot(), saved = SavedTensor(x.value()), factor](
+                                  Queue& queue, const Tensor& gradient) {
+                                (void)saved.get();
+                                Tensor dx = gradient.clone();
+                                for (float& element : dx.values()) element *= factor;
+                                slot->accumulate(queue, dx);
+                              });
+}
+
+Tensor ones() {
+  return Tensor::full({2}, 1.0f);
+}
+
+struct Tapes : ::testing::Test {
+  Queue queue{1};
+  Tape tape;
+  Context context{queue};
+  void SetUp() override { context.tape = &tape; }
+};
+
+TEST_F(Tapes, FansOutAndAccumulates) {
+  const Variable x = Variable::leaf(ones());
+  Tape outer;
+  const Variable a = times(context, x, 3), b = times(context, a, 5);
+  tape.backward(queue, b);
+  EXPECT_EQ(x.gradient().f32()[1], 15);
+  Tape second;
+  context.tape = &second;
+  second.backward(queue, times(context, x, 2));  // leaves keep what they have
+  EXPECT_EQ(x.gradient().f32()[0], 17);
+}
+
+TEST_F(Tapes, RecordsNothingForConstants) {
+  const Variable y = times(context, Variable(ones()), 3);
+  EXPECT_FALSE(y.needs_gradient());
+  EXPECT_EQ(tape.num_nodes(), 0u);
+  EXPECT_THROW(tape.backward(queue, y), Error);
+}
+
+TEST_F(Tapes, IsWalkedOnce) {
+  const Variable y = times(context, Variable::leaf(ones()), 3);
+  tape.backward(queue, y);
+  EXPECT_THROW(tape.backward(queue, y), Error);
+}
+
+TEST_F(Tapes, NoticesASavedTensorThatChanged) {
+  Tensor value = ones();
+  const Variable y = times(context, Variable::leaf(value), 3);
+  value.copy_from(Tensor::full({2}, 7.0f));
+  EXPECT_THROW(tape.backward(queue, y), Error);
+}
+
+TEST_F(Tapes, TellsWhenAGradientIsComplete) {
+  Parameter parameter("w", {2});
+  parameter.set_value(ones());
+  std::vector<float> seen;
+  parameter.slot()->on_ready = [&] { seen.push_back(parameter.gradient().f32()[0]); };
+  // Used twice: ready only after the earlier use, which is walked last.
+  const Variable first = times(context, parameter.variable(), 2);
+  const Variable second = times(context, parameter.variable(), 10);
+  const Variable sum =
+      tape.record("sum", ones(), {first, second},
+                  [a = first.slot(), b = second.slot()](Queue& q, const Tensor& gradient) {
+                    a->accumulate(q, gradient.clone());
+                    b->accumulate(q, gradient.clone());
+                  });
+  tape.backward(queue, sum);
+  EXPECT_EQ(seen, std::vector<float>{12});
+}
+
+TEST_F(Tapes, RefusesToDropAGradient) {
+  const Variable x = Variable::leaf(ones());
+  EXPECT_THROW(refuse_gradient(context, "quantize", {&x}), Error);
+  context.tape = nullptr;
+  EXPECT_NO_THROW(refuse_gradient(context, "quantize", {&x}));
+}
+
+TEST_F(Tapes, CheckpointGivesTheSameGradientsAndSavesNothing) {
+  const auto segment = [](Context& inner, const Variable& x) {
+    return times(inner, times(inner, x, 3), 7);
+  };
+  const Variable x = Variable::leaf(ones());
+  const Variable y = checkpoint(context, times(context, x, 2), segment);
+  EXPECT_EQ(tape.num_nodes(), 2u);  // one for the whole segment
+  EXPECT_EQ(y.value().f32()[0], 42);
+  tape.backward(queue, y);
+  EXPECT_EQ(x.gradient().f32()[0], 42);
+}
+
+TEST(Parameter, RebuildsDerivedFormsWhenItsValueChanges) {
+  Parameter parameter("w", {2});
+  EXPECT_THROW(parameter.value(), Error);
+  EXPECT_THROW(parameter.set_value(Tensor::full({3}, 1.0f)), Error);
+  parameter.set_value(ones());
+  int built = 0;
+  const auto doubled = [&] {
+    return *parameter.derived<float>("doubled", [&](const Tensor& value) {
+      ++built;
+      return 2 * value.f32()[0];
+    });
+  };
+  EXPECT_EQ(doubled(), 2);
+  EXPECT_EQ(doubled(), 2);
+  EXPECT_EQ(built, 1);
+  parameter.value().f32()[0] = 4;
+  parameter.changed();
+  EXPECT_EQ(doubled(), 8);
+  parameter.release_source();
+  EXPECT_EQ(doubled(), 8);
+  EXPECT_THROW(parameter.value(), Error);
+}
+
+}  // namespace
+}  // namespace vitrail
