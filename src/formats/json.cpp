@@ -1,0 +1,188 @@
+#include "formats/json.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace vitrail {
+namespace {
+
+struct Position {
+  size_t line = 1;
+  size_t column = 1;
+};
+
+Position position_of(std::string_view text, size_t byte) {
+  const std::string_view before = text.substr(0, std::min(byte, text.size()));
+  const auto lines = static_cast<size_t>(std::ranges::count(before, '\n'));
+  const size_t line_start = before.rfind('\n');  // npos + 1 is 0
+  return {lines + 1, before.size() - (line_start + 1) + 1};
+}
+
+// Brackets outside strings, counted before the parser sees them: the parser's tree would otherwise
+// nest as deeply as the text asks for.
+void check_depth(std::string_view text, const std::string& place, int limit) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > limit) {
+        const Position at = position_of(text, i);
+        fail("json", "{}: nested deeper than {} levels at line {}, column {}", place, limit,
+             at.line, at.column);
+      }
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+}
+
+template <typename T>
+struct Reader;  // what(): the type's name; read(json, value): false when json is of another type
+
+template <>
+struct Reader<bool> {
+  static constexpr const char* kWhat = "true or false";
+  static bool read(const Json& json, bool& value) {
+    if (!json.is_boolean()) return false;
+    value = json.get<bool>();
+    return true;
+  }
+};
+template <>
+struct Reader<int64_t> {
+  static constexpr const char* kWhat = "a whole number";
+  static bool read(const Json& json, int64_t& value) {
+    if (!json.is_number_integer()) return false;
+    if (json.is_number_unsigned() &&
+        json.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+      return false;
+    value = json.get<int64_t>();
+    return true;
+  }
+};
+template <>
+struct Reader<double> {
+  static constexpr const char* kWhat = "a number";
+  static bool read(const Json& json, double& value) {
+    if (!json.is_number()) return false;
+    value = json.get<double>();
+    return true;
+  }
+};
+template <>
+struct Reader<std::string> {
+  static constexpr const char* kWhat = "text";
+  static bool read(const Json& json, std::string& value) {
+    if (!json.is_string()) return false;
+    value = json.get_ref<const std::string&>();
+    return true;
+  }
+};
+template <typename T>
+struct Reader<std::vector<T>> {
+  static bool read(const Json& json, std::vector<T>& values) {
+    if (!json.is_array()) return false;
+    values.resize(json.size());
+    for (size_t i = 0; i < values.size(); ++i)
+      if (!Reader<T>::read(json[i], values[i])) return false;
+    return true;
+  }
+};
+
+template <typename T>
+std::string what() {
+  if constexpr (requires { Reader<T>::kWhat; })
+    return Reader<T>::kWhat;
+  else
+    return std::string("a list, each of it ") + Reader<typename T::value_type>::kWhat;
+}
+
+// A value as a message shows it: short and on one line.
+std::string shown(const Json& json) {
+  if (json.is_object()) return "an object";
+  if (json.is_array()) return "a list";
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60);
+}
+
+}  // namespace
+
+Json parse_json(std::string_view text, const std::string& place, const JsonLimits& limits) {
+  if (text.size() > limits.bytes)
+    fail("json", "{}: has {} bytes, above the limit of {}", place, text.size(), limits.bytes);
+  check_depth(text, place, limits.depth);
+  try {
+    return Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    const Position at = position_of(text, error.byte == 0 ? 0 : error.byte - 1);
+    fail("json", "{}: is not JSON: line {}, column {}{}", place, at.line, at.column,
+         error.byte > text.size() ? ", where it ends" : "");
+  } catch (const Json::exception&) {
+    fail("json", "{}: holds a number beyond what a double can hold", place);
+  }
+}
+
+Json read_json(const std::filesystem::path& path, const JsonLimits& limits) {
+  const std::vector<std::byte> bytes = read_file(path, limits.bytes);
+  return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(),
+                    limits);
+}
+
+void write_json(const std::filesystem::path& path, const Json& json) {
+  std::string text;
+  try {
+    text = json.dump(2) + "\n";
+  } catch (const Json::exception&) {
+    fail("json", "{}: a text to be written is not UTF-8", path.string());
+  }
+  write_file_atomically(path, text);
+}
+
+template <typename T>
+std::optional<T> get_optional(const Json& object, std::string_view key, const std::string& place) {
+  if (!object.is_object()) fail("json", "{}: is {}, not an object", place, shown(object));
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  T value{};
+  if (!Reader<T>::read(*found, value))
+    fail("json", "{}: {} is {}, not {}", place, key, shown(*found), what<T>());
+  return value;
+}
+
+template <typename T>
+T get(const Json& object, std::string_view key, const std::string& place) {
+  std::optional<T> value = get_optional<T>(object, key, place);
+  if (!value) fail("json", "{}: has no {}, which takes {}", place, key, what<T>());
+  return *std::move(value);
+}
+
+int64_t get_in(const Json& object, std::string_view key, const std::string& place,
+               Range<int64_t> range) {
+  const auto value = get<int64_t>(object, key, place);
+  if (value < range.low || value > range.high)
+    fail("json", "{}: {} is {}, outside {} to {}", place, key, value, range.low, range.high);
+  return value;
+}
+
+#define VITRAIL_JSON_FIELD(T)                                           \
+  template T get<T>(const Json&, std::string_view, const std::string&); \
+  template std::optional<T> get_optional<T>(const Json&, std::string_view, const std::string&);
+VITRAIL_JSON_FIELD(bool)
+VITRAIL_JSON_FIELD(int64_t)
+VITRAIL_JSON_FIELD(double)
+VITRAIL_JSON_FIELD(std::string)
+VITRAIL_JSON_FIELD(std::vector<int64_t>)
+VITRAIL_JSON_FIELD(std::vector<double>)
+VITRAIL_JSON_FIELD(std::vector<std::string>)
+#undef VITRAIL_JSON_FIELD
+
+}  // namespace vitrail

@@ -1,0 +1,74 @@
+// safetensors: eight bytes of header length (little-endian), a JSON header, then the tensors'
+// bytes. Source: github.com/huggingface/safetensors, whose rules of validity are kept: offsets
+// start at zero, follow each other without gap or overlap and end with the file.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/tensor_source.h"
+
+namespace vitrail {
+
+inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;  // as upstream
+inline constexpr size_t kMaxSafetensorsTensors = 1'000'000;
+inline constexpr size_t kMaxTensorNameBytes = 1024;
+
+// A file opened for reading; immutable, so any number of threads may ask for tensors.
+class SafetensorsFile : public TensorSource {
+ public:
+  // Error: not a regular file, unreadable, or not a valid safetensors file; nothing of the declared
+  // sizes is allocated before it has been checked against the file.
+  static std::shared_ptr<SafetensorsFile> open(const std::filesystem::path& path);
+  // The same over bytes in memory, which keep_alive owns; `place` names them in messages.
+  static std::shared_ptr<SafetensorsFile> parse(std::span<const std::byte> bytes,
+                                                std::shared_ptr<void> keep_alive,
+                                                std::string place);
+
+  std::vector<std::string> names() const override;
+  const TensorInfo* find(std::string_view name) const override;
+  // Read-only and sharing the mapping, which lives as long as any of its tensors. A tensor that the
+  // file does not align for its dtype is copied.
+  Tensor tensor(std::string_view name) const override;
+  const std::map<std::string, std::string>& metadata() const override { return metadata_; }
+  const std::string& place() const override { return place_; }
+
+ private:
+  struct Entry {
+    TensorInfo info;
+    size_t offset = 0;  // from the start of the bytes
+  };
+  SafetensorsFile() = default;
+
+  std::span<const std::byte> bytes_;
+  std::shared_ptr<void> keep_alive_;
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::map<std::string, std::string> metadata_;
+  std::string place_;
+};
+
+// Writes atomically, byte for byte what safetensors.torch.save_file writes for the same tensors and
+// at most one metadata entry (upstream leaves the order of more to chance; here they are sorted).
+// Error: a name twice, or the file cannot be written.
+void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+// model.safetensors.index.json: a map from tensor names to the files beside it.
+// Error: a shard outside the folder, a tensor that its shard lacks, a name in two shards.
+std::shared_ptr<TensorSource> open_sharded_safetensors(const std::filesystem::path& index);
+
+// A .safetensors file, an .index.json, or a folder that holds model.safetensors or
+// model.safetensors.index.json.
+std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path);
+
+// Tells the system that a mapped tensor's pages will not be needed soon, so that they no longer
+// count as this process's memory; reading them again loads them from the file. Only pages wholly
+// inside the tensor; a tensor that is not mapped is left alone.
+void advise_dropped(const Tensor& tensor);
+
+}  // namespace vitrail

@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+
+namespace vitrail {
+namespace {
+
+constexpr size_t kMaxShards = 10'000;
+
+// Whether a name found in a file stays within the folder it is meant for.
+bool stays_inside(const std::filesystem::path& name) {
+  return !name.empty() && name.is_relative() &&
+         std::ranges::none_of(name, [](const auto& part) { return part == ".."; });
+}
+
+class ShardedSafetensors : public TensorSource {
+ public:
+  explicit ShardedSafetensors(const std::filesystem::path& index) : place_(index.string()) {
+    const Json json = read_json(index);
+    const auto map = json.is_object() ? json.find("weight_map") : json.end();
+    if (!json.is_object() || map == json.end() || !map->is_object())
+      fail("safetensors", "{}: has no object 'weight_map'", place_);
+    for (const auto& [name, value] : map->items()) add(name, value, index.parent_path());
+    for (const auto& [shard_name, shard] : shards_)
+      for (const std::string& name : shard->names())
+        if (const auto found = where_.find(name);
+            found == where_.end() || found->second != shard.get())
+          fail("safetensors", "{}: shard '{}' holds '{}', which the index does not place there",
+               place_, shard_name, name);
+  }
+
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    names.reserve(where_.size());
+    for (const auto& [name, shard] : where_) names.push_back(name);
+    return names;
+  }
+  const TensorInfo* find(std::string_view name) const override {
+    const auto found = where_.find(name);
+    return found == where_.end() ? nullptr : found->second->find(name);
+  }
+  Tensor tensor(std::string_view name) const override {
+    const auto found = where_.find(name);
+    if (found == where_.end()) fail("safetensors", "{}: has no tensor '{}'", place_, name);
+    return found->second->tensor(name);
+  }
+  const std::map<std::string, std::string>& metadata() const override { return metadata_; }
+  const std::string& place() const override { return place_; }
+
+ private:
+  void add(const std::string& name, const Json& value, const std::filesystem::path& folder) {
+    if (!value.is_string())
+      fail("safetensors", "{}: weight_map gives '{}' no file name", place_, name);
+    const auto& shard_name = value.get_ref<const std::string&>();
+    if (!stays_inside(shard_name))
+      fail("safetensors", "{}: the shard '{}' of '{}' is outside the folder of the index", place_,
+           shard_name, name);
+    auto found = shards_.find(shard_name);
+    if (found == shards_.end()) {
+      if (shards_.size() >= kMaxShards)
+        fail("safetensors", "{}: names more than {} shards", place_, kMaxShards);
+      auto shard = SafetensorsFile::open(folder / shard_name);
+      metadata_.insert(shard->metadata().begin(), shard->metadata().end());
+      found = shards_.emplace(shard_name, std::move(shard)).first;
+    }
+    if (!found->second->contains(name))
+      fail("safetensors", "{}: the shard '{}' lacks '{}', which the index places there", place_,
+           shard_name, name);
+    where_.emplace(name, found->second.get());
+  }
+
+  std::map<std::string, std::shared_ptr<SafetensorsFile>> shards_;
+  std::map<std::string, SafetensorsFile*, std::less<>> where_;
+  std::map<std::string, std::string> metadata_;
+  std::string place_;
+};
+
+}  // namespace
+
+std::shared_ptr<TensorSource> open_sharded_safetensors(const std::filesystem::path& index) {
+  return std::make_shared<ShardedSafetensors>(index);
+}
+
+std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) {
+    if (path.extension() == ".json") return open_sharded_safetensors(path);
+    return SafetensorsFile::open(path);
+  }
+  const auto single = path / "model.safetensors";
+  const auto index = path / "model.safetensors.index.json";
+  if (std::filesystem::exists(single, ignored)) return SafetensorsFile::open(single);
+  if (std::filesystem::exists(index, ignored)) return open_sharded_safetensors(index);
+  fail("model", "{}: holds neither model.safetensors nor model.safetensors.index.json",
+       path.string());
+}
+
+}  // namespace vitrail
