@@ -1,0 +1,125 @@
+#include "models/architectures.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+#include "models/families/published.h"
+
+namespace vitrail {
+namespace {
+
+using Kind = CompactArchitecture::Kind;
+
+// Rows of the cct, cvt and vit_lite kinds are those of the authors' Compact-Transformers.
+constexpr std::array kCompact = {
+    CompactArchitecture{"cct_2_3x2", Kind::cct, 128, 2, 2, 1, 2, 3, 32},
+    CompactArchitecture{"cct_4_3x2", Kind::cct, 128, 4, 2, 1, 2, 3, 32},
+    CompactArchitecture{"cct_6_3x1", Kind::cct, 256, 6, 4, 2, 1, 3, 32},
+    CompactArchitecture{"cct_6_3x2", Kind::cct, 256, 6, 4, 2, 2, 3, 32},
+    CompactArchitecture{"cct_7_3x1", Kind::cct, 256, 7, 4, 2, 1, 3, 32},
+    CompactArchitecture{"cct_7_3x2", Kind::cct, 256, 7, 4, 2, 2, 3, 32},
+    CompactArchitecture{"cct_7_7x2", Kind::cct, 256, 7, 4, 2, 2, 7, 224},
+    CompactArchitecture{"cct_14_7x2", Kind::cct, 384, 14, 6, 3, 2, 7, 224},
+    CompactArchitecture{"cvt_2_4", Kind::cvt, 128, 2, 2, 1, 0, 4, 32},
+    CompactArchitecture{"cvt_4_4", Kind::cvt, 128, 4, 2, 1, 0, 4, 32},
+    CompactArchitecture{"cvt_6_4", Kind::cvt, 256, 6, 4, 2, 0, 4, 32},
+    CompactArchitecture{"cvt_7_4", Kind::cvt, 256, 7, 4, 2, 0, 4, 32},
+    CompactArchitecture{"vit_lite_2_4", Kind::vit_lite, 128, 2, 2, 1, 0, 4, 32},
+    CompactArchitecture{"vit_lite_4_4", Kind::vit_lite, 128, 4, 2, 1, 0, 4, 32},
+    CompactArchitecture{"vit_lite_6_4", Kind::vit_lite, 256, 6, 4, 2, 0, 4, 32},
+    CompactArchitecture{"vit_lite_7_4", Kind::vit_lite, 256, 7, 4, 2, 0, 4, 32},
+    CompactArchitecture{"vitc_nano_patch4", Kind::vitc_pooled, 64, 4, 2, 2, 2, 3, 28},
+    CompactArchitecture{"vitc_nano_patch8", Kind::vitc, 96, 4, 3, 2, 3, 3, 64},
+    CompactArchitecture{"vit_teaching", Kind::teaching, 64, 4, 4, 2, 0, 4, 28},
+};
+
+void use_compact_blocks(const CompactArchitecture& a, VisionTransformerConfig& c) {
+  c.norm_placement = NormPlacement::cct;
+  c.layer_norm_epsilon = 1e-5;
+  c.qkv_bias = false;
+  c.attention_dropout = 0.1;
+  c.drop_path = 0.1;
+  if (a.kind == Kind::vit_lite) return;
+  c.class_token = false;
+  c.position_prefix = 0;
+  c.pooling = Pooling::sequence;
+  if (a.kind != Kind::cct) return;
+  c.patch_embedding = PatchEmbedding::tokenizer;
+  c.tokenizer.layers = a.stem_layers;
+  c.tokenizer.kernel = a.kernel;
+  c.tokenizer.stride = std::max<int64_t>(1, a.kernel / 2 - 1);
+  c.tokenizer.padding = std::max<int64_t>(1, a.kernel / 2);
+}
+
+VisionTransformerConfig compact_config(const CompactArchitecture& a) {
+  VisionTransformerConfig c;
+  c.architecture = a.name;
+  c.image_height = c.image_width = a.image;
+  c.embed_dim = a.embed_dim;
+  c.depth = a.depth;
+  c.num_heads = a.num_heads;
+  c.mlp_hidden_dim = static_cast<int64_t>(static_cast<double>(a.embed_dim) * a.mlp_ratio);
+  c.num_classes = 10;
+  c.patch_height = c.patch_width = a.kernel;
+  switch (a.kind) {
+    case Kind::cct:
+    case Kind::cvt:
+    case Kind::vit_lite:
+      use_compact_blocks(a, c);
+      break;
+    case Kind::vitc:
+      c.patch_embedding = PatchEmbedding::tokenizer;
+      // Strides take the place of pooling, which costs more than the convolutions themselves.
+      c.tokenizer = {.layers = a.stem_layers,
+                     .kernel = a.kernel,
+                     .stride = 2,
+                     .padding = a.kernel / 2,
+                     .pool_kernel = 0,
+                     .hidden_channels = a.embed_dim / 2,
+                     .bias = true};
+      break;
+    case Kind::vitc_pooled:
+      c.patch_embedding = PatchEmbedding::tokenizer;
+      // Pictures of 28 pixels afford CCT's stem, which learns in half the epochs.
+      c.tokenizer = {.layers = a.stem_layers,
+                     .kernel = a.kernel,
+                     .stride = 1,
+                     .padding = a.kernel / 2,
+                     .pool_kernel = 3,
+                     .hidden_channels = a.embed_dim / 2,
+                     .bias = true};
+      break;
+    case Kind::teaching:
+      c.norm_placement = NormPlacement::none;
+      c.activation = Activation::relu;
+      c.class_token = false;
+      c.position = Position::none;
+      c.position_prefix = 0;
+      c.final_norm = false;
+      c.pooling = Pooling::mean;
+      break;
+  }
+  return c;
+}
+
+}  // namespace
+
+std::span<const CompactArchitecture> compact_architectures() {
+  return kCompact;
+}
+
+VisionTransformerConfig architecture_config(const std::string& name) {
+  const auto found = std::ranges::find(kCompact, name, &CompactArchitecture::name);
+  if (found != kCompact.end()) return compact_config(*found);
+  if (const PublishedArchitecture* published = find_published(name))
+    return published_config(*published);
+  std::string known;
+  for (const CompactArchitecture& row : kCompact)
+    known += (known.empty() ? "" : ", ") + std::string(row.name);
+  fail("architecture",
+       "there is no '{}'; small ones are {}; timm's names of published ViTs are known too", name,
+       known);
+}
+
+}  // namespace vitrail

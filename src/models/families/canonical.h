@@ -1,0 +1,32 @@
+// A checkpoint's tensors under canonical names: parts joined, every value checked to be finite.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "formats/tensor_source.h"
+#include "models/families/family.h"
+#include "models/families/names.h"
+#include "models/vit.h"
+
+namespace vitrail {
+
+// The rules for every parameter of the model, from the tensors of the file. Tensors without a
+// meaning for the answer are listed in info.left_out. Errors, each naming the tensor: one that is
+// missing, one that the model has no place for, a shape that does not fit, a dtype that is none of
+// the floats.
+void match_weights(const VisionTransformer& model, const TensorSource& tensors,
+                   const Spelling& spelling, CheckpointInfo& info);
+
+// Presents `tensors` under the canonical names of the rules, with the model's shapes and in the
+// file's dtype; a single part shares the file's mapping.
+// tensor() throws an Error naming the file's tensor when a value is NaN or infinite.
+std::shared_ptr<TensorSource> canonical_tensors(std::shared_ptr<TensorSource> tensors,
+                                                const VisionTransformer& model,
+                                                const std::vector<WeightRule>& rules);
+
+// Gives every parameter of the model its value, in f32.
+void load_weights(VisionTransformer& model, const TensorSource& canonical);
+
+}  // namespace vitrail

@@ -1,0 +1,43 @@
+// Opening a model, whichever family wrote it: what it is, and its weights under canonical names.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "formats/tensor_source.h"
+#include "models/families/draft.h"
+#include "models/families/family.h"
+#include "models/families/names.h"
+
+namespace vitrail {
+
+struct CheckpointOptions {
+  Settings settings;  // --set key=value
+  // Whether a model whose preprocessing nobody knows is refused (it is, wherever pictures are fed).
+  bool require_preprocess = true;
+};
+
+// What stands beside the tensors.
+struct CheckpointFiles {
+  nlohmann::json config;              // config.json; null: none
+  nlohmann::json preprocessor;        // preprocessor_config.json; null: none
+  std::filesystem::path labels_file;  // empty: none
+};
+
+struct Checkpoint {
+  CheckpointInfo info;
+  std::shared_ptr<TensorSource> tensors;  // canonical names, finite, in the file's dtype
+  std::shared_ptr<TensorSource> file;     // as they stand in the file
+  Spelling spelling;
+};
+
+// A folder (config.json, model.safetensors or its index, preprocessor_config.json, labels), a
+// .safetensors file or an index.json; what stands beside a file counts as in a folder.
+// Errors: everything that cannot be a model, and everything undetermined, in one line.
+Checkpoint open_checkpoint(const std::filesystem::path& path,
+                           const CheckpointOptions& options = {});
+Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& files,
+                           const CheckpointOptions& options = {});
+
+}  // namespace vitrail

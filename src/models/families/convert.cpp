@@ -1,0 +1,89 @@
+#include "models/families/convert.h"
+
+#include "core/error.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+
+namespace vitrail {
+namespace {
+
+// Where the names of a file that was converted came from, so that the way back finds them again.
+constexpr const char* kOriginKey = "vitrail_origin";
+
+// The names to write: those the model once had in this family, or what the family writes today.
+Spelling target_spelling(const Checkpoint& checkpoint, const VisionTransformerConfig& config,
+                         Family target) {
+  const Spelling today = spelling_for(target, config);
+  if (checkpoint.spelling.family == target) return respelled(today, checkpoint.spelling);
+  const auto& metadata = checkpoint.file->metadata();
+  if (const auto words = metadata.find(kOriginKey); words != metadata.end())
+    if (const auto origin = spelling_from_words(words->second); origin && origin->family == target)
+      return respelled(today, *origin);
+  return today;
+}
+
+// What the source file said about itself travels along.
+std::map<std::string, std::string> metadata_of(const Checkpoint& checkpoint, Family target) {
+  auto metadata = checkpoint.file->metadata();
+  metadata.emplace("format", "pt");  // transformers asks for it
+  const std::string own = to_words(checkpoint.spelling);
+  if (target == checkpoint.spelling.family) return metadata;
+  const auto [origin, first] = metadata.emplace(kOriginKey, own);
+  if (!first && origin->second.starts_with(std::string(name_of(target)) + " "))
+    metadata.erase(origin);  // back where it came from
+  return metadata;
+}
+
+}  // namespace
+
+NamedTensors split_parts(const WeightRule& rule, const Tensor& tensor) {
+  const auto count = static_cast<int64_t>(rule.parts.size());
+  if (count == 1) return {{rule.parts.front(), tensor}};
+  const int64_t rows = tensor.size(0) / count;
+  NamedTensors parts;
+  for (int64_t i = 0; i < count; ++i)
+    parts.emplace_back(rule.parts[static_cast<size_t>(i)], tensor.rows(i * rows, (i + 1) * rows));
+  return parts;
+}
+
+ConversionReport write_converted(const std::filesystem::path& folder, const Checkpoint& checkpoint,
+                                 const ConversionOptions& options) {
+  ConversionReport report;
+  NamedTensors source;
+  for (const std::string& name : checkpoint.tensors->names())
+    source.emplace_back(name, checkpoint.tensors->tensor(name));
+  const auto mask = names_in(checkpoint.spelling, "mask_token");
+  const bool masked = !mask.empty() && checkpoint.file->contains(mask.front());
+  if (masked) source.emplace_back("mask_token", checkpoint.file->tensor(mask.front()));
+  Adapted adapted = adapt(checkpoint.info.config, MemoryTensors(source), options.target);
+
+  const Spelling spelling = target_spelling(checkpoint, adapted.config, options.target);
+  NamedTensors renamed;
+  for (const auto& [name, tensor] : adapted.tensors) {
+    const WeightRule rule{name, names_in(spelling, name)};
+    if (rule.parts.empty()) fail("convert", "{} models have no {}", name_of(options.target), name);
+    for (auto& part : split_parts(rule, tensor)) renamed.push_back(std::move(part));
+  }
+  for (const std::string& name : checkpoint.info.left_out)
+    if (!masked || name != mask.front() || !adapted.tensors.contains("mask_token"))
+      report.left_out.push_back(name);
+
+  const Json config = config_for(adapted.config, options);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) fail("convert", "{}: the folder cannot be made: {}", folder.string(), error.message());
+  const bool hf = options.target == Family::hf_vit || options.target == Family::hf_deit ||
+                  options.target == Family::hf_dinov2;
+  if (hf && !options.preprocess.is_null()) {
+    report.files.push_back(folder / "preprocessor_config.json");
+    write_json(report.files.back(), options.preprocess);
+  }
+  report.files.push_back(folder / "config.json");
+  write_json(report.files.back(), config);
+  report.files.push_back(folder / "model.safetensors");
+  write_safetensors(report.files.back(), renamed, metadata_of(checkpoint, options.target));
+  report.folds = std::move(adapted.folds);
+  return report;
+}
+
+}  // namespace vitrail

@@ -1,0 +1,74 @@
+// A configuration under construction: every field remembers who settled it, and what nobody has
+// settled is refused by name.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/families/family.h"
+#include "models/families/names.h"
+
+namespace vitrail {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+struct ConfigDraft {
+  VisionTransformerConfig config;
+  std::set<std::string> open;  // fields that names and shapes leave undetermined
+  std::vector<Provenance> sources;
+  int64_t attention_width = 0;  // heads times head size: a third of the rows of attn.qkv
+  int64_t position_rows = 0;    // of pos_embed, prefix tokens included; 0: none
+  nlohmann::json preprocess;    // null: unknown
+  PreprocessKind preprocess_kind = PreprocessKind::none;
+  bool preprocess_by_hand = false;      // made of --set alone
+  std::vector<std::string> candidates;  // published architectures that fit the shapes
+
+  bool is_open(const std::string& field) const { return open.contains(field); }
+  // Sets a field that is still open; the first to know wins.
+  template <typename T>
+  void settle(const std::string& name, T VisionTransformerConfig::*field, const T& value,
+              const std::string& source) {
+    if (open.erase(name) == 0) return;
+    config.*field = value;
+    record(name, source);
+  }
+  void settle_image(int64_t height, int64_t width, const std::string& source);
+  void record(const std::string& field, const std::string& source);
+  void add_preprocess(PreprocessKind kind, nlohmann::json block, const std::string& source);
+};
+
+// What names and shapes say; the rest is left open.
+ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spelling);
+
+// What the family's own definition fixes for every model (an epsilon, the answer's pooling).
+void settle_family_constants(ConfigDraft& draft, const Spelling& spelling);
+
+// What config.json says. `place` names it. Errors: it contradicts the shapes, or asks for what
+// Vitrail does not have.
+void settle_from_timm(ConfigDraft& draft, const nlohmann::json& config, const std::string& place);
+void settle_from_hf(ConfigDraft& draft, const Spelling& spelling, const nlohmann::json& config,
+                    const std::string& place);
+
+// What the published architecture of this name fixes. Error: no such architecture.
+void settle_from_architecture(ConfigDraft& draft, const std::string& name,
+                              const std::string& source);
+// What all published architectures of these shapes agree on.
+void settle_from_matching(ConfigDraft& draft, Family family);
+
+// The picture's size, and which rows of pos_embed belong to prefix tokens.
+void settle_positions(ConfigDraft& draft, Family family, const std::string& place);
+
+// --set: fields of the configuration (heads, eps, image_size, patch_size, channels are understood
+// too), `architecture`, and of the preprocessing mean, std, interpolation, crop_pct, crop_mode.
+void apply_settings(ConfigDraft& draft, const Settings& settings);
+void apply_preprocess_settings(ConfigDraft& draft, const Settings& settings);
+
+// Error naming everything that is still open, and how to say it. The preprocessing only counts
+// when it is required.
+void refuse_open_fields(const ConfigDraft& draft, const std::string& place,
+                        bool require_preprocess);
+
+}  // namespace vitrail

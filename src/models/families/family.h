@@ -1,0 +1,64 @@
+// The families of checkpoints that people have on disk, and what is known about one of them.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/precision.h"
+#include "formats/tensor_source.h"
+#include "models/vit_config.h"
+
+namespace vitrail {
+
+enum class Family : uint8_t {
+  timm,         // timm's VisionTransformer and VisionTransformerDistilled
+  hf_vit,       // transformers' ViT
+  hf_deit,      // transformers' DeiT
+  hf_dinov2,    // transformers' Dinov2 and Dinov2WithRegisters
+  dinov2,       // facebookresearch/dinov2
+  vit_pytorch,  // lucidrains/vit-pytorch
+  vitrail,      // our own: canonical names, every field of the config
+};
+const char* name_of(Family family);
+// Error listing the families.
+Family family_from_name(const std::string& name);
+
+// Which library's rule a preprocessing block is written in.
+enum class PreprocessKind : uint8_t { none, timm, hf, vitrail };
+
+// Where a field of the configuration came from: "config.json", "shapes", "--set", ...
+struct Provenance {
+  std::string field;
+  std::string value;
+  std::string source;
+};
+
+// How a canonical parameter is made of a checkpoint's tensors.
+struct WeightRule {
+  std::string canonical;
+  std::vector<std::string> parts;  // their names; several are stacked along the first axis
+};
+
+struct CheckpointInfo {
+  Family family = Family::vitrail;
+  VisionTransformerConfig config;
+  PrecisionPlan precision;  // of a quantized checkpoint
+  std::vector<WeightRule> weights;
+
+  PreprocessKind preprocess_kind = PreprocessKind::none;
+  nlohmann::json preprocess;  // in that library's form
+  std::string model_type;     // transformers' name, for its image processor's defaults
+
+  std::vector<std::string> labels;    // empty: unknown; else one for each class
+  std::vector<std::string> wnids;     // WordNet identifiers of the classes, where they are known
+  std::filesystem::path labels_file;  // stands in the folder when the configuration has no labels
+  std::vector<Provenance> sources;
+  std::vector<std::string> left_out;  // tensors that no answer depends on, and why
+  std::vector<std::string> warnings;
+};
+
+}  // namespace vitrail

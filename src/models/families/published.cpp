@@ -1,0 +1,69 @@
+#include "models/families/published.h"
+
+#include <algorithm>
+#include <array>
+
+namespace vitrail {
+
+VisionTransformerConfig published_config(const PublishedArchitecture& a) {
+  using P = PublishedArchitecture;
+  const auto has = [&](P::Flag flag) { return (a.flags & flag) != 0; };
+  VisionTransformerConfig config;
+  config.architecture = a.name;
+  config.image_height = config.image_width = a.size.image;
+  config.patch_height = config.patch_width = a.size.patch;
+  config.patch_bias = !has(P::kPreNorm);
+  config.embed_dim = a.size.embed_dim;
+  config.depth = a.size.depth;
+  config.num_heads = a.size.num_heads;
+  config.mlp_hidden_dim = a.mlp_hidden;
+  config.mlp = has(P::kGated) ? MlpKind::gated_packed : MlpKind::plain;
+  config.activation = a.activation;
+  config.qkv_bias = !has(P::kNoQkvBias);
+  config.norm_placement = has(P::kResPost) ? NormPlacement::res_post : NormPlacement::pre;
+  config.layer_norm_epsilon = has(P::kEpsilon5) ? 1e-5 : 1e-6;
+  config.layer_scale = has(P::kLayerScale);
+  config.class_token = !has(P::kNoClass);
+  config.distillation_token = has(P::kDistilled);
+  config.register_tokens = a.registers;
+  // Original DINOv2 gives the class token a position and its registers none.
+  config.position_prefix = has(P::kNoPrefixPosition)      ? 0
+                           : a.name.starts_with("dinov2") ? 1
+                                                          : config.prefix_tokens();
+  config.position_resize =
+      has(P::kOffsetResize) ? PositionResize::bicubic_offset : PositionResize::bicubic_antialias;
+  config.pre_norm = has(P::kPreNorm);
+  config.fc_norm = has(P::kFcNorm);
+  config.final_norm = !has(P::kFcNorm) && !has(P::kNoFinalNorm);
+  config.pooling = a.pooling;
+  config.num_classes = a.num_classes;
+  return config;
+}
+
+nlohmann::json published_preprocess(const PublishedArchitecture& a) {
+  struct Moments {
+    std::array<double, 3> mean, std;
+  };
+  static constexpr std::array<Moments, 4> kMoments = {
+      {{{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}},
+       {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
+       {{0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
+       {{0, 0, 0}, {1, 1, 1}}}};
+  const Moments& moments = kMoments[a.statistics];
+  const int side = a.picture > 0 ? a.picture : a.size.image;
+  using P = PublishedArchitecture;
+  return {{"input_size", {3, side, side}},
+          {"mean", moments.mean},
+          {"std", moments.std},
+          {"crop_pct", a.crop_permille / 1000.0},
+          {"crop_mode", a.flags & P::kSquash ? "squash" : "center"},
+          {"interpolation", a.flags & P::kBilinear ? "bilinear" : "bicubic"}};
+}
+
+const PublishedArchitecture* find_published(std::string_view name) {
+  const auto all = published_architectures();
+  const auto found = std::ranges::find(all, name, &PublishedArchitecture::name);
+  return found == all.end() ? nullptr : &*found;
+}
+
+}  // namespace vitrail

@@ -1,0 +1,57 @@
+// The published architectures of the families: what a checkpoint's names and shapes do not say
+// (heads, epsilon, activation, pooling, preprocessing) for those that everybody has on disk.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
+
+#include "models/vit_config.h"
+
+namespace vitrail {
+
+struct PublishedArchitecture {
+  enum Flag : uint32_t {
+    kEpsilon5 = 1,          // LayerNorm's epsilon is 1e-5, not 1e-6
+    kNoClass = 2,           // no class token
+    kNoPrefixPosition = 4,  // pos_embed covers patches alone
+    kPreNorm = 8,           // norm_pre, and no bias in the patch embedding
+    kFcNorm = 16,           // the final norm follows pooling
+    kNoFinalNorm = 32,
+    kLayerScale = 64,
+    kNoQkvBias = 128,
+    kGated = 256,      // SwiGLU with packed halves
+    kDistilled = 512,  // a distillation token
+    kResPost = 1024,   // norms after attention and MLP
+    kSquash = 2048,    // resized without keeping the ratio
+    kBilinear = 4096,
+    kOffsetResize = 8192,  // original DINOv2's interpolation of positions
+  };
+  enum Statistics : uint8_t { kHalf, kImageNet, kOpenAi, kUnit };
+  struct Size {
+    int embed_dim, depth, num_heads, patch, image;
+  };
+
+  std::string_view name;
+  Size size;
+  Statistics statistics;  // of the channels' normalisation
+  int crop_permille;      // of the resized short side that the centre crop keeps
+  int registers = 0;
+  int mlp_hidden = 0;  // 0: four times embed_dim
+  Activation activation = Activation::gelu;
+  Pooling pooling = Pooling::class_token;
+  uint32_t flags = 0;
+  int num_classes = 1000;
+  int picture = 0;  // that the preprocessing makes; 0: image
+};
+
+// timm's names (without a tag) and original DINOv2's.
+std::span<const PublishedArchitecture> published_architectures();
+const PublishedArchitecture* find_published(std::string_view name);  // null: not there
+
+// The whole model. `architecture` is the name.
+VisionTransformerConfig published_config(const PublishedArchitecture& architecture);
+// Its preprocessing as a timm pretrained_cfg.
+nlohmann::json published_preprocess(const PublishedArchitecture& architecture);
+
+}  // namespace vitrail

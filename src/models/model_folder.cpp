@@ -1,0 +1,53 @@
+#include "models/model_folder.h"
+
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "kernels/gemm_int8.h"
+#include "models/families/quantized_tensors.h"
+
+namespace vitrail {
+namespace {
+
+NamedTensors stored_weights(const ModelFolder& model) {
+  NamedTensors tensors;
+  Queue queue;
+  for (const auto& parameter : model.network.parameters().all()) {
+    const Tensor& value = parameter->value();
+    const Precision precision =
+        parameter->read_packed() ? model.precision.of(parameter->path()) : Precision::f32;
+    if (precision == Precision::f32) {
+      tensors.emplace_back(parameter->path(), value);
+    } else if (precision == Precision::bf16) {
+      tensors.emplace_back(parameter->path(), value.to(DType::bf16));
+    } else {
+      const int64_t outputs = value.size(0);
+      kernels::QuantizedWeight weight =
+          kernels::quantize_weight(queue, value.f32(), outputs, value.numel() / outputs);
+      tensors.emplace_back(parameter->path(), weight.values.reshape(value.shape()));
+      tensors.emplace_back(scale_name(parameter->path()), weight.scales);
+    }
+  }
+  return tensors;
+}
+
+}  // namespace
+
+NamedTensors weights_of(const VisionTransformer& model, const std::string& prefix) {
+  NamedTensors tensors;
+  for (const auto& parameter : model.parameters().all())
+    tensors.emplace_back(prefix + parameter->path(), parameter->value());
+  return tensors;
+}
+
+void write_model_folder(const std::filesystem::path& folder, const ModelFolder& model) {
+  Json config{{"model_type", "vitrail"},
+              {"model", to_json(model.network.config())},
+              {"preprocess", model.preprocess}};
+  if (!model.labels.empty()) config["labels"] = model.labels;
+  if (!model.wnids.empty()) config["wnids"] = model.wnids;
+  if (model.precision != PrecisionPlan{}) config["precision"] = to_json(model.precision);
+  write_json(folder / "config.json", config);
+  write_safetensors(folder / "model.safetensors", stored_weights(model), {{"format", "pt"}});
+}
+
+}  // namespace vitrail

@@ -1,0 +1,30 @@
+// The folder that every verb takes for --model, in our own form: model.safetensors and config.json.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/precision.h"
+#include "formats/tensor_source.h"
+#include "models/vit.h"
+
+namespace vitrail {
+
+struct ModelFolder {
+  const VisionTransformer& network;
+  nlohmann::json preprocess;        // in our form (image/preprocess.h: to_json)
+  std::vector<std::string> labels;  // in the order of the logits; empty: unknown
+  std::vector<std::string> wnids = {};  // their WordNet identifiers, where they are known
+  // Weights of projections are stored as they will run: f32, bf16, or 8 bits with their scales.
+  PrecisionPlan precision = {};
+};
+
+// Each file appears whole or not at all; the folder must exist. Error: it cannot be written.
+void write_model_folder(const std::filesystem::path& folder, const ModelFolder& model);
+
+// A model's weights under their paths, sharing its memory.
+NamedTensors weights_of(const VisionTransformer& model, const std::string& prefix = "");
+
+}  // namespace vitrail

@@ -1,0 +1,69 @@
+// VisionTransformer: every ViT, DeiT, DINOv2 and compact transformer, turned into by its
+// configuration (Dosovitskiy et al. 2021; Touvron et al. 2021; Oquab et al. 2023; Hassani et al.
+// 2021).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/vit_config.h"
+#include "nn/block.h"
+#include "nn/patch_embedding.h"
+#include "nn/pooling.h"
+#include "nn/position_embedding.h"
+#include "nn/token_layout.h"
+
+namespace vitrail {
+
+struct VitOutput {
+  Variable logits;  // [B, num_classes]; undefined when the model has no head
+  Variable pooled;  // [B, pooled_dim]: what the head reads
+  Variable tokens;  // [B, N, D] after the final norm
+  TokenLayout layout;
+};
+
+class VisionTransformer {
+ public:
+  // Parameters have no values yet: initialise() them or load a checkpoint. Error: the config's.
+  explicit VisionTransformer(VisionTransformerConfig config);
+
+  const VisionTransformerConfig& config() const { return config_; }
+  ParameterRegistry& parameters() { return *registry_; }
+  const ParameterRegistry& parameters() const { return *registry_; }
+
+  // images [B, C, H, W] f32, normalised. H and W need not be the config's: position tables follow.
+  // context.observer is told "patch_embed", "tokens" (positions added), "blocks.i", "norm",
+  // "pooled" and "head". Attention layers are "blocks.i.attn" to a probe.
+  // Error: channels or size that do not fit.
+  VitOutput forward(const Context& context, const Variable& images) const;
+
+  TokenLayout layout(int64_t picture_height, int64_t picture_width) const;
+
+  // For inference: packs every projection in its precision, one at a time, and gives its source
+  // back, so that the weights are in memory once. Weights of our own memory cannot be read or saved afterwards.
+  void pack_for_inference(Queue& queue, const PrecisionPlan& precision = {});
+
+ private:
+  Variable embed(const Context& context, const Variable& images, const TokenLayout& layout) const;
+  Variable pool(const Context& context, const Variable& tokens, const TokenLayout& layout) const;
+  Variable classify(const Context& context, const Variable& pooled, const Variable& tokens) const;
+
+  VisionTransformerConfig config_;
+  std::unique_ptr<ParameterRegistry> registry_;  // outlives the modules that refer into it
+  std::optional<PatchEmbed> patch_embed_;
+  std::optional<ConvTokenizer> tokenizer_;
+  Parameter* cls_token_ = nullptr;
+  Parameter* dist_token_ = nullptr;
+  Parameter* reg_token_ = nullptr;
+  std::optional<PositionEmbedding> position_;
+  std::optional<LayerNorm> norm_pre_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::optional<LayerNorm> norm_, fc_norm_;
+  std::optional<SequencePool> sequence_pool_;
+  std::optional<MapPool> map_pool_;
+  LinearSlot head_, head_dist_;
+};
+
+}  // namespace vitrail

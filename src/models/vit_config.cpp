@@ -1,0 +1,335 @@
+#include "models/vit_config.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "core/error.h"
+
+namespace vitrail {
+namespace {
+
+using nlohmann::json;
+
+template <typename Enum>
+struct Word {
+  Enum value;
+  const char* word;
+};
+
+// One table of words for each enum; the overload set is what the visitors below look up.
+constexpr std::array kActivations{
+    Word{Activation::none, "none"},           Word{Activation::gelu, "gelu"},
+    Word{Activation::gelu_tanh, "gelu_tanh"}, Word{Activation::quick_gelu, "quick_gelu"},
+    Word{Activation::relu, "relu"},           Word{Activation::silu, "silu"}};
+constexpr std::array kPatchEmbeddings{Word{PatchEmbedding::convolution, "convolution"},
+                                      Word{PatchEmbedding::linear, "linear"},
+                                      Word{PatchEmbedding::tokenizer, "tokenizer"}};
+constexpr std::array kPositions{Word{Position::none, "none"}, Word{Position::learned, "learned"},
+                                Word{Position::sinusoidal_1d, "sinusoidal_1d"},
+                                Word{Position::sincos_2d, "sincos_2d"}};
+constexpr std::array kPositionResizes{Word{PositionResize::bicubic_antialias, "bicubic_antialias"},
+                                      Word{PositionResize::bicubic, "bicubic"},
+                                      Word{PositionResize::bicubic_offset, "bicubic_offset"},
+                                      Word{PositionResize::bilinear, "bilinear"}};
+constexpr std::array kNormPlacements{
+    Word{NormPlacement::pre, "pre"}, Word{NormPlacement::post, "post"},
+    Word{NormPlacement::res_post, "res_post"}, Word{NormPlacement::none, "none"},
+    Word{NormPlacement::cct, "cct"}};
+constexpr std::array kMlpKinds{Word{MlpKind::plain, "plain"},
+                               Word{MlpKind::gated_packed, "gated_packed"},
+                               Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},
+                               Word{MlpKind::gated_split, "gated_split"}};
+constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
+                               Word{Pooling::mean, "mean"},
+                               Word{Pooling::mean_all, "mean_all"},
+                               Word{Pooling::class_and_mean, "class_and_mean"},
+                               Word{Pooling::distilled, "distilled"},
+                               Word{Pooling::sequence, "sequence"},
+                               Word{Pooling::map, "map"}};
+
+constexpr auto words_of(Activation) {
+  return std::span(kActivations);
+}
+constexpr auto words_of(PatchEmbedding) {
+  return std::span(kPatchEmbeddings);
+}
+constexpr auto words_of(Position) {
+  return std::span(kPositions);
+}
+constexpr auto words_of(PositionResize) {
+  return std::span(kPositionResizes);
+}
+constexpr auto words_of(NormPlacement) {
+  return std::span(kNormPlacements);
+}
+constexpr auto words_of(MlpKind) {
+  return std::span(kMlpKinds);
+}
+constexpr auto words_of(Pooling) {
+  return std::span(kPoolings);
+}
+
+template <typename Enum>
+const char* word_of(Enum value) {
+  for (const auto& entry : words_of(value))
+    if (entry.value == value) return entry.word;
+  return "?";
+}
+
+// Calls visit(name, field) for every field: the one list that writing, reading and --set share.
+template <typename Config, typename Visit>
+void visit_fields(Config& c, Visit visit) {
+  visit("architecture", c.architecture);
+  visit("image_height", c.image_height);
+  visit("image_width", c.image_width);
+  visit("in_channels", c.in_channels);
+  visit("patch_embedding", c.patch_embedding);
+  visit("patch_height", c.patch_height);
+  visit("patch_width", c.patch_width);
+  visit("patch_bias", c.patch_bias);
+  visit("patch_norm", c.patch_norm);
+  visit("tokenizer_layers", c.tokenizer.layers);
+  visit("tokenizer_kernel", c.tokenizer.kernel);
+  visit("tokenizer_stride", c.tokenizer.stride);
+  visit("tokenizer_padding", c.tokenizer.padding);
+  visit("tokenizer_pool_kernel", c.tokenizer.pool_kernel);
+  visit("tokenizer_pool_stride", c.tokenizer.pool_stride);
+  visit("tokenizer_pool_padding", c.tokenizer.pool_padding);
+  visit("tokenizer_hidden_channels", c.tokenizer.hidden_channels);
+  visit("tokenizer_bias", c.tokenizer.bias);
+  visit("tokenizer_activation", c.tokenizer.activation);
+  visit("embed_dim", c.embed_dim);
+  visit("depth", c.depth);
+  visit("num_heads", c.num_heads);
+  visit("head_dim", c.head_dim);
+  visit("mlp_hidden_dim", c.mlp_hidden_dim);
+  visit("mlp", c.mlp);
+  visit("activation", c.activation);
+  visit("qkv_bias", c.qkv_bias);
+  visit("projection_bias", c.projection_bias);
+  visit("mlp_bias", c.mlp_bias);
+  visit("attention_projection", c.attention_projection);
+  visit("qk_norm", c.qk_norm);
+  visit("attention_norm", c.attention_norm);
+  visit("mlp_norm", c.mlp_norm);
+  visit("norm_placement", c.norm_placement);
+  visit("layer_norm_epsilon", c.layer_norm_epsilon);
+  visit("layer_scale", c.layer_scale);
+  visit("layer_scale_init", c.layer_scale_init);
+  visit("class_token", c.class_token);
+  visit("distillation_token", c.distillation_token);
+  visit("register_tokens", c.register_tokens);
+  visit("position", c.position);
+  visit("position_prefix", c.position_prefix);
+  visit("position_grid_height", c.position_grid_height);
+  visit("position_grid_width", c.position_grid_width);
+  visit("position_resize", c.position_resize);
+  visit("pre_norm", c.pre_norm);
+  visit("final_norm", c.final_norm);
+  visit("fc_norm", c.fc_norm);
+  visit("pooling", c.pooling);
+  visit("pool_heads", c.pool_heads);
+  visit("pool_mlp_hidden_dim", c.pool_mlp_hidden_dim);
+  visit("num_classes", c.num_classes);
+  visit("head_bias", c.head_bias);
+  visit("position_dropout", c.position_dropout);
+  visit("dropout", c.dropout);
+  visit("attention_dropout", c.attention_dropout);
+  visit("drop_path", c.drop_path);
+}
+
+template <typename Field>
+json field_to_json(const Field& field) {
+  if constexpr (std::is_enum_v<Field>)
+    return word_of(field);
+  else
+    return field;
+}
+
+[[noreturn]] void refuse(const std::string& name, const std::string& value,
+                         const std::string& wanted) {
+  fail("model config", "{} takes {}, not '{}'", name, wanted, value);
+}
+
+// From text, as --set and enums in JSON give it.
+template <typename Field>
+void parse_field(const std::string& name, const std::string& text, Field& field) {
+  if constexpr (std::is_enum_v<Field>) {
+    std::string known;
+    for (const auto& entry : words_of(Field{})) {
+      if (text == entry.word) {
+        field = entry.value;
+        return;
+      }
+      known += (known.empty() ? "" : ", ") + std::string(entry.word);
+    }
+    refuse(name, text, "one of " + known);
+  } else if constexpr (std::is_same_v<Field, bool>) {
+    if (text != "true" && text != "false") refuse(name, text, "true or false");
+    field = text == "true";
+  } else if constexpr (std::is_same_v<Field, std::string>) {
+    field = text;
+  } else {
+    const char* end = text.data() + text.size();
+    const auto result = std::from_chars(text.data(), end, field);
+    if (result.ec != std::errc() || result.ptr != end) refuse(name, text, "a number");
+  }
+}
+
+template <typename Field>
+void read_field(const std::string& name, const json& value, Field& field) {
+  if constexpr (std::is_enum_v<Field> || std::is_same_v<Field, std::string>) {
+    if (!value.is_string()) refuse(name, value.dump(), "a word");
+    parse_field(name, value.get<std::string>(), field);
+  } else if constexpr (std::is_same_v<Field, bool>) {
+    if (!value.is_boolean()) refuse(name, value.dump(), "true or false");
+    field = value.get<bool>();
+  } else if constexpr (std::is_same_v<Field, int64_t>) {
+    if (!value.is_number_integer()) refuse(name, value.dump(), "a whole number");
+    field = value.get<int64_t>();
+  } else {
+    if (!value.is_number()) refuse(name, value.dump(), "a number");
+    field = value.get<double>();
+  }
+}
+
+void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
+  check(value >= low && value <= high, "model config", "{} is {}; it must lie between {} and {}",
+        name, value, low, high);
+}
+
+void check_probability(const char* name, double value) {
+  check(value >= 0 && value < 1, "model config", "{} is {}; it must lie in [0, 1)", name, value);
+}
+
+int64_t window_count(int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
+  return (size + 2 * padding - kernel) / stride + 1;
+}
+
+int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch, const char* axis) {
+  if (c.patch_embedding != PatchEmbedding::tokenizer) {
+    check(size > 0 && size % patch == 0, "vit", "a picture {} of {} is not a whole number of {} {}",
+          axis, size, patch, "pixel patches");
+    return size / patch;
+  }
+  const TokenizerConfig& t = c.tokenizer;
+  int64_t cells = size;
+  for (int64_t layer = 0; layer < t.layers && cells > 0; ++layer) {
+    cells = window_count(cells, t.kernel, t.stride, t.padding);
+    if (t.pool_kernel > 0)
+      cells = window_count(cells, t.pool_kernel, t.pool_stride, t.pool_padding);
+  }
+  check(size > 0 && cells > 0, "vit", "a picture {} of {} is too small for the tokenizer", axis,
+        size);
+  return cells;
+}
+
+}  // namespace
+
+int64_t VisionTransformerConfig::grid_height(int64_t picture_height) const {
+  return grid_size(*this, picture_height, patch_height, "height");
+}
+
+int64_t VisionTransformerConfig::grid_width(int64_t picture_width) const {
+  return grid_size(*this, picture_width, patch_width, "width");
+}
+
+void VisionTransformerConfig::validate() const {
+  // Generous limits: beyond them a number is a mistake or an attack, not a model.
+  constexpr int64_t kMaxPicture = 16384, kMaxWidth = 65536, kMaxDepth = 1024;
+  check_range("image_height", image_height, 1, kMaxPicture);
+  check_range("image_width", image_width, 1, kMaxPicture);
+  check_range("in_channels", in_channels, 1, 1024);
+  check_range("patch_height", patch_height, 1, kMaxPicture);
+  check_range("patch_width", patch_width, 1, kMaxPicture);
+  check_range("embed_dim", embed_dim, 1, kMaxWidth);
+  check_range("depth", depth, 0, kMaxDepth);
+  check_range("num_heads", num_heads, 1, kMaxWidth);
+  check_range("head_dim", head_dim, 0, kMaxWidth);
+  check_range("mlp_hidden_dim", mlp_hidden_dim, 0, 16 * kMaxWidth);
+  check_range("register_tokens", register_tokens, 0, kMaxWidth);
+  check_range("num_classes", num_classes, 0, int64_t{1} << 24);
+  check_range("position_grid_height", position_grid_height, 0, kMaxPicture);
+  check_range("position_grid_width", position_grid_width, 0, kMaxPicture);
+  check_range("pool_heads", pool_heads, 0, kMaxWidth);
+  check_range("pool_mlp_hidden_dim", pool_mlp_hidden_dim, 0, 16 * kMaxWidth);
+  check(head_dim > 0 || embed_dim % num_heads == 0, "model config",
+        "num_heads {} does not divide embed_dim {}; set head_dim if heads have a size of their own",
+        num_heads, embed_dim);
+  check(layer_norm_epsilon > 0 && layer_norm_epsilon < 1, "model config",
+        "layer_norm_epsilon is {}; it must lie between 0 and 1", layer_norm_epsilon);
+  if (patch_embedding == PatchEmbedding::tokenizer) {
+    check_range("tokenizer_layers", tokenizer.layers, 1, 16);
+    check_range("tokenizer_kernel", tokenizer.kernel, 1, 64);
+    check_range("tokenizer_stride", tokenizer.stride, 1, 64);
+    check_range("tokenizer_padding", tokenizer.padding, 0, tokenizer.kernel);
+    check_range("tokenizer_pool_kernel", tokenizer.pool_kernel, 0, 64);
+    check_range("tokenizer_pool_stride", tokenizer.pool_stride, 1, 64);
+    check_range("tokenizer_pool_padding", tokenizer.pool_padding, 0, 64);
+    check_range("tokenizer_hidden_channels", tokenizer.hidden_channels, 1, kMaxWidth);
+  }
+  check(!patch_norm || patch_embedding == PatchEmbedding::linear, "model config",
+        "patch_norm goes with patch_embedding linear");
+  (void)grid_height(image_height);
+  (void)grid_width(image_width);
+  check_range("position_prefix", position_prefix, 0, prefix_tokens());
+  check(position != Position::sincos_2d || embed_dim % 4 == 0, "model config",
+        "position sincos_2d needs an embed_dim divisible by 4, not {}", embed_dim);
+  const bool reads_class = pooling == Pooling::class_token || pooling == Pooling::class_and_mean;
+  check(!reads_class || prefix_tokens() > 0, "model config", "pooling {} needs a class token",
+        word_of(pooling));
+  check(pooling != Pooling::distilled || (class_token && distillation_token), "model config",
+        "pooling distilled needs a class token and a distillation token");
+  check(attention_projection || num_heads * head_size() == embed_dim, "model config",
+        "without attention_projection heads times head_dim must be embed_dim");
+  const int64_t pooling_heads = pool_heads > 0 ? pool_heads : num_heads;
+  check(pooling != Pooling::map || embed_dim % pooling_heads == 0, "model config",
+        "pool_heads {} does not divide embed_dim {}", pooling_heads, embed_dim);
+  check_probability("position_dropout", position_dropout);
+  check_probability("dropout", dropout);
+  check_probability("attention_dropout", attention_dropout);
+  check_probability("drop_path", drop_path);
+}
+
+json to_json(const VisionTransformerConfig& config) {
+  json out = json::object();
+  visit_fields(config,
+               [&](const char* name, const auto& field) { out[name] = field_to_json(field); });
+  return out;
+}
+
+VisionTransformerConfig vit_config_from_json(const json& in) {
+  check(in.is_object(), "model config", "must be a JSON object");
+  VisionTransformerConfig config;
+  size_t known = 0;
+  visit_fields(config, [&](const char* name, auto& field) {
+    const auto found = in.find(name);
+    if (found == in.end()) return;
+    ++known;
+    read_field(name, *found, field);
+  });
+  if (known != in.size()) {
+    const json names = to_json(config);
+    for (const auto& item : in.items())
+      check(names.contains(item.key()), "model config", "there is no field '{}'", item.key());
+  }
+  config.validate();
+  return config;
+}
+
+void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value) {
+  bool found = false;
+  std::string known;
+  visit_fields(config, [&](const char* field_name, auto& field) {
+    known += (known.empty() ? "" : ", ") + std::string(field_name);
+    if (name != field_name) return;
+    found = true;
+    parse_field(name, value, field);
+  });
+  check(found, "model config", "there is no field '{}'; there are: {}", name, known);
+}
+
+}  // namespace vitrail

@@ -1,0 +1,128 @@
+// VisionTransformerConfig: every Vision Transformer that Vitrail knows, as data.
+//
+// ViT, DeiT, DINOv2, ViT-Lite, CVT, CCT and the minimal teaching ViT are rows of one table
+// (models/architectures.h), not classes. Letters: D embed_dim, H num_heads, d head_dim.
+//
+// Canonical parameter names (timm's, with additions where timm has none):
+//   patch_embed.{proj.weight [D, C, ph, pw], proj.bias}       PatchEmbedding::convolution
+//   patch_embed.{proj.weight [D, ph*pw*C], proj.bias}         PatchEmbedding::linear
+//   patch_embed.{norm_in, norm_out}.{weight, bias}            patch_norm (LayerNorm around it)
+//   tokenizer.conv_layers.i.weight [out, in, k, k]            PatchEmbedding::tokenizer
+//   cls_token, dist_token [1, 1, D]; reg_token [1, R, D]; pos_embed [1, P, D]; norm_pre.*
+//   blocks.i.{norm1, attn.{qkv, q_norm, k_norm, norm, proj}, ls1.gamma,
+//             norm2, mlp.{fc1, fc1_g, fc1_x, norm, fc2}, ls2.gamma}
+//   blocks.i.pre_norm.*                                       NormPlacement::cct only
+//   norm.*, fc_norm.*
+//   attn_pool.{latent, q, kv, proj, norm, mlp.{fc1, fc2}}     Pooling::map
+//   sequence_pool.{weight [1, D], bias}                       Pooling::sequence
+//   head.*, head_dist.*
+// attn.qkv.weight is [3*H*d, D], rows in the order q, k, v, heads outermost within each.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "kernels/activation.h"
+#include "nn/variants.h"
+
+namespace vitrail {
+
+using kernels::Activation;
+
+enum class PatchEmbedding : uint8_t {
+  convolution,  // weight [D, C, ph, pw]: patches flattened channel by channel
+  linear,       // weight [D, ph*pw*C]: patches flattened pixel by pixel, channel fastest
+  tokenizer,    // convolution, activation and max-pooling stages (CCT)
+};
+enum class Pooling : uint8_t {
+  class_token,
+  mean,            // of patch tokens, prefix tokens left out
+  mean_all,        // of every token, the class token included (vit-pytorch's 'mean')
+  class_and_mean,  // class token and mean of patches, concatenated: 2 D (DINOv2's classifier)
+  distilled,       // mean of head(class token) and head_dist(distillation token) (DeiT)
+  sequence,        // softmax-weighted sum over tokens (CCT, CVT)
+  map,             // multi-head attention pooling with a learned query (SigLIP, big_vision)
+};
+
+// The convolutional tokenizer of CCT: `layers` times convolution, activation, max-pooling.
+struct TokenizerConfig {
+  int64_t layers = 1;
+  int64_t kernel = 3, stride = 1, padding = 1;
+  int64_t pool_kernel = 3, pool_stride = 2, pool_padding = 1;
+  int64_t hidden_channels = 64;  // of all but the last layer
+  bool bias = false;
+  Activation activation = Activation::relu;
+  bool operator==(const TokenizerConfig&) const = default;
+};
+
+struct VisionTransformerConfig {
+  std::string architecture;  // a name people know: "vit_base_patch16_224"; may be empty
+
+  int64_t image_height = 224, image_width = 224, in_channels = 3;
+  PatchEmbedding patch_embedding = PatchEmbedding::convolution;
+  int64_t patch_height = 16, patch_width = 16;
+  bool patch_bias = true;
+  bool patch_norm = false;  // LayerNorm before and after a linear embedding (newer vit-pytorch)
+  TokenizerConfig tokenizer;
+
+  int64_t embed_dim = 768, depth = 12, num_heads = 12;
+  int64_t head_dim = 0;        // 0: embed_dim / num_heads
+  int64_t mlp_hidden_dim = 0;  // 0: 4 * embed_dim. Of one half when the MLP is gated
+  MlpKind mlp = MlpKind::plain;
+  Activation activation = Activation::gelu;
+  bool qkv_bias = true, projection_bias = true, mlp_bias = true;
+  bool attention_projection = true;  // false: no attn.proj (vit-pytorch with one head of width D)
+  bool qk_norm = false;              // LayerNorm over d of q and k
+  bool attention_norm = false;       // LayerNorm before attn.proj (timm's scale_attn_norm)
+  bool mlp_norm = false;             // LayerNorm before mlp.fc2 (timm's scale_mlp_norm)
+  NormPlacement norm_placement = NormPlacement::pre;
+  double layer_norm_epsilon = 1e-6;
+  bool layer_scale = false;
+  double layer_scale_init = 1e-5;
+
+  bool class_token = true, distillation_token = false;
+  int64_t register_tokens = 0;  // token order: class, distillation, registers, patches
+  Position position = Position::learned;
+  // Prefix tokens that pos_embed covers, from the first on; registers beyond it have no position.
+  int64_t position_prefix = 1;
+  // Grid that pos_embed was made for; 0: the grid of image_height x image_width.
+  int64_t position_grid_height = 0, position_grid_width = 0;
+  PositionResize position_resize = PositionResize::bicubic_antialias;
+  bool pre_norm = false;   // norm_pre after the position embedding (CLIP)
+  bool final_norm = true;  // norm over all tokens after the blocks
+  bool fc_norm = false;    // norm of the pooled vector instead
+  Pooling pooling = Pooling::class_token;
+  int64_t pool_heads = 0;           // of map pooling; 0: num_heads
+  int64_t pool_mlp_hidden_dim = 0;  // of map pooling; 0: mlp_hidden()
+  int64_t num_classes = 1000;       // 0: no head, the pooled vector is the answer
+  bool head_bias = true;
+
+  double position_dropout = 0, dropout = 0, attention_dropout = 0;
+  double drop_path = 0;  // of the last block; earlier ones grow linearly from 0
+
+  int64_t head_size() const { return head_dim > 0 ? head_dim : embed_dim / num_heads; }
+  int64_t mlp_hidden() const { return mlp_hidden_dim > 0 ? mlp_hidden_dim : 4 * embed_dim; }
+  int64_t prefix_tokens() const {
+    return (class_token ? 1 : 0) + (distillation_token ? 1 : 0) + register_tokens;
+  }
+  int64_t pooled_dim() const {
+    return pooling == Pooling::class_and_mean ? 2 * embed_dim : embed_dim;
+  }
+  // Patches along each axis for a picture of this size. Error: the size does not fit.
+  int64_t grid_height(int64_t picture_height) const;
+  int64_t grid_width(int64_t picture_width) const;
+
+  // Error naming the field that is out of range or contradicts another.
+  void validate() const;
+  bool operator==(const VisionTransformerConfig&) const = default;
+};
+
+// Every field, by its name here; enums as their words. from_json: missing fields keep the default,
+// unknown fields and wrong types are an Error; the result is validated.
+nlohmann::json to_json(const VisionTransformerConfig& config);
+VisionTransformerConfig vit_config_from_json(const nlohmann::json& json);
+// One field by name, from text ("num_heads=4"): what --set does. Error: unknown name, bad value.
+void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value);
+
+}  // namespace vitrail

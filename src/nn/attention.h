@@ -1,0 +1,36 @@
+// Multi-head self-attention (Dosovitskiy et al. 2021, appendix A): one fused projection to q, k and
+// v, heads split after it, and the output projection.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "nn/linear.h"
+#include "nn/norm.h"
+
+namespace vitrail {
+
+struct AttentionConfig {
+  int64_t embed_dim = 0, num_heads = 1, head_dim = 0;  // num_heads * head_dim may differ from D
+  bool qkv_bias = true, projection = true, projection_bias = true;
+  bool qk_norm = false;      // LayerNorm over d of q and k (Dehghani et al. 2023)
+  bool output_norm = false;  // LayerNorm over H*d before the output projection
+  double epsilon = 1e-6;
+  double dropout = 0;
+};
+
+class Attention {
+ public:
+  Attention(const Scope& scope, const AttentionConfig& config);
+  // x [B, N, D] to [B, N, D]; the epilogue rides on the output projection.
+  Variable forward(const Context& context, const Variable& x, const LinearEpilogue& epilogue) const;
+
+ private:
+  AttentionConfig config_;
+  std::string path_;
+  LinearSlot qkv_;
+  std::optional<LayerNorm> q_norm_, k_norm_, norm_;
+  LinearSlot proj_;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,43 @@
+// A Transformer encoder block: attention and MLP, each with its residual connection. It knows
+// nothing of pictures, so a text tower is made of the same blocks.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "nn/attention.h"
+#include "nn/mlp.h"
+
+namespace vitrail {
+
+struct BlockConfig {
+  AttentionConfig attention;
+  MlpConfig mlp;
+  NormPlacement norms = NormPlacement::pre;
+  double epsilon = 1e-6;
+  bool layer_scale = false;
+  double layer_scale_init = 1e-5;
+  double dropout = 0;  // of both branches' outputs
+  double drop_path = 0;
+};
+
+class Block {
+ public:
+  Block(const Scope& scope, const BlockConfig& config);
+  Variable forward(const Context& context, const Variable& x) const;  // [B, N, D], both
+  const std::string& path() const { return path_; }
+
+ private:
+  Variable attend(const Context& context, const Variable& x, const Variable* residual) const;
+  Variable transform(const Context& context, const Variable& x, const Variable* residual) const;
+
+  BlockConfig config_;
+  std::string path_, attention_path_, mlp_path_;
+  std::optional<LayerNorm> pre_norm_, norm1_, norm2_;
+  Attention attn_;
+  Parameter* scale1_ = nullptr;
+  Mlp mlp_;
+  Parameter* scale2_ = nullptr;
+};
+
+}  // namespace vitrail

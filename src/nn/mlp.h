@@ -1,0 +1,38 @@
+// The two-layer perceptron of a Transformer block, plain or gated (Shazeer 2020).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "nn/linear.h"
+#include "nn/norm.h"
+#include "nn/variants.h"
+
+namespace vitrail {
+
+struct MlpConfig {
+  int64_t inputs = 0, hidden = 0;  // hidden: of one half when gated
+  MlpKind kind = MlpKind::plain;
+  kernels::Activation activation = kernels::Activation::gelu;
+  bool bias = true;
+  bool hidden_norm = false;  // LayerNorm over hidden before fc2
+  double epsilon = 1e-6;
+  double dropout = 0;  // after the activation
+};
+
+class Mlp {
+ public:
+  Mlp(const Scope& scope, const MlpConfig& config);
+  // x [..., D] to [..., D]; the epilogue rides on fc2.
+  Variable forward(const Context& context, const Variable& x,
+                   const LinearEpilogue& epilogue = {}) const;
+
+ private:
+  Variable hidden(const Context& context, const Variable& x) const;
+  MlpConfig config_;
+  std::string path_;
+  LinearSlot fc1_, fc1_gate_, fc1_value_, fc2_;
+  std::optional<LayerNorm> norm_;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,98 @@
+#include "nn/patch_embedding.h"
+
+#include <array>
+#include <cmath>
+
+#include "core/error.h"
+#include "ops/activation.h"
+#include "ops/conv2d.h"
+#include "ops/tokens.h"
+
+namespace vitrail {
+namespace {
+
+WindowOptions square(int64_t kernel, int64_t stride, int64_t padding) {
+  return {.kernel_height = kernel,
+          .kernel_width = kernel,
+          .stride_height = stride,
+          .stride_width = stride,
+          .padding_height = padding,
+          .padding_width = padding};
+}
+
+int64_t patch_size(const PatchEmbeddingConfig& config) {
+  return config.channels * config.patch_height * config.patch_width;
+}
+
+Shape weight_shape(const PatchEmbeddingConfig& config) {
+  if (config.channels_last) return {config.embed_dim, patch_size(config)};
+  return {config.embed_dim, config.channels, config.patch_height, config.patch_width};
+}
+
+}  // namespace
+
+PatchEmbed::PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config)
+    : config_(config),
+      weight_(scope.child("proj").parameter(
+          "weight", weight_shape(config),
+          Initializer::xavier_uniform(patch_size(config), config.embed_dim))),
+      bias_(config.bias
+                ? &scope.child("proj").parameter("bias", {config.embed_dim}, Initializer::zeros())
+                : nullptr) {
+  weight_.set_read_packed();
+  if (!config.norms) return;
+  norm_in_.emplace(scope.child("norm_in"), patch_size(config), config.epsilon);
+  norm_out_.emplace(scope.child("norm_out"), config.embed_dim, config.epsilon);
+}
+
+Variable PatchEmbed::forward(const Context& context, const Variable& images) const {
+  check(images.size(2) % config_.patch_height == 0 && images.size(3) % config_.patch_width == 0,
+        "patch embedding", "a picture of {}x{} is not a whole number of {}x{} patches",
+        images.size(2), images.size(3), config_.patch_height, config_.patch_width);
+  Variable patches = unfold(context, images,
+                            {.kernel_height = config_.patch_height,
+                             .kernel_width = config_.patch_width,
+                             .stride_height = config_.patch_height,
+                             .stride_width = config_.patch_width},
+                            config_.channels_last);
+  if (norm_in_) patches = norm_in_->forward(context, patches);
+  const Variable tokens = linear(context, patches, weight_, bias_);
+  return norm_out_ ? norm_out_->forward(context, tokens) : tokens;
+}
+
+ConvTokenizer::ConvTokenizer(const Scope& scope, const ConvTokenizerConfig& config)
+    : config_(config) {
+  const Scope convolutions = scope.child("conv_layers");
+  int64_t channels = config.channels;
+  for (int64_t i = 0; i < config.layers; ++i) {
+    const int64_t outputs = i + 1 == config.layers ? config.embed_dim : config.hidden_channels;
+    const Scope layer = convolutions.child(i);
+    // He et al. 2015, eq. 10, as the tokenizer's authors initialise it.
+    const double deviation =
+        std::sqrt(2.0 / static_cast<double>(channels * config.kernel * config.kernel));
+    layers_.push_back(
+        {.weight = layer.parameter("weight", {outputs, channels, config.kernel, config.kernel},
+                                   Initializer::truncated_normal(deviation)),
+         .bias =
+             config.bias ? &layer.parameter("bias", {outputs}, Initializer::zeros()) : nullptr});
+    channels = outputs;
+  }
+}
+
+Variable ConvTokenizer::forward(const Context& context, const Variable& images) const {
+  Variable x = images;
+  for (const Layer& layer : layers_) {
+    x = conv2d(context, x, layer.weight, layer.bias,
+               square(config_.kernel, config_.stride, config_.padding));
+    if (config_.activation != kernels::Activation::none)
+      x = activation(context, x, config_.activation);
+    if (config_.pool_kernel > 0)
+      x = max_pool2d(context, x,
+                     square(config_.pool_kernel, config_.pool_stride, config_.pool_padding));
+  }
+  // [B, D, h, w] to [B, h*w, D]
+  const Variable flat = reshape(context, x, {x.size(0), x.size(1), x.size(2) * x.size(3)});
+  return permute(context, flat, std::array{0, 2, 1});
+}
+
+}  // namespace vitrail

@@ -1,0 +1,59 @@
+// From pictures to tokens: [B, C, H, W] to [B, grid, D] (Dosovitskiy et al. 2021, section 3.1), or
+// through a convolutional tokenizer (Hassani et al. 2021, section 3.3).
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "nn/linear.h"
+#include "nn/norm.h"
+#include "nn/token_layout.h"
+
+namespace vitrail {
+
+struct PatchEmbeddingConfig {
+  int64_t channels = 3, embed_dim = 0;
+  int64_t patch_height = 16, patch_width = 16;
+  bool channels_last = false;  // patches flattened pixel by pixel, the channel fastest
+  bool bias = true;
+  bool norms = false;  // LayerNorm of the flattened patch and of the token
+  double epsilon = 1e-5;
+};
+
+// Non-overlapping patches: unfolding and one projection, whatever shape the weight is stored in.
+class PatchEmbed {
+ public:
+  PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config);
+  // Error: the picture is not a whole number of patches.
+  Variable forward(const Context& context, const Variable& images) const;
+
+ private:
+  PatchEmbeddingConfig config_;
+  std::optional<LayerNorm> norm_in_, norm_out_;
+  Parameter& weight_;
+  Parameter* bias_;
+};
+
+struct ConvTokenizerConfig {
+  int64_t channels = 3, embed_dim = 0, hidden_channels = 64, layers = 1;
+  int64_t kernel = 3, stride = 1, padding = 1;
+  int64_t pool_kernel = 3, pool_stride = 2, pool_padding = 1;  // pool_kernel 0: no pooling
+  bool bias = false;
+  kernels::Activation activation = kernels::Activation::relu;
+};
+
+class ConvTokenizer {
+ public:
+  ConvTokenizer(const Scope& scope, const ConvTokenizerConfig& config);
+  Variable forward(const Context& context, const Variable& images) const;
+
+ private:
+  struct Layer {
+    Parameter& weight;
+    Parameter* bias;
+  };
+  ConvTokenizerConfig config_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace vitrail

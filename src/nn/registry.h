@@ -1,0 +1,81 @@
+// The registry of a model's parameters, and the scopes through which modules name them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "autograd/parameter.h"
+#include "core/queue.h"
+#include "core/rng.h"
+
+namespace vitrail {
+
+// How a parameter starts its life when no checkpoint gives it a value.
+struct Initializer {
+  enum class Kind : uint8_t { constant, truncated_normal, uniform };
+  Kind kind = Kind::constant;
+  double value = 0;  // the constant; the standard deviation, cut at two of them; the bound
+
+  static Initializer zeros() { return {}; }
+  static Initializer constant(double value) { return {Kind::constant, value}; }
+  static Initializer truncated_normal(double deviation) {
+    return {Kind::truncated_normal, deviation};
+  }
+  static Initializer uniform(double bound) { return {Kind::uniform, bound}; }
+  // Uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010, eq. 16).
+  static Initializer xavier_uniform(int64_t fan_in, int64_t fan_out);
+  // torch.nn.Linear's and Conv2d's default: uniform within 1 / sqrt(fan_in).
+  static Initializer torch_uniform(int64_t fan_in);
+};
+
+class ParameterRegistry {
+ public:
+  // Error: the path is taken.
+  Parameter& add(const std::string& path, const Shape& shape, Initializer initializer,
+                 Parameter::Kind kind = Parameter::Kind::weight);
+  // The same parameter under a second path (tied weights): found by it, listed and trained once.
+  void tie(const std::string& path, Parameter& parameter);
+
+  Parameter* find(const std::string& path) const;  // null when there is none
+  // Error naming the nearest path when there is none.
+  Parameter& at(const std::string& path) const;
+  // In the order of construction.
+  const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
+  int64_t num_elements() const;
+
+  // Gives every parameter its initial value; each draws from a stream that seed and path fix.
+  void initialise(uint64_t seed);
+  // The same for one parameter: a new head on a loaded model.
+  void initialise(uint64_t seed, Parameter& parameter);
+  void clear_gradients();
+
+ private:
+  std::vector<std::unique_ptr<Parameter>> parameters_;
+  std::unordered_map<std::string, Parameter*> by_path_;
+  std::unordered_map<const Parameter*, Initializer> initializers_;
+};
+
+// A place in the tree of names: Scope(registry).child("blocks").child(3).parameter("ls1.gamma",
+// ...)
+class Scope {
+ public:
+  explicit Scope(ParameterRegistry& registry) : registry_(&registry) {}
+  Scope child(const std::string& name) const;
+  Scope child(int64_t index) const { return child(std::to_string(index)); }
+  Parameter& parameter(const std::string& name, const Shape& shape, Initializer initializer) const;
+  Parameter& buffer(const std::string& name, const Shape& shape, Initializer initializer) const;
+  const std::string& path() const { return path_; }
+
+ private:
+  Scope(ParameterRegistry& registry, std::string path)
+      : registry_(&registry), path_(std::move(path)) {}
+  std::string join(const std::string& name) const {
+    return path_.empty() ? name : path_ + "." + name;
+  }
+  ParameterRegistry* registry_;
+  std::string path_;
+};
+
+}  // namespace vitrail

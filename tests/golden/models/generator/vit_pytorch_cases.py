@@ -1,0 +1,168 @@
+"""vit-pytorch (lucidrains) under its names, generation by generation, in plain PyTorch.
+
+fn           PreNorm wraps the attention (`0.norm`, `0.fn.to_qkv`, `1.fn.net.0`), plain embedding
+fn_normed    the same with LayerNorms around the patch embedding
+inner        norms inside (`0.norm`, `0.to_qkv`, `1.net.0` a LayerNorm), head LayerNorm and linear
+final_norm   inner, with `transformer.norm` and a bare linear `mlp_head`
+flat         final_norm with two-dimensional cls_token and pos_embedding; no class token for 'mean'
+"""
+
+import torch
+from torch import nn
+
+from .pairwise import pairwise
+from .recorder import Case
+
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU}
+
+
+class Patches(nn.Module):
+    """'b c (h p1) (w p2) -> b (h w) (p1 p2 c)'."""
+
+    def __init__(self, patch):
+        super().__init__()
+        self.patch = patch
+
+    def forward(self, x):
+        batch, channels, height, width = x.shape
+        p = self.patch
+        x = x.reshape(batch, channels, height // p, p, width // p, p)
+        return x.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, p * p * channels)
+
+
+class PreNorm(nn.Module):
+    def __init__(self, dim, fn):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.fn = fn
+
+    def forward(self, x):
+        return self.fn(self.norm(x))
+
+
+class Attention(nn.Module):
+    def __init__(self, dim, heads, dim_head, inner_norm):
+        super().__init__()
+        inner = heads * dim_head
+        self.heads, self.dim_head = heads, dim_head
+        if inner_norm:
+            self.norm = nn.LayerNorm(dim)
+        self.attend = nn.Softmax(dim=-1)
+        self.to_qkv = nn.Linear(dim, 3 * inner, bias=False)
+        project = not (heads == 1 and dim_head == dim)
+        self.to_out = nn.Sequential(nn.Linear(inner, dim)) if project else nn.Identity()
+
+    def forward(self, x):
+        if hasattr(self, "norm"):
+            x = self.norm(x)
+        batch, tokens, _ = x.shape
+        q, k, v = (
+            part.reshape(batch, tokens, self.heads, self.dim_head).transpose(1, 2)
+            for part in self.to_qkv(x).chunk(3, dim=-1))
+        rows = self.attend(q @ k.transpose(-1, -2) * self.dim_head**-0.5)
+        return self.to_out((rows @ v).transpose(1, 2).reshape(batch, tokens, -1))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, dim, hidden, activation, inner_norm):
+        super().__init__()
+        norm = [nn.LayerNorm(dim)] if inner_norm else []
+        self.net = nn.Sequential(
+            *norm, nn.Linear(dim, hidden), ACTIVATIONS[activation](), nn.Dropout(0.0),
+            nn.Linear(hidden, dim))
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class Layer(nn.ModuleList):
+    """One `transformer.layers.i`: [attention, feed-forward], both residual."""
+
+    def forward(self, x):
+        attention, feed_forward = self
+        x = attention(x) + x
+        return feed_forward(x) + x
+
+
+class Transformer(nn.Module):
+    def __init__(self, layers, norm):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.norm = norm
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+
+class ViT(nn.Module):
+    def __init__(self, generation, size, patch, channels, dim, heads, dim_head, hidden, depth,
+                 pool, activation, classes):
+        super().__init__()
+        inner_norm = generation in ("inner", "final_norm", "flat")
+        flat = generation == "flat"
+        self.pool = pool
+        inputs = patch * patch * channels
+        norms = generation != "fn"
+        self.to_patch_embedding = nn.Sequential(
+            Patches(patch), *([nn.LayerNorm(inputs)] if norms else []), nn.Linear(inputs, dim),
+            *([nn.LayerNorm(dim)] if norms else []))
+        prefix = 0 if flat and pool == "mean" else 1
+        tokens = (size // patch) ** 2 + prefix
+        leading = () if flat else (1,)
+        self.cls_token = nn.Parameter(torch.zeros(*leading, prefix, dim))
+        self.pos_embedding = nn.Parameter(torch.zeros(*leading, tokens, dim))
+
+        def layer():
+            attention = Attention(dim, heads, dim_head, inner_norm)
+            feed_forward = FeedForward(dim, hidden, activation, inner_norm)
+            if inner_norm:
+                return Layer([attention, feed_forward])
+            return Layer([PreNorm(dim, attention), PreNorm(dim, feed_forward)])
+
+        final = generation in ("final_norm", "flat")
+        self.transformer = Transformer(
+            [layer() for _ in range(depth)], nn.LayerNorm(dim) if final else nn.Identity())
+        head = nn.Linear(dim, classes)
+        self.mlp_head = head if final else nn.Sequential(nn.LayerNorm(dim), head)
+
+    def forward(self, x):
+        x = self.to_patch_embedding(x)
+        prefix = self.cls_token.reshape(1, -1, x.shape[-1]).expand(len(x), -1, -1)
+        x = torch.cat((prefix, x), dim=1) + self.pos_embedding
+        x = self.transformer(x)
+        return self.mlp_head(x.mean(dim=1) if self.pool == "mean" else x[:, 0])
+
+
+def _attention(model):
+    first = [layer[0] for layer in model.transformer.layers]
+    return [(m.fn if isinstance(m, PreNorm) else m).attend for m in first]
+
+
+FACTORS = {
+    "generation": ["fn", "fn_normed", "inner", "final_norm", "flat"],
+    "pool": ["cls", "mean"],
+    "activation": ["gelu", "relu"],
+    "heads": [(2, 6), (3, 4), (1, 8)],  # heads, head size; (1, 8) needs no to_out
+    "channels": [3, 1],
+}
+
+
+def cases():
+    size, patch, dim = 12, 4, 8
+    for index, row in enumerate(pairwise(FACTORS, lambda _: True, seed=5)):
+        heads, dim_head = row["heads"]
+        model = ViT(row["generation"], size, patch, row["channels"], dim, heads, dim_head,
+                    hidden=14, depth=2, pool=row["pool"], activation=row["activation"], classes=5)
+        yield Case(
+            family="vit_pytorch", name=f"{row['generation']}_{index:02d}",
+            library=f"torch {torch.__version__}", model=model,
+            picture=(row["channels"], size, size), blocks=lambda m: list(m.transformer.layers),
+            attention=_attention if index % 3 == 0 else None,
+            faint=row["generation"] in ("fn", "inner") and index % 2 == 0,
+            settings={
+                "num_heads": str(heads),
+                "activation": row["activation"],
+                "pooling": "class_token" if row["pool"] == "cls" else "mean_all",
+            })

@@ -1,0 +1,280 @@
+// Every conversion answers as before, and the way back gives the bytes of the start wherever no
+// fold was listed.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "models/family_fixtures.h"
+
+namespace vitrail {
+namespace {
+
+using testing::answer_error;
+using testing::answer_of;
+using testing::own_checkpoint;
+using testing::random_weights;
+using testing::tiny_config;
+using testing::without_preprocess;
+
+class Scratch {
+ public:
+  Scratch() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "vitrail_XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no scratch folder");
+    path_ = pattern;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+VisionTransformerConfig distilled() {
+  VisionTransformerConfig config = tiny_config();
+  config.distillation_token = true;
+  config.position_prefix = 2;
+  config.pooling = Pooling::distilled;
+  return config;
+}
+
+VisionTransformerConfig dinov2(int64_t registers) {
+  VisionTransformerConfig config = tiny_config();
+  config.layer_scale = true;
+  config.register_tokens = registers;
+  config.num_classes = 0;
+  return config;
+}
+
+VisionTransformerConfig swiglu() {
+  VisionTransformerConfig config = dinov2(0);
+  config.mlp = MlpKind::gated_packed;
+  config.activation = Activation::silu;
+  config.mlp_hidden_dim = 64;  // what transformers computes for a ratio of 4
+  return config;
+}
+
+VisionTransformerConfig vit_pytorch() {
+  VisionTransformerConfig config = tiny_config();
+  config.patch_embedding = PatchEmbedding::linear;
+  config.layer_norm_epsilon = 1e-5;
+  config.qkv_bias = false;
+  config.head_dim = 10;
+  config.fc_norm = true;
+  config.final_norm = false;
+  config.activation = Activation::relu;
+  return config;
+}
+
+struct Case {
+  const char* name;
+  VisionTransformerConfig config;
+  Family target;
+  bool exact;  // there and back without a fold
+};
+
+std::vector<Case> cases() {
+  VisionTransformerConfig epsilon12 = tiny_config();
+  epsilon12.layer_norm_epsilon = 1e-12;
+  VisionTransformerConfig rectangular = tiny_config();
+  rectangular.image_width = 24;
+  rectangular.patch_height = 8;
+  rectangular.qkv_bias = false;
+  VisionTransformerConfig narrow_heads = vit_pytorch();
+  narrow_heads.head_dim = 0;
+  VisionTransformerConfig everything = tiny_config();
+  everything.qk_norm = everything.attention_norm = everything.mlp_norm = true;
+  everything.pre_norm = true;
+  everything.patch_bias = false;
+  everything.pooling = Pooling::map;
+  everything.class_token = false;
+  everything.position_prefix = 0;
+  VisionTransformerConfig one_head = vit_pytorch();
+  one_head.head_dim = 0;
+  one_head.num_heads = 1;
+  one_head.attention_projection = false;
+  VisionTransformerConfig undistilled = distilled();
+  undistilled.pooling = Pooling::class_token;
+  VisionTransformerConfig with_head = dinov2(3);
+  with_head.num_classes = 5;
+  with_head.pooling = Pooling::class_and_mean;
+  return {{"vit_to_timm", tiny_config(), Family::timm, true},
+          {"vit_to_hf_vit", tiny_config(), Family::hf_vit, true},
+          {"vit_to_hf_dinov2", tiny_config(), Family::hf_dinov2, false},
+          {"rectangular_to_hf", rectangular, Family::hf_vit, true},
+          {"rectangular_to_timm", rectangular, Family::timm, true},
+          {"epsilon12_to_timm", epsilon12, Family::timm, false},
+          {"distilled_to_timm", distilled(), Family::timm, true},
+          {"distilled_to_hf", distilled(), Family::hf_deit, true},
+          {"dinov2_to_original", dinov2(0), Family::dinov2, false},
+          {"dinov2_to_hf", dinov2(0), Family::hf_dinov2, false},
+          {"dinov2_to_timm", dinov2(0), Family::timm, true},
+          {"registers_to_original", dinov2(4), Family::dinov2, false},
+          {"registers_to_hf", dinov2(4), Family::hf_dinov2, false},
+          {"registers_to_timm", dinov2(4), Family::timm, false},
+          {"registers_with_head_to_hf", with_head, Family::hf_dinov2, false},
+          {"swiglu_to_original", swiglu(), Family::dinov2, false},
+          {"swiglu_to_hf", swiglu(), Family::hf_dinov2, false},
+          {"swiglu_to_timm", swiglu(), Family::timm, true},
+          {"vit_pytorch_to_itself", vit_pytorch(), Family::vit_pytorch, true},
+          {"vit_pytorch_to_hf", vit_pytorch(), Family::hf_vit, false},
+          {"vit_pytorch_to_timm", narrow_heads, Family::timm, true},
+          {"one_head_to_timm", one_head, Family::timm, false},
+          {"one_head_to_itself", one_head, Family::vit_pytorch, true},
+          {"undistilled_to_timm", undistilled, Family::timm, false},
+          {"undistilled_to_hf", undistilled, Family::hf_deit, true},
+          {"everything_to_timm", everything, Family::timm, true}};
+}
+
+// Folds of weights: the rule for pictures of another size changes no byte.
+std::vector<std::string> weight_folds(const ConversionReport& report) {
+  std::vector<std::string> folds = report.folds;
+  std::erase_if(folds, [](const std::string& fold) {
+    return fold.find("pictures of another size") != std::string::npos;
+  });
+  return folds;
+}
+
+class Convert : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Convert, AnswersAlikeAndReturns) {
+  const Case& given = GetParam();
+  const NamedTensors weights = random_weights(given.config);
+  const Checkpoint start = own_checkpoint(given.config, weights);
+  const Scratch scratch;
+  const ConversionReport there =
+      write_converted(scratch / "there", start,
+                      {.target = given.target, .preprocess = nullptr, .labels = {}, .wnids = {}});
+  const std::vector<std::string> folds = weight_folds(there);
+  EXPECT_EQ(folds.empty(), given.exact) << (folds.empty() ? "" : folds.front());
+
+  const Checkpoint middle = open_checkpoint(scratch / "there", without_preprocess());
+  EXPECT_EQ(middle.info.family, given.target);
+  EXPECT_LE(answer_error(answer_of(middle), answer_of(start)), 3e-6);
+
+  write_converted(scratch / "back", middle,
+                  {.target = Family::vitrail, .preprocess = nullptr, .labels = {}, .wnids = {}});
+  const Checkpoint back = open_checkpoint(scratch / "back", without_preprocess());
+  EXPECT_LE(answer_error(answer_of(back), answer_of(start)), 3e-6);
+  if (!given.exact) return;
+  for (const auto& [name, tensor] : weights) {
+    const Tensor returned = back.tensors->tensor(name);
+    ASSERT_EQ(returned.numel(), tensor.numel()) << name;
+    // The patch embedding may have become the equivalent convolution.
+    if (name == "patch_embed.proj.weight" &&
+        given.config.patch_embedding != middle.info.config.patch_embedding)
+      continue;
+    EXPECT_EQ(std::memcmp(returned.raw(), tensor.raw(), tensor.bytes()), 0) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Convert, ::testing::ValuesIn(cases()),
+                         [](const auto& case_info) { return std::string(case_info.param.name); });
+
+// A golden converted to another family and back has the very file it began with.
+TEST(ConvertGolden, ThereAndBackIsByteEqual) {
+  struct Journey {
+    const char* name;
+    Family through;
+    Settings settings;
+  };
+  const std::vector<Journey> journeys = {
+      {"hf/vit_02", Family::vitrail, {}},
+      {"hf/deit_teacher_01", Family::vitrail, {}},
+      {"hf/deit_teacher_01", Family::timm, {{"layer_norm_epsilon", "1e-6"}}},
+      {"hf/dinov2_01", Family::vitrail, {}},
+      {"hf/dinov2_registers_00", Family::dinov2, {}},
+      {"timm/augreg", Family::hf_vit, {}},
+      {"timm/deit_distilled", Family::hf_deit, {}},
+      {"timm/dinov2_reg4", Family::vitrail, {}},
+      {"dinov2/options_00", Family::vitrail, {{"num_heads", "3"}}}};
+  for (const Journey& journey : journeys) {
+    SCOPED_TRACE(journey.name);
+    const Scratch scratch;
+    const auto folder =
+        std::filesystem::path(VITRAIL_SOURCE_DIR) / "tests/golden/models" / journey.name;
+    const Checkpoint start = open_checkpoint(folder, without_preprocess(journey.settings));
+    const ConversionReport there = write_converted(
+        scratch / "there", start,
+        {.target = journey.through, .preprocess = nullptr, .labels = {}, .wnids = {}});
+    const Checkpoint middle = open_checkpoint(scratch / "there", without_preprocess());
+    write_converted(
+        scratch / "back", middle,
+        {.target = start.info.family, .preprocess = nullptr, .labels = {}, .wnids = {}});
+    const auto back = SafetensorsFile::open(scratch / "back" / "model.safetensors");
+    EXPECT_EQ(weight_folds(there), std::vector<std::string>{});
+    for (const std::string& name : start.file->names()) {
+      if (std::ranges::find(there.left_out, name) != there.left_out.end()) continue;
+      ASSERT_TRUE(back->contains(name)) << name;
+      const Tensor before = start.file->tensor(name), after = back->tensor(name);
+      ASSERT_EQ(before.bytes(), after.bytes()) << name;
+      EXPECT_EQ(std::memcmp(before.raw(), after.raw(), before.bytes()), 0) << name;
+    }
+  }
+}
+
+TEST(ConvertRefuses, WhatTheTargetCannotExpress) {
+  const auto refusal = [](const VisionTransformerConfig& config, Family target) {
+    return testing::error_of([&] { adapt(config, MemoryTensors(random_weights(config)), target); });
+  };
+  const auto with = [](auto change) {
+    VisionTransformerConfig config = tiny_config();
+    change(config);
+    return config;
+  };
+  const auto expect = [](const std::string& message, const char* part) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  };
+  expect(refusal(with([](auto& c) { c.qk_norm = true; }), Family::hf_vit), "qk_norm");
+  expect(refusal(with([](auto& c) { c.pooling = Pooling::mean; }), Family::hf_vit), "pooling");
+  expect(refusal(with([](auto& c) { c.register_tokens = 2; }), Family::hf_vit), "register");
+  expect(refusal(with([](auto& c) { c.layer_scale = true; }), Family::hf_vit), "LayerScale");
+  expect(refusal(tiny_config(), Family::hf_deit), "distillation");
+  expect(refusal(tiny_config(), Family::dinov2), "head");
+  expect(refusal(tiny_config(), Family::vit_pytorch), "bias of q, k and v");
+  expect(refusal(with([](auto& c) { c.norm_placement = NormPlacement::post; }), Family::timm),
+         "norm_placement");
+  expect(refusal(with([](auto& c) { c.position = Position::sincos_2d; }), Family::timm), "learned");
+  expect(refusal(with([](auto& c) { c.mlp = MlpKind::gated_split; }), Family::timm), "gated");
+  expect(refusal(with([](auto& c) { c.head_dim = 10; }), Family::timm), "heads of 10");
+  expect(refusal(with([](auto& c) { c.pooling = Pooling::sequence; }), Family::timm), "sequence");
+}
+
+TEST(Convert, LabelsAndMetadataTravel) {
+  const Scratch scratch;
+  const VisionTransformerConfig config = tiny_config();
+  const Checkpoint start = own_checkpoint(config, random_weights(config));
+  const std::vector<std::string> labels = {"cat", "dog", "owl", "fox", "eel"};
+  const std::vector<std::string> wnids = {"n00000001", "n00000002", "n00000003", "n00000004",
+                                          "n00000005"};
+  for (const Family target : {Family::timm, Family::hf_vit, Family::vitrail}) {
+    const auto folder = scratch / name_of(target);
+    write_converted(folder, start,
+                    {.target = target,
+                     .preprocess = {{"mean", {0.5, 0.5, 0.5}}},
+                     .labels = labels,
+                     .wnids = wnids});
+    const Checkpoint read = open_checkpoint(folder);
+    EXPECT_EQ(read.info.labels, labels) << name_of(target);
+    if (target != Family::hf_vit) {
+      EXPECT_EQ(read.info.wnids, wnids) << name_of(target);
+    }
+    EXPECT_EQ(read.info.preprocess.at("mean")[0], 0.5);
+    EXPECT_EQ(read.file->metadata().at("format"), "pt");
+  }
+}
+
+TEST(Convert, AnUnwritableFolderIsRefused) {
+  const Checkpoint start = own_checkpoint(tiny_config(), random_weights(tiny_config()));
+  EXPECT_ERROR(write_converted("/proc/nowhere/model", start, {}), "/proc/nowhere");
+}
+
+}  // namespace
+}  // namespace vitrail

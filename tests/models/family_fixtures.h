@@ -1,0 +1,109 @@
+// Tiny models of every family, made of Vitrail's own random weights.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/error.h"
+#include "core/queue.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "formats/tensor_source.h"
+#include "models/families/canonical.h"
+#include "models/families/checkpoint.h"
+#include "models/families/convert.h"
+#include "models/vit.h"
+
+namespace vitrail::testing {
+
+inline VisionTransformerConfig tiny_config() {
+  VisionTransformerConfig config;
+  config.image_height = config.image_width = 16;
+  config.patch_height = config.patch_width = 4;
+  config.embed_dim = 24;
+  config.depth = 2;
+  config.num_heads = 2;
+  config.mlp_hidden_dim = 48;
+  config.num_classes = 5;
+  return config;
+}
+
+// Random values everywhere, so that no token, bias or norm is at its neutral start.
+inline NamedTensors random_weights(const VisionTransformerConfig& config, uint64_t seed = 1) {
+  const VisionTransformer model(config);
+  NamedTensors tensors;
+  for (const auto& parameter : model.parameters().all()) {
+    Rng rng(seed, hash_path(parameter->path()));
+    Tensor tensor = Tensor::empty(parameter->shape());
+    for (float& value : tensor.values()) value = static_cast<float>(0.3 * rng.normal());
+    tensors.emplace_back(parameter->path(), tensor);
+  }
+  return tensors;
+}
+
+// As a checkpoint of our own family.
+inline Checkpoint own_checkpoint(const VisionTransformerConfig& config,
+                                 const NamedTensors& tensors) {
+  return read_checkpoint(std::make_shared<MemoryTensors>(tensors),
+                         {.config = {{"model_type", "vitrail"}, {"model", to_json(config)}},
+                          .preprocessor = nullptr,
+                          .labels_file = {}},
+                         {.settings = {}, .require_preprocess = false});
+}
+
+inline CheckpointOptions without_preprocess(Settings settings = {}) {
+  return {.settings = std::move(settings), .require_preprocess = false};
+}
+
+// The answer to one fixed random picture: logits, or the pooled vector of a model without a head.
+inline Tensor answer_of(const Checkpoint& checkpoint) {
+  VisionTransformer model(checkpoint.info.config);
+  load_weights(model, *checkpoint.tensors);
+  const VisionTransformerConfig& c = model.config();
+  Tensor images = Tensor::empty({1, c.in_channels, c.image_height, c.image_width});
+  Rng rng(7, 7);
+  for (float& value : images.values()) value = static_cast<float>(rng.normal());
+  Queue queue(1);
+  const Context context(queue);
+  const VitOutput output = model.forward(context, images);
+  return (c.num_classes > 0 ? output.logits : output.pooled).value().clone();
+}
+
+// max |a - b| / max |b|; infinite when the sizes differ or a value is not finite.
+inline double answer_error(const Tensor& a, const Tensor& b) {
+  if (a.numel() != b.numel()) return INFINITY;
+  double difference = 0, largest = 1e-30;
+  for (int64_t i = 0; i < a.numel(); ++i) {
+    if (!std::isfinite(a.f32()[i])) return INFINITY;
+    difference = std::max(difference, std::abs(static_cast<double>(a.f32()[i]) - b.f32()[i]));
+    largest = std::max(largest, std::abs(static_cast<double>(b.f32()[i])));
+  }
+  return difference / largest;
+}
+
+// The message of the Error that `action` throws; a failure of the test when it throws none.
+template <typename Action>
+std::string error_of(Action&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_EQ(message.find('\n'), std::string::npos) << "more than one line: " << message;
+    return message;
+  }
+  ADD_FAILURE() << "no Error was thrown";
+  return "";
+}
+
+#define EXPECT_ERROR(statement, part)                                                      \
+  do {                                                                                     \
+    const std::string message_ = ::vitrail::testing::error_of([&] { (void)(statement); }); \
+    EXPECT_NE(message_.find(part), std::string::npos) << message_;                         \
+  } while (false)
+
+}  // namespace vitrail::testing

@@ -1,0 +1,48 @@
+// A golden's checkpoint as a model, and its gradients under the names of the family's file.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "models/families/canonical.h"
+#include "models/families/checkpoint.h"
+#include "models/golden_case.h"
+#include "models/vit.h"
+
+namespace vitrail::testing {
+
+struct GoldenModel {
+  Checkpoint checkpoint;
+  std::shared_ptr<VisionTransformer> vit;
+
+  // A parameter joined of several tensors gives each of them its rows of the gradient.
+  std::map<std::string, Tensor> gradients_in_family_names() const {
+    std::map<std::string, Tensor> named;
+    for (const WeightRule& rule : checkpoint.info.weights) {
+      const Tensor gradient = vit->parameters().at(rule.canonical).gradient();
+      if (!gradient.defined()) continue;
+      const Tensor flat = gradient.reshape({-1});
+      int64_t begin = 0;
+      for (const std::string& part : rule.parts) {
+        const int64_t count = checkpoint.file->info(part).shape.numel();
+        named[part] = flat.rows(begin, begin + count);
+        begin += count;
+      }
+    }
+    return named;
+  }
+};
+
+// As a user opens it, with the --set that the golden says is needed.
+inline GoldenModel load_golden_model(const GoldenCase& golden) {
+  CheckpointOptions options{.require_preprocess = false};
+  for (const auto& [key, value] : golden.info.at("settings").items())
+    options.settings.emplace_back(key, value.template get<std::string>());
+  GoldenModel model{.checkpoint = open_checkpoint(golden.folder, options)};
+  model.vit = std::make_shared<VisionTransformer>(model.checkpoint.info.config);
+  load_weights(*model.vit, *model.checkpoint.tensors);
+  return model;
+}
+
+}  // namespace vitrail::testing
