@@ -1,0 +1,184 @@
+#include "data/dataset.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "data/sources.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kKnownSpecs =
+    "folder:DIR, flat:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR, scenes[:key=value,...]";
+
+struct SourceKind {
+  const char* name;
+  std::unique_ptr<Source> (*make)(const SourceSpec&);
+};
+constexpr std::array<SourceKind, 6> kKinds{{{"folder", folder_source},
+                                            {"flat", flat_source},
+                                            {"fashion-mnist", idx_source},
+                                            {"mnist", idx_source},
+                                            {"cifar10", cifar_source},
+                                            {"scenes", scenes_source}}};
+
+std::unique_ptr<Source> source_of(const std::string& text, const DecodeOptions& decode) {
+  const size_t colon = text.find(':');
+  SourceSpec spec{text, text.substr(0, colon),
+                  colon == std::string::npos ? "" : text.substr(colon + 1), decode};
+  for (const SourceKind& kind : kKinds) {
+    if (spec.kind == kind.name) return kind.make(spec);
+  }
+  std::error_code ignored;
+  const bool folder = !text.empty() && fs::is_directory(text, ignored);
+  fail("data", "unknown data set '{}'; known are {}{}", text, kKnownSpecs,
+       folder ? fmt::format(" (for the folder itself: folder:{})", text) : "");
+}
+
+// Some of another set's pictures.
+class Subset : public Dataset {
+ public:
+  Subset(std::unique_ptr<Dataset> whole, std::vector<int64_t> chosen)
+      : whole_(std::move(whole)), chosen_(std::move(chosen)) {
+    name_ = whole_->name();
+    classes_ = whole_->classes();
+    channels_ = whole_->channels();
+    width_ = whole_->width();
+    height_ = whole_->height();
+  }
+  int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
+  Sample get(int64_t index) const override { return whole_->get(at(index)); }
+  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
+  std::string id(int64_t index) const override { return whole_->id(at(index)); }
+
+ private:
+  int64_t at(int64_t index) const { return chosen_[static_cast<size_t>(index)]; }
+  std::unique_ptr<Dataset> whole_;
+  std::vector<int64_t> chosen_;
+};
+
+bool held_out(const std::string& id, const OpenOptions& options) {
+  const auto words = philox(hash_path(id), options.split_seed, hash_path("held out"));
+  return words[0] * 0x1p-32 < options.val_fraction;
+}
+
+// Train without, or val with, what is held out of `whole`.
+std::unique_ptr<Dataset> divide(std::unique_ptr<Dataset> whole, Split split,
+                                const OpenOptions& options) {
+  std::vector<int64_t> chosen;
+  for (int64_t i = 0; i < whole->size(); ++i) {
+    if (held_out(whole->id(i), options) == (split == Split::val)) chosen.push_back(i);
+  }
+  check(!chosen.empty(), "data",
+        "{} has no {} pictures: holding out {} of its {} training pictures leaves none",
+        whole->name(), name_of(split), options.val_fraction, whole->size());
+  return std::make_unique<Subset>(std::move(whole), std::move(chosen));
+}
+
+std::string list_of(const std::vector<Split>& splits) {
+  std::vector<std::string> names;
+  for (const Split split : splits) names.emplace_back(name_of(split));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+class MemoryDataset : public Dataset {
+ public:
+  explicit MemoryDataset(MemoryPictures pictures) : pictures_(std::move(pictures)) {
+    name_ = pictures_.name;
+    classes_ = pictures_.classes;
+    channels_ = pictures_.channels;
+    width_ = pictures_.width;
+    height_ = pictures_.height;
+  }
+  int64_t size() const override { return static_cast<int64_t>(pictures_.labels.size()); }
+  int64_t label(int64_t index) const override {
+    return pictures_.labels[static_cast<size_t>(index)];
+  }
+  std::string id(int64_t index) const override {
+    size_t part = 0;
+    while (index >= pictures_.parts[part].size) index -= pictures_.parts[part++].size;
+    return fmt::format("{}/{}", pictures_.parts[part].name, index);
+  }
+  Sample get(int64_t index) const override {
+    Sample sample{Image(width_, height_, channels_), label(index), id(index)};
+    const size_t bytes = sample.image.pixels.size();
+    std::copy_n(pictures_.pixels.data() + bytes * static_cast<size_t>(index), bytes,
+                sample.image.pixels.data());
+    return sample;
+  }
+
+ private:
+  MemoryPictures pictures_;
+};
+
+}  // namespace
+
+const char* name_of(Split split) {
+  switch (split) {
+    case Split::train:
+      return "train";
+    case Split::val:
+      return "val";
+    case Split::test:
+      return "test";
+    case Split::all:
+      return "all";
+  }
+  return "?";
+}
+
+Split split_of(const std::string& name) {
+  for (const Split split : {Split::train, Split::val, Split::test, Split::all}) {
+    if (name == name_of(split)) return split;
+  }
+  fail("data", "unknown split '{}'; known are train, val, test, all", name);
+}
+
+fs::path folder_of(const SourceSpec& spec) {
+  check(!spec.arguments.empty(), "data", "{} needs a folder, as in {}:DIR", spec.kind, spec.kind);
+  std::error_code error;
+  const auto status = fs::status(spec.arguments, error);
+  check(fs::exists(status), "data", "{}: no such folder '{}'", spec.kind, spec.arguments);
+  check(fs::is_directory(status), "data", "{}: '{}' is a file, not a folder", spec.kind,
+        spec.arguments);
+  return spec.arguments;
+}
+
+std::unique_ptr<Dataset> memory_dataset(MemoryPictures pictures) {
+  return std::make_unique<MemoryDataset>(std::move(pictures));
+}
+
+std::vector<Split> own_splits(const std::string& spec) {
+  return source_of(spec, {})->splits();
+}
+
+std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
+                                      const OpenOptions& options) {
+  check(options.val_fraction >= 0 && options.val_fraction < 1, "data",
+        "val_fraction {} is outside [0, 1)", options.val_fraction);
+  const std::unique_ptr<Source> source = source_of(spec, options.decode);
+  if (split == Split::all) return source->open(split);
+  const std::vector<Split> own = source->splits();
+  if (own.empty()) return source->open(split);  // says which file is missing
+  const auto has = [&](Split which) { return std::count(own.begin(), own.end(), which) > 0; };
+  if (has(split) && !(split == Split::train && !has(Split::val))) return source->open(split);
+  if (split != Split::test) {
+    // Pictures for training and validation come from the training part, or from an undivided whole.
+    const bool undivided = has(Split::all);
+    if (undivided || has(Split::train) || split == Split::train) {
+      std::unique_ptr<Dataset> whole = source->open(undivided ? Split::all : Split::train);
+      if (split == Split::train && options.val_fraction == 0) return whole;
+      return divide(std::move(whole), split, options);
+    }
+  }
+  fail("data", "{} has no {} pictures; it has: {}", spec, name_of(split), list_of(own));
+}
+
+}  // namespace vitrail

@@ -1,0 +1,79 @@
+// Data sets: pictures with labels, opened from one string.
+//
+//   folder:DIR          a folder a class; DIR/train, DIR/val, DIR/test when the set is divided
+//   flat:DIR            pictures named CLASS_anything.JPEG in one folder (ImageNet's nWNID_name)
+//   fashion-mnist:DIR   the four idx files, gzipped or plain
+//   mnist:DIR           the same
+//   cifar10:DIR         the binary batches
+//   scenes[:key=value,...]   pictures that Vitrail renders itself; keys in data/scenes.h
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "image/codec.h"
+#include "image/image.h"
+
+namespace vitrail {
+
+enum class Split { train, val, test, all };
+const char* name_of(Split split);
+Split split_of(const std::string& name);  // Error: none of train, val, test, all
+
+struct Sample {
+  Image image;
+  int64_t label = 0;  // index into Dataset::classes()
+  std::string id;     // a file's path within the set's folder, or SPLIT/NUMBER
+};
+
+// Every method is const and may be called from several threads at once. Indices run from 0 to
+// size() - 1.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual int64_t size() const = 0;
+  // Decodes or renders the picture. Error: it cannot be read; the message names the file.
+  virtual Sample get(int64_t index) const = 0;
+  // Label and id without the picture.
+  virtual int64_t label(int64_t index) const = 0;
+  virtual std::string id(int64_t index) const = 0;
+
+  // Class names in label order. Whoever compares with a model's labels matches by name (or WNID,
+  // which is what flat: sets have for names), never by position.
+  const std::vector<std::string>& classes() const { return classes_; }
+  int64_t num_classes() const { return static_cast<int64_t>(classes_.size()); }
+  const std::string& name() const { return name_; }  // the spec that opened it
+  // What every picture of the set has; 0: it differs from picture to picture.
+  int channels() const { return channels_; }
+  int width() const { return width_; }
+  int height() const { return height_; }
+
+ protected:
+  std::string name_;
+  std::vector<std::string> classes_;
+  int channels_ = 3;
+  int width_ = 0;
+  int height_ = 0;
+};
+
+struct OpenOptions {
+  // Of a set without val pictures of its own, this part of the training pictures is held out: val
+  // gets them and train does not. Which ones depends on the picture's id and split_seed alone.
+  double val_fraction = 0.1;
+  uint64_t split_seed = 0;
+  DecodeOptions decode;  // of picture files; Preprocess::decode_options() gives a model's
+};
+
+// Error: an unknown spec (the message lists the known ones), a folder or file that is missing or
+// broken, a split that the set does not have. An undivided set has train, val (held out) and all,
+// no test.
+std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
+                                      const OpenOptions& options = {});
+
+// The splits that the set itself comes divided into (what is on the disk), without reading
+// pictures: {all} for an undivided set. Error: as open_dataset.
+std::vector<Split> own_splits(const std::string& spec);
+
+}  // namespace vitrail

@@ -1,0 +1,224 @@
+// The loader: the same batches whatever the number of workers, and from the middle of an epoch.
+#include "data/loader.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/memory.h"
+#include "data/helpers.h"
+
+namespace vitrail {
+namespace {
+
+using namespace test;
+
+LoaderOptions options_for(int workers) {
+  LoaderOptions options;
+  options.batch_size = 7;
+  options.workers = workers;
+  options.prefetch = 3;
+  options.shuffle = true;
+  options.seed = 11;
+  options.preprocess.resize = ResizeMode::squash;
+  options.preprocess.resize_to = {24, 20};
+  options.augment.pad = 3;
+  options.augment.flip_probability = 0.5;
+  return options;
+}
+
+std::unique_ptr<Dataset> small_scenes() {
+  return open_dataset("scenes:count=31,size=24", Split::train);
+}
+
+bool equal(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+std::vector<Batch> read_epoch(Loader& loader, int64_t epoch, int64_t first = 0) {
+  std::vector<Batch> batches;
+  loader.start(epoch, first);
+  for (Batch batch; loader.next(batch);) batches.push_back(std::move(batch));
+  return batches;
+}
+
+void expect_equal(const std::vector<Batch>& a, const std::vector<Batch>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].indices, b[i].indices);
+    EXPECT_EQ(a[i].number, b[i].number);
+    EXPECT_TRUE(equal(a[i].images, b[i].images)) << i;
+    EXPECT_TRUE(equal(a[i].labels, b[i].labels)) << i;
+  }
+}
+
+TEST(Loader, GivesTheSameBatchesWhateverTheNumberOfWorkers) {
+  const auto set = small_scenes();
+  for (const bool crop : {false, true}) {
+    std::vector<std::vector<Batch>> runs;
+    for (const int workers : {0, 1, 3}) {
+      LoaderOptions options = options_for(workers);
+      options.augment.random_resized_crop = crop;
+      Loader loader(*set, options);
+      EXPECT_EQ(loader.batches_per_epoch(), 5);
+      runs.push_back(read_epoch(loader, 2));
+    }
+    ASSERT_EQ(runs[0].size(), 5u);
+    EXPECT_EQ(runs[0][0].images.shape(), (Shape{7, 3, 24, 20}));
+    EXPECT_EQ(runs[0][4].images.shape(), (Shape{3, 3, 24, 20}));
+    expect_equal(runs[0], runs[1]);
+    expect_equal(runs[0], runs[2]);
+  }
+}
+
+TEST(Loader, VisitsEveryPictureOnceAnEpochInAnotherOrder) {
+  const auto set = small_scenes();
+  Loader loader(*set, options_for(2));
+  std::vector<std::vector<int64_t>> orders;
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    std::vector<int64_t> order;
+    for (const Batch& batch : read_epoch(loader, epoch)) {
+      order.insert(order.end(), batch.indices.begin(), batch.indices.end());
+      for (size_t i = 0; i < batch.indices.size(); ++i)
+        EXPECT_EQ(batch.labels.data<int64_t>()[i], set->label(batch.indices[i]));
+    }
+    EXPECT_EQ(order, epoch_order(31, true, 11, epoch));
+    orders.push_back(order);
+    std::sort(order.begin(), order.end());
+    EXPECT_EQ(order, epoch_order(31, false, 11, epoch));
+  }
+  EXPECT_NE(orders[0], orders[1]);
+  EXPECT_NE(orders[1], orders[2]);
+}
+
+TEST(Loader, ResumesInTheMiddleOfAnEpoch) {
+  const auto set = small_scenes();
+  for (const int workers : {0, 2}) {
+    Loader loader(*set, options_for(workers));
+    const std::vector<Batch> whole = read_epoch(loader, 4);
+    const std::vector<Batch> rest = read_epoch(loader, 4, 3);
+    expect_equal({whole.begin() + 3, whole.end()}, rest);
+    EXPECT_TRUE(read_epoch(loader, 4, 5).empty());
+    expect_mentions(error_of([&] { loader.start(0, 6); }), "batch 6");
+  }
+}
+
+TEST(Loader, CanBeStartedAgainBeforeTheEpochEnds) {
+  const auto set = small_scenes();
+  Loader loader(*set, options_for(3));
+  const std::vector<Batch> whole = read_epoch(loader, 1);
+  for (int round = 0; round < 20; ++round) {
+    loader.start(round);
+    Batch batch;
+    ASSERT_TRUE(loader.next(batch));
+  }
+  expect_equal(whole, read_epoch(loader, 1));
+}
+
+TEST(Loader, LeavesOutTheLastBatchWhenAsked) {
+  const auto set = small_scenes();
+  LoaderOptions options = options_for(1);
+  options.drop_last = true;
+  Loader loader(*set, options);
+  EXPECT_EQ(loader.batches_per_epoch(), 4);
+  EXPECT_EQ(read_epoch(loader, 0).size(), 4u);
+}
+
+TEST(Loader, NormalisesAsThePreprocessingSays) {
+  const auto set = small_scenes();
+  LoaderOptions options = options_for(0);
+  options.shuffle = false;
+  options.augment = {};
+  options.batch_size = 4;
+  options.preprocess.mean = {0.4, 0.5, 0.6};
+  options.preprocess.std = {0.2, 0.3, 0.4};
+  Loader loader(*set, options);
+  const std::vector<Batch> batches = read_epoch(loader, 0);
+  std::vector<float> expected(3 * 24 * 20);
+  apply(set->get(5).image, options.preprocess, expected.data());
+  const float* got = batches[1].images.f32() + expected.size();
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), got));
+  // Augmentation that does nothing leads to the same numbers by the other way.
+  options.augment.flip_probability = 1e-12;
+  Loader other(*set, options);
+  expect_equal(batches, read_epoch(other, 0));
+}
+
+TEST(Loader, TurnsGreyPicturesToTheModelsChannels) {
+  TemporaryFolder folder;
+  write_plain(folder.path() / "t10k-images-idx3-ubyte", idx_images(2, 3, 3));
+  write_plain(folder.path() / "t10k-labels-idx1-ubyte", idx_labels({4, 5}));
+  const auto set = open_dataset(folder.spec("mnist"), Split::test);
+  LoaderOptions options;
+  options.preprocess.resize_to = {3, 3};
+  for (const int channels : {1, 3}) {
+    options.preprocess.channels = channels;
+    Loader loader(*set, options);
+    const std::vector<Batch> batches = read_epoch(loader, 0);
+    ASSERT_EQ(batches[0].images.shape(), (Shape{2, channels, 3, 3}));
+    for (int c = 0; c < channels; ++c)
+      EXPECT_FLOAT_EQ(batches[0].images.f32()[c * 9 + 8], (8 / 255.0f - 0.5f) / 0.5f);
+  }
+}
+
+TEST(Loader, ABrokenPictureStopsTheEpochAndIsNamed) {
+  TemporaryFolder folder;
+  for (int i = 0; i < 6; ++i)
+    write_flat_picture(folder.path() / "a" / (std::to_string(i) + ".png"), 7);
+  write_plain(folder.path() / "b" / "broken.png", {0x89, 'P', 'N', 'G', 0});
+  const auto set = open_dataset(folder.spec("folder"), Split::all);
+  for (const int workers : {0, 2}) {
+    LoaderOptions options;
+    options.batch_size = 2;
+    options.workers = workers;
+    options.preprocess.resize_to = {4, 4};
+    Loader loader(*set, options);
+    loader.start(0);
+    Batch batch;
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(loader.next(batch));
+    expect_mentions(error_of([&] { loader.next(batch); }), "broken.png");
+    EXPECT_FALSE(loader.next(batch));
+    loader.start(0);
+    EXPECT_TRUE(loader.next(batch));
+  }
+}
+
+TEST(Loader, AsksTheSystemForNothingInASecondEpoch) {
+  const auto set = small_scenes();
+  Loader loader(*set, options_for(0));
+  const auto drain = [&](int64_t epoch) {
+    loader.start(epoch);
+    for (Batch batch; loader.next(batch);) {
+    }
+  };
+  drain(0);
+  const uint64_t before = memory_stats().system_allocations;
+  drain(1);
+  EXPECT_EQ(memory_stats().system_allocations, before);
+}
+
+TEST(Loader, RefusesBadOptions) {
+  const auto set = small_scenes();
+  const auto message = [&](auto change) {
+    LoaderOptions options = options_for(1);
+    change(options);
+    return error_of([&] { Loader loader(*set, options); });
+  };
+  expect_mentions(message([](LoaderOptions& o) { o.batch_size = 0; }), "batch_size 0");
+  expect_mentions(message([](LoaderOptions& o) { o.workers = -1; }), "workers -1");
+  expect_mentions(message([](LoaderOptions& o) { o.prefetch = 0; }), "prefetch 0");
+  expect_mentions(message([](LoaderOptions& o) { o.augment.pad = -1; }), "pad -1");
+  expect_mentions(message([](LoaderOptions& o) {
+                    o.preprocess.resize = ResizeMode::shortest_edge;
+                    o.preprocess.crop = CropRule::none;
+                  }),
+                  "another size");
+  Loader loader(*set, options_for(0));
+  Batch batch;
+  expect_mentions(error_of([&] { loader.next(batch); }), "start()");
+}
+
+}  // namespace
+}  // namespace vitrail
