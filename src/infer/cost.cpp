@@ -1,0 +1,107 @@
+#include "infer/cost.h"
+
+#include <fmt/format.h>
+
+namespace vitrail {
+namespace {
+
+class Counter {
+ public:
+  Counter(const VisionTransformer& network, const TokenLayout& layout)
+      : network_(network), config_(network.config()), layout_(layout) {}
+
+  void add(const std::string& path, const Shape& output, int64_t multiply_adds) {
+    cost_.layers.push_back({path, output, parameters_below(path), multiply_adds});
+    cost_.multiply_adds += multiply_adds;
+  }
+
+  void add_patches() {
+    const auto& c = config_;
+    const int64_t per_patch = c.in_channels * c.patch_height * c.patch_width * c.embed_dim;
+    add("patch_embed", {layout_.patches(), c.embed_dim}, layout_.patches() * per_patch);
+  }
+
+  void add_tokenizer(int64_t height, int64_t width) {
+    const TokenizerConfig& t = config_.tokenizer;
+    int64_t channels = config_.in_channels, macs = 0;
+    const auto shrink = [](int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
+      return (size + 2 * padding - kernel) / stride + 1;
+    };
+    for (int64_t i = 0; i < t.layers; ++i) {
+      const int64_t outputs = i + 1 == t.layers ? config_.embed_dim : t.hidden_channels;
+      height = shrink(height, t.kernel, t.stride, t.padding);
+      width = shrink(width, t.kernel, t.stride, t.padding);
+      macs += height * width * outputs * channels * t.kernel * t.kernel;
+      height = shrink(height, t.pool_kernel, t.pool_stride, t.pool_padding);
+      width = shrink(width, t.pool_kernel, t.pool_stride, t.pool_padding);
+      channels = outputs;
+    }
+    add("tokenizer", {layout_.patches(), config_.embed_dim}, macs);
+  }
+
+  void add_block(int64_t index) {
+    const auto& c = config_;
+    const int64_t tokens = layout_.tokens(), inner = c.num_heads * c.head_size();
+    const std::string path = fmt::format("blocks.{}", index);
+    // q, k and v; q k^T and P v; the projection.
+    const int64_t attention = tokens * c.embed_dim * 3 * inner + 2 * tokens * tokens * inner +
+                              (c.attention_projection ? tokens * inner * c.embed_dim : 0);
+    const int64_t matrices = c.mlp == MlpKind::plain ? 2 : 3;
+    add(path + ".attn", {tokens, c.embed_dim}, attention);
+    add(path + ".mlp", {tokens, c.embed_dim}, matrices * tokens * c.embed_dim * c.mlp_hidden());
+  }
+
+  void add_pooling() {
+    const auto& c = config_;
+    if (c.pooling == Pooling::sequence)
+      add("sequence_pool", {c.embed_dim}, 2 * layout_.tokens() * c.embed_dim);
+    if (c.pooling != Pooling::map) return;
+    const int64_t dim = c.embed_dim, patches = layout_.patches();
+    const int64_t hidden = c.pool_mlp_hidden_dim > 0 ? c.pool_mlp_hidden_dim : c.mlp_hidden();
+    add("attn_pool", {dim},
+        2 * dim * dim + patches * dim * 2 * dim + 2 * patches * dim + 2 * dim * hidden);
+  }
+
+  void add_head() {
+    const auto& c = config_;
+    if (c.num_classes == 0) return;
+    add("head", {c.num_classes}, c.pooled_dim() * c.num_classes);
+    if (c.pooling == Pooling::distilled)
+      add("head_dist", {c.num_classes}, c.embed_dim * c.num_classes);
+  }
+
+  ModelCost finish() {
+    cost_.parameters = network_.parameters().num_elements();
+    cost_.tokens = layout_.tokens();
+    return std::move(cost_);
+  }
+
+ private:
+  int64_t parameters_below(const std::string& path) const {
+    int64_t count = 0;
+    for (const auto& parameter : network_.parameters().all())
+      if (parameter->path().starts_with(path + ".")) count += parameter->shape().numel();
+    return count;
+  }
+
+  const VisionTransformer& network_;
+  const VisionTransformerConfig& config_;
+  TokenLayout layout_;
+  ModelCost cost_;
+};
+
+}  // namespace
+
+ModelCost model_cost(const VisionTransformer& network, int64_t height, int64_t width) {
+  Counter counter(network, network.layout(height, width));
+  if (network.config().patch_embedding == PatchEmbedding::tokenizer)
+    counter.add_tokenizer(height, width);
+  else
+    counter.add_patches();
+  for (int64_t i = 0; i < network.config().depth; ++i) counter.add_block(i);
+  counter.add_pooling();
+  counter.add_head();
+  return counter.finish();
+}
+
+}  // namespace vitrail

@@ -1,0 +1,170 @@
+#include "infer/model.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "models/families/canonical.h"
+#include "models/families/checkpoint.h"
+#include "models/families/published.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDefaultModel = "scenes";
+constexpr int kParentsSearched = 4;  // from build/release/tests up to the source tree
+
+bool is_model_folder(const fs::path& folder) {
+  std::error_code ignored;
+  return fs::is_regular_file(folder / "model.safetensors", ignored) ||
+         fs::is_regular_file(folder / "model.safetensors.index.json", ignored);
+}
+
+// Where this code was loaded from: the program, or the shared library.
+fs::path module_folder() {
+  Dl_info info{};
+  std::error_code ignored;
+  if (dladdr(reinterpret_cast<const void*>(&module_folder), &info) == 0) return {};
+  return fs::canonical(info.dli_fname, ignored).parent_path();
+}
+
+std::optional<fs::path> find_bundled(const std::string& name) {
+  for (const fs::path& folder : bundled_model_folders())
+    if (is_model_folder(folder / name)) return folder / name;
+  return std::nullopt;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list.empty() ? "none" : list;
+}
+
+bool is_plain_name(const std::string& text) {
+  return !text.empty() && text != "." && text != ".." && text.find('/') == std::string::npos;
+}
+
+struct Place {
+  fs::path path;
+  bool bundled = false;
+};
+
+Place find_model(const std::string& path_or_name) {
+  std::error_code ignored;
+  if (path_or_name.empty()) {
+    const auto found = find_bundled(kDefaultModel);
+    check(found.has_value(), "model",
+          "the bundled model '{}' is not installed; name one with --model, or the folder of "
+          "bundled models with VITRAIL_MODELS",
+          kDefaultModel);
+    return {*found, true};
+  }
+  if (fs::exists(path_or_name, ignored)) return {path_or_name, false};
+  if (is_plain_name(path_or_name))
+    if (const auto found = find_bundled(path_or_name)) return {*found, true};
+  fail("model", "{}: no such file or folder, nor a bundled model ({})", path_or_name,
+       joined(bundled_models()));
+}
+
+Preprocess preprocess_of(const CheckpointInfo& info) {
+  Preprocess preprocess;
+  switch (info.preprocess_kind) {
+    case PreprocessKind::timm:
+      preprocess = from_timm(info.preprocess);
+      break;
+    case PreprocessKind::hf:
+      preprocess = from_hf(info.preprocess, hf_image_processor_type(info.model_type));
+      break;
+    case PreprocessKind::vitrail:
+      preprocess = from_json(info.preprocess);
+      break;
+    case PreprocessKind::none:
+      fail("model", "the checkpoint does not say how pictures are prepared");
+  }
+  for (const Provenance& source : info.sources)
+    if (source.field == "preprocess") preprocess.source = source.source;
+  return preprocess;
+}
+
+// Names that config.json gives count before a file of labels in the folder.
+ClassLabels labels_of(const CheckpointInfo& info, const fs::path& chosen) {
+  const int64_t classes = info.config.num_classes;
+  if (!chosen.empty()) return read_labels(chosen, classes);
+  ClassLabels labels = unknown_labels(classes);
+  if (!info.labels.empty()) {
+    labels.names.assign(info.labels.begin(), info.labels.end());
+    labels.wnids = info.wnids;
+  } else if (!info.labels_file.empty() && classes > 0) {
+    return read_labels(info.labels_file, classes);
+  }
+  return labels;
+}
+
+}  // namespace
+
+std::vector<fs::path> bundled_model_folders() {
+  std::vector<fs::path> folders;
+  if (const char* chosen = std::getenv("VITRAIL_MODELS"); chosen != nullptr && *chosen != '\0')
+    folders.emplace_back(chosen);
+  fs::path folder = module_folder();
+  if (folder.empty()) return folders;
+  folders.push_back(folder.parent_path() / "share/vitrail/models");
+  for (int i = 0; i < kParentsSearched; ++i) {
+    folder = folder.parent_path();
+    folders.push_back(folder / "models");
+  }
+  return folders;
+}
+
+std::vector<std::string> bundled_models() {
+  std::vector<std::string> names;
+  for (const fs::path& folder : bundled_model_folders()) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(folder, error))
+      if (is_model_folder(entry.path())) names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options) {
+  const Place place = find_model(path_or_name);
+  Checkpoint checkpoint = open_checkpoint(place.path, {.settings = options.settings});
+  auto model = std::make_shared<Model>();
+  model->path = place.path;
+  model->bundled = place.bundled;
+  const fs::path& path = model->path;
+  model->name = !fs::is_directory(path)   ? path.stem()
+                : path.filename().empty() ? path.parent_path().filename()
+                                          : path.filename();
+  model->info = std::move(checkpoint.info);
+  model->preprocess = preprocess_of(model->info);
+  model->precision = model->info.precision;
+  model->labels = labels_of(model->info, options.labels);
+  model->network = std::make_shared<VisionTransformer>(model->info.config);
+  load_weights(*model->network, *checkpoint.tensors);
+  return model;
+}
+
+std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed) {
+  const PublishedArchitecture* published = find_published(architecture);
+  check(published != nullptr, "model", "'{}' is not a published architecture", architecture);
+  auto model = std::make_shared<Model>();
+  model->name = architecture;
+  model->info.config = published_config(*published);
+  model->info.preprocess_kind = PreprocessKind::timm;
+  model->info.preprocess = published_preprocess(*published);
+  model->preprocess = preprocess_of(model->info);
+  model->network = std::make_shared<VisionTransformer>(model->info.config);
+  model->labels = unknown_labels(model->info.config.num_classes);
+  model->network->parameters().initialise(seed);
+  return model;
+}
+
+}  // namespace vitrail

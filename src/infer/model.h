@@ -1,0 +1,54 @@
+// Model: a network with everything that an answer needs: preprocessing, labels, where it came from.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "image/preprocess.h"
+#include "infer/labels.h"
+#include "models/families/family.h"
+#include "models/vit.h"
+
+namespace vitrail {
+
+struct Model {
+  std::shared_ptr<VisionTransformer> network;
+  Preprocess preprocess;
+  ClassLabels labels;   // one for each class of the head
+  CheckpointInfo info;  // family, where each field came from, warnings
+  std::string name;     // what people call it: the folder's or file's name, or the architecture's
+  std::filesystem::path path;  // empty: it came from no file
+  bool bundled = false;        // one of the models that come with Vitrail
+  PrecisionPlan precision;     // what the checkpoint asks for; f32 unless it was quantized
+  std::once_flag packing;      // sessions share the packed weights: the first one packs them
+  std::optional<PrecisionPlan> packed;  // in which precision it did
+};
+
+struct LoadOptions {
+  // --set: fields of the configuration (models/vit_config.h) or of the preprocessing.
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::filesystem::path labels;  // --labels: a file that replaces the checkpoint's own
+};
+
+// A folder or .safetensors file of any family (a training run's folder is one), the name of a
+// bundled model, or "" for the bundled default. Error: no such model, a checkpoint of no known
+// family, an incomplete one (with the list of what --set must give), weights that do not fit or are
+// not finite.
+std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options = {});
+
+// A published architecture ("vit_base_patch16_224") with random weights. Error: an unknown name.
+std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed = 0);
+
+// The folders in which bundled models are looked for, in order: $VITRAIL_MODELS, models/ beside the
+// installed program (share/vitrail/models), and models/ of the source tree.
+std::vector<std::filesystem::path> bundled_model_folders();
+// The names of the bundled models that are there.
+std::vector<std::string> bundled_models();
+
+}  // namespace vitrail

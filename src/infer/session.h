@@ -1,0 +1,88 @@
+// Session: a model made ready to answer, with its own threads and memory.
+//
+// Sessions of one model may run at the same time, each used by one thread at a time. Answers depend
+// neither on the number of threads nor on the other pictures of a batch.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/queue.h"
+#include "image/image.h"
+#include "image/preprocess.h"
+#include "infer/model.h"
+#include "ops/attention_probe.h"
+
+namespace vitrail {
+
+struct SessionOptions {
+  int threads = 0;                 // 0: all cores
+  int batch = 8;                   // pictures that run at once
+  std::optional<ExifPolicy> exif;  // overrides the family's
+  std::optional<PrecisionPlan> precision;  // overrides the model's
+  // Packs the weights at once and gives their source back, so that they are in memory once. They
+  // can no longer be saved; no session without this option may be running, and none may want
+  // another precision afterwards. Without it, each weight
+  // is packed when it is first used and its source is kept.
+  bool pack = true;
+};
+
+// What is computed of a batch beside the answer.
+struct RunHooks {
+  AttentionProbe* probe = nullptr;
+  // Told each named activation as it is made: "patch_embed", "blocks.3", "norm", "pooled", "head".
+  std::function<void(const std::string& path, const Tensor& value)> observer;
+};
+
+// Pictures ready for the network. One that could not be read has its error here; its row of
+// `images` is zero and its answer means nothing.
+struct PreparedBatch {
+  Tensor images;  // [B, C, H, W]; undefined when a single picture of unknown size was not read
+  std::vector<PreprocessResult> geometry;
+  std::vector<std::string> errors;  // "" where the picture was read
+};
+
+class Session {
+ public:
+  // Error: options out of range.
+  explicit Session(std::shared_ptr<Model> model, const SessionOptions& options = {});
+
+  const Model& model() const { return *model_; }
+  const Preprocess& preprocess() const { return preprocess_; }  // with the EXIF override
+  const PrecisionPlan& precision() const { return precision_; }
+  const SessionOptions& options() const { return options_; }
+  Queue& queue() { return queue_; }
+  // Of the network's input. Error: the preprocessing gives each picture a size of its own.
+  PictureSize input_size() const;
+  // options().batch; 1 when the preprocessing gives each picture a size of its own.
+  int64_t batch_size() const;
+
+  // Decodes and preprocesses on the session's threads.
+  PreparedBatch prepare_files(std::span<const std::string> paths);
+  // Error: what preprocessing refuses.
+  PreparedBatch prepare(std::span<const Image> images);
+  // picture(i) for i in [0, count), called from the session's threads; it may throw Error.
+  PreparedBatch prepare_count(int64_t count, const std::function<Image(int64_t)>& picture);
+
+  // images [B, C, H, W] f32, normalised. No gradient, no dropout. Error: sizes that do not fit.
+  VitOutput run(const Tensor& images, const RunHooks& hooks = {});
+  // [number of pictures, classes], in batches. Error: a model without a head.
+  Tensor logits(std::span<const Image> images);
+
+  // Calls visit(first, prepared) for batch after batch of the files, in order.
+  void for_each_batch(std::span<const std::string> paths,
+                      const std::function<void(size_t first, const PreparedBatch&)>& visit);
+
+ private:
+  std::shared_ptr<Model> model_;
+  SessionOptions options_;
+  Preprocess preprocess_;
+  PrecisionPlan precision_;
+  Queue queue_;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,34 @@
+// Classification: logits to named, ranked answers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "infer/session.h"
+
+namespace vitrail {
+
+struct Prediction {
+  int64_t index = 0;
+  std::optional<std::string> label;  // nothing: the checkpoint does not say
+  double probability = 0;            // softmax over all classes
+  float logit = 0;
+};
+
+// The k best classes, best first (all of them when there are fewer); of equal logits the lower
+// index comes first. Error: a logit that is not finite, which no sound checkpoint gives.
+std::vector<Prediction> top_predictions(std::span<const float> logits, const ClassLabels& labels,
+                                        int64_t k);
+
+struct Classification {
+  std::vector<Prediction> top;  // empty when there is an error
+  std::string error;            // "" when the picture was read
+};
+
+// Answers for a batch of prepared pictures. Error: a model without a head.
+std::vector<Classification> classify(Session& session, const PreparedBatch& batch, int64_t k);
+
+}  // namespace vitrail

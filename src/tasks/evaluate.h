@@ -1,0 +1,44 @@
+// Evaluation: how often a model's best answers are a data set's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "data/dataset.h"
+#include "infer/session.h"
+
+namespace vitrail {
+
+struct ClassScore {
+  std::string name;  // the set's
+  int64_t count = 0, top1 = 0, top5 = 0;
+};
+
+struct EvaluationResult {
+  int64_t count = 0, top1 = 0, top5 = 0;
+  std::vector<ClassScore> classes;  // in the set's order; those that were seen have a count
+  double top1_fraction() const { return fraction(top1); }
+  double top5_fraction() const { return fraction(top5); }
+
+ private:
+  double fraction(int64_t hits) const {
+    return count == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(count);
+  }
+};
+
+struct EvaluateOptions {
+  int64_t limit = 0;  // the first so many pictures; 0: all
+  // The set's own numbers are the model's classes: for sets whose files hold numbers, with models
+  // that know no names. Otherwise classes are matched by name.
+  bool classes_by_number = false;
+  std::function<void(int64_t done, int64_t total)> progress;
+};
+
+// Equal logits count against the model: the true class must be strictly among the best.
+// Error: classes that match no label, a picture that cannot be read, a model without a head.
+EvaluationResult evaluate(Session& session, const Dataset& dataset,
+                          const EvaluateOptions& options = {});
+
+}  // namespace vitrail
