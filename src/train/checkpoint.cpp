@@ -1,0 +1,209 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/rng.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "models/model_folder.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWeights = "model.";
+constexpr std::string_view kStart = "step-", kEnd = ".safetensors";
+constexpr int64_t kKept = 2;
+
+Json to_json(const Tally& tally) {
+  return {{"loss", tally.loss}, {"correct", tally.correct}, {"pictures", tally.pictures}};
+}
+
+Tally tally_from_json(const Json& json) {
+  return {get<double>(json, "loss", "checkpoint"), get<int64_t>(json, "correct", "checkpoint"),
+          get<int64_t>(json, "pictures", "checkpoint")};
+}
+
+Json to_json(const TrainState& state) {
+  return {{"step", state.step},
+          {"epoch", state.epoch},
+          {"batch", state.batch},
+          {"since_epoch", to_json(state.since_epoch)},
+          {"since_log", to_json(state.since_log)},
+          {"best_accuracy", state.best_accuracy},
+          {"best_step", state.best_step},
+          {"seconds", state.seconds}};
+}
+
+const Json& object_at(const Json& json, const char* key) {
+  const auto found = json.is_object() ? json.find(key) : json.end();
+  check(json.is_object() && found != json.end() && found->is_object(), "checkpoint",
+        "its description has no {}", key);
+  return *found;
+}
+
+TrainState state_from_json(const Json& json) {
+  constexpr const char* kPlace = "checkpoint";
+  return {.step = get_in(json, "step", kPlace, {.low = 0}),
+          .epoch = get_in(json, "epoch", kPlace, {.low = 0}),
+          .batch = get_in(json, "batch", kPlace, {.low = 0}),
+          .since_epoch = tally_from_json(object_at(json, "since_epoch")),
+          .since_log = tally_from_json(object_at(json, "since_log")),
+          .best_accuracy = get<double>(json, "best_accuracy", kPlace),
+          .best_step = get<int64_t>(json, "best_step", kPlace),
+          .seconds = get<double>(json, "seconds", kPlace)};
+}
+
+uint64_t hash_tensor(const Tensor& tensor) {
+  return hash_path({reinterpret_cast<const char*>(tensor.raw()), tensor.bytes()});
+}
+
+// Over the description and every tensor, in the order of names.
+std::string checksum(const std::string& description, const TensorSource& tensors) {
+  std::string text = description;
+  for (const std::string& name : tensors.names())
+    text += fmt::format("\n{} {:016x}", name, hash_tensor(tensors.tensor(name)));
+  return fmt::format("{:016x}", hash_path(text));
+}
+
+struct Opened {
+  std::shared_ptr<TensorSource> tensors;
+  Json description;
+};
+
+// Error: not a whole checkpoint.
+Opened open_verified(const fs::path& path) {
+  Opened opened;
+  opened.tensors = SafetensorsFile::open(path);
+  const auto& metadata = opened.tensors->metadata();
+  const auto description = metadata.find("vitrail");
+  const auto sum = metadata.find("checksum");
+  check(description != metadata.end() && sum != metadata.end(), "checkpoint",
+        "{}: is not a checkpoint of a training run", path.string());
+  check(checksum(description->second, *opened.tensors) == sum->second, "checkpoint",
+        "{}: its checksum is wrong", path.string());
+  opened.description = parse_json(description->second, path.string());
+  return opened;
+}
+
+// Presents the weights under their paths.
+NamedTensors weights_in(const TensorSource& tensors, const VisionTransformer& model) {
+  NamedTensors weights;
+  for (const auto& parameter : model.parameters().all()) {
+    const std::string name = kWeights + parameter->path();
+    check(tensors.info(name).shape == parameter->shape(), "checkpoint", "{}: {} is {}, not {}",
+          tensors.place(), name, tensors.info(name).shape.str(), parameter->shape().str());
+    weights.emplace_back(parameter->path(), tensors.tensor(name).clone());
+  }
+  return weights;
+}
+
+void set_weights(VisionTransformer& model, const NamedTensors& weights) {
+  for (const auto& [path, value] : weights) model.parameters().at(path).set_value(value);
+}
+
+std::string differing_parts(const Json& run, const Json& now) {
+  std::string text;
+  for (const auto& item : run.items()) {
+    const auto other = now.find(item.key());
+    if (other != now.end() && *other == item.value()) continue;
+    text += fmt::format("{}{} was {} and is {}", text.empty() ? "" : "; ", item.key(),
+                        item.value().dump(), other == now.end() ? "missing" : other->dump());
+  }
+  return text;
+}
+
+}  // namespace
+
+void remove_unfinished_files(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().extension() == ".tmp") fs::remove(entry.path(), ignored);
+}
+
+CheckpointFolder::CheckpointFolder(fs::path folder) : folder_(std::move(folder)) {
+  std::error_code error;
+  fs::create_directories(folder_, error);
+  check(!error, "checkpoint", "{}: the folder cannot be made: {}", folder_.string(),
+        error.message());
+}
+
+fs::path CheckpointFolder::path_of(int64_t step) const {
+  return folder_ / fmt::format("{}{:09}{}", kStart, step, kEnd);
+}
+
+std::vector<int64_t> CheckpointFolder::steps() const {
+  std::vector<int64_t> steps;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kStart) || !name.ends_with(kEnd)) continue;
+    const char* begin = name.data() + kStart.size();
+    const char* end = name.data() + name.size() - kEnd.size();
+    int64_t step = 0;
+    const auto result = std::from_chars(begin, end, step);
+    if (result.ec == std::errc() && result.ptr == end) steps.push_back(step);
+  }
+  std::ranges::sort(steps);
+  return steps;
+}
+
+void CheckpointFolder::save(const RunParts& parts, const TrainState& state) const {
+  NamedTensors tensors = weights_of(parts.model, kWeights);
+  for (auto& entry : parts.optimizer.state()) tensors.push_back(std::move(entry));
+  const Json json{{"state", to_json(state)},
+                  {"optimizer_steps", parts.optimizer.steps()},
+                  {"identity", parts.identity}};
+  const std::string description = json.dump();
+  const std::string sum = checksum(description, MemoryTensors(tensors));
+  write_safetensors(path_of(state.step), tensors, {{"checksum", sum}, {"vitrail", description}});
+
+  const std::vector<int64_t> all = steps();
+  const auto count = static_cast<int64_t>(all.size());
+  std::error_code ignored;  // an old file that stays does no harm
+  for (int64_t i = 0; i < count - kKept; ++i) {
+    const int64_t step = all[static_cast<size_t>(i)];
+    if (step != state.best_step) fs::remove(path_of(step), ignored);
+  }
+}
+
+std::optional<TrainState> CheckpointFolder::restore(const RunParts& parts) const {
+  remove_unfinished_files(folder_);
+  std::vector<int64_t> candidates = steps();
+  std::ranges::reverse(candidates);
+  for (const int64_t step : candidates) {
+    Opened opened;
+    try {
+      opened = open_verified(path_of(step));
+    } catch (const Error& error) {
+      log_warning(fmt::format("a checkpoint is damaged and left out: {}", error.what()));
+      continue;
+    }
+    // Whole: what does not fit from here on is another run's.
+    const std::string differences =
+        differing_parts(object_at(opened.description, "identity"), parts.identity);
+    check(differences.empty(), "resume", "{} is of another run: {}", path_of(step).string(),
+          differences);
+    const TrainState state = state_from_json(object_at(opened.description, "state"));
+    const NamedTensors weights = weights_in(*opened.tensors, parts.model);
+    parts.optimizer.load(*opened.tensors,
+                         get<int64_t>(opened.description, "optimizer_steps", "checkpoint"));
+    set_weights(parts.model, weights);
+    return state;
+  }
+  check(candidates.empty(), "resume",
+        "no checkpoint in {} is whole; remove the folder to begin anew", folder_.string());
+  return std::nullopt;
+}
+
+void CheckpointFolder::load_weights_of(int64_t step, VisionTransformer& model) const {
+  const Opened opened = open_verified(path_of(step));
+  set_weights(model, weights_in(*opened.tensors, model));
+}
+
+}  // namespace vitrail

@@ -1,0 +1,18 @@
+// Loss and accuracy of a model on a set, with the forward pass of training.
+#pragma once
+
+#include "data/loader.h"
+#include "models/vit.h"
+
+namespace vitrail {
+
+struct Evaluation {
+  double loss = 0;      // mean cross-entropy, without smoothing
+  double accuracy = 0;  // top-1
+  int64_t pictures = 0;
+};
+
+// One pass over the loader's epoch 0. Error: a picture cannot be read.
+Evaluation evaluate(const VisionTransformer& model, Queue& queue, Loader& loader);
+
+}  // namespace vitrail

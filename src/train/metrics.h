@@ -1,0 +1,28 @@
+// A run's record: one JSON object a line, in the order of steps.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+
+namespace vitrail {
+
+// Appends to a file of lines; each line is one write, so a killed run leaves at most its last line
+// incomplete.
+class LineFile {
+ public:
+  explicit LineFile(std::filesystem::path path) : path_(std::move(path)) {}
+  // Error: the file cannot be written.
+  void append(const std::string& line) const;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Keeps only the lines that a run resumed at `step`, with `epochs` ended, does not write again:
+// those up to the step, and of lines of kind "epoch" those of epochs that ended (the last batch's
+// checkpoint may be older than the line of its epoch). An incomplete line goes. A missing file
+// stays missing.
+void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
+
+}  // namespace vitrail

@@ -1,0 +1,68 @@
+// The losses of twenty steps against PyTorch's, from the same weights and batches.
+#include <gtest/gtest.h>
+
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "train/config.h"
+#include "train/learner.h"
+
+namespace vitrail {
+namespace {
+
+const std::filesystem::path kGolden =
+    std::filesystem::path(VITRAIL_SOURCE_DIR) / "tests/golden/train";
+
+// As every training batch is made: through the preprocessing.
+Tensor prepare(const TrainConfig& config, const Tensor& pictures) {
+  const Preprocess preprocess = config.preprocess();
+  const int64_t height = pictures.size(1), width = pictures.size(2);
+  Tensor images = Tensor::empty({pictures.size(0), 1, height, width});
+  for (int64_t i = 0; i < pictures.size(0); ++i) {
+    Image image(static_cast<int>(width), static_cast<int>(height), 1);
+    const uint8_t* pixels = pictures.data<uint8_t>() + i * height * width;
+    image.pixels.assign(pixels, pixels + height * width);
+    apply(image, preprocess, images.f32() + i * height * width);
+  }
+  return images;
+}
+
+class TrainingGolden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(TrainingGolden, LossesOfTwentySteps) {
+  const std::string name = GetParam();
+  const auto batches = SafetensorsFile::open(kGolden / "batches.safetensors");
+  const auto golden = SafetensorsFile::open(kGolden / (name + ".safetensors"));
+  const TrainConfig config = train_config_from_json(read_json(kGolden / (name + ".json")));
+  const Tensor pictures = batches->tensor("pictures"), labels = batches->tensor("labels");
+  const int64_t steps = pictures.size(0);
+  ASSERT_EQ(steps, 20);
+
+  VisionTransformer model(config.model);
+  for (const auto& parameter : model.parameters().all())
+    parameter->set_value(golden->tensor(parameter->path()).clone());
+  Learner learner(model, {.optimizer = {.beta1 = config.beta1,
+                                        .beta2 = config.beta2,
+                                        .epsilon = config.epsilon,
+                                        .weight_decay = config.weight_decay,
+                                        .decay_all = config.decay_all},
+                          .schedule = {.learning_rate = config.learning_rate,
+                                       .min_learning_rate = config.min_learning_rate,
+                                       .warmup_steps = steps / config.epochs,
+                                       .total_steps = steps},
+                          .clip_norm = config.clip_norm,
+                          .label_smoothing = config.label_smoothing,
+                          .seed = 0});
+  Queue queue(2);
+  const double* expected = golden->tensor("losses").data<double>();
+  for (int64_t step = 0; step < steps; ++step) {
+    const Tensor batch = pictures.rows(step, step + 1).reshape({-1, 28, 28});
+    const StepResult result = learner.step(queue, prepare(config, batch),
+                                           labels.rows(step, step + 1).reshape({-1}), step);
+    EXPECT_NEAR(result.loss, expected[step], 1e-4) << "step " << step;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden, ::testing::Values("cct", "vit"));
+
+}  // namespace
+}  // namespace vitrail

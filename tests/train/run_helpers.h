@@ -1,0 +1,60 @@
+// A run of a second: tiny scenes, a tiny model with every source of randomness switched on.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "train/recipes.h"
+#include "train/trainer.h"
+
+namespace vitrail::testing {
+
+inline std::filesystem::path fresh_folder(const std::string& name) {
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  std::string place = fmt::format("{}.{}", test->test_suite_name(), test->name());
+  for (char& c : place)
+    if (c == '/') c = '_';
+  const auto folder = std::filesystem::path(::testing::TempDir()) / "vitrail_train" / place / name;
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder.parent_path());
+  return folder;
+}
+
+inline TrainConfig tiny_config() {
+  TrainConfig config;
+  config.data = "scenes:size=16,count=96,val=16,test=16";
+  config.model.image_height = config.model.image_width = 16;
+  config.model.patch_height = config.model.patch_width = 8;
+  config.model.embed_dim = 16;
+  config.model.depth = 2;
+  config.model.num_heads = 2;
+  config.model.num_classes = 10;
+  config.model.dropout = 0.1;
+  config.model.attention_dropout = 0.1;
+  config.model.drop_path = 0.1;
+  config.epochs = 3;
+  config.batch_size = 8;
+  config.warmup_epochs = 0.5;
+  config.crop_padding = 2;
+  config.flip_probability = 0.5;
+  return config;
+}
+
+inline RunOptions quiet_options(const std::filesystem::path& out) {
+  RunOptions options;
+  options.out = out;
+  options.threads = 1;
+  options.log_steps = 5;
+  return options;
+}
+
+inline std::string bytes_of(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  EXPECT_TRUE(in) << path;
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace vitrail::testing
