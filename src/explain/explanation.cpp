@@ -1,0 +1,90 @@
+#include "explain/explanation.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace vitrail {
+namespace {
+
+// [H, N, d] of the first sample, wherever a fused projection left the heads.
+Tensor gather_heads(const kernels::HeadView& view, const kernels::AttentionShape& shape) {
+  Tensor out = Tensor::empty({shape.heads, shape.queries, shape.head_dim});
+  for (int64_t h = 0; h < shape.heads; ++h)
+    for (int64_t n = 0; n < shape.queries; ++n)
+      std::copy_n(view.data + h * view.stride[1] + n * view.stride[2], shape.head_dim,
+                  out.f32() + (h * shape.queries + n) * shape.head_dim);
+  return out;
+}
+
+LayerAttention copy_layer(const AttentionRecord& record) {
+  const kernels::AttentionArgs& args = record.args;
+  const kernels::AttentionShape& shape = args.shape;
+  check(args.bias.dense == nullptr && !args.bias.causal && args.bias.key_lengths == nullptr,
+        "explain", "{} adds a bias to its scores, which this explanation does not carry",
+        record.path);
+  return {.path = record.path,
+          .heads = shape.heads,
+          .head_dim = shape.head_dim,
+          .scale = args.scale,
+          .q = gather_heads(args.q, shape),
+          .k = gather_heads(args.k, shape),
+          .lse = Tensor::from({record.lse.f32(), static_cast<size_t>(shape.heads * shape.queries)},
+                              {shape.heads, shape.queries})};
+}
+
+}  // namespace
+
+Explanation explain_picture(Session& session, const Image& photo, const RolloutOptions& options) {
+  const VisionTransformerConfig& config = session.model().network->config();
+  AttentionProbe::Request request{.keep = true};
+  for (int64_t i = 0; i < config.depth; ++i)
+    request.paths.push_back("blocks." + std::to_string(i) + ".attn");
+  AttentionProbe probe(std::move(request));
+
+  const PreparedBatch batch = session.prepare({&photo, 1});
+  const VitOutput output = session.run(batch.images, {.probe = &probe});
+  Explanation explanation{.layout = output.layout,
+                          .photo = to_rgb(photo),
+                          .geometry = batch.geometry.front(),
+                          .rollout_options = options};
+  if (output.logits.defined()) {
+    const auto logits = output.logits.value().values();
+    explanation.logits.assign(logits.begin(), logits.end());
+  }
+  const std::vector<double> start = output_weights(config, output.layout);
+  explanation.from_class_token = config.class_token && start.front() == 1;
+  explanation.rollout = attention_rollout(session.queue(), probe, 0, start, options);
+  for (const AttentionRecord& record : probe.records())
+    explanation.layers.push_back(copy_layer(record));
+  return explanation;
+}
+
+std::vector<float> attention_row(Queue& queue, const LayerAttention& layer, int64_t head,
+                                 int64_t token) {
+  const int64_t count = layer.q.size(1), dim = layer.head_dim;
+  check(head >= 0 && head < layer.heads, "explain", "{} has heads 0 to {}, not {}", layer.path,
+        layer.heads - 1, head);
+  check(token >= 0 && token < count, "explain", "there are tokens 0 to {}, not {}", count - 1,
+        token);
+  kernels::AttentionArgs args;
+  args.shape = {.batch = 1, .heads = 1, .queries = count, .keys = count, .head_dim = dim};
+  args.scale = layer.scale;
+  args.q = {.data = layer.q.f32() + head * count * dim, .stride = {0, 0, dim}};
+  args.k = {.data = layer.k.f32() + head * count * dim, .stride = {0, 0, dim}};
+  std::vector<float> row(static_cast<size_t>(count));
+  kernels::attention_rows(
+      queue, args,
+      {.queries = &token, .count = 1, .lse = layer.lse.f32() + head * count, .rows = row.data()});
+  return row;
+}
+
+PatchMap patch_map(const TokenLayout& layout, const std::vector<float>& row) {
+  check(static_cast<int64_t>(row.size()) == layout.tokens(), "explain",
+        "{} values do not fit {} tokens", row.size(), layout.tokens());
+  return {.height = layout.grid_height,
+          .width = layout.grid_width,
+          .values = {row.begin() + layout.prefix(), row.end()}};
+}
+
+}  // namespace vitrail

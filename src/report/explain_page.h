@@ -1,0 +1,31 @@
+// The page that explains one picture: self-contained HTML, without network, at most 10 MB.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "explain/explanation.h"
+
+namespace vitrail {
+
+inline constexpr size_t kMaxPageBytes = 10'000'000;
+
+struct PagePrediction {
+  int64_t index = 0;
+  std::optional<std::string> label;
+  double probability = 0;
+};
+
+struct ExplainPage {
+  std::string picture_name, model_name;
+  std::vector<PagePrediction> predictions;  // best first; empty: a model without a head
+  Image mask;  // where the object is, in the photo's size; no pixels: unknown
+};
+
+// The HTML. Names and labels may hold anything, bytes that are not UTF-8 included.
+// Error: a mask of another size than the photo.
+std::string explain_page(Queue& queue, const Explanation& explanation, const ExplainPage& page);
+
+}  // namespace vitrail
