@@ -1,0 +1,31 @@
+#include "api/handles.h"
+
+namespace vit {
+
+Model::Model(const std::string& path_or_name, const ModelOptions& options)
+    : impl_(std::make_shared<Impl>()) {
+  impl_->model =
+      vitrail::load_model(path_or_name, {.settings = options.settings, .labels = options.labels});
+}
+
+const std::string& Model::name() const {
+  return impl_->model->name;
+}
+std::int64_t Model::num_classes() const {
+  return impl_->model->network->config().num_classes;
+}
+std::optional<std::string> Model::label(std::int64_t index) const {
+  return impl_->model->labels.name(index);
+}
+
+std::int64_t Model::depth() const {
+  return impl_->model->network->config().depth;
+}
+std::int64_t Model::num_heads() const {
+  return impl_->model->network->config().num_heads;
+}
+std::int64_t Model::embed_dim() const {
+  return impl_->model->network->config().embed_dim;
+}
+
+}  // namespace vit
