@@ -1,0 +1,93 @@
+// vitrail classify: the best classes of each picture.
+#include "tasks/classify.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "apps/cli/common.h"
+#include "apps/cli/verbs.h"
+
+namespace vitrail::cli {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  RunArguments run;
+  std::vector<std::string> pictures;
+  std::string exif;
+  int64_t top = 5;
+};
+
+void print_line(const std::string& file, const Classification& answer) {
+  nlohmann::ordered_json line;
+  line["file"] = file;
+  if (!answer.error.empty()) {
+    line["error"] = answer.error;
+    return print_json(line);
+  }
+  line["top"] = nlohmann::ordered_json::array();
+  for (const Prediction& prediction : answer.top) {
+    nlohmann::ordered_json entry;
+    entry["index"] = prediction.index;
+    if (prediction.label)
+      entry["label"] = *prediction.label;
+    else
+      entry["label"] = nullptr;
+    entry["probability"] = prediction.probability;
+    entry["logit"] = prediction.logit;
+    line["top"].push_back(std::move(entry));
+  }
+  print_json(line);
+}
+
+void print_text(const std::string& file, const Classification& answer) {
+  if (!answer.error.empty()) {
+    std::fflush(stdout);
+    fmt::print(stderr, "vitrail: {}\n", answer.error);
+    return;
+  }
+  fmt::print("{}\n", file);
+  for (const Prediction& prediction : answer.top)
+    fmt::print("  {:6.2f}%  {}\n", 100 * prediction.probability,
+               prediction.label.value_or(fmt::format("class {}", prediction.index)));
+}
+
+void classify_pictures(const Arguments& arguments) {
+  const std::vector<std::string> files = expand_pictures(arguments.pictures);
+  Session session(open_model(arguments.model), session_options(arguments.run, arguments.exif));
+  // On one terminal, results are the progress.
+  std::optional<Progress> progress;
+  if (isatty(STDOUT_FILENO) == 0) progress.emplace("classify", static_cast<int64_t>(files.size()));
+  bool failed = false;
+  session.for_each_batch(files, [&](size_t first, const PreparedBatch& batch) {
+    const auto answers = classify(session, batch, arguments.top);
+    for (size_t i = 0; i < answers.size(); ++i) {
+      failed = failed || !answers[i].error.empty();
+      (arguments.run.json ? print_line : print_text)(files[first + i], answers[i]);
+    }
+    std::fflush(stdout);
+    if (progress) progress->update(static_cast<int64_t>(first + answers.size()));
+  });
+  if (failed) throw Failed{};
+}
+
+}  // namespace
+
+void add_classify(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("classify", "Name what pictures show");
+  verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
+  add_model_options(*verb, arguments->model);
+  verb->add_option("--top", arguments->top, "how many of the best classes are shown")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  add_exif_option(*verb, arguments->exif);
+  add_run_options(*verb, arguments->run);
+  set_example(*verb, "vitrail classify photo.jpg holiday/ --model vit-base-patch16-224 --top 3");
+  verb->callback([arguments] { classify_pictures(*arguments); });
+}
+
+}  // namespace vitrail::cli

@@ -1,0 +1,198 @@
+#include "apps/cli/common.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+
+#include "core/log.h"
+#include "models/families/published.h"
+
+namespace vitrail::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kListedClasses = 12;
+
+bool has_picture_extension(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".webp";
+}
+
+void announce(const Model& model) {
+  for (const std::string& warning : model.info.warnings)
+    log_warning(fmt::format("{}: {}", model.name, warning));
+  if (!model.bundled) return;
+  std::string classes;
+  const size_t count = model.labels.names.size();
+  for (size_t i = 0; i < std::min(count, kListedClasses); ++i)
+    classes += (i == 0 ? "" : ", ") + model.labels.names[i].value_or("(unnamed)");
+  if (count > kListedClasses) classes += fmt::format(", ... ({} in all)", count);
+  log_info(fmt::format("the bundled model '{}' knows {}", model.name, classes));
+}
+
+}  // namespace
+
+void add_model_options(CLI::App& verb, ModelArguments& arguments) {
+  verb.add_option("--model", arguments.model,
+                  "model folder or .safetensors file of any family, or a bundled model's name "
+                  "(default: the bundled model)");
+  verb.add_option("--set", arguments.settings,
+                  "KEY=VALUE that the checkpoint does not say, such as num_heads=4")
+      ->allow_extra_args(false)
+      ->check([](const std::string& text) {
+        return text.find('=') == std::string::npos || text[0] == '='
+                   ? "--set takes KEY=VALUE, not '" + text + "'"
+                   : std::string();
+      });
+  verb.add_option(
+      "--labels", arguments.labels,
+      "names of the classes: text, one a line, or JSON, a list or an object from index");
+}
+
+void add_run_options(CLI::App& verb, RunArguments& arguments) {
+  verb.add_option("--threads", arguments.threads, "threads (default: all cores)")
+      ->check(CLI::Range(0, 1024));
+  verb.add_option("--batch", arguments.batch, "pictures that run at once")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  verb.add_option("--precision", arguments.precision,
+                  "arithmetic of the projections: f32, bf16 or int8 (default: f32, or what a "
+                  "quantized model was made for)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+  verb.add_flag("--json", arguments.json, "results as JSON");
+}
+
+void add_exif_option(CLI::App& verb, std::string& exif) {
+  verb.add_option("--exif", exif,
+                  "apply or ignore the camera's orientation (default: as the model's family does)")
+      ->check(CLI::IsMember({"apply", "ignore"}));
+}
+
+void set_example(CLI::App& verb, const std::string& example) {
+  verb.footer("Example:\n  " + example);
+}
+
+std::vector<std::pair<std::string, std::string>> parse_settings(
+    const std::vector<std::string>& settings) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& setting : settings) {
+    const size_t split = setting.find('=');
+    if (split == std::string::npos || split == 0)
+      throw BadUsage(fmt::format("--set takes KEY=VALUE, not '{}'", setting));
+    pairs.emplace_back(setting.substr(0, split), setting.substr(split + 1));
+  }
+  return pairs;
+}
+
+LoadOptions load_options(const ModelArguments& arguments) {
+  return {.settings = parse_settings(arguments.settings), .labels = arguments.labels};
+}
+
+std::shared_ptr<Model> open_model(const ModelArguments& arguments) {
+  auto model = load_model(arguments.model, load_options(arguments));
+  announce(*model);
+  return model;
+}
+
+std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments) {
+  std::error_code ignored;
+  if (!arguments.model.empty() && !fs::exists(arguments.model, ignored) &&
+      find_published(arguments.model) != nullptr) {
+    if (!arguments.settings.empty() || !arguments.labels.empty())
+      throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
+    return random_model(arguments.model);
+  }
+  return open_model(arguments);
+}
+
+SessionOptions session_options(const RunArguments& arguments, const std::string& exif) {
+  SessionOptions options{.threads = arguments.threads, .batch = arguments.batch};
+  if (!arguments.precision.empty())
+    options.precision = default_plan(precision_from_name(arguments.precision));
+  if (!exif.empty()) options.exif = exif == "apply" ? ExifPolicy::apply : ExifPolicy::ignore;
+  return options;
+}
+
+PictureSize parse_size(const std::string& text) {
+  const auto number = [&](std::string_view part) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || value < 1 ||
+        value > kMaxPreprocessSide)
+      throw BadUsage(fmt::format("--size takes a side or HEIGHTxWIDTH up to {}, not '{}'",
+                                 kMaxPreprocessSide, text));
+    return value;
+  };
+  const size_t split = text.find('x');
+  if (split == std::string::npos) return {number(text), number(text)};
+  return {number(std::string_view(text).substr(0, split)),
+          number(std::string_view(text).substr(split + 1))};
+}
+
+std::string data_spec(const std::string& argument) {
+  std::error_code ignored;
+  if (!fs::is_directory(argument, ignored)) return argument;
+  for (const auto& entry : fs::directory_iterator(argument, ignored))
+    if (entry.is_directory(ignored)) return "folder:" + argument;
+  return "flat:" + argument;
+}
+
+void print_json(const nlohmann::ordered_json& json) {
+  fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+std::string human_count(double count) {
+  constexpr std::array<const char*, 5> kUnits = {"", " k", " M", " G", " T"};
+  size_t unit = 0;
+  while (count >= 1000 && unit + 1 < kUnits.size()) {
+    count /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f}", count) : fmt::format("{:.4g}{}", count, kUnits[unit]);
+}
+
+std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments) {
+  std::vector<std::string> pictures;
+  for (const std::string& argument : arguments) {
+    std::error_code error;
+    if (!fs::is_directory(argument, error)) {
+      pictures.push_back(argument);
+      continue;
+    }
+    std::vector<std::string> found;
+    for (auto entry = fs::recursive_directory_iterator(argument, error);
+         !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
+      if (entry->is_regular_file(error) && has_picture_extension(entry->path()))
+        found.push_back(entry->path().string());
+    check(!error, "pictures", "{}: {}", argument, error.message());
+    check(!found.empty(), "pictures", "{}: holds no .jpg, .jpeg, .png or .webp", argument);
+    std::sort(found.begin(), found.end());
+    pictures.insert(pictures.end(), found.begin(), found.end());
+  }
+  return pictures;
+}
+
+Progress::Progress(std::string what, int64_t total)
+    : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() {
+  if (shown_) fmt::print(stderr, "\r\033[K");
+}
+
+void Progress::update(int64_t done) {
+  if (!terminal_ || total_ <= 0) return;
+  constexpr int64_t kWidth = 30;
+  const auto filled = static_cast<size_t>(kWidth * std::min(done, total_) / total_);
+  fmt::print(stderr, "\r\033[K{} [{:<30}] {}/{}", what_, std::string(filled, '#'), done, total_);
+  shown_ = true;
+}
+
+}  // namespace vitrail::cli

@@ -1,0 +1,88 @@
+// What the verbs share: options that mean the same everywhere, arguments that name pictures, and
+// how results and progress reach people.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "image/preprocess.h"
+#include "infer/model.h"
+#include "infer/session.h"
+
+namespace vitrail::cli {
+
+// --model, --set, --labels
+struct ModelArguments {
+  std::string model;
+  std::vector<std::string> settings;  // key=value
+  std::string labels;
+};
+// --threads, --batch, --json
+struct RunArguments {
+  int threads = 0;
+  int batch = 8;
+  std::string precision;  // empty: the model's own
+  bool json = false;
+};
+
+void add_model_options(CLI::App& verb, ModelArguments& arguments);
+void add_run_options(CLI::App& verb, RunArguments& arguments);
+// --exif apply|ignore
+void add_exif_option(CLI::App& verb, std::string& exif);
+// The example that --help ends with.
+void set_example(CLI::App& verb, const std::string& example);
+
+// "key=value" pairs. Error: no '='.
+std::vector<std::pair<std::string, std::string>> parse_settings(
+    const std::vector<std::string>& settings);
+LoadOptions load_options(const ModelArguments& arguments);
+// Loads, and says the checkpoint's warnings on stderr; of a bundled model also the classes it
+// knows.
+std::shared_ptr<Model> open_model(const ModelArguments& arguments);
+// The same, and a published architecture's name gives random weights.
+std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments);
+SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
+
+// "224" or "384x512" (height x width). Throws BadUsage.
+PictureSize parse_size(const std::string& text);
+// A data set's spec; a plain folder becomes folder:DIR when it holds folders, else flat:DIR.
+std::string data_spec(const std::string& argument);
+
+// One line on stdout; names that are not UTF-8 are mended.
+void print_json(const nlohmann::ordered_json& json);
+// "5.7 M", "1.26 G": a count for people.
+std::string human_count(double count);
+
+// Files as given; folders are walked, their pictures sorted by name. Error: a folder without one.
+std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments);
+
+// A line on stderr that shows how far long work is; silent unless stderr is a terminal.
+class Progress {
+ public:
+  Progress(std::string what, int64_t total);
+  ~Progress();  // clears the line
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void update(int64_t done);
+
+ private:
+  std::string what_;
+  int64_t total_;
+  bool shown_ = false;
+  bool terminal_;
+};
+
+// A mistake in the arguments that only the verb can see: exit status 2.
+struct BadUsage : Error {
+  explicit BadUsage(const std::string& message) : Error("usage", message) {}
+};
+// Thrown by a verb that has said what went wrong in its results: the program ends with status 1.
+struct Failed {};
+
+}  // namespace vitrail::cli

@@ -1,0 +1,85 @@
+// vitrail convert: a model under another family's names.
+#include "models/families/convert.h"
+
+#include <fmt/format.h>
+
+#include "apps/cli/common.h"
+#include "apps/cli/verbs.h"
+#include "models/families/checkpoint.h"
+
+namespace vitrail::cli {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  std::string to, out;
+  bool json = false;
+};
+
+// Error: the target cannot say what this preprocessing does.
+nlohmann::json preprocess_for(Family target, const Preprocess& preprocess,
+                              std::vector<std::string>& differences) {
+  const auto take = [&](TranslatedPreprocess translated) {
+    differences = std::move(translated.differences);
+    return nlohmann::json(translated.config);
+  };
+  switch (target) {
+    case Family::timm:
+      return take(to_timm(preprocess));
+    case Family::hf_vit:
+    case Family::hf_deit:
+    case Family::hf_dinov2:
+      return take(to_hf(preprocess));
+    case Family::dinov2:
+    case Family::vit_pytorch:
+    case Family::vitrail:
+      return to_json(preprocess);
+  }
+  return nullptr;
+}
+
+void convert_model(const Arguments& arguments) {
+  const auto model = open_model(arguments.model);
+  const Checkpoint checkpoint =
+      open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
+  ConversionOptions options{.target = conversion_target(arguments.to, checkpoint.info.config)};
+  std::vector<std::string> differences;
+  options.preprocess = preprocess_for(options.target, model->preprocess, differences);
+  if (model->labels.any_known()) {
+    for (const auto& name : model->labels.names) options.labels.push_back(name.value_or(""));
+    options.wnids = model->labels.wnids;
+  }
+  const ConversionReport report = write_converted(arguments.out, checkpoint, options);
+  if (arguments.json) {
+    nlohmann::ordered_json json;
+    json["family"] = name_of(options.target);
+    json["files"] = nlohmann::ordered_json::array();
+    for (const auto& file : report.files) json["files"].push_back(file.string());
+    json["folds"] = report.folds;
+    json["left_out"] = report.left_out;
+    json["preprocess_differences"] = differences;
+    return print_json(json);
+  }
+  for (const auto& file : report.files) fmt::print("wrote {}\n", file.string());
+  for (const std::string& fold : report.folds) fmt::print("folded: {}\n", fold);
+  for (const std::string& name : report.left_out) fmt::print("left out: {}\n", name);
+  for (const std::string& text : differences) fmt::print("preprocessing: {}\n", text);
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("convert", "Write a model under another family's names");
+  add_model_options(*verb, arguments->model);
+  verb->add_option("--to", arguments->to,
+                   "timm, hf, hf_vit, hf_deit, hf_dinov2, dinov2, vit_pytorch or vitrail")
+      ->required();
+  verb->add_option("--out", arguments->out, "folder for the files; made when it is missing")
+      ->required();
+  verb->add_flag("--json", arguments->json, "results as JSON");
+  set_example(*verb, "vitrail convert --model vit_tiny --to hf --out vit_tiny-hf");
+  verb->callback([arguments] { convert_model(*arguments); });
+}
+
+}  // namespace vitrail::cli

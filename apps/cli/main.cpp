@@ -1,0 +1,80 @@
+// The vitrail command: finds the verb and turns every failure into one line and an exit status.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "apps/cli/common.h"
+#include "apps/cli/verbs.h"
+#include "core/error.h"
+#include "core/log.h"
+
+namespace vitrail::cli {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kBadUsage = 2;
+
+int complain(const std::string& message, int status) {
+  std::string line = message;
+  for (char& c : line)
+    if (c == '\n' || c == '\r') c = ' ';
+  fmt::print(stderr, "vitrail: {}\n", line);
+  return status;
+}
+
+void add_verbs(CLI::App& app) {
+  add_classify(app);
+  add_embed(app);
+  add_explain(app);
+  add_train(app);
+  add_eval(app);
+  add_inspect(app);
+  add_doctor(app);
+  add_convert(app);
+  add_data(app);
+  add_quantize(app);
+  add_bench(app);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Vitrail runs, trains and explains Vision Transformers.", "vitrail");
+  app.set_version_flag("--version", "vitrail " VITRAIL_VERSION);
+  app.require_subcommand(1);
+  app.footer("Help on a verb, with an example: vitrail VERB --help");
+  add_verbs(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return complain(fmt::format("[usage] {}; see vitrail --help", error.what()), kBadUsage);
+  } catch (const BadUsage& error) {
+    return complain(error.what(), kBadUsage);
+  } catch (const Failed&) {
+    return kFailed;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace vitrail::cli
+
+int main(int argc, char** argv) {
+  using namespace vitrail;
+  set_log_handler([](LogLevel level, const std::string& message) {
+    fmt::print(stderr, "vitrail: {}{}\n", level == LogLevel::warning ? "warning: " : "", message);
+  });
+  int status = 1;
+  try {
+    status = cli::run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    status = cli::complain("[memory] the system has not enough of it", 1);
+  } catch (const std::exception& error) {
+    status = cli::complain(error.what(), 1);
+  }
+  // Results that did not reach their file (a full disk) are no success.
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && status == 0)
+    status = cli::complain("[output] standard output cannot be written", 1);
+  return status;
+}

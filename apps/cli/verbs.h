@@ -1,0 +1,21 @@
+// The verbs of the vitrail command, one file each. add_* registers the verb with its options; the
+// work is done in the subcommand's callback, which throws vitrail::Error or returns.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace vitrail::cli {
+
+void add_classify(CLI::App& app);
+void add_embed(CLI::App& app);
+void add_explain(CLI::App& app);
+void add_train(CLI::App& app);
+void add_eval(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_doctor(CLI::App& app);
+void add_convert(CLI::App& app);
+void add_data(CLI::App& app);
+void add_quantize(CLI::App& app);
+void add_bench(CLI::App& app);
+
+}  // namespace vitrail::cli

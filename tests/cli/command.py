@@ -1,0 +1,69 @@
+"""What the tests of the command share: running it, and making small files."""
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import zlib
+
+BINARY = sys.argv[1]
+SOURCE = pathlib.Path(sys.argv[2])
+GOLDENS = SOURCE / "tests" / "golden" / "models"
+
+
+class Result:
+    def __init__(self, process):
+        self.status = process.returncode
+        self.out = process.stdout
+        self.lines = process.stdout.splitlines()
+        self.errors = process.stderr.splitlines()
+
+    def json(self):
+        return [json.loads(line) for line in self.lines]
+
+
+def vitrail(*arguments, environment=None):
+    command = [BINARY, *map(str, arguments)]
+    return Result(subprocess.run(command, capture_output=True, text=True, env=environment,
+                                 errors="replace", timeout=800))
+
+
+def read_safetensors(path):
+    """{name: (shape, tuple of floats)} of the f32 tensors."""
+    data = pathlib.Path(path).read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    tensors = {}
+    for name, info in header.items():
+        if name != "__metadata__" and info["dtype"] == "F32":
+            begin, end = info["data_offsets"]
+            raw = data[8 + size + begin:8 + size + end]
+            tensors[name] = (info["shape"], struct.unpack(f"<{len(raw) // 4}f", raw))
+    return tensors
+
+
+def write_safetensors(path, tensors):
+    header, body = {}, b""
+    for name, (shape, values) in tensors.items():
+        raw = struct.pack(f"<{len(values)}f", *values)
+        header[name] = {"dtype": "F32", "shape": list(shape),
+                        "data_offsets": [len(body), len(body) + len(raw)]}
+        body += raw
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+
+def write_png(path, width=20, height=16, shade=0):
+    """An RGB gradient."""
+    rows = b"".join(b"\0" + bytes((x * 9 + y * 5 * (c + 1) + shade) % 256
+                                  for x in range(width) for c in range(3))
+                    for y in range(height))
+
+    def chunk(kind, data):
+        return (struct.pack(">I", len(data)) + kind + data
+                + struct.pack(">I", zlib.crc32(kind + data)))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pathlib.Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+                                   + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Real weights and photographs, beside what PyTorch answered: skipped without them.
+usage: real_checkpoints_test.py BINARY SOURCE_DIR"""
+import csv
+import os
+import pathlib
+import sys
+import unittest
+
+from command import SOURCE, read_safetensors, vitrail
+
+DATA = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA", SOURCE.parent / "shared" / "data"))
+
+
+class RealCheckpoints(unittest.TestCase):
+    def test_five_hundred_photographs(self):
+        result = vitrail("classify", "--model", DATA / "vit-tiny-imagenet", DATA / "imagenet-sample",
+                         "--json", "--top", 1000)
+        self.assertEqual(result.status, 0, result.errors)
+        answers = {pathlib.Path(line["file"]).name: line["top"] for line in result.json()}
+        with open(DATA / "imagenet-sample-reference.csv") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(len(answers), len(rows))
+        shape, logits = read_safetensors(DATA / "imagenet-sample-reference-logits.safetensors")[
+            "logits"]
+        largest, decided = 0.0, 0
+        for number, row in enumerate(rows):
+            reference = logits[number * shape[1]:(number + 1) * shape[1]]
+            top = answers[row["file"]]
+            for entry in top:
+                largest = max(largest, abs(entry["logit"] - reference[entry["index"]]))
+            for k in range(1, 6):
+                ours = next(e["logit"] for e in top if e["index"] == int(row[f"top{k}"]))
+                self.assertLessEqual(abs(ours - float(row[f"logit{k}"])), 5e-3, row["file"])
+            if float(row["logit1"]) - float(row["logit2"]) > 0.02:
+                decided += 1
+                self.assertEqual(top[0]["index"], int(row["top1"]), row["file"])
+        print(f"{decided} of {len(rows)} pictures decided, all as PyTorch; "
+              f"largest difference of a logit {largest:.1e}")
+        self.assertGreater(decided, 480)
+        self.assertLessEqual(largest, 5e-3)
+
+    def test_smaller_precisions_answer_alike(self):
+        with open(DATA / "imagenet-sample-reference.csv") as file:
+            truth = {row["file"]: int(row["class"]) for row in csv.DictReader(file)}
+        answers = {}
+        for precision in ("f32", "bf16", "int8"):
+            result = vitrail("classify", "--model", DATA / "vit-tiny-imagenet",
+                             DATA / "imagenet-sample", "--precision", precision, "--json", "--top",
+                             1000)
+            self.assertEqual(result.status, 0, result.errors)
+            answers[precision] = {pathlib.Path(line["file"]).name: line["top"]
+                                  for line in result.json()}
+        before = answers["f32"]
+        right = {precision: sum(top[0]["index"] == truth[file] for file, top in tops.items())
+                 for precision, tops in answers.items()}
+        for precision, least_agreement, largest_error in (("bf16", 0.99, 2e-2), ("int8", 0.96, 0.3)):
+            after = answers[precision]
+            same = sum(before[file][0]["index"] == top[0]["index"] for file, top in after.items())
+            difference = size = 0.0
+            for file, top in after.items():
+                reference = {entry["index"]: entry["logit"] for entry in before[file]}
+                mean = sum(reference.values()) / len(reference)
+                difference += sum((e["logit"] - reference[e["index"]]) ** 2 for e in top)
+                size += sum((value - mean) ** 2 for value in reference.values())
+            error = (difference / size) ** 0.5
+            print(f"{precision}: the same top-1 on {same} of {len(after)}, {right[precision]} right "
+                  f"(f32 {right['f32']}), logits apart by {error:.1e} of their spread")
+            self.assertGreaterEqual(same, least_agreement * len(after))
+            self.assertLessEqual(error, largest_error)
+            self.assertLessEqual(right["f32"] - right[precision], 0.01 * len(after))
+
+    def test_accuracy_on_photographs(self):
+        result = vitrail("eval", f"flat:{DATA / 'imagenet-sample'}", "--model",
+                         DATA / "vit-tiny-imagenet", "--json")
+        self.assertEqual(result.status, 0, result.errors)
+        report, = result.json()
+        self.assertEqual(report["count"], 500)
+        self.assertAlmostEqual(report["top1"], 0.810, delta=0.002)
+        self.assertAlmostEqual(report["top5"], 0.948, delta=0.002)
+
+    def test_reference_activations(self):
+        model = DATA / "vit-tiny-imagenet"
+        result = vitrail("doctor", model, "--against", model / "golden_4images.safetensors",
+                         "--tolerance", 1e-5)
+        self.assertEqual(result.status, 0, result.out)
+
+    def test_mnist(self):
+        settings = ["activation=relu", "num_heads=4", "pooling=class_token", "mean=0.1307",
+                    "std=0.3081", "interpolation=bilinear", "crop_pct=1.0"]
+        flags = [part for setting in settings for part in ("--set", setting)]
+        result = vitrail("eval", f"mnist:{DATA / 'mnist'}", "--split", "test", "--limit", 3000,
+                         "--model", DATA / "vit-mnist", "--json", *flags)
+        self.assertEqual(result.status, 0, result.errors)
+        report, = result.json()
+        self.assertEqual(report["count"], 3000)
+        self.assertAlmostEqual(report["top1"], 0.9577, delta=0.0004)
+
+
+if __name__ == "__main__":
+    if not (DATA / "vit-tiny-imagenet").is_dir():
+        print(f"skipped: there are no real checkpoints in {DATA}")
+        sys.exit(77)
+    unittest.main(argv=[sys.argv[0]])
