@@ -35,7 +35,8 @@ class CommandTest(unittest.TestCase):
         """Ends with this status, one line of error, and nothing on stdout."""
         result = vitrail(*arguments)
         self.assertEqual(result.status, status, (arguments, result.errors))
-        errors = [line for line in result.errors if not line.startswith("vitrail: warning: ")]
+        errors = [line for line in result.errors
+                  if not line.startswith(("vitrail: warning: ", "vitrail: note: "))]
         self.assertEqual(len(errors), 1, result.errors)
         self.assertRegex(errors[0], r"^vitrail: \[[^\]]+\] \S")
         self.assertIn(saying, errors[0])
