@@ -64,6 +64,21 @@ def fit_erf(degree=5, limit=4.0):
     return error, c[:degree + 1] / powers, np.concatenate([[1], c[degree + 1:]]) / powers
 
 
+def fit_gelu(degree=7, limit=4.0):
+    """P in gelu(x) = x (1/2 + x P(x^2)), absolute error on |x| <= limit."""
+    x = (NODES + 1) / 2 * limit
+    x = x[x > 1e-6]
+    target = x * np.vectorize(math.erf)(x / math.sqrt(2)) / 2
+    powers = np.vander((x / limit) ** 2, degree + 1, increasing=True) * (x * x)[:, None]
+
+    def system(weights):
+        w = np.sqrt(weights) * np.ones_like(x)
+        return np.linalg.lstsq(powers * w[:, None], target * w, rcond=None)[0]
+
+    error, c = lawson(system, lambda c: powers @ c - target, 1000)
+    return error, c / limit ** (2.0 * np.arange(degree + 1))
+
+
 def show(name, coefficients):
     print(name, ", ".join(f"{v:.9g}f" for v in coefficients.astype(np.float32)))
 
@@ -75,3 +90,6 @@ error, p, q = fit_erf()
 print(f"erf: relative error {error:.2g}")
 show("  P", p)
 show("  Q", q)
+error, p = fit_gelu()
+print(f"coarse gelu: absolute error {error:.2g}")
+show("  P", p)

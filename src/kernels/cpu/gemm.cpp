@@ -31,24 +31,17 @@ void PackPanels(Queue& queue, const Matrix& b, float* panels) {
 }
 
 // f32: A is read in place and panels as they are packed.
-struct F32 {
-  using Left = float;
-  using Sum = float;
+struct F32 : FloatSums {
+  using Step = F32Step;
   // A panel's block (24 KB with AVX-512, 16 KB with AVX2) stays in L1 beside a tile's rows of A.
-  static constexpr int64_t kGroup = 1;
   static constexpr int64_t kDepth = kPanelWidth <= 16 ? 256 : 128;
   static constexpr int64_t kPanelBytes = kPanelWidth * int64_t{sizeof(float)};
+  static constexpr bool kCoarse = false;
   struct Scratch {};
 
   static const float* unfold(const char* block, int64_t, Scratch&) {
     return reinterpret_cast<const float*>(block);
   }
-  static void tile(int vectors, int rows, int64_t depth, const float* a, int64_t a_stride,
-                   const float* panel, float* sums, int64_t stride, bool accumulate,
-                   const char* ahead) {
-    kMicroTiles[vectors - 1][rows - 1](depth, a, a_stride, panel, sums, stride, accumulate, ahead);
-  }
-  static const float* to_float(int64_t, int64_t, const float* sums, float*) { return sums; }
 };
 
 void Multiply(Queue& queue, const Matrix& a, const float* panels, int64_t columns,

@@ -8,7 +8,7 @@
 #include "hwy/foreach_target.h"
 // Highway's order: per-target headers come after foreach_target.
 #include "kernels/cpu/dispatch.h"
-#include "kernels/cpu/dot_tiles.h"
+#include "kernels/cpu/dot-inl.h"
 #include "kernels/cpu/gemm_driver-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -34,14 +34,16 @@ HWY_INLINE Bits RoundToBf16(hn::Vec<FloatTag> x) {
   return hn::And(hn::IfThenElse(is_nan, nan, rounded), hn::Set(du, 0xffff0000u));
 }
 
-// Rounded values, as floats or as bf16; count is a multiple of kLanes or the tail is padded by zeros.
+// Rounded values, as floats or as bf16; count is a multiple of kLanes or the tail is padded by
+// zeros.
 HWY_INLINE void Store(Bits bits, float* out) {
   hn::StoreU(hn::BitCast(FloatTag(), bits), FloatTag(), out);
 }
 HWY_INLINE void Store(Bits bits, uint16_t* out) {
   const hn::Rebind<uint16_t, BitsTag> half;
-  hn::StoreU(hn::DemoteTo(half, hn::BitCast(hn::RebindToSigned<BitsTag>(), hn::ShiftRight<16>(bits))),
-             half, out);
+  hn::StoreU(
+      hn::DemoteTo(half, hn::BitCast(hn::RebindToSigned<BitsTag>(), hn::ShiftRight<16>(bits))),
+      half, out);
 }
 template <class T>
 void RoundRow(const float* row, int64_t count, T* out) {
@@ -55,11 +57,10 @@ void RoundRow(const float* row, int64_t count, T* out) {
 }
 
 // Through the f32 tiles: a panel's block is widened once for all rows of A.
-struct Bf16Widened {
-  using Left = float;
-  using Sum = float;
-  static constexpr int64_t kGroup = 1;
+struct Bf16Widened : FloatSums {
+  using Step = F32Step;
   static constexpr int64_t kDepth = 128;
+  static constexpr bool kCoarse = true;
   static constexpr int64_t kPanelBytes = kPanelWidth * int64_t{sizeof(uint16_t)};
   using Scratch = float[kDepth * kPanelWidth];
 
@@ -78,32 +79,43 @@ struct Bf16Widened {
     }
     return scratch;
   }
-  static void tile(int vectors, int rows, int64_t depth, const float* a, int64_t a_stride,
-                   const float* panel, float* sums, int64_t stride, bool accumulate,
-                   const char* ahead) {
-    kMicroTiles[vectors - 1][rows - 1](depth, a, a_stride, panel, sums, stride, accumulate, ahead);
-  }
-  static const float* to_float(int64_t, int64_t, const float* sums, float*) { return sums; }
 };
 
-#if HWY_TARGET == HWY_AVX3
-struct Bf16Dot {
+#if VITRAIL_HAS_BF16_DOT
+// Two k at a time.
+struct Bf16Step {
   using Left = uint16_t;
+  using Right = uint16_t;
   using Sum = float;
-  static constexpr int64_t kGroup = 2;
+  using Accumulator = hn::Vec<FloatTag>;
+  using Operand = Bits;
+  static constexpr int kGroup = 2;
+  static HWY_INLINE Accumulator Zero() { return hn::Zero(FloatTag()); }
+  static HWY_INLINE Accumulator Load(const float* p) { return hn::LoadU(FloatTag(), p); }
+  static HWY_INLINE void Store(Accumulator x, float* p) { hn::StoreU(x, FloatTag(), p); }
+  static HWY_INLINE Operand LoadPanel(const uint16_t* p) {
+    return hn::Load(BitsTag(), reinterpret_cast<const uint32_t*>(p));
+  }
+  static HWY_INLINE Operand Spread(const uint16_t* p) {
+    uint32_t pair;
+    hwy::CopyBytes<sizeof(pair)>(p, &pair);
+    return hn::Set(BitsTag(), pair);
+  }
+  static HWY_INLINE Accumulator Multiply(Accumulator sum, Operand left, Operand right) {
+    return DotBf16(sum, left, right);
+  }
+};
+
+struct Bf16Dot : FloatSums {
+  using Step = Bf16Step;
   static constexpr int64_t kDepth = 256;
   static constexpr int64_t kPanelBytes = kPanelWidth * int64_t{sizeof(uint16_t)};
+  static constexpr bool kCoarse = true;
   struct Scratch {};
 
   static const uint16_t* unfold(const char* block, int64_t, Scratch&) {
     return reinterpret_cast<const uint16_t*>(block);
   }
-  static void tile(int vectors, int rows, int64_t depth, const uint16_t* a, int64_t a_stride,
-                   const uint16_t* panel, float* sums, int64_t stride, bool accumulate,
-                   const char* ahead) {
-    bf16_tile_avx512(vectors, rows)(depth, a, a_stride, panel, sums, stride, accumulate, ahead);
-  }
-  static const float* to_float(int64_t, int64_t, const float* sums, float*) { return sums; }
 };
 #endif
 
@@ -122,8 +134,7 @@ void PackPanelsBf16(Queue& queue, const Matrix& b, uint16_t* panels) {
   const int64_t count = (b.columns + kPanelWidth - 1) / kPanelWidth;
   const int64_t depth = (b.rows + 1) / 2 * 2;
   queue.pool().parallel_for(count, [&](int64_t p, int) {
-    PackPanelBf16(b, p * kPanelWidth,
-                  std::min<int64_t>(kPanelWidth, b.columns - p * kPanelWidth),
+    PackPanelBf16(b, p * kPanelWidth, std::min<int64_t>(kPanelWidth, b.columns - p * kPanelWidth),
                   panels + p * kPanelWidth * depth);
   });
 }
@@ -133,7 +144,7 @@ void MultiplyRounded(Queue& queue, const Matrix& a, const PackedBf16& b, const G
                      void* workspace) {
   const int64_t depth = (b.rows + 1) / 2 * 2;
   const int64_t stride = (depth + kLanes - 1) / kLanes * kLanes;
-  auto* left = static_cast<typename Precision::Left*>(workspace);
+  auto* left = static_cast<typename Precision::Step::Left*>(workspace);
   queue.pool().parallel_ranges(a.rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
       RoundRow(a.data + r * a.row_stride, a.columns, left + r * stride);
@@ -143,7 +154,7 @@ void MultiplyRounded(Queue& queue, const Matrix& a, const PackedBf16& b, const G
 
 void MultiplyBf16(Queue& queue, const Matrix& a, const PackedBf16& b, const GemmOutput& c,
                   void* workspace) {
-#if HWY_TARGET == HWY_AVX3
+#if VITRAIL_HAS_BF16_DOT
   if (dot_products().bf16) return MultiplyRounded<Bf16Dot>(queue, a, b, c, workspace);
 #endif
   MultiplyRounded<Bf16Widened>(queue, a, b, c, workspace);

@@ -1,14 +1,12 @@
 // How a product is cut into blocks, tiles and tasks, for every precision; and the epilogue.
 //
 // Per-target code: included once for each instruction set. A precision is a traits class:
-//   Left, Sum          element types of A as the tile reads it, and of a tile's sums
-//   kGroup             values of k that lie side by side in a panel: a step of the tile
+//   Step               how a tile takes one step of k (gemm_tile-inl.h)
 //   kDepth             k in a block, a multiple of kGroup
 //   kPanelBytes        bytes of a panel for each k
-//   Scratch            a thread's memory for unfolded panels; `unfold` returns what tile() reads
-//   tile(...)          sums (+)= A rows * panel columns over one block of k; fetches a line of
-//                      `ahead` at every fourth step
-//   to_float(...)      a row of sums as floats, ready for the epilogue
+//   kCoarse            the activation may be the cheap one: C is rounded to 8 bits next anyhow
+//   Scratch            a thread's memory for unfolded panels; `unfold` returns what the tile reads
+//   to_float(...)      a vector of finished sums as floats, with the bias (null: none)
 #include <algorithm>
 #include <cstdint>
 
@@ -35,46 +33,10 @@ constexpr int64_t kMaxBlockPanels = kPanelWidth <= 16 ? 64 / kPanelWidth : 2;
 // Fewer tasks than this leave the last thread waiting; more cost A another pass through L2.
 constexpr int64_t kWantedTasks = 16;
 
-// One row of a finished tile, kPanelWidth wide, all pointers readable to that width.
-template <Activation kActivation>
-HWY_INLINE void FinishRow(const float* sums, const float* bias, const float* scale,
-                          const float* residual, float* out) {
-  const FloatTag d;
-  for (int v = 0; v < kTileVectors; ++v) {
-    const int64_t at = v * kLanes;
-    auto x = hn::LoadU(d, sums + at);
-    if (bias != nullptr) x = hn::Add(x, hn::LoadU(d, bias + at));
-    x = Activate<kActivation>(d, x);
-    if (scale != nullptr) x = hn::Mul(x, hn::LoadU(d, scale + at));
-    if (residual != nullptr) x = hn::Add(x, hn::LoadU(d, residual + at));
-    hn::StoreU(x, d, out + at);
-  }
-}
-
-using FinishRowFunction = void (*)(const float*, const float*, const float*, const float*, float*);
-
-inline FinishRowFunction FinishRowFor(Activation activation) {
-  switch (activation) {
-    case Activation::none:
-      return FinishRow<Activation::none>;
-    case Activation::gelu:
-      return FinishRow<Activation::gelu>;
-    case Activation::gelu_tanh:
-      return FinishRow<Activation::gelu_tanh>;
-    case Activation::quick_gelu:
-      return FinishRow<Activation::quick_gelu>;
-    case Activation::relu:
-      return FinishRow<Activation::relu>;
-    case Activation::silu:
-      return FinishRow<Activation::silu>;
-  }
-  return nullptr;
-}
-
 template <class Precision>
 struct Task {
   const Precision& precision;
-  const typename Precision::Left* a;
+  const typename Precision::Step::Left* a;
   int64_t a_stride;
   int64_t depth;  // K, rounded up to what the panels hold
   const char* panels;
@@ -85,13 +47,94 @@ struct Task {
   int64_t panel_next;  // the first panel of the task that this thread is likely to take next
 };
 
-// Applies the epilogue to rows x panel columns of sums and stores them into C.
+// The epilogue of one vector of C after to_float. Every path of the driver ends here, so an element
+// is the same whichever tile it falls into.
+template <class Precision, Activation kActivation>
+HWY_INLINE hn::Vec<FloatTag> FinishVector(hn::Vec<FloatTag> x, const float* scale,
+                                          const float* residual) {
+  const FloatTag d;
+  x = Activate<kActivation, Precision::kCoarse>(d, x);
+  if (scale != nullptr) x = hn::Mul(x, hn::LoadU(d, scale));
+  if (residual != nullptr) x = hn::Add(x, hn::LoadU(d, residual));
+  return x;
+}
+
+// Sums that are floats already.
+struct FloatSums {
+  static HWY_INLINE hn::Vec<FloatTag> to_float(int64_t, int64_t, hn::Vec<FloatTag> sum,
+                                               const float* bias) {
+    return bias == nullptr ? sum : hn::Add(sum, hn::LoadU(FloatTag(), bias));
+  }
+};
+
+// What is added after the activation: C += A*B is a residual that is C itself.
+struct Addend {
+  const float* data;
+  int64_t stride;
+};
+inline Addend AddendOf(const GemmOutput& c) {
+  if (c.accumulate) return {c.data, c.row_stride};
+  return {c.epilogue.residual, c.epilogue.residual_stride};
+}
+
+// A whole tile of C, its last block of k and the epilogue without leaving the registers. With
+// kAdds, LayerScale and residual where there are any, and no activation.
+template <class Precision, Activation kActivation, bool kAdds>
+HWY_NOINLINE void FinishedTile(const Task<Precision>& task, int64_t row, int64_t column,
+                               const TileWork<typename Precision::Step>& work) {
+  using Accumulator = typename Precision::Step::Accumulator;
+  const float* bias = task.c.epilogue.bias == nullptr ? nullptr : task.c.epilogue.bias + column;
+  const float* scale = !kAdds || task.c.epilogue.column_scale == nullptr
+                           ? nullptr
+                           : task.c.epilogue.column_scale + column;
+  const Addend addend = kAdds ? AddendOf(task.c) : Addend{};
+  const float* residual =
+      addend.data == nullptr ? nullptr : addend.data + row * addend.stride + column;
+  float* out = task.c.data + row * task.c.row_stride + column;
+  for (int r = 0; r < kTileRows; ++r)
+    for (int v = 0; v < kTileVectors; ++v) {
+      __builtin_prefetch(out + r * task.c.row_stride + v * kLanes, 1);
+      if (residual != nullptr) __builtin_prefetch(residual + r * addend.stride + v * kLanes);
+    }
+  ComputeTile<typename Precision::Step, kTileRows, kTileVectors>(
+      work, [&](int r, int v, Accumulator sum) HWY_ATTR {
+        const int64_t at = v * kLanes;
+        const auto x = task.precision.to_float(row + r, column + at, sum,
+                                               bias == nullptr ? nullptr : bias + at);
+        hn::StoreU(FinishVector<Precision, kActivation>(
+                       x, scale == nullptr ? nullptr : scale + at,
+                       residual == nullptr ? nullptr : residual + r * addend.stride + at),
+                   FloatTag(), out + r * task.c.row_stride + at);
+      });
+}
+
 template <class Precision>
-void FinishTile(const Task<Precision>& task, int64_t row, int64_t rows, int64_t panel,
-                const typename Precision::Sum* sums, int64_t sums_stride,
-                FinishRowFunction finish) {
+using FinishedTileFunction = void (*)(const Task<Precision>&, int64_t, int64_t,
+                                      const TileWork<typename Precision::Step>&);
+
+// Null where an activation is followed by LayerScale or a residual: too rare for code of its own.
+template <class Precision>
+FinishedTileFunction<Precision> FinishedTileFor(const GemmOutput& c) {
+  const bool adds =
+      c.accumulate || c.epilogue.residual != nullptr || c.epilogue.column_scale != nullptr;
+  const Activation activation = c.accumulate ? Activation::none : c.epilogue.activation;
+  if (adds)
+    return activation == Activation::none ? FinishedTile<Precision, Activation::none, true>
+                                          : nullptr;
+  FinishedTileFunction<Precision> function = nullptr;
+  WithActivation(activation, [&](auto kind) {
+    function = FinishedTile<Precision, decltype(kind)::value, false>;
+  });
+  return function;
+}
+
+// Applies the epilogue to rows x panel columns of sums and stores them into C: tiles at the edges.
+template <class Precision>
+void FinishSums(const Task<Precision>& task, int64_t row, int64_t rows, int64_t panel,
+                const typename Precision::Step::Sum* sums, int64_t sums_stride) {
+  const FloatTag d;
   const GemmOutput& c = task.c;
-  const Epilogue& epilogue = c.epilogue;
+  const Addend addend = AddendOf(c);
   const int64_t column = panel * kPanelWidth;
   const int64_t columns = std::min<int64_t>(kPanelWidth, task.columns - column);
   const bool whole = columns == kPanelWidth;
@@ -105,34 +148,38 @@ void FinishTile(const Task<Precision>& task, int64_t row, int64_t rows, int64_t 
     std::copy_n(source + column, columns, pad);
     return pad;
   };
-  const float* bias = padded(epilogue.bias, bias_pad);
-  const float* scale = padded(epilogue.column_scale, scale_pad);
-  for (int64_t r = 0; r < rows; ++r) {
-    float* out = c.data + (row + r) * c.row_stride;
-    // C += A*B is a residual that is C itself.
-    const float* addend = c.accumulate
-                              ? out
-                              : (epilogue.residual == nullptr
-                                     ? nullptr
-                                     : epilogue.residual + (row + r) * epilogue.residual_stride);
-    const float* residual = padded(addend, residual_pad);
-    float* target = whole ? out + column : out_pad;
-    HWY_ALIGN float converted[kPanelWidth];
-    finish(task.precision.to_float(row + r, column, sums + r * sums_stride, converted), bias, scale,
-           residual, target);
-    if (!whole) std::copy_n(out_pad, columns, out + column);
-  }
+  const float* bias = padded(c.epilogue.bias, bias_pad);
+  const float* scale = padded(c.epilogue.column_scale, scale_pad);
+  WithActivation(c.accumulate ? Activation::none : c.epilogue.activation, [&](auto kind) HWY_ATTR {
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* residual = padded(
+          addend.data == nullptr ? nullptr : addend.data + (row + r) * addend.stride, residual_pad);
+      float* out = c.data + (row + r) * c.row_stride + column;
+      float* target = whole ? out : out_pad;
+      for (int v = 0; v < kTileVectors; ++v) {
+        const int64_t at = v * kLanes;
+        const auto x = task.precision.to_float(row + r, column + at,
+                                               Precision::Step::Load(sums + r * sums_stride + at),
+                                               bias == nullptr ? nullptr : bias + at);
+        hn::StoreU(FinishVector<Precision, decltype(kind)::value>(
+                       x, scale == nullptr ? nullptr : scale + at,
+                       residual == nullptr ? nullptr : residual + at),
+                   d, target + at);
+      }
+      if (!whole) std::copy_n(out_pad, columns, out);
+    }
+  });
 }
 
 template <class Precision>
-void RunTask(const Task<Precision>& task, FinishRowFunction finish) {
-  using Sum = typename Precision::Sum;
+void RunTask(const Task<Precision>& task, FinishedTileFunction<Precision> finished_tile) {
+  using Step = typename Precision::Step;
+  using Sum = typename Step::Sum;
   constexpr int64_t kDepth = Precision::kDepth;
   // Partial sums between blocks of k. They cannot live in C: the residual may be C.
   HWY_ALIGN Sum partial[kMaxBlockRows * kMaxBlockPanels * kPanelWidth];
   HWY_ALIGN typename Precision::Scratch scratch;
   const int64_t width = (task.panel_end - task.panel_begin) * kPanelWidth;
-  const bool one_block = task.depth <= kDepth;
   const auto block_of = [&](int64_t panel, int64_t k) {
     return task.panels + (panel * task.depth + k) * Precision::kPanelBytes;
   };
@@ -142,6 +189,7 @@ void RunTask(const Task<Precision>& task, FinishRowFunction finish) {
     for (int64_t panel = task.panel_begin; panel < task.panel_end; ++panel) {
       const auto* b = Precision::unfold(block_of(panel, k), depth, scratch);
       const int vectors = VectorsFor(task.columns - panel * kPanelWidth);
+      const bool whole_panel = (panel + 1) * kPanelWidth <= task.columns;
       // While the tiles of this block run, they fetch the next one, a part each.
       const char* here = block_of(panel, k);
       const char* ahead = panel + 1 < task.panel_end ? block_of(panel + 1, k)
@@ -150,19 +198,22 @@ void RunTask(const Task<Precision>& task, FinishRowFunction finish) {
       const char* ahead_end = ahead + depth * Precision::kPanelBytes;
       for (int64_t row = task.row_begin; row < task.row_end; row += kTileRows) {
         const int64_t rows = std::min<int64_t>(kTileRows, task.row_end - row);
-        HWY_ALIGN Sum registers[kTileRows * kPanelWidth];
-        Sum* sums = registers;
-        int64_t stride = kPanelWidth;
-        if (!one_block) {
-          sums =
-              partial + (row - task.row_begin) * width + (panel - task.panel_begin) * kPanelWidth;
-          stride = width;
+        const TileWork<Step> work{.depth = depth,
+                                  .a = task.a + row * task.a_stride + k,
+                                  .a_stride = task.a_stride,
+                                  .panel = b,
+                                  .sums = partial + (row - task.row_begin) * width +
+                                          (panel - task.panel_begin) * kPanelWidth,
+                                  .sums_stride = width,
+                                  .accumulate = k > 0,
+                                  .ahead = ahead < ahead_end ? ahead : here};
+        ahead += depth / (4 * Step::kGroup) * kLineBytes;
+        if (last && whole_panel && rows == kTileRows && finished_tile != nullptr) {
+          finished_tile(task, row, panel * kPanelWidth, work);
+          continue;
         }
-        task.precision.tile(vectors, static_cast<int>(rows), depth,
-                            task.a + row * task.a_stride + k, task.a_stride, b, sums, stride, k > 0,
-                            ahead < ahead_end ? ahead : here);
-        ahead += depth / (4 * Precision::kGroup) * kLineBytes;
-        if (last) FinishTile(task, row, rows, panel, sums, stride, finish);
+        RunSumTile(vectors, static_cast<int>(rows), work);
+        if (last) FinishSums(task, row, rows, panel, work.sums, width);
       }
     }
   }
@@ -170,9 +221,9 @@ void RunTask(const Task<Precision>& task, FinishRowFunction finish) {
 
 // A's rows lie a_stride elements apart; depth is K as the panels hold it.
 template <class Precision>
-void MultiplyPanels(Queue& queue, const Precision& precision, const typename Precision::Left* a,
-                    int64_t a_stride, int64_t rows, int64_t depth, const void* panels,
-                    int64_t columns, const GemmOutput& c) {
+void MultiplyPanels(Queue& queue, const Precision& precision,
+                    const typename Precision::Step::Left* a, int64_t a_stride, int64_t rows,
+                    int64_t depth, const void* panels, int64_t columns, const GemmOutput& c) {
   const int64_t panel_count = (columns + kPanelWidth - 1) / kPanelWidth;
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const int64_t row_blocks = (tiles * kTileRows + kMaxBlockRows - 1) / kMaxBlockRows;
@@ -181,8 +232,7 @@ void MultiplyPanels(Queue& queue, const Precision& precision, const typename Pre
       std::clamp<int64_t>(panel_count * row_blocks / kWantedTasks, 1, kMaxBlockPanels);
   const int64_t panel_blocks = (panel_count + block_panels - 1) / block_panels;
   const int threads = queue.pool().num_threads();
-  const FinishRowFunction finish =
-      FinishRowFor(c.accumulate ? Activation::none : c.epilogue.activation);
+  const FinishedTileFunction<Precision> finished_tile = FinishedTileFor<Precision>(c);
   queue.pool().parallel_for(row_blocks * panel_blocks, [&](int64_t i, int) {
     // Row blocks change fastest: neighbours in time share the panels of B.
     const int64_t row = (i % row_blocks) * block_rows;
@@ -200,7 +250,7 @@ void MultiplyPanels(Queue& queue, const Precision& precision, const typename Pre
                                .panel_begin = panel,
                                .panel_end = std::min(panel_count, panel + block_panels),
                                .panel_next = next < panel_count ? next : panel};
-    if (task.row_begin < task.row_end) RunTask(task, finish);
+    if (task.row_begin < task.row_end) RunTask(task, finished_tile);
   });
 }
 

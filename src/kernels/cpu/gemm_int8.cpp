@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/gemm_int8.cpp"
 #include "hwy/foreach_target.h"
 // Highway's order: per-target headers come after foreach_target.
 #include "kernels/cpu/dispatch.h"
-#include "kernels/cpu/dot_tiles.h"
+#include "kernels/cpu/dot-inl.h"
 #include "kernels/cpu/gemm_driver-inl.h"
 
 #ifndef VITRAIL_GEMM_INT8_ONCE
@@ -25,7 +26,9 @@ struct RowScale {
 
 constexpr int64_t kGroupSize = 4;  // of k, side by side in a panel
 
-int64_t round_up(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
+int64_t round_up(int64_t value, int64_t step) {
+  return (value + step - 1) / step * step;
+}
 
 }  // namespace
 }  // namespace vitrail::kernels
@@ -47,37 +50,63 @@ struct Int8Rows {
   const float* scales;
   const int32_t* sums;
 
-  // scale_a * scale_w * (sum - zero * sum_q); the bracket is an exact integer.
-  const float* to_float(int64_t row, int64_t column, const int32_t* sums_of_row,
-                        float* out) const {
+  // scale_a * (sum - zero * sum_q) * scale_w + bias; the bracket is an exact integer.
+  HWY_INLINE hn::Vec<FloatTag> to_float(int64_t row, int64_t column, hn::Vec<IntTag> sum,
+                                        const float* bias) const {
     const FloatTag d;
     const IntTag di;
-    const auto scale = hn::Set(d, rows[row].scale);
-    const auto zero = hn::Set(di, rows[row].zero);
-    for (int v = 0; v < kTileVectors; ++v) {
-      const int64_t at = v * kLanes;
-      const auto sum = hn::LoadU(di, sums_of_row + at);
-      const auto correction = hn::Mul(zero, hn::LoadU(di, sums + column + at));
-      const auto factor = hn::Mul(scale, hn::LoadU(d, scales + column + at));
-      hn::StoreU(hn::Mul(hn::ConvertTo(d, hn::Sub(sum, correction)), factor), d, out + at);
-    }
-    return out;
+    const auto correction = hn::Mul(hn::Set(di, rows[row].zero), hn::LoadU(di, sums + column));
+    const auto exact = hn::ConvertTo(d, hn::Sub(sum, correction));
+    const auto scaled = hn::Mul(exact, hn::Set(d, rows[row].scale));
+    const auto offset = bias == nullptr ? hn::Zero(d) : hn::LoadU(d, bias);
+    return hn::MulAdd(scaled, hn::LoadU(d, scales + column), offset);
   }
 };
 
-// Any processor: a panel's block is widened once to pairs of 16 bits, whose products and their sum
-// in 32 bits are exact. Pairs are (0, 2) and (1, 3) of each group of four.
-struct Int8Widened : Int8Rows {
-  using Left = int16_t;
+// The sums of both.
+struct IntSums {
   using Sum = int32_t;
-  static constexpr int64_t kGroup = kGroupSize;
+  using Accumulator = hn::Vec<IntTag>;
+  static HWY_INLINE Accumulator Zero() { return hn::Zero(IntTag()); }
+  static HWY_INLINE Accumulator Load(const int32_t* p) { return hn::LoadU(IntTag(), p); }
+  static HWY_INLINE void Store(Accumulator x, int32_t* p) { hn::StoreU(x, IntTag(), p); }
+};
+
+// Pairs of 16 bits, whose products and their sum in 32 bits are exact.
+struct ShortStep : IntSums {
+  using ShortTag = hn::RepartitionToNarrow<IntTag>;
+  using Left = int16_t;
+  using Right = int16_t;
+  using Operand = hn::Vec<ShortTag>;
+  static constexpr int kGroup = 2;
+  static HWY_INLINE Operand LoadPanel(const int16_t* p) { return hn::Load(ShortTag(), p); }
+  static HWY_INLINE Operand Spread(const int16_t* p) {
+    int32_t pair;
+    hwy::CopyBytes<sizeof(pair)>(p, &pair);
+    return hn::BitCast(ShortTag(), hn::Set(IntTag(), pair));
+  }
+  static HWY_INLINE Accumulator Multiply(Accumulator sum, Operand left, Operand right) {
+    auto other = hn::Zero(IntTag());
+#if HWY_ARCH_X86  // adds the pairs by itself and leaves `other` alone
+    return hn::ReorderWidenMulAccumulate(IntTag(), left, right, sum, other);
+#else
+    const auto even = hn::ReorderWidenMulAccumulate(IntTag(), left, right, other, other);
+    return hn::Add(sum, hn::RearrangeToOddPlusEven(even, other));
+#endif
+  }
+};
+
+// Any processor: a panel's block is widened once to pairs of 16 bits, (0, 2) and (1, 3) of each
+// group of four.
+struct Int8Widened : Int8Rows {
+  using Step = ShortStep;
   static constexpr int64_t kDepth = 256;
   static constexpr int64_t kPanelBytes = kPanelWidth;
+  static constexpr bool kCoarse = true;
   using Scratch = int16_t[kDepth * kPanelWidth];
-  using ShortTag = hn::RepartitionToNarrow<IntTag>;
 
   static const int16_t* unfold(const char* block, int64_t depth, Scratch& scratch) {
-    const ShortTag ds;
+    const ShortStep::ShortTag ds;
     constexpr int kShorts = 2 * kLanes;  // a vector holds a pair for each of kLanes columns
     const auto* in = reinterpret_cast<const int16_t*>(block);
     int16_t* out = scratch;
@@ -92,62 +121,6 @@ struct Int8Widened : Int8Rows {
     return scratch;
   }
 
-  template <int kRows, int kVectors>
-  static HWY_NOINLINE void Tile(int64_t depth, const int16_t* a, int64_t a_stride,
-                                const int16_t* panel, int32_t* sums, int64_t stride,
-                                bool accumulate, const char* ahead) {
-    const IntTag di;
-    const ShortTag ds;
-    using V = hn::Vec<IntTag>;
-    V sum[kRows][kVectors], other[kRows][kVectors];  // `other` stays zero on x86
-    HWY_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) HWY_UNROLL(3)
-    for (int v = 0; v < kVectors; ++v) {
-      sum[r][v] = accumulate ? hn::LoadU(di, sums + r * stride + v * kLanes) : hn::Zero(di);
-      other[r][v] = hn::Zero(di);
-    }
-    for (int64_t k = 0; k < depth; k += 2) {
-      if (k % 16 == 0) __builtin_prefetch(ahead + k * 4, 0, 2);
-      hn::Vec<ShortTag> b[kVectors];
-      HWY_UNROLL(3)
-      for (int v = 0; v < kVectors; ++v) b[v] = hn::Load(ds, panel + 2 * v * kLanes);
-      panel += 2 * kPanelWidth;
-      HWY_UNROLL(8)
-      for (int r = 0; r < kRows; ++r) {
-        int32_t pair;
-        hwy::CopyBytes<sizeof(pair)>(a + r * a_stride + k, &pair);
-        const auto left = hn::BitCast(ds, hn::Set(di, pair));
-        HWY_UNROLL(3)
-        for (int v = 0; v < kVectors; ++v)
-          sum[r][v] = hn::ReorderWidenMulAccumulate(di, left, b[v], sum[r][v], other[r][v]);
-      }
-    }
-    HWY_UNROLL(8)
-    for (int r = 0; r < kRows; ++r) HWY_UNROLL(3)
-    for (int v = 0; v < kVectors; ++v)
-      hn::StoreU(hn::RearrangeToOddPlusEven(sum[r][v], other[r][v]), di,
-                 sums + r * stride + v * kLanes);
-  }
-
-  using TileFunction = void (*)(int64_t, const int16_t*, int64_t, const int16_t*, int32_t*, int64_t,
-                                bool, const char*);
-  template <int kVectors, int... kRowIndex>
-  static TileFunction TileOfRows(int rows, std::integer_sequence<int, kRowIndex...>) {
-    static constexpr TileFunction kTiles[] = {Tile<kRowIndex + 1, kVectors>...};
-    return kTiles[rows - 1];
-  }
-  static TileFunction FindTile(int vectors, int rows) {
-    constexpr std::make_integer_sequence<int, kTileRows> kRows;
-    if (vectors == 1) return TileOfRows<1>(rows, kRows);
-    if (vectors == 2) return TileOfRows<2>(rows, kRows);
-    return TileOfRows<kTileVectors>(rows, kRows);
-  }
-  static void tile(int vectors, int rows, int64_t depth, const int16_t* a, int64_t a_stride,
-                   const int16_t* panel, int32_t* sums, int64_t stride, bool accumulate,
-                   const char* ahead) {
-    FindTile(vectors, rows)(depth, a, a_stride, panel, sums, stride, accumulate, ahead);
-  }
-
   // Four values of a row of A, as the widened panel pairs them.
   static void StoreGroup(const uint8_t* four, int16_t* out) {
     out[0] = four[0];
@@ -157,32 +130,37 @@ struct Int8Widened : Int8Rows {
   }
 };
 
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-#define VITRAIL_HAS_INT8_DOT 1
-struct Int8Dot : Int8Rows {
+#if VITRAIL_HAS_INT8_DOT
+// Four k at a time.
+struct ByteStep : IntSums {
   using Left = uint8_t;
-  using Sum = int32_t;
-  static constexpr int64_t kGroup = kGroupSize;
+  using Right = int8_t;
+  using Operand = hn::Vec<IntTag>;
+  static constexpr int kGroup = kGroupSize;
+  static HWY_INLINE Operand LoadPanel(const int8_t* p) {
+    return hn::Load(IntTag(), reinterpret_cast<const int32_t*>(p));
+  }
+  static HWY_INLINE Operand Spread(const uint8_t* p) {
+    int32_t four;
+    hwy::CopyBytes<sizeof(four)>(p, &four);
+    return hn::Set(IntTag(), four);
+  }
+  static HWY_INLINE Accumulator Multiply(Accumulator sum, Operand left, Operand right) {
+    return DotU8S8(sum, left, right);
+  }
+};
+
+struct Int8Dot : Int8Rows {
+  using Step = ByteStep;
   static constexpr int64_t kDepth = 512;
   static constexpr int64_t kPanelBytes = kPanelWidth;
+  static constexpr bool kCoarse = true;
   struct Scratch {};
 
   static const int8_t* unfold(const char* block, int64_t, Scratch&) {
     return reinterpret_cast<const int8_t*>(block);
   }
-  static void tile(int vectors, int rows, int64_t depth, const uint8_t* a, int64_t a_stride,
-                   const int8_t* panel, int32_t* sums, int64_t stride, bool accumulate,
-                   const char* ahead) {
-#if HWY_TARGET == HWY_AVX3
-    const Int8Tile function = int8_tile_avx512_vnni(vectors, rows);
-#else
-    const Int8Tile function = int8_tile_avx2_vnni(vectors, rows);
-#endif
-    function(depth, a, a_stride, panel, sums, stride, accumulate, ahead);
-  }
 };
-#else
-#define VITRAIL_HAS_INT8_DOT 0
 #endif
 
 // out[0, count) = q, and zeros up to a whole vector.
@@ -193,22 +171,27 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
   const int64_t whole = count / kLanes * kLanes;
   HWY_ALIGN float tail[kLanes] = {};
   std::copy(row + whole, row + count, tail);
-  auto low = hn::Load(d, tail), high = low;
-  auto poison = hn::Mul(low, hn::Zero(d));  // NaN when anything is not finite
-  low = hn::Min(low, hn::Zero(d));
-  high = hn::Max(high, hn::Zero(d));
-  for (int64_t k = 0; k < whole; k += kLanes) {
-    const auto x = hn::LoadU(d, row + k);
-    low = hn::Min(low, x);
-    high = hn::Max(high, x);
-    poison = hn::MulAdd(x, hn::Zero(d), poison);
+  const auto last = hn::Load(d, tail);
+  auto low = hn::Min(last, hn::Zero(d)), high = hn::Max(last, hn::Zero(d));
+  auto low2 = hn::Zero(d), high2 = hn::Zero(d);
+  auto poison = hn::Sub(last, last);  // NaN where something is not finite, else zero
+  const auto look = [&](hn::Vec<FloatTag> x, hn::Vec<FloatTag>& lowest, hn::Vec<FloatTag>& highest)
+                        HWY_ATTR {
+                          lowest = hn::Min(lowest, x);
+                          highest = hn::Max(highest, x);
+                          poison = hn::Or(poison, hn::Sub(x, x));
+                        };
+  int64_t k = 0;
+  for (; k + 2 * kLanes <= whole; k += 2 * kLanes) {
+    look(hn::LoadU(d, row + k), low, high);
+    look(hn::LoadU(d, row + k + kLanes), low2, high2);
   }
-  const float lowest = hn::GetLane(hn::MinOfLanes(d, low));
-  const float range = hn::GetLane(hn::MaxOfLanes(d, high)) - lowest;
-  const float nan = hn::GetLane(hn::SumOfLanes(d, poison));
-  if (nan != 0) {
+  if (k < whole) look(hn::LoadU(d, row + k), low, high);
+  const float lowest = hn::GetLane(hn::MinOfLanes(d, hn::Min(low, low2)));
+  const float range = hn::GetLane(hn::MaxOfLanes(d, hn::Max(high, high2))) - lowest;
+  if (!hn::AllTrue(d, hn::Eq(poison, hn::Zero(d)))) {
     std::fill_n(out, round_up(count, kLanes), uint8_t{0});
-    return {.scale = nan, .zero = 1};
+    return {.scale = std::numeric_limits<float>::quiet_NaN(), .zero = 1};
   }
   const float inverse = range > 0 ? 255.0f / range : 0.0f;
   const auto zero = static_cast<int32_t>(std::nearbyint(-lowest * inverse));
@@ -218,7 +201,7 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
     const auto q = hn::Add(hn::NearestInt(hn::Mul(x, factor)), shift);
     hn::StoreU(hn::DemoteTo(bytes, q), bytes, to);  // saturates to [0, 255]
   };
-  for (int64_t k = 0; k < whole; k += kLanes) store(hn::LoadU(d, row + k), out + k);
+  for (k = 0; k < whole; k += kLanes) store(hn::LoadU(d, row + k), out + k);
   if (whole < count) store(hn::Load(d, tail), out + whole);
   return {.scale = range > 0 ? range / 255.0f : 0.0f, .zero = zero};
 }
@@ -227,7 +210,7 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
 template <class Precision>
 void MultiplyQuantized(Queue& queue, const Matrix& a, const PackedInt8& b, const GemmOutput& c,
                        void* workspace) {
-  using Left = typename Precision::Left;
+  using Left = typename Precision::Step::Left;
   const int64_t depth = round_up(b.rows, kGroupSize);
   const int64_t stride = round_up(b.rows, kAlignment);
   auto* rows = static_cast<RowScale*>(workspace);
@@ -266,7 +249,6 @@ void MultiplyInt8(Queue& queue, const Matrix& a, const PackedInt8& b, const Gemm
   MultiplyQuantized<Int8Widened>(queue, a, b, c, workspace);
 }
 
-#undef VITRAIL_HAS_INT8_DOT
 }  // namespace HWY_NAMESPACE
 }  // namespace vitrail::kernels
 HWY_AFTER_NAMESPACE();
@@ -289,8 +271,7 @@ QuantizedWeight quantize_weight(Queue& queue, const float* weight, int64_t outpu
     quantized.scales.f32()[n] = largest / 127.0f;
     int8_t* out = quantized.values.data<int8_t>() + n * inputs;
     for (int64_t k = 0; k < inputs; ++k)
-      out[k] = static_cast<int8_t>(
-          std::clamp(std::nearbyint(row[k] * inverse), -127.0f, 127.0f));
+      out[k] = static_cast<int8_t>(std::clamp(std::nearbyint(row[k] * inverse), -127.0f, 127.0f));
   });
   return quantized;
 }
