@@ -14,6 +14,7 @@
 #include "core/queue.h"
 #include "core/tensor.h"
 #include "kernels/activation.h"
+#include "kernels/layer_norm.h"
 
 namespace vitrail::kernels {
 
@@ -29,6 +30,15 @@ struct Matrix {
     return {data, rows, columns, columns, 1};
   }
   Matrix transposed() const { return {data, columns, rows, column_stride, row_stride}; }
+};
+
+// A [M, K] f32 with contiguous columns, for the products that convert it on the way in; with a
+// norm, its rows are normalised first, while they are in cache.
+struct LeftOperand {
+  LeftOperand(const Matrix& matrix) : a(matrix) {}  // NOLINT: a matrix is one
+  LeftOperand(const Matrix& matrix, const RowNorm& row_norm) : a(matrix), norm(&row_norm) {}
+  Matrix a;
+  const RowNorm* norm = nullptr;  // null: none
 };
 
 // B [K, N] in the layout of one instruction set.

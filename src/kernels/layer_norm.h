@@ -10,6 +10,14 @@ namespace vitrail::kernels {
 
 enum class NormKind : uint8_t { layer, root_mean_square };
 
+// What normalises a row.
+struct RowNorm {
+  NormKind kind = NormKind::layer;
+  float epsilon = 1e-6f;
+  const float* gamma = nullptr;  // [dim]; null: ones
+  const float* beta = nullptr;   // [dim]; null: zeros
+};
+
 struct LayerNormArgs {
   NormKind kind = NormKind::layer;
   int64_t rows = 0;

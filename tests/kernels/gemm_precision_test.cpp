@@ -62,19 +62,19 @@ struct Operands {
   std::vector<float> a, weight, bias, residual;
 };
 
-std::vector<float> int8_product(Queue& queue, const Operands& o, const Matrix& a) {
+std::vector<float> int8_product(Queue& queue, const Operands& o, const LeftOperand& a) {
   const PackedInt8 packed =
       pack_int8(queue, quantize_weight(queue, o.weight.data(), o.size.n, o.size.k));
-  std::vector<float> c(a.rows * o.size.n);
-  const Tensor workspace = Tensor::empty({gemm_int8_workspace(a.rows, packed)}, DType::u8);
+  std::vector<float> c(a.a.rows * o.size.n);
+  const Tensor workspace = Tensor::empty({gemm_int8_workspace(a.a.rows, packed)}, DType::u8);
   gemm_int8(queue, a, packed, o.output(c), workspace.raw());
   return c;
 }
 
-std::vector<float> bf16_product(Queue& queue, const Operands& o, const Matrix& a) {
+std::vector<float> bf16_product(Queue& queue, const Operands& o, const LeftOperand& a) {
   const PackedBf16 packed = pack_bf16(queue, o.b_matrix());
-  std::vector<float> c(a.rows * o.size.n);
-  const Tensor workspace = Tensor::empty({gemm_bf16_workspace(a.rows, packed)}, DType::u8);
+  std::vector<float> c(a.a.rows * o.size.n);
+  const Tensor workspace = Tensor::empty({gemm_bf16_workspace(a.a.rows, packed)}, DType::u8);
   gemm_bf16(queue, a, packed, o.output(c), workspace.raw());
   return c;
 }
@@ -178,6 +178,30 @@ TEST(GemmBf16, AgreesWithRoundedOperandsMultipliedInDouble) {
                 4 * sum_tolerance(size.k));
     });
   }
+}
+
+// Rows normalised on the way in are the rows that layer_norm writes, to the bit.
+TEST(GemmPrecision, NormOnTheWayInIsTheNormBefore) {
+  const Operands o({37, 70, 131});
+  const std::vector<float> gamma = random_floats(131, 7), beta = random_floats(131, 8);
+  const RowNorm norm{.epsilon = 1e-6f, .gamma = gamma.data(), .beta = beta.data()};
+  for_each_isa([&](Queue& queue) {
+    std::vector<float> normalised(o.a.size());
+    layer_norm(queue, {.rows = 37,
+                       .dim = 131,
+                       .epsilon = norm.epsilon,
+                       .x = o.a.data(),
+                       .x_stride = 131,
+                       .gamma = gamma.data(),
+                       .beta = beta.data(),
+                       .y = normalised.data(),
+                       .y_stride = 131});
+    const Matrix before = Matrix::row_major(normalised.data(), 37, 131);
+    EXPECT_EQ(int8_product(queue, o, LeftOperand(o.a_matrix(), norm)),
+              int8_product(queue, o, before));
+    EXPECT_EQ(bf16_product(queue, o, LeftOperand(o.a_matrix(), norm)),
+              bf16_product(queue, o, before));
+  });
 }
 
 // One product of one term, exact in bf16: what is left is the cheap GELU.

@@ -108,7 +108,7 @@ struct Bf16Step {
 
 struct Bf16Dot : FloatSums {
   using Step = Bf16Step;
-  static constexpr int64_t kDepth = 256;
+  static constexpr int64_t kDepth = 384;
   static constexpr int64_t kPanelBytes = kPanelWidth * int64_t{sizeof(uint16_t)};
   static constexpr bool kCoarse = true;
   struct Scratch {};
@@ -140,19 +140,19 @@ void PackPanelsBf16(Queue& queue, const Matrix& b, uint16_t* panels) {
 }
 
 template <class Precision>
-void MultiplyRounded(Queue& queue, const Matrix& a, const PackedBf16& b, const GemmOutput& c,
-                     void* workspace) {
+void MultiplyRounded(Queue& queue, const LeftOperand& operand, const PackedBf16& b,
+                     const GemmOutput& c, void* workspace) {
   const int64_t depth = (b.rows + 1) / 2 * 2;
   const int64_t stride = (depth + kLanes - 1) / kLanes * kLanes;
   auto* left = static_cast<typename Precision::Step::Left*>(workspace);
-  queue.pool().parallel_ranges(a.rows, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      RoundRow(a.data + r * a.row_stride, a.columns, left + r * stride);
+  ForEachRow(queue, operand, [&](int64_t r, const float* values) {
+    RoundRow(values, operand.a.columns, left + r * stride);
   });
-  MultiplyPanels(queue, Precision{}, left, stride, a.rows, depth, b.panels.raw(), b.columns, c);
+  MultiplyPanels(queue, Precision{}, left, stride, operand.a.rows, depth, b.panels.raw(), b.columns,
+                 c);
 }
 
-void MultiplyBf16(Queue& queue, const Matrix& a, const PackedBf16& b, const GemmOutput& c,
+void MultiplyBf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const GemmOutput& c,
                   void* workspace) {
 #if VITRAIL_HAS_BF16_DOT
   if (dot_products().bf16) return MultiplyRounded<Bf16Dot>(queue, a, b, c, workspace);
@@ -186,10 +186,10 @@ int64_t gemm_bf16_workspace(int64_t rows, const PackedBf16& b) {
   return rows * (b.rows + kPadding) * int64_t{sizeof(float)};
 }
 
-void gemm_bf16(Queue& queue, const Matrix& a, const PackedBf16& b, const GemmOutput& c,
+void gemm_bf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const GemmOutput& c,
                void* workspace) {
-  assert(a.columns == b.rows && a.column_stride == 1);
-  if (a.rows == 0 || b.columns == 0) return;
+  assert(a.a.columns == b.rows && a.a.column_stride == 1);
+  if (a.a.rows == 0 || b.columns == 0) return;
   VITRAIL_DISPATCH(MultiplyBf16)(queue, a, b, c, workspace);
 }
 

@@ -20,6 +20,7 @@
 #endif
 
 #include "kernels/cpu/gemm_micro-inl.h"
+#include "kernels/cpu/layer_norm_row-inl.h"
 #include "kernels/cpu/vector_math-inl.h"
 #include "kernels/gemm.h"
 
@@ -217,6 +218,29 @@ void RunTask(const Task<Precision>& task, FinishedTileFunction<Precision> finish
       }
     }
   }
+}
+
+// Calls convert(row, values) for each row of A: as it is, or normalised in a thread's own memory.
+template <class Convert>
+void ForEachRow(Queue& queue, const LeftOperand& left, const Convert& convert) {
+  constexpr int64_t kRowsPerTask = 16;
+  const Matrix& a = left.a;
+  const int64_t room = (a.columns + kLanes - 1) / kLanes * kLanes;
+  Tensor scratch;
+  if (left.norm != nullptr) scratch = Tensor::empty({queue.pool().num_threads(), room});
+  const int64_t tasks = (a.rows + kRowsPerTask - 1) / kRowsPerTask;
+  queue.pool().parallel_for(tasks, [&](int64_t task, int worker) {
+    const int64_t end = std::min(a.rows, (task + 1) * kRowsPerTask);
+    for (int64_t r = task * kRowsPerTask; r < end; ++r) {
+      const float* values = a.data + r * a.row_stride;
+      if (left.norm != nullptr) {
+        float* normalised = scratch.f32() + worker * room;
+        NormalizeRow(*left.norm, a.columns, values, normalised);
+        values = normalised;
+      }
+      convert(r, values);
+    }
+  });
 }
 
 // A's rows lie a_stride elements apart; depth is K as the panels hold it.

@@ -152,7 +152,7 @@ struct ByteStep : IntSums {
 
 struct Int8Dot : Int8Rows {
   using Step = ByteStep;
-  static constexpr int64_t kDepth = 512;
+  static constexpr int64_t kDepth = 768;
   static constexpr int64_t kPanelBytes = kPanelWidth;
   static constexpr bool kCoarse = true;
   struct Scratch {};
@@ -208,29 +208,27 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
 
 // Workspace: a RowScale for each row, then the rows.
 template <class Precision>
-void MultiplyQuantized(Queue& queue, const Matrix& a, const PackedInt8& b, const GemmOutput& c,
-                       void* workspace) {
+void MultiplyQuantized(Queue& queue, const LeftOperand& operand, const PackedInt8& b,
+                       const GemmOutput& c, void* workspace) {
+  const Matrix& a = operand.a;
   using Left = typename Precision::Step::Left;
   const int64_t depth = round_up(b.rows, kGroupSize);
   const int64_t stride = round_up(b.rows, kAlignment);
   auto* rows = static_cast<RowScale*>(workspace);
   auto* left = reinterpret_cast<Left*>(static_cast<char*>(workspace) +
                                        round_up(a.rows * int64_t{sizeof(RowScale)}, kAlignment));
-  queue.pool().parallel_ranges(a.rows, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const float* row = a.data + r * a.row_stride;
-      if constexpr (std::is_same_v<Left, uint8_t>) {
-        rows[r] = QuantizeRow(row, a.columns, left + r * stride);
-      } else {
-        // The bytes sit in the upper half of the room that the shorts will fill from below.
-        int16_t* out = left + r * stride;
-        auto* quantized = reinterpret_cast<uint8_t*>(out) + stride;
-        rows[r] = QuantizeRow(row, a.columns, quantized);
-        for (int64_t k = 0; k < depth; k += kGroupSize) {
-          uint8_t four[kGroupSize];
-          std::copy_n(quantized + k, kGroupSize, four);
-          Precision::StoreGroup(four, out + k);
-        }
+  ForEachRow(queue, operand, [&](int64_t r, const float* values) {
+    if constexpr (std::is_same_v<Left, uint8_t>) {
+      rows[r] = QuantizeRow(values, a.columns, left + r * stride);
+    } else {
+      // The bytes sit in the upper half of the room that the shorts will fill from below.
+      int16_t* out = left + r * stride;
+      auto* quantized = reinterpret_cast<uint8_t*>(out) + stride;
+      rows[r] = QuantizeRow(values, a.columns, quantized);
+      for (int64_t k = 0; k < depth; k += kGroupSize) {
+        uint8_t four[kGroupSize];
+        std::copy_n(quantized + k, kGroupSize, four);
+        Precision::StoreGroup(four, out + k);
       }
     }
   });
@@ -241,7 +239,7 @@ void MultiplyQuantized(Queue& queue, const Matrix& a, const PackedInt8& b, const
   MultiplyPanels(queue, precision, left, stride, a.rows, depth, b.panels.raw(), b.columns, c);
 }
 
-void MultiplyInt8(Queue& queue, const Matrix& a, const PackedInt8& b, const GemmOutput& c,
+void MultiplyInt8(Queue& queue, const LeftOperand& a, const PackedInt8& b, const GemmOutput& c,
                   void* workspace) {
 #if VITRAIL_HAS_INT8_DOT
   if (dot_products().int8) return MultiplyQuantized<Int8Dot>(queue, a, b, c, workspace);
@@ -318,10 +316,10 @@ int64_t gemm_int8_workspace(int64_t rows, const PackedInt8& b) {
          rows * round_up(b.rows, kAlignment) * int64_t{sizeof(int16_t)};
 }
 
-void gemm_int8(Queue& queue, const Matrix& a, const PackedInt8& b, const GemmOutput& c,
+void gemm_int8(Queue& queue, const LeftOperand& a, const PackedInt8& b, const GemmOutput& c,
                void* workspace) {
-  assert(a.columns == b.rows && a.column_stride == 1 && b.rows <= kMaxInt8Depth);
-  if (a.rows == 0 || b.columns == 0) return;
+  assert(a.a.columns == b.rows && a.a.column_stride == 1 && b.rows <= kMaxInt8Depth);
+  if (a.a.rows == 0 || b.columns == 0) return;
   VITRAIL_DISPATCH(MultiplyInt8)(queue, a, b, c, workspace);
 }
 

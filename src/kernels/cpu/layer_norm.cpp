@@ -6,48 +6,18 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/layer_norm.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "kernels/cpu/vector_loop-inl.h"
+#include "kernels/cpu/layer_norm_row-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels::HWY_NAMESPACE {
 
 void LayerNormRows(const LayerNormArgs& args, int64_t begin, int64_t end) {
-  const hn::ScalableTag<float> d;
-  const float count = static_cast<float>(args.dim);
+  const RowNorm norm{args.kind, args.epsilon, args.gamma, args.beta};
   for (int64_t row = begin; row < end; ++row) {
-    const float* x = args.x + row * args.x_stride;
-    float* y = args.y + row * args.y_stride;
-    float mean = 0;
-    if (args.kind == NormKind::layer)
-      mean = SumRange(
-                 d, args.dim, [](auto v) { return v; }, x) /
-             count;
-    const auto center = hn::Set(d, mean);
-    const auto square = [&](auto v) {
-      const auto difference = hn::Sub(v, center);
-      return hn::Mul(difference, difference);
-    };
-    const float variance = SumRange(d, args.dim, square, x) / count;
-    const float rstd = 1.0f / std::sqrt(variance + args.epsilon);
-    const auto factor = hn::Set(d, rstd);
-    const auto normalize = [&](auto v) { return hn::Mul(hn::Sub(v, center), factor); };
-    if (args.gamma != nullptr && args.beta != nullptr)
-      Transform(
-          d, y, args.dim,
-          [&](auto v, auto gamma, auto beta) { return hn::MulAdd(normalize(v), gamma, beta); }, x,
-          args.gamma, args.beta);
-    else if (args.gamma != nullptr)
-      Transform(
-          d, y, args.dim, [&](auto v, auto gamma) { return hn::Mul(normalize(v), gamma); }, x,
-          args.gamma);
-    else if (args.beta != nullptr)
-      Transform(
-          d, y, args.dim, [&](auto v, auto beta) { return hn::Add(normalize(v), beta); }, x,
-          args.beta);
-    else
-      Transform(d, y, args.dim, normalize, x);
-    if (args.mean != nullptr && args.kind == NormKind::layer) args.mean[row] = mean;
-    if (args.rstd != nullptr) args.rstd[row] = rstd;
+    const RowStatistics statistics =
+        NormalizeRow(norm, args.dim, args.x + row * args.x_stride, args.y + row * args.y_stride);
+    if (args.mean != nullptr && args.kind == NormKind::layer) args.mean[row] = statistics.mean;
+    if (args.rstd != nullptr) args.rstd[row] = statistics.rstd;
   }
 }
 
