@@ -19,6 +19,19 @@ function(vitrail_layer name)
   target_link_libraries(vitrail_${name} ${scope} vitrail_settings ${LAYER_LINKS} ${LAYER_LIBRARIES})
 endfunction()
 
+# vitrail_simd(NAME): the layer holds SIMD code, which Highway compiles once per instruction set.
+# All such layers, and core, which chooses among the sets, must agree on which there are.
+function(vitrail_simd name)
+  target_link_libraries(vitrail_${name} PRIVATE hwy::hwy)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    # The floor is SSE4 (2010); AVX2 and AVX-512 are chosen at run time. Highway's other targets
+    # would only lengthen the build.
+    target_compile_options(vitrail_${name} PRIVATE -msse4.2 -maes -mpclmul)
+    target_compile_definitions(vitrail_${name} PRIVATE
+      "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL)")
+  endif()
+endfunction()
+
 # vitrail_test(FOLDER LINKS layers ...): one GoogleTest program from tests/FOLDER/*_test.cpp.
 function(vitrail_test folder)
   cmake_parse_arguments(TEST "" "" "LINKS;LIBRARIES" ${ARGN})

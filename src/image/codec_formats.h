@@ -4,14 +4,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
 #include "core/error.h"
 #include "image/image.h"
+#include "image/picture_reader.h"
 
 namespace vitrail {
 
+// Copied by the readers; what it refers to outlives them.
 struct PictureSource {
   std::span<const std::byte> bytes;
   const std::string& name;
@@ -31,8 +34,8 @@ struct PictureSource {
   }
 };
 
-Image decode_jpeg(const PictureSource& source);
-Image decode_png(const PictureSource& source);
+std::unique_ptr<PictureReader> open_jpeg(const PictureSource& source);
+std::unique_ptr<PictureReader> open_png(const PictureSource& source);
 Image decode_webp(const PictureSource& source);
 
 }  // namespace vitrail

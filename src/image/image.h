@@ -25,6 +25,11 @@ struct Image {
   const uint8_t* row(int y) const { return pixels.data() + static_cast<size_t>(y) * row_bytes(); }
 };
 
+// Columns [x0, x1) and rows [y0, y1) of a picture.
+struct PixelWindow {
+  int x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+};
+
 enum class ChannelOrder : uint8_t { rgb, bgr, rgba, bgra, grey };
 int bytes_per_pixel(ChannelOrder order);
 

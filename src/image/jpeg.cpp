@@ -94,9 +94,9 @@ void inverted_cmyk_to_rgb(const uint8_t* from, uint8_t* to, int width) {
   }
 }
 
-class JpegDecoder {
+class JpegReader : public PictureReader {
  public:
-  explicit JpegDecoder(const PictureSource& source) : picture_(source) {
+  explicit JpegReader(const PictureSource& source) : picture_(source) {
     info_.err = prepare(error_);
     if (!guarded(error_, [this] { jpeg_create_decompress(&info_); })) refuse();
     source_.init_source = start_source;
@@ -110,11 +110,9 @@ class JpegDecoder {
     progress_.progress_monitor = watch_scans;
     info_.progress = &progress_;
   }
-  ~JpegDecoder() { jpeg_destroy_decompress(&info_); }
-  JpegDecoder(const JpegDecoder&) = delete;
-  JpegDecoder& operator=(const JpegDecoder&) = delete;
+  ~JpegReader() override { jpeg_destroy_decompress(&info_); }
 
-  Image decode() {
+  void read_header() {
     step([this] { return jpeg_read_header(&info_, TRUE) == JPEG_HEADER_OK; });
     picture_.check_size(info_.image_width, info_.image_height);
     switch (info_.num_components) {
@@ -130,20 +128,49 @@ class JpegDecoder {
       default:
         picture_.refuse("a JPEG of {} components, expected 1, 3 or 4", info_.num_components);
     }
+    set_size(static_cast<int>(info_.image_width), static_cast<int>(info_.image_height),
+             info_.num_components == 1 ? 1 : 3);
+  }
+
+  void begin(const PixelWindow& window) override {
+    end_ = window.y1;
+    spare_.resize(static_cast<size_t>(channels()) * static_cast<size_t>(width()));
     step([this] { return jpeg_start_decompress(&info_) != FALSE; });
-    Image image(static_cast<int>(info_.output_width), static_cast<int>(info_.output_height),
-                info_.num_components == 1 ? 1 : 3);
-    const bool cmyk = info_.num_components == 4;
-    std::vector<uint8_t> inks(cmyk ? size_t{4} * info_.output_width : 0);
-    for (int y = 0; y < image.height; ++y) {
-      JSAMPROW row = cmyk ? inks.data() : image.row(y);
-      step([this, &row] { return jpeg_read_scanlines(&info_, &row, 1) == 1; });
-      if (cmyk) inverted_cmyk_to_rgb(inks.data(), image.row(y), image.width);
+    if (info_.num_components == 4)
+      inks_.resize(size_t{4} * info_.output_width);
+    else if (!info_.progressive_mode)
+      crop_columns(window);
+    skip_rows(window.y0);
+  }
+
+  void read(uint8_t* const* rows, int count) override {
+    for (int i = 0; i < count;) {
+      if (info_.num_components == 4) {
+        JSAMPROW inks = inks_.data();
+        step([this, &inks] { return jpeg_read_scanlines(&info_, &inks, 1) == 1; });
+        inverted_cmyk_to_rgb(inks, rows[i++], width());
+      } else {
+        JSAMPROW to[kRows];
+        const int wanted = std::min(kRows, count - i);
+        for (int j = 0; j < wanted; ++j) to[j] = rows[i + j] + first_byte_;
+        i += read_scanlines(to, wanted);
+      }
     }
-    return image;
+  }
+
+  // A file with its end marker in place holds something for every row (libjpeg fills gaps and calls
+  // that a warning), so the rows behind the window need no look. Any other file is read to its end.
+  void finish() override {
+    const auto bytes = picture_.bytes;
+    if (bytes.size() >= 2 && bytes[bytes.size() - 2] == std::byte{0xFF} &&
+        bytes.back() == std::byte{JPEG_EOI})
+      return;
+    discard_rows(height() - end_);
   }
 
  private:
+  static constexpr int kRows = 8;  // a call; libjpeg makes one or two at a time
+
   [[noreturn]] void refuse() { picture_.refuse("not a readable JPEG: {}", error_.message); }
 
   // A call that returns false has run out of data.
@@ -154,12 +181,54 @@ class JpegDecoder {
     if (!step_done_) picture_.refuse("the JPEG is truncated");
   }
 
-  const PictureSource& picture_;
+  // Whole blocks outside the window are entropy-decoded, and no more. What libjpeg does at the
+  // edges of the cut differs from the whole picture by a column of smooth upsampling: the margin.
+  // Blocks of progressive files are smoothed over a wider neighbourhood: those are not cut.
+  void crop_columns(const PixelWindow& window) {
+    constexpr int kMargin = 8;
+    auto first = static_cast<JDIMENSION>(std::max(0, window.x0 - kMargin));
+    auto columns = static_cast<JDIMENSION>(std::min(width(), window.x1 + kMargin)) - first;
+    if (columns >= info_.output_width) return;
+    step([this, &first, &columns] {
+      jpeg_crop_scanline(&info_, &first, &columns);
+      return true;
+    });
+    first_byte_ = static_cast<size_t>(first) * static_cast<size_t>(channels());
+  }
+
+  int read_scanlines(JSAMPROW* to, int count) {
+    JDIMENSION done = 0;
+    step([this, to, count, &done] {
+      done = jpeg_read_scanlines(&info_, to, static_cast<JDIMENSION>(count));
+      return done != 0;
+    });
+    return static_cast<int>(done);
+  }
+
+  void discard_rows(int count) {
+    uint8_t* row = spare_.data();
+    for (int i = 0; i < count; ++i) read(&row, 1);
+  }
+
+  void skip_rows(int count) {
+    if (count <= 0) return;
+    if (info_.progressive_mode || info_.num_components == 4) return discard_rows(count);
+    JDIMENSION done = 0;
+    step([this, count, &done] {
+      done = jpeg_skip_scanlines(&info_, static_cast<JDIMENSION>(count));
+      return done == static_cast<JDIMENSION>(count);
+    });
+  }
+
+  const PictureSource picture_;
   jpeg_decompress_struct info_{};
   ErrorState error_{};
   jpeg_source_mgr source_{};
   jpeg_progress_mgr progress_{};
   bool step_done_ = false;
+  int end_ = 0;            // row behind the window
+  size_t first_byte_ = 0;  // of a row, where libjpeg's output begins
+  std::vector<uint8_t> inks_, spare_;
 };
 
 class JpegEncoder {
@@ -208,8 +277,10 @@ class JpegEncoder {
 
 }  // namespace
 
-Image decode_jpeg(const PictureSource& source) {
-  return JpegDecoder(source).decode();
+std::unique_ptr<PictureReader> open_jpeg(const PictureSource& source) {
+  auto reader = std::make_unique<JpegReader>(source);
+  reader->read_header();
+  return reader;
 }
 
 std::vector<std::byte> encode_jpeg(const Image& image, int quality) {

@@ -36,9 +36,9 @@ bool guarded(png_structp png, Body body) {
   return true;
 }
 
-class PngDecoder {
+class PngReader : public PictureReader {
  public:
-  explicit PngDecoder(const PictureSource& source) : picture_(source), rest_(source.bytes) {
+  explicit PngReader(const PictureSource& source) : picture_(source), rest_(source.bytes) {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &message_, leave, ignore_warning);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
     if (info_ == nullptr) {
@@ -46,27 +46,40 @@ class PngDecoder {
       throw std::bad_alloc();
     }
   }
-  ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
-  PngDecoder(const PngDecoder&) = delete;
-  PngDecoder& operator=(const PngDecoder&) = delete;
+  ~PngReader() override { png_destroy_read_struct(&png_, &info_, nullptr); }
 
-  Image decode() {
+  void open() {
     call([this] { read_header(); });
     check_declared_size();
+    set_size(static_cast<int>(width_), static_cast<int>(height_),
+             color_type_ & PNG_COLOR_MASK_COLOR ? 3 : 1);
+  }
+
+  void begin(const PixelWindow& window) override {
     call([this] { prepare_rows(); });
-    Image image(static_cast<int>(width_), static_cast<int>(height_),
-                color_type_ & PNG_COLOR_MASK_COLOR ? 3 : 1);
     // Interlaced rows are complete only after the last pass.
-    const bool interlaced = passes_ > 1;
-    std::vector<uint8_t> raw(row_bytes_ * (interlaced ? height_ : 1));
-    for (int pass = 0; pass < passes_; ++pass) {
-      for (uint32_t y = 0; y < height_; ++y) {
-        uint8_t* row = raw.data() + (interlaced ? y * row_bytes_ : 0);
-        call([this, row] { png_read_row(png_, row, nullptr); });
-        if (pass + 1 == passes_) convert_row(row, image.row(static_cast<int>(y)));
-      }
+    interlaced_ = passes_ > 1;
+    raw_.resize(row_bytes_ * (interlaced_ ? height_ : 1));
+    if (interlaced_)
+      for (int pass = 0; pass < passes_; ++pass)
+        for (uint32_t y = 0; y < height_; ++y) read_raw(raw_.data() + y * row_bytes_);
+    else
+      for (int y = 0; y < window.y0; ++y) read_raw(raw_.data());
+    next_ = static_cast<uint32_t>(window.y0);
+  }
+
+  void read(uint8_t* const* rows, int count) override {
+    for (int i = 0; i < count; ++i, ++next_) {
+      uint8_t* raw = raw_.data() + (interlaced_ ? next_ * row_bytes_ : 0);
+      if (!interlaced_) read_raw(raw);
+      convert_row(raw, rows[i]);
     }
-    return image;
+  }
+
+  // Truncation and damage behind the window count as well.
+  void finish() override {
+    if (interlaced_) return;
+    for (; next_ < height_; ++next_) read_raw(raw_.data());
   }
 
  private:
@@ -75,8 +88,12 @@ class PngDecoder {
     if (!guarded(png_, body)) picture_.refuse("not a readable PNG: {}", message_.text);
   }
 
+  void read_raw(uint8_t* row) {
+    call([this, row] { png_read_row(png_, row, nullptr); });
+  }
+
   static void read_bytes(png_structp png, png_bytep out, size_t count) {
-    auto* self = static_cast<PngDecoder*>(png_get_io_ptr(png));
+    auto* self = static_cast<PngReader*>(png_get_io_ptr(png));
     if (count > self->rest_.size()) png_error(png, "the file is truncated");
     std::memcpy(out, self->rest_.data(), count);
     self->rest_ = self->rest_.subspan(count);
@@ -141,7 +158,7 @@ class PngDecoder {
     }
   }
 
-  const PictureSource& picture_;
+  const PictureSource picture_;
   std::span<const std::byte> rest_;
   Message message_;
   png_structp png_ = nullptr;
@@ -150,6 +167,9 @@ class PngDecoder {
   size_t row_bytes_ = 0;
   int depth_ = 0, color_type_ = 0, passes_ = 1;
   png_color palette_[256] = {};
+  bool interlaced_ = false;
+  uint32_t next_ = 0;         // row to read
+  std::vector<uint8_t> raw_;  // as libpng gives them: one row, or all of them
 };
 
 class PngEncoder {
@@ -208,8 +228,10 @@ class PngEncoder {
 
 }  // namespace
 
-Image decode_png(const PictureSource& source) {
-  return PngDecoder(source).decode();
+std::unique_ptr<PictureReader> open_png(const PictureSource& source) {
+  auto reader = std::make_unique<PngReader>(source);
+  reader->open();
+  return reader;
 }
 
 std::vector<std::byte> encode_png(const Image& image) {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -99,6 +100,11 @@ PictureSize fixed_output_size(const Preprocess& preprocess);
 
 // Writes [channels, height, width] floats. `image` may be grey or RGB, whichever is asked for.
 PreprocessResult apply(const Image& image, const Preprocess& preprocess, float* out);
+// The same floats as apply() of the decoded file, without the picture in memory: rows are decoded,
+// resized and normalised as they come, and what the crop leaves out is skipped. Error: also what
+// load_picture refuses.
+PreprocessResult apply_file(const std::filesystem::path& path, const Preprocess& preprocess,
+                            float* out);
 // The picture that the model saw: resized and cropped, before rescaling.
 Image apply_geometry(const Image& image, const Preprocess& preprocess);
 

@@ -7,82 +7,10 @@
 
 #include "core/error.h"
 #include "image/codec.h"
-#include "image/resize_weights.h"
+#include "image/row_resizer.h"
 
 namespace vitrail {
 namespace {
-
-// Pillow's: 8 bits for the pixel, 2 for the sum's overshoot, one for the sign.
-constexpr int kPrecisionBits = 32 - 8 - 2;
-
-struct FixedWeights {
-  std::vector<Window> windows;
-  std::vector<int32_t> values;  // stride per window
-  int stride = 0;
-};
-
-FixedWeights fixed_weights(const Axis& axis, Filter filter) {
-  const Weights<double> exact = filter_weights<double>(axis, filter);
-  FixedWeights fixed{exact.windows, std::vector<int32_t>(exact.values.size()), exact.stride};
-  for (size_t i = 0; i < exact.values.size(); ++i) {
-    const double value = exact.values[i];
-    fixed.values[i] =
-        static_cast<int32_t>((value < 0 ? -0.5 : 0.5) + value * (int32_t{1} << kPrecisionBits));
-  }
-  return fixed;
-}
-
-uint8_t clip(int32_t sum) {
-  return static_cast<uint8_t>(std::clamp(sum >> kPrecisionBits, 0, 255));
-}
-
-constexpr int32_t kHalf = int32_t{1} << (kPrecisionBits - 1);
-
-template <int kChannels>
-void resize_row(const uint8_t* from, uint8_t* to, const FixedWeights& weights) {
-  const int32_t* k = weights.values.data();
-  for (const Window& window : weights.windows) {
-    const uint8_t* pixel = from + static_cast<size_t>(window.begin) * kChannels;
-    int32_t sums[kChannels];
-    std::fill_n(sums, kChannels, kHalf);
-    for (int i = 0; i < window.count; ++i, pixel += kChannels)
-      for (int c = 0; c < kChannels; ++c) sums[c] += pixel[c] * k[i];
-    for (int c = 0; c < kChannels; ++c) *to++ = clip(sums[c]);
-    k += weights.stride;
-  }
-}
-
-// Rows [first, first + rows) of the source.
-Image resize_horizontally(const Image& image, int first, int rows, const FixedWeights& weights) {
-  Image out(static_cast<int>(weights.windows.size()), rows, image.channels);
-  for (int y = 0; y < rows; ++y) {
-    if (image.channels == 1)
-      resize_row<1>(image.row(first + y), out.row(y), weights);
-    else
-      resize_row<3>(image.row(first + y), out.row(y), weights);
-  }
-  return out;
-}
-
-// Windows count rows from the source's row `first`, which is the image's row 0.
-Image resize_vertically(const Image& image, int first, const FixedWeights& weights) {
-  Image out(image.width, static_cast<int>(weights.windows.size()), image.channels);
-  const size_t bytes = image.row_bytes();
-  std::vector<int32_t> sums(bytes);
-  for (int y = 0; y < out.height; ++y) {
-    const Window window = weights.windows[static_cast<size_t>(y)];
-    const int32_t* k = weights.values.data() + static_cast<size_t>(y) * weights.stride;
-    std::fill(sums.begin(), sums.end(), kHalf);
-    for (int i = 0; i < window.count; ++i) {
-      const uint8_t* from = image.row(window.begin - first + i);
-      const int32_t weight = k[i];
-      for (size_t x = 0; x < bytes; ++x) sums[x] += from[x] * weight;
-    }
-    uint8_t* to = out.row(y);
-    for (size_t x = 0; x < bytes; ++x) to[x] = clip(sums[x]);
-  }
-  return out;
-}
 
 // Pillow maps nearest through an affine transform and adds up the step, rounding as it goes; a
 // coordinate that ends beyond the picture gives -1, and black.
@@ -128,18 +56,28 @@ void check_request(const Image& image, int width, int height, const SourceBox& b
         box.x1, box.y1, image.width, image.height);
 }
 
-// Pillow 13 begins with the columns when that spares it most of the rows.
-bool vertical_pass_first(const Image& image, int width, int height) {
-  const int64_t fewer_rows = int64_t{image.height} - height;
-  const int64_t fewer_columns = int64_t{image.width} - width;
-  return fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
-}
-
-bool covers_whole(const Axis& axis) {
-  return axis.begin == 0 && axis.end == axis.in;
+// The rows across, then the columns down.
+Image resize_by_rows(const Image& image, const Axis& across, const Axis& down, Filter filter) {
+  Image out(across.out, down.out, image.channels);
+  RowResizer resizer({.channels = image.channels,
+                      .across = across,
+                      .down = down,
+                      .filter = filter,
+                      .keep = {0, 0, across.out, down.out}});
+  ImageRows rows(image, resizer.source().y0);
+  resizer.run(rows, [&](int y, const uint8_t* pixels) {
+    std::copy_n(pixels, out.row_bytes(), out.row(y));
+  });
+  return out;
 }
 
 }  // namespace
+
+bool vertical_pass_first(const Axis& across, const Axis& down) {
+  const int64_t fewer_rows = int64_t{down.in} - down.out;
+  const int64_t fewer_columns = int64_t{across.in} - across.out;
+  return is_resized(across) && is_resized(down) && fewer_rows > 0 && fewer_rows > 2 * fewer_columns;
+}
 
 const char* name_of(Filter filter) {
   switch (filter) {
@@ -177,21 +115,15 @@ Image resize(const Image& image, int width, int height, Filter filter, const Sou
   check_request(image, width, height, box);
   const Axis across{image.width, width, static_cast<float>(box.x0), static_cast<float>(box.x1)};
   const Axis down{image.height, height, static_cast<float>(box.y0), static_cast<float>(box.y1)};
-  const bool horizontal = width != image.width || !covers_whole(across);
-  const bool vertical = height != image.height || !covers_whole(down);
+  const bool horizontal = is_resized(across), vertical = is_resized(down);
   if (!horizontal && !vertical) return image;
   if (filter == Filter::nearest) return resize_nearest(image, across, down);
 
-  if (!vertical) return resize_horizontally(image, 0, height, fixed_weights(across, filter));
-  const FixedWeights rows = fixed_weights(down, filter);
-  if (!horizontal) return resize_vertically(image, 0, rows);
-  const FixedWeights columns = fixed_weights(across, filter);
-  if (order == PassOrder::fewest_rows && vertical_pass_first(image, width, height))
-    return resize_horizontally(resize_vertically(image, 0, rows), 0, height, columns);
-  // Only the rows that some output row reads.
-  const int first = rows.windows.front().begin;
-  const int last = rows.windows.back().begin + rows.windows.back().count;
-  return resize_vertically(resize_horizontally(image, first, last - first, columns), first, rows);
+  if (order == PassOrder::fewest_rows && vertical_pass_first(across, down)) {
+    const Image shrunk = resize_by_rows(image, whole_axis(image.width, image.width), down, filter);
+    return resize_by_rows(shrunk, across, whole_axis(height, height), filter);
+  }
+  return resize_by_rows(image, across, down, filter);
 }
 
 }  // namespace vitrail

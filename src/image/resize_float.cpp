@@ -12,10 +12,8 @@ void resize_float(const Plane& source, int width, int height, Filter filter, flo
   check(source.width > 0 && source.height > 0 && width > 0 && height > 0, "resize",
         "floats of {}x{} to {}x{}, expected at least 1x1", source.width, source.height, width,
         height);
-  const auto across =
-      filter_weights<float>({source.width, width, 0, static_cast<float>(source.width)}, filter);
-  const auto down =
-      filter_weights<float>({source.height, height, 0, static_cast<float>(source.height)}, filter);
+  const auto across = filter_weights<float>(whole_axis(source.width, width), filter);
+  const auto down = filter_weights<float>(whole_axis(source.height, height), filter);
 
   std::vector<float> between(static_cast<size_t>(source.height) * width);
   for (int y = 0; y < source.height; ++y) {

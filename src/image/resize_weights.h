@@ -21,6 +21,13 @@ struct Axis {
   float end;
 };
 
+inline Axis whole_axis(int in, int out) {
+  return {in, out, 0, static_cast<float>(in)};
+}
+inline bool is_resized(const Axis& axis) {
+  return axis.out != axis.in || axis.begin != 0 || axis.end != static_cast<float>(axis.in);
+}
+
 struct Window {
   int begin;
   int count;
@@ -80,18 +87,19 @@ Real filter_value(Filter filter, Real x) {
   return 0;
 }
 
+// For the output positions [first, first + count).
 template <typename Real>
-Weights<Real> filter_weights(const Axis& axis, Filter filter) {
+Weights<Real> filter_weights(const Axis& axis, Filter filter, int first, int count) {
   const Real scale = static_cast<Real>(axis.end - axis.begin) / static_cast<Real>(axis.out);
   const Real stretch = std::max(scale, Real(1));  // shrinking widens the filter: no aliasing
   const Real support = filter_support<Real>(filter) * stretch;
   const Real inverse = Real(1) / stretch;
   Weights<Real> weights;
   weights.stride = static_cast<int>(std::ceil(support)) * 2 + 1;
-  weights.windows.resize(static_cast<size_t>(axis.out));
-  weights.values.resize(static_cast<size_t>(axis.out) * static_cast<size_t>(weights.stride));
-  for (int position = 0; position < axis.out; ++position) {
-    const Real center = axis.begin + (static_cast<Real>(position) + Real(0.5)) * scale;
+  weights.windows.resize(static_cast<size_t>(count));
+  weights.values.resize(static_cast<size_t>(count) * static_cast<size_t>(weights.stride));
+  for (int position = 0; position < count; ++position) {
+    const Real center = axis.begin + (static_cast<Real>(first + position) + Real(0.5)) * scale;
     const int begin = std::max(0, static_cast<int>(center - support + Real(0.5)));
     const int end = std::min(axis.in, static_cast<int>(center + support + Real(0.5)));
     Real* k = weights.values.data() + static_cast<size_t>(position) * weights.stride;
@@ -105,6 +113,11 @@ Weights<Real> filter_weights(const Axis& axis, Filter filter) {
     weights.windows[static_cast<size_t>(position)] = {begin, std::max(0, end - begin)};
   }
   return weights;
+}
+
+template <typename Real>
+Weights<Real> filter_weights(const Axis& axis, Filter filter) {
+  return filter_weights<Real>(axis, filter, 0, axis.out);
 }
 
 }  // namespace vitrail

@@ -1,6 +1,8 @@
 #include "image/preprocess.h"
 
 #include "image/golden.h"
+#include "image/scalar.h"
+#include "support/isa.h"
 
 namespace vitrail {
 namespace {
@@ -11,7 +13,7 @@ Preprocess read_config(const json& entry) {
   return entry.at("kind") == "timm" ? from_timm(entry.at("config")) : from_hf(entry.at("config"));
 }
 
-TEST(Preprocess, EqualsTimmAndTransformersBitForBit) {
+void expect_equal_to_the_libraries() {
   int exact = 0, close = 0;
   for (const auto& entry : golden_json("preprocess.json")) {
     SCOPED_TRACE(entry.at("config").dump() + entry.at("from").dump());
@@ -34,6 +36,45 @@ TEST(Preprocess, EqualsTimmAndTransformersBitForBit) {
   }
   EXPECT_EQ(exact, 19 * 9);
   EXPECT_EQ(close, 9);
+}
+
+TEST(Preprocess, EqualsTimmAndTransformersBitForBit) {
+  testing::for_each_isa([](Queue&) { expect_equal_to_the_libraries(); });
+}
+
+// Every byte, every family's numbers, rows whose ends no vector fills.
+TEST(Preprocess, FloatsEqualTheScalarStepsOnEveryInstructionSet) {
+  Preprocess p;
+  p.resize = ResizeMode::none;
+  const std::vector<std::array<double, 3>> means{
+      {0.5, 0.5, 0.5}, {0.485, 0.456, 0.406}, {0.48145466, 0.4578275, 0.40821073}, {0, 0.1, 0.9}};
+  const std::vector<std::array<double, 3>> deviations{
+      {0.5, 0.5, 0.5}, {0.229, 0.224, 0.225}, {0.26862954, 0.26130258, 0.27577711}, {1, 3e-7, 7e5}};
+  testing::for_each_isa([&](Queue&) {
+    for (size_t family = 0; family < means.size(); ++family)
+      for (const Arithmetic arithmetic : {Arithmetic::torchvision, Arithmetic::huggingface})
+        for (const int channels : {1, 3})
+          for (const int source_channels : {1, channels})
+            for (const int width : {1, 15, 16, 47, 64}) {
+              p.mean = means[family];
+              p.std = deviations[family];
+              p.arithmetic = arithmetic;
+              p.channels = channels;
+              Image image(width, 256, source_channels);
+              for (size_t i = 0; i < image.pixels.size(); ++i)
+                image.pixels[i] = static_cast<uint8_t>(i * 7 + i / 256);
+              std::vector<float> out(static_cast<size_t>(width) * 256 * channels);
+              apply(image, p, out.data());
+              size_t at = 0;
+              for (int c = 0; c < channels; ++c)
+                for (int i = 0; i < width * 256; ++i)
+                  ASSERT_EQ(out[at++],
+                            testing::scalar_float(
+                                image.pixels[static_cast<size_t>(i * source_channels +
+                                                                 (source_channels == 3 ? c : 0))],
+                                p, static_cast<size_t>(c)));
+            }
+  });
 }
 
 TEST(Preprocess, MapsTheCropOntoThePhoto) {

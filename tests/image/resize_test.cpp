@@ -1,6 +1,10 @@
 #include "image/resize.h"
 
+#include <random>
+
 #include "image/golden.h"
+#include "image/scalar.h"
+#include "support/isa.h"
 
 namespace vitrail {
 namespace {
@@ -31,11 +35,47 @@ void expect_equal_to_pillow(const char* goldens, PassOrder order) {
 }
 
 TEST(Resize, EqualsPillow12) {
-  expect_equal_to_pillow("resize_pillow12.json", PassOrder::horizontal_first);
+  testing::for_each_isa(
+      [](Queue&) { expect_equal_to_pillow("resize_pillow12.json", PassOrder::horizontal_first); });
 }
 
 TEST(Resize, EqualsPillow13) {
-  expect_equal_to_pillow("resize_pillow13.json", PassOrder::fewest_rows);
+  testing::for_each_isa(
+      [](Queue&) { expect_equal_to_pillow("resize_pillow13.json", PassOrder::fewest_rows); });
+}
+
+// Sizes around those of a vector and of a block of rows, grown and shrunk, whole and in part.
+TEST(Resize, EqualsTheScalarOracleOnEveryInstructionSet) {
+  std::mt19937 random(7);
+  const std::vector<int> sizes{1, 2, 3, 7, 15, 16, 17, 31, 33, 50, 64, 65, 131, 300};
+  const auto any = [&] { return sizes[random() % sizes.size()]; };
+  testing::for_each_isa([&](Queue&) {
+    for (int i = 0; i < 150; ++i) {
+      const Image image = drawn(any(), any(), i % 2 == 0 ? 3 : 1);
+      SourceBox box{0, 0, static_cast<double>(image.width), static_cast<double>(image.height)};
+      if (i % 3 == 0 && image.width > 2 && image.height > 2)
+        box = {0.3, 1.25, image.width - 0.9, image.height - 0.5};
+      const int width = any(), height = any();
+      for (const Filter filter :
+           {Filter::box, Filter::bilinear, Filter::hamming, Filter::bicubic, Filter::lanczos})
+        ASSERT_EQ(resize(image, width, height, filter, box).pixels,
+                  testing::scalar_resize(image, width, height, filter, box).pixels)
+            << name_of(filter) << " " << image.width << "x" << image.height << "x" << image.channels
+            << " to " << width << "x" << height;
+    }
+  });
+}
+
+// The largest sums: black beside white under the filter that overshoots most.
+TEST(Resize, ClipsOvershoot) {
+  Image image(64, 64, 3);
+  for (size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = i / 3 / 5 % 2 != 0 ? 255 : 0;
+  const SourceBox whole{0, 0, 64, 64};
+  testing::for_each_isa([&](Queue&) {
+    for (const int size : {200, 41})
+      EXPECT_EQ(resize(image, size, size, Filter::lanczos).pixels,
+                testing::scalar_resize(image, size, size, Filter::lanczos, whole).pixels);
+  });
 }
 
 TEST(Resize, SameSizeIsACopy) {

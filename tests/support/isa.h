@@ -6,20 +6,20 @@
 #include <functional>
 #include <string>
 
+#include "core/isa.h"
 #include "core/queue.h"
-#include "kernels/isa.h"
 
 namespace vitrail::testing {
 
 // body(queue) for every instruction set, with one thread; failures name the set.
 inline void for_each_isa(const std::function<void(Queue&)>& body) {
   Queue queue(1);
-  for (const std::string& isa : kernels::available_isas()) {
+  for (const std::string& isa : available_isas()) {
     SCOPED_TRACE("on " + isa);
-    kernels::force_isa(isa);
+    force_isa(isa);
     body(queue);
   }
-  kernels::force_isa("");
+  force_isa("");
 }
 
 // Values that compute(queue) returns must not depend on the number of threads, to the last bit.

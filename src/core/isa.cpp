@@ -1,4 +1,4 @@
-#include "kernels/isa.h"
+#include "core/isa.h"
 
 #include <array>
 #include <cstdlib>
@@ -8,12 +8,12 @@
 #include <cpuid.h>
 #endif
 
+#include "core/dispatch.h"
 #include "core/error.h"
 #include "hwy/highway.h"
 #include "hwy/targets.h"
-#include "kernels/cpu/dispatch.h"
 
-namespace vitrail::kernels {
+namespace vitrail {
 namespace {
 
 struct Isa {
@@ -105,4 +105,4 @@ std::vector<std::string> available_isas() {
   return names;
 }
 
-}  // namespace vitrail::kernels
+}  // namespace vitrail
