@@ -73,14 +73,21 @@ void ThreadPool::work(int worker) {
   for (;;) {
     int spins = 0;
     while (generation_.load(std::memory_order_acquire) == seen && spins < kSpins) {
+      if (run_spare()) {
+        spins = 0;
+        continue;
+      }
       pause();
       ++spins;
     }
     if (generation_.load(std::memory_order_acquire) == seen) {
       std::unique_lock lock(mutex_);
       ++sleeping_;
-      wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
+      wake_.wait(lock, [&] {
+        return generation_.load(std::memory_order_relaxed) != seen || spare_ != nullptr;
+      });
       --sleeping_;
+      if (generation_.load(std::memory_order_relaxed) == seen) continue;  // spare work
     }
     // Enter under the lock, so the caller never retires a job that a late worker still reads, and
     // so that a stop is seen with the generation that announces it.
@@ -132,6 +139,67 @@ void ThreadPool::parallel_ranges(int64_t count, int64_t grain,
   parallel_for((count + grain - 1) / grain, [&](int64_t chunk, int) {
     body(chunk * grain, std::min(count, (chunk + 1) * grain));
   });
+}
+
+bool SpareWork::run_one() {
+  const int64_t i = next_.fetch_add(1, std::memory_order_relaxed);
+  if (i >= count_) return false;
+  try {
+    body_(i);
+  } catch (...) {
+    std::lock_guard lock(failure_mutex_);
+    if (!failure_) failure_ = std::current_exception();
+    drop();
+  }
+  return true;
+}
+
+bool ThreadPool::run_spare() {
+  if (spare_.load(std::memory_order_relaxed) == nullptr) return false;
+  SpareWork* work;
+  {
+    std::lock_guard lock(mutex_);
+    work = spare_;
+    if (work == nullptr) return false;
+    if (!work->any_left()) {
+      spare_ = nullptr;
+      return false;
+    }
+    ++spare_users_;
+  }
+  inside_job = true;
+  work->run_one();
+  inside_job = false;
+  std::lock_guard lock(mutex_);
+  if (--spare_users_ == 0) spare_returned_.notify_all();
+  return true;
+}
+
+void ThreadPool::offer(SpareWork& work) {
+  if (workers_.empty()) return;
+  std::lock_guard lock(mutex_);
+  spare_ = &work;
+  if (sleeping_ > 0) wake_.notify_all();
+}
+
+void ThreadPool::take_back() {
+  std::unique_lock lock(mutex_);
+  spare_ = nullptr;
+  spare_returned_.wait(lock, [&] { return spare_users_ == 0; });
+}
+
+void ThreadPool::finish(SpareWork& work) {
+  parallel_for(num_threads(), [&](int64_t, int) {
+    while (work.run_one()) {
+    }
+  });
+  take_back();
+  if (work.failure_) std::rethrow_exception(work.failure_);
+}
+
+void ThreadPool::withdraw(SpareWork& work) {
+  work.drop();
+  take_back();
 }
 
 }  // namespace vitrail

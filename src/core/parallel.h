@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -38,6 +39,26 @@ class FunctionRef<R(Args...)> {
   R (*call_)(void*, Args...);
 };
 
+// Items of work that can wait: a pool's workers take them one at a time while no job needs them.
+class SpareWork {
+ public:
+  // body(i) once for each i in [0, count), from several threads.
+  SpareWork(int64_t count, std::function<void(int64_t)> body)
+      : count_(count), body_(std::move(body)) {}
+
+ private:
+  friend class ThreadPool;
+  bool any_left() const { return next_.load(std::memory_order_relaxed) < count_; }
+  bool run_one();  // false when there was none
+  void drop() { next_.store(count_, std::memory_order_relaxed); }
+
+  const int64_t count_;
+  const std::function<void(int64_t)> body_;
+  std::atomic<int64_t> next_{0};
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;
+};
+
 class ThreadPool {
  public:
   // threads <= 0: as many as the machine has cores for this process.
@@ -56,8 +77,19 @@ class ThreadPool {
   // The same over ranges of at least `grain` items: body(begin, end).
   void parallel_ranges(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_t)> body);
 
+  // From now on workers that wait take items of the work; jobs go on meanwhile with the threads
+  // that are there, so no more than num_threads() ever compute. One work at a time, which
+  // finish() or withdraw() must end.
+  void offer(SpareWork& work);
+  // Does what is left of it on all threads. Rethrows what an item threw; then some were not begun.
+  void finish(SpareWork& work);
+  // Drops what has not begun and waits for the rest.
+  void withdraw(SpareWork& work);
+
  private:
   struct Job;
+  bool run_spare();
+  void take_back();
   void work(int worker);
   static void run_chunks(Job& job, int worker);
 
@@ -69,6 +101,9 @@ class ThreadPool {
   std::atomic<Job*> job_{nullptr};
   std::atomic<int> busy_{0};
   int sleeping_ = 0;
+  std::atomic<SpareWork*> spare_{nullptr};  // written under mutex_
+  int spare_users_ = 0;                     // workers at an item
+  std::condition_variable spare_returned_;
   bool stop_ = false;  // under mutex_
 };
 

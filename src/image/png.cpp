@@ -70,6 +70,10 @@ class PngReader : public PictureReader {
 
   void read(uint8_t* const* rows, int count) override {
     for (int i = 0; i < count; ++i, ++next_) {
+      if (as_wanted()) {
+        read_raw(rows[i]);
+        continue;
+      }
       uint8_t* raw = raw_.data() + (interlaced_ ? next_ * row_bytes_ : 0);
       if (!interlaced_) read_raw(raw);
       convert_row(raw, rows[i]);
@@ -133,6 +137,12 @@ class PngReader : public PictureReader {
     int count = 0;
     if (color_type_ == PNG_COLOR_TYPE_PALETTE && png_get_PLTE(png_, info_, &palette, &count))
       std::copy_n(palette, std::min(count, 256), palette_);
+  }
+
+  // The most frequent kinds need no conversion.
+  bool as_wanted() const {
+    return !interlaced_ && depth_ == 8 &&
+           (color_type_ == PNG_COLOR_TYPE_RGB || color_type_ == PNG_COLOR_TYPE_GRAY);
   }
 
   // Pillow opens each kind in a mode of its own; these are its conversions to L or RGB.

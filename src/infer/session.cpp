@@ -1,9 +1,11 @@
 #include "infer/session.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "autograd/context.h"
 #include "core/error.h"
+#include "image/codec.h"
 
 namespace vitrail {
 namespace {
@@ -17,6 +19,11 @@ const SessionOptions& checked(const SessionOptions& options) {
   check(options.batch >= 1 && options.batch <= kMaxBatch, "session",
         "batch is {}; it must lie between 1 and {}", options.batch, kMaxBatch);
   return options;
+}
+
+void check_all_read(const PreparedBatch& batch, size_t first) {
+  for (size_t i = 0; i < batch.errors.size(); ++i)
+    check(batch.errors[i].empty(), "session", "picture {}: {}", first + i, batch.errors[i]);
 }
 
 }  // namespace
@@ -49,51 +56,87 @@ PictureSize Session::input_size() const {
   return size;
 }
 
-PreparedBatch Session::prepare_count(int64_t count, const std::function<Image(int64_t)>& picture) {
+Session::Pictures Session::files(std::span<const std::string> paths) const {
+  const auto path = [paths](int64_t i) -> const std::string& {
+    return paths[static_cast<size_t>(i)];
+  };
+  return {.count = static_cast<int64_t>(paths.size()),
+          .load = [path, options = preprocess_.decode_options()](
+                      int64_t i) { return load_picture(path(i), options); },
+          .write = [this, path](int64_t i,
+                                float* out) { return apply_file(path(i), preprocess_, out); }};
+}
+
+Session::Pictures Session::in_memory(std::span<const Image> images) const {
+  return {.count = static_cast<int64_t>(images.size()),
+          .load = [images](int64_t i) { return images[static_cast<size_t>(i)]; },
+          .write =
+              [this, images](int64_t i, float* out) {
+                return apply(images[static_cast<size_t>(i)], preprocess_, out);
+              }};
+}
+
+Session::Pictures Session::counted(int64_t count,
+                                   const std::function<Image(int64_t)>& picture) const {
+  return {.count = count, .load = picture, .write = [this, &picture](int64_t i, float* out) {
+            return apply(picture(i), preprocess_, out);
+          }};
+}
+
+PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int64_t count) const {
   PreparedBatch batch;
   batch.geometry.resize(static_cast<size_t>(count));
   batch.errors.resize(static_cast<size_t>(count));
-  PictureSize size = fixed_output_size(preprocess_);
-  Image only;
-  if (size.height == 0) {
-    check(count == 1, "session", "pictures of sizes of their own go one by one, not {} at once",
-          count);
-    try {
-      only = picture(0);
-      const PreprocessResult geometry = preprocess_geometry(only.width, only.height, preprocess_);
-      size = {geometry.height, geometry.width};
-    } catch (const Error& error) {
-      batch.errors[0] = error.what();
-      return batch;
-    }
+  const PictureSize size = fixed_output_size(preprocess_);
+  if (size.height > 0) {
+    batch.images = Tensor::empty({count, preprocess_.channels, size.height, size.width});
+    return batch;
   }
-  const int64_t floats = int64_t{preprocess_.channels} * size.height * size.width;
-  batch.images = Tensor::empty({count, preprocess_.channels, size.height, size.width});
-  queue_.pool().parallel_for(count, [&](int64_t i, int) {
-    float* out = batch.images.f32() + i * floats;
-    const auto index = static_cast<size_t>(i);
-    try {
-      batch.geometry[index] = apply(only.pixels.empty() ? picture(i) : only, preprocess_, out);
-    } catch (const Error& error) {
-      batch.errors[index] = error.what();
-      std::fill_n(out, floats, 0.0f);
-    }
-  });
+  check(count == 1, "session", "pictures of sizes of their own go one by one, not {} at once",
+        count);
+  try {
+    const Image image = pictures.load(first);
+    const PreprocessResult geometry = preprocess_geometry(image.width, image.height, preprocess_);
+    batch.images = Tensor::empty({1, preprocess_.channels, geometry.height, geometry.width});
+    batch.geometry[0] = apply(image, preprocess_, batch.images.f32());
+  } catch (const Error& error) {
+    batch.errors[0] = error.what();
+  }
   return batch;
 }
 
+void Session::write_picture(const Pictures& pictures, int64_t first, int64_t i,
+                            PreparedBatch& batch) {
+  const int64_t floats = batch.images.numel() / batch.images.size(0);
+  float* out = batch.images.f32() + i * floats;
+  const auto index = static_cast<size_t>(i);
+  try {
+    batch.geometry[index] = pictures.write(first + i, out);
+  } catch (const Error& error) {
+    batch.errors[index] = error.what();
+    std::fill_n(out, floats, 0.0f);
+  }
+}
+
+PreparedBatch Session::prepare_all(const Pictures& pictures) {
+  PreparedBatch batch = begin_batch(pictures, 0, pictures.count);
+  if (fixed_output_size(preprocess_).height > 0)
+    queue_.pool().parallel_for(pictures.count,
+                               [&](int64_t i, int) { write_picture(pictures, 0, i, batch); });
+  return batch;
+}
+
+PreparedBatch Session::prepare_count(int64_t count, const std::function<Image(int64_t)>& picture) {
+  return prepare_all(counted(count, picture));
+}
+
 PreparedBatch Session::prepare_files(std::span<const std::string> paths) {
-  const DecodeOptions decode = preprocess_.decode_options();
-  return prepare_count(static_cast<int64_t>(paths.size()), [&](int64_t i) {
-    return load_picture(paths[static_cast<size_t>(i)], decode);
-  });
+  return prepare_all(files(paths));
 }
 
 PreparedBatch Session::prepare(std::span<const Image> images) {
-  PreparedBatch batch = prepare_count(static_cast<int64_t>(images.size()),
-                                      [&](int64_t i) { return images[static_cast<size_t>(i)]; });
-  for (size_t i = 0; i < images.size(); ++i)
-    check(batch.errors[i].empty(), "session", "picture {}: {}", i, batch.errors[i]);
+  PreparedBatch batch = prepare_all(in_memory(images));
+  check_all_read(batch, 0);
   return batch;
 }
 
@@ -116,22 +159,56 @@ Tensor Session::logits(std::span<const Image> images) {
   const int64_t classes = model_->network->config().num_classes;
   check(classes > 0, "session", "{} has no classes: it gives features alone", model_->name);
   Tensor all = Tensor::empty({static_cast<int64_t>(images.size()), classes});
-  const auto step = static_cast<size_t>(batch_size());
-  for (size_t first = 0; first < images.size(); first += step) {
-    const size_t count = std::min(step, images.size() - first);
-    const PreparedBatch batch = prepare(images.subspan(first, count));
+  for_each_batch(in_memory(images), [&](size_t first, const PreparedBatch& batch) {
+    check_all_read(batch, first);
     const Tensor part = run(batch.images).logits.value();
     std::copy_n(part.f32(), part.numel(), all.f32() + static_cast<int64_t>(first) * classes);
-  }
+  });
   return all;
 }
 
-void Session::for_each_batch(
-    std::span<const std::string> paths,
-    const std::function<void(size_t first, const PreparedBatch& batch)>& visit) {
-  const auto step = static_cast<size_t>(batch_size());
-  for (size_t first = 0; first < paths.size(); first += step)
-    visit(first, prepare_files(paths.subspan(first, std::min(step, paths.size() - first))));
+void Session::for_each_batch(std::span<const std::string> paths, const VisitBatch& visit) {
+  for_each_batch(files(paths), visit);
+}
+
+void Session::for_each_batch(int64_t count, const std::function<Image(int64_t)>& picture,
+                             const VisitBatch& visit) {
+  for_each_batch(counted(count, picture), visit);
+}
+
+void Session::for_each_batch(const Pictures& pictures, const VisitBatch& visit) {
+  const bool own_sizes = fixed_output_size(preprocess_).height == 0;
+  ThreadPool& pool = queue_.pool();
+  struct Ahead {  // a batch in preparation, and the end of it whatever visit() throws
+    Ahead(ThreadPool& used, PreparedBatch begun, int64_t count,
+          const std::function<void(int64_t, PreparedBatch&)>& write)
+        : pool(used),
+          batch(std::move(begun)),
+          work(count, [this, write](int64_t i) { write(i, batch); }) {
+      pool.offer(work);
+    }
+    ~Ahead() { pool.withdraw(work); }
+    ThreadPool& pool;
+    PreparedBatch batch;
+    SpareWork work;
+  };
+  const auto begin = [&](int64_t first) {
+    const int64_t count = std::min(batch_size(), pictures.count - first);
+    return std::make_unique<Ahead>(
+        pool, begin_batch(pictures, first, count), own_sizes ? 0 : count,
+        [&, first](int64_t i, PreparedBatch& batch) { write_picture(pictures, first, i, batch); });
+  };
+  std::unique_ptr<Ahead> next;
+  for (int64_t first = 0; first < pictures.count; first += batch_size()) {
+    if (!next) next = begin(first);
+    pool.finish(next->work);
+    const PreparedBatch batch = std::move(next->batch);
+    next.reset();
+    // A picture of a size of its own is decoded where its memory is taken: in its turn.
+    const int64_t following = first + batch_size();
+    if (!own_sizes && following < pictures.count) next = begin(following);
+    visit(static_cast<size_t>(first), batch);
+  }
 }
 
 }  // namespace vitrail

@@ -20,9 +20,9 @@
 namespace vitrail {
 
 struct SessionOptions {
-  int threads = 0;                 // 0: all cores
-  int batch = 8;                   // pictures that run at once
-  std::optional<ExifPolicy> exif;  // overrides the family's
+  int threads = 0;                         // 0: all cores
+  int batch = 8;                           // pictures that run at once
+  std::optional<ExifPolicy> exif;          // overrides the family's
   std::optional<PrecisionPlan> precision;  // overrides the model's
   // Packs the weights at once and gives their source back, so that they are in memory once. They
   // can no longer be saved; no session without this option may be running, and none may want
@@ -46,6 +46,8 @@ struct PreparedBatch {
   std::vector<std::string> errors;  // "" where the picture was read
 };
 
+using VisitBatch = std::function<void(size_t first, const PreparedBatch& batch)>;
+
 class Session {
  public:
   // Error: options out of range.
@@ -68,16 +70,36 @@ class Session {
   // picture(i) for i in [0, count), called from the session's threads; it may throw Error.
   PreparedBatch prepare_count(int64_t count, const std::function<Image(int64_t)>& picture);
 
+  // Prepares pictures batch after batch and calls visit(first, prepared) for each, in order, on the
+  // calling thread. While it runs, the session's other threads prepare the next batch, one and no
+  // more, whenever a computation leaves them waiting.
+  void for_each_batch(std::span<const std::string> paths, const VisitBatch& visit);
+  void for_each_batch(int64_t count, const std::function<Image(int64_t)>& picture,
+                      const VisitBatch& visit);
+
   // images [B, C, H, W] f32, normalised. No gradient, no dropout. Error: sizes that do not fit.
   VitOutput run(const Tensor& images, const RunHooks& hooks = {});
   // [number of pictures, classes], in batches. Error: a model without a head.
   Tensor logits(std::span<const Image> images);
 
-  // Calls visit(first, prepared) for batch after batch of the files, in order.
-  void for_each_batch(std::span<const std::string> paths,
-                      const std::function<void(size_t first, const PreparedBatch&)>& visit);
-
  private:
+  // Where pictures come from. Either may throw Error.
+  struct Pictures {
+    int64_t count = 0;
+    std::function<Image(int64_t i)> load;
+    std::function<PreprocessResult(int64_t i, float* out)> write;  // loaded and preprocessed
+  };
+  Pictures files(std::span<const std::string> paths) const;
+  Pictures in_memory(std::span<const Image> images) const;
+  Pictures counted(int64_t count, const std::function<Image(int64_t)>& picture) const;
+
+  // Memory for the pictures [first, first + count); those of a size of their own are written.
+  PreparedBatch begin_batch(const Pictures& pictures, int64_t first, int64_t count) const;
+  static void write_picture(const Pictures& pictures, int64_t first, int64_t i,
+                            PreparedBatch& batch);
+  PreparedBatch prepare_all(const Pictures& pictures);
+  void for_each_batch(const Pictures& pictures, const VisitBatch& visit);
+
   std::shared_ptr<Model> model_;
   SessionOptions options_;
   Preprocess preprocess_;

@@ -45,11 +45,9 @@ EvaluationResult evaluate(Session& session, const Dataset& dataset,
   check(total > 0, "eval", "{} has no pictures", dataset.name());
   EvaluationResult result;
   for (const std::string& name : dataset.classes()) result.classes.push_back({.name = name});
-  const int64_t step = session.batch_size();
-  for (int64_t first = 0; first < total; first += step) {
-    const int64_t count = std::min(step, total - first);
-    const PreparedBatch batch =
-        session.prepare_count(count, [&](int64_t i) { return dataset.get(first + i).image; });
+  const auto visit = [&](size_t begin, const PreparedBatch& batch) {
+    const auto first = static_cast<int64_t>(begin);
+    const auto count = static_cast<int64_t>(batch.errors.size());
     for (int64_t i = 0; i < count; ++i)
       check(batch.errors[static_cast<size_t>(i)].empty(), "eval", "{}: {}", dataset.id(first + i),
             batch.errors[static_cast<size_t>(i)]);
@@ -64,7 +62,9 @@ EvaluationResult evaluate(Session& session, const Dataset& dataset,
       score.top5 += rank < 5 ? 1 : 0;
     }
     if (options.progress) options.progress(first + count, total);
-  }
+  };
+  session.for_each_batch(
+      total, [&](int64_t i) { return dataset.get(i).image; }, visit);
   for (const ClassScore& score : result.classes) {
     result.count += score.count;
     result.top1 += score.top1;

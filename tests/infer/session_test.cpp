@@ -3,7 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
+#include <functional>
+#include <new>
+#include <stdexcept>
 #include <thread>
 
 #include "core/error.h"
@@ -126,6 +131,87 @@ TEST(Session, FilesComeBatchByBatchInOrder) {
     seen.emplace_back(first, batch.errors.size());
   });
   EXPECT_EQ(seen, (std::vector<std::pair<size_t, size_t>>{{0, 2}, {2, 2}, {4, 1}}));
+}
+
+// Waits for what another thread will do; false when it has not within a generous time.
+bool comes_true(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+TEST(Session, TheNextBatchIsPreparedDuringThisOneAndNoMore) {
+  const std::vector<Image> pictures = scenes(9);
+  const auto model = model_of(small_config());
+  const Tensor expected = Session(model, {.threads = 1}).prepare(pictures).images;
+  for (const int threads : {1, 2, 3}) {
+    Session session(model, {.threads = threads, .batch = 3});
+    const auto caller = std::this_thread::get_id();
+    std::atomic<int> begun{0}, ended{0}, elsewhere{0};
+    size_t visited = 0;
+    session.for_each_batch(
+        9,
+        [&](int64_t i) {
+          ++begun;
+          if (std::this_thread::get_id() != caller) ++elsewhere;
+          Image picture = pictures[static_cast<size_t>(i)];
+          ++ended;
+          return picture;
+        },
+        [&](size_t first, const PreparedBatch& batch) {
+          EXPECT_EQ(first, visited);
+          visited += batch.errors.size();
+          const auto begin = static_cast<int64_t>(first);
+          EXPECT_TRUE(same_bits(batch.images, expected.rows(begin, begin + 3)));
+          const int ahead = static_cast<int>(std::min<size_t>(9, visited + 3));
+          // One thread computes, or prepares; with more, the others are idle now.
+          EXPECT_TRUE(threads == 1 || comes_true([&] { return ended == ahead; }));
+          EXPECT_LE(begun, ahead);
+        });
+    EXPECT_EQ(visited, 9u);
+    EXPECT_EQ(ended, 9);
+    EXPECT_TRUE(threads > 1 || elsewhere == 0);
+  }
+}
+
+TEST(Session, TroubleWithAPictureStaysInItsPlace) {
+  const std::vector<Image> pictures = scenes(6);
+  for (const int threads : {1, 2}) {
+    Session session(model_of(small_config()), {.threads = threads, .batch = 2});
+    const auto picture = [&](int64_t i) {
+      if (i == 3) throw Error("picture", "number 3 is torn");
+      return pictures[static_cast<size_t>(i)];
+    };
+    std::vector<std::string> errors;
+    session.for_each_batch(6, picture, [&](size_t, const PreparedBatch& batch) {
+      session.run(batch.images);
+      errors.insert(errors.end(), batch.errors.begin(), batch.errors.end());
+    });
+    EXPECT_EQ(errors, (std::vector<std::string>{"", "", "", "[picture] number 3 is torn", "", ""}));
+    // What visit() throws ends it, with a batch in preparation or without.
+    for (const size_t last : {0, 2, 4}) {
+      size_t visits = 0;
+      EXPECT_THROW(session.for_each_batch(6, picture,
+                                          [&](size_t first, const PreparedBatch&) {
+                                            ++visits;
+                                            if (first == last) throw std::runtime_error("enough");
+                                          }),
+                   std::runtime_error);
+      EXPECT_EQ(visits, last / 2 + 1);
+    }
+    // And so does what is no Error, when its batch is due.
+    size_t visits = 0;
+    const auto broken = [&](int64_t i) {
+      if (i == 4) throw std::bad_alloc();
+      return pictures[static_cast<size_t>(i)];
+    };
+    EXPECT_THROW(session.for_each_batch(6, broken, [&](size_t, const PreparedBatch&) { ++visits; }),
+                 std::bad_alloc);
+    EXPECT_EQ(visits, 2u);
+  }
 }
 
 TEST(Session, TheCamerasOrientationCanBeOverridden) {
