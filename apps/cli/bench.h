@@ -1,0 +1,63 @@
+// What the parts of `vitrail bench` share: its arguments, and how a thing is measured.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "apps/cli/common.h"
+
+namespace vitrail::cli {
+
+struct BenchArguments {
+  ModelArguments model;
+  RunArguments run;
+  std::string size;
+  int runs = 0;  // 0: three seconds of them
+  bool probe = false;
+  bool profile = false;
+  bool peak = false;
+  bool train = false;
+  std::string input, output;  // .npy
+  std::vector<std::string> pictures;
+};
+
+void bench_model(const BenchArguments& arguments);
+void bench_peak(const BenchArguments& arguments);
+
+// The times of many runs, in seconds.
+class Times {
+ public:
+  explicit Times(std::vector<double> seconds);
+  size_t runs() const { return sorted_.size(); }
+  double best() const { return sorted_.front(); }
+  double median() const { return sorted_[sorted_.size() / 2]; }
+  // The time within which a share of the runs, 0.9 or 0.99, ended.
+  double within(double share) const;
+  // runs, milliseconds (the median), milliseconds_best, _p50, _p90, _p99
+  void write_to(nlohmann::ordered_json& json) const;
+  std::string text() const;  // one line for people
+
+ private:
+  std::vector<double> sorted_;
+};
+
+// Runs `once` a few times to warm up, then `runs` times, or for three seconds when runs is 0.
+Times measure(int runs, const std::function<void()>& once);
+
+struct MemoryUse {
+  int64_t peak_resident = 0;  // of the process, files it maps included; 0 where unknown
+  int64_t pool_peak = 0;      // of tensors at one time
+  int64_t pool_reserved = 0;  // of tensors, with what is kept for the next pass
+};
+MemoryUse memory_use();
+void write_to(nlohmann::ordered_json& json, const MemoryUse& memory);
+std::string text(const MemoryUse& memory);  // one line for people
+
+// The model's own size, or what --size says.
+PictureSize bench_size(const BenchArguments& arguments, const VisionTransformerConfig& config);
+Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size);
+std::string threads_text(int threads);  // "1 thread", "2 threads"
+
+}  // namespace vitrail::cli

@@ -1,0 +1,24 @@
+// What this machine can do at most, measured: the ceilings that a kernel's speed is compared with.
+// Shares of a ceiling that was measured in the same run survive a slower machine, a busy neighbour
+// and a changing clock; seconds do not.
+#pragma once
+
+#include <cstdint>
+
+#include "core/precision.h"
+#include "core/queue.h"
+
+namespace vitrail::kernels {
+
+// Operations a second, a multiplication and an addition counted as two, of all the queue's threads
+// together: independent multiply-adds that never leave the registers, by the instruction that the
+// products of this precision run on under the instruction set in use (for int8 without dot
+// products, pairs of 16 bits; for bf16 without them, f32). Measures for about `seconds`, and
+// returns the best moment.
+double peak_operations(Queue& queue, Precision precision, double seconds = 0.1);
+
+// Bytes a second that all threads together read from memory, from a buffer of `bytes`, which
+// should exceed the caches. The best of a few passes.
+double read_bandwidth(Queue& queue, int64_t bytes = int64_t{256} << 20);
+
+}  // namespace vitrail::kernels

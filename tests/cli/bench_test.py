@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""vitrail bench: what it reports, and what it refuses. usage: bench_test.py BINARY SOURCE_DIR"""
+import pathlib
+import struct
+import sys
+import tempfile
+import unittest
+
+from command import GOLDENS, read_safetensors, vitrail
+
+MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
+
+
+def write_npy(path, shape, values):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    pathlib.Path(path).write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header))
+                                   + header.encode() + struct.pack(f"<{len(values)}f", *values))
+
+
+def read_npy(path):
+    data = pathlib.Path(path).read_bytes()
+    size = struct.unpack("<H", data[8:10])[0]
+    header, body = data[10:10 + size].decode(), data[10 + size:]
+    assert "'<f4'" in header, header
+    return header, struct.unpack(f"<{len(body) // 4}f", body)
+
+
+class BenchTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def report(self, *arguments):
+        result = vitrail("bench", *arguments, "--json")
+        self.assertEqual(result.status, 0, result.errors)
+        return result.json()[0]
+
+    def refuses(self, *arguments, saying, status=2):
+        result = vitrail("bench", *arguments)
+        self.assertEqual(result.status, status, result.errors)
+        errors = [line for line in result.errors if not line.startswith("vitrail: warning: ")]
+        self.assertEqual(len(errors), 1, errors)
+        self.assertIn(saying, errors[0])
+        self.assertEqual(result.out, "")
+
+
+class Model(BenchTest):
+    def test_times_are_in_order_and_rates_follow_from_them(self):
+        report = self.report(MODEL, "--runs", 20, "--batch", 2, "--threads", 1)
+        self.assertEqual((report["runs"], report["batch"], report["threads"]), (20, 2, 1))
+        times = [report[f"milliseconds_{name}"] for name in ("best", "p50", "p90", "p99")]
+        self.assertEqual(times, sorted(times))
+        self.assertGreater(times[0], 0)
+        self.assertLessEqual(report["milliseconds_p50"], report["milliseconds"])
+        self.assertLessEqual(report["milliseconds"], report["milliseconds_p90"])
+        seconds = report["milliseconds"] * 1e-3
+        self.assertAlmostEqual(report["pictures_per_second"] * seconds, 2, places=6)
+        self.assertAlmostEqual(report["gflops"] * seconds * 1e9 / (2 * 2 * report["multiply_adds"]),
+                               1, places=6)
+        self.assertAlmostEqual(report["share_of_peak"] * report["peak_gflops"], report["gflops"],
+                               places=6)
+        self.assertTrue(0 < report["share_of_peak"] < 1)
+
+    def test_memory(self):
+        report = self.report(MODEL, "--runs", 1)
+        self.assertGreater(report["peak_memory_bytes"], report["pool_peak_bytes"])
+        self.assertGreater(report["pool_peak_bytes"], 0)
+        self.assertGreater(report["pool_reserved_bytes"], 0)
+
+    def test_each_precision_has_its_own_peak(self):
+        reports = {name: self.report(MODEL, "--runs", 1, "--threads", 1, "--precision", name)
+                   for name in ("f32", "int8")}
+        for name, report in reports.items():
+            self.assertEqual(report["precision"], name)
+        if "vnni" in reports["f32"]["isa"] or "bf16" in reports["f32"]["isa"]:
+            self.assertGreater(reports["int8"]["peak_gflops"], 2 * reports["f32"]["peak_gflops"])
+
+    def test_text(self):
+        text = vitrail("bench", MODEL, "--runs", 3, "--probe").out
+        for word in ("augreg at 12x12", "pictures/s", "% of the machine's", "MB resident"):
+            self.assertIn(word, text)
+
+
+class Files(BenchTest):
+    def setUp(self):
+        super().setUp()
+        tensors = read_safetensors(MODEL / "golden.safetensors")
+        self.shape, self.values = tensors["input"]
+        self.logits = tensors["logits"][1]
+        self.input, self.output = self.folder / "pictures.npy", self.folder / "logits.npy"
+        write_npy(self.input, self.shape, self.values)
+
+    def test_runs_the_file_and_writes_its_logits(self):
+        report = self.report(MODEL, "--input", self.input, "--output", self.output, "--runs", 1)
+        self.assertEqual(report["batch"], self.shape[0])
+        header, values = read_npy(self.output)
+        self.assertIn(f"({self.shape[0]}, 5)", header)
+        for ours, golden in zip(values, self.logits, strict=True):
+            self.assertAlmostEqual(ours, golden, places=4)
+
+    def test_refusals(self):
+        self.refuses(MODEL, "--input", self.input, "--batch", 2, saying="--batch")
+        self.refuses(MODEL, "--input", self.input, "--size", 24, saying="--size")
+        self.refuses(MODEL, "--input", self.folder / "none.npy", saying="none.npy", status=1)
+        write_npy(self.input, (len(self.values),), self.values)
+        self.refuses(MODEL, "--input", self.input, saying="[pictures, 3, height, width]", status=1)
+
+
+class Peak(BenchTest):
+    def test_all_peaks(self):
+        report = self.report("--peak", "--threads", 2)
+        self.assertEqual([peak["threads"] for peak in report["peaks"]], [1, 2])
+        for peak in report["peaks"]:
+            for name in ("f32_gflops", "bf16_gflops", "int8_gflops", "read_gigabytes_per_second"):
+                self.assertGreater(peak[name], 0)
+        self.assertIn("2 threads", vitrail("bench", "--peak", "--threads", 2).out)
+
+    def test_takes_no_model(self):
+        self.refuses(MODEL, "--peak", saying="name excludes --peak")
+        self.refuses("--peak", "--precision", "f32", saying="--precision")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0]])
