@@ -1,13 +1,42 @@
 // vitrail bench: how fast a model runs here, and how much memory it takes.
 #include "apps/cli/bench.h"
 
+#include <fmt/format.h>
+
 #include "apps/cli/verbs.h"
 
 namespace vitrail::cli {
 namespace {
 
+// Options that say nothing of what is measured are refused rather than ignored.
+struct Restriction {
+  const char* option;
+  std::initializer_list<const char*> others;
+};
+const Restriction kRestrictions[] = {
+    {"--peak",
+     {"name", "--model", "--set", "--labels", "--size", "--runs", "--probe", "--profile", "--input",
+      "--output", "--batch", "--precision", "--train", "--pictures"}},
+    {"--pictures",
+     {"--size", "--probe", "--profile", "--input", "--output", "--batch", "--precision",
+      "--train"}},
+    {"--train", {"--probe", "--profile", "--input", "--output"}},
+    {"--input", {"--size", "--batch"}}};
+
+void check_restrictions(const CLI::App& verb) {
+  for (const Restriction& restriction : kRestrictions) {
+    if (verb.count(restriction.option) == 0) continue;
+    for (const char* other : restriction.others)
+      if (verb.count(other) > 0)
+        throw BadUsage(fmt::format("{} takes no {}", restriction.option,
+                                   std::string(other) == "name" ? "model" : other));
+  }
+}
+
 void bench(const BenchArguments& arguments) {
   if (arguments.peak) return bench_peak(arguments);
+  if (!arguments.pictures.empty()) return bench_pictures(arguments);
+  if (arguments.train) return bench_train(arguments);
   bench_model(arguments);
 }
 
@@ -22,26 +51,35 @@ void add_bench(CLI::App& app) {
                    "an architecture such as vit_base_patch16_224 (random weights), or a model "
                    "(default: the bundled model)");
   add_model_options(*verb, arguments->model);
-  CLI::Option* size = verb->add_option("--size", arguments->size,
-                                       "side, or HEIGHTxWIDTH (default: the model's own)");
+  verb->add_option("--size", arguments->size, "side, or HEIGHTxWIDTH (default: the model's own)");
   verb->add_option("--runs", arguments->runs, "measured runs (default: three seconds of them)")
       ->check(CLI::Range(1, 1'000'000));
+  verb->add_flag("--profile", arguments->profile,
+                 "also where the time goes: layer by layer, and equal layers together");
   verb->add_flag("--probe", arguments->probe,
                  "with the attention rows of the first token in all layers");
-  CLI::Option* input = verb->add_option("--input", arguments->input,
-                                        ".npy file of the pictures to run, f32 [B, C, H, W], "
-                                        "normalised (default: random ones)");
+  verb->add_option("--input", arguments->input,
+                   ".npy file of the pictures to run, f32 [B, C, H, W], normalised (default: "
+                   "random ones)");
   verb->add_option("--output", arguments->output,
                    ".npy file to write the logits to (of a model without classes, the features)");
-  CLI::Option* peak = verb->add_flag("--peak", arguments->peak,
-                                     "no model: multiply-adds and memory reads a second, at most");
   add_run_options(*verb, arguments->run);
-  input->excludes(size)->excludes(verb->get_option("--batch"));
-  for (const char* other : {"name", "--model", "--size", "--runs", "--probe", "--input", "--output",
-                            "--batch", "--precision"})
-    peak->excludes(verb->get_option(other));
+  const std::string group = "Instead of passes of a model";
+  verb->add_flag("--train", arguments->train,
+                 "steps of training (forward, backward, AdamW) on random pictures")
+      ->group(group);
+  verb->add_option("--pictures", arguments->pictures,
+                   "decoding and preprocessing these pictures, or folders of them, as the model "
+                   "wants them")
+      ->group(group);
+  verb->add_flag("--peak", arguments->peak,
+                 "what the machine does at most: multiply-adds, and bytes read from memory")
+      ->group(group);
   set_example(*verb, "vitrail bench vit_base_patch16_224 --batch 8 --precision bf16 --threads 2");
-  verb->callback([arguments] { bench(*arguments); });
+  verb->callback([arguments, verb] {
+    check_restrictions(*verb);
+    bench(*arguments);
+  });
 }
 
 }  // namespace vitrail::cli

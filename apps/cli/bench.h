@@ -25,6 +25,10 @@ struct BenchArguments {
 
 void bench_model(const BenchArguments& arguments);
 void bench_peak(const BenchArguments& arguments);
+void bench_train(const BenchArguments& arguments);
+void bench_pictures(const BenchArguments& arguments);
+// Where the time of a pass goes: tables on stdout, or "profile" of `json` when there is one.
+void bench_profile(Session& session, const Tensor& images, int runs, nlohmann::ordered_json* json);
 
 // The times of many runs, in seconds.
 class Times {
@@ -46,6 +50,31 @@ class Times {
 // Runs `once` a few times to warm up, then `runs` times, or for three seconds when runs is 0.
 Times measure(int runs, const std::function<void()>& once);
 
+// What is measured.
+struct Subject {
+  std::string model;
+  int64_t batch = 0, height = 0, width = 0;
+  int threads = 0;
+  Precision precision = Precision::f32;
+};
+void write_to(nlohmann::ordered_json& json, const Subject& subject);
+std::string text(const Subject& subject);
+
+// How fast it is beside the machine, for operations of which a multiply-add counts as two.
+struct Speed {
+  double pictures_per_second = 0;
+  double gflops = 0, peak_gflops = 0;
+};
+struct Measured {
+  Times times;
+  Speed speed;
+};
+// `once` measured between two measurements of the peak, of which the higher one counts.
+Measured measure_beside_peak(Queue& queue, const Subject& subject, int64_t multiply_adds_a_picture,
+                             int runs, const std::function<void()>& once);
+void write_to(nlohmann::ordered_json& json, const Speed& speed);
+std::string text(const Speed& speed);
+
 struct MemoryUse {
   int64_t peak_resident = 0;  // of the process, files it maps included; 0 where unknown
   int64_t pool_peak = 0;      // of tensors at one time
@@ -58,6 +87,7 @@ std::string text(const MemoryUse& memory);  // one line for people
 // The model's own size, or what --size says.
 PictureSize bench_size(const BenchArguments& arguments, const VisionTransformerConfig& config);
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size);
-std::string threads_text(int threads);  // "1 thread", "2 threads"
+// "1 thread", "2 threads"
+std::string threads_text(int threads);
 
 }  // namespace vitrail::cli

@@ -9,6 +9,8 @@
 #include "apps/cli/bench.h"
 #include "core/memory.h"
 #include "core/rng.h"
+#include "kernels/isa.h"
+#include "kernels/peak.h"
 
 namespace vitrail::cli {
 namespace {
@@ -76,6 +78,48 @@ Times measure(int runs, const std::function<void()>& once) {
     total += seconds.back();
   }
   return Times(std::move(seconds));
+}
+
+void write_to(nlohmann::ordered_json& json, const Subject& subject) {
+  json["model"] = subject.model;
+  json["height"] = subject.height;
+  json["width"] = subject.width;
+  json["batch"] = subject.batch;
+  json["threads"] = subject.threads;
+  json["isa"] = kernels::active_isa();
+  json["precision"] = name_of(subject.precision);
+}
+
+std::string text(const Subject& subject) {
+  return fmt::format("{} at {}x{}, batch {}, {}, {}, {}", subject.model, subject.height,
+                     subject.width, subject.batch, name_of(subject.precision),
+                     threads_text(subject.threads), kernels::active_isa());
+}
+
+Measured measure_beside_peak(Queue& queue, const Subject& subject, int64_t multiply_adds_a_picture,
+                             int runs, const std::function<void()>& once) {
+  const auto peak = [&] { return kernels::peak_operations(queue, subject.precision) * 1e-9; };
+  const double before = peak();
+  Measured result{.times = measure(runs, once), .speed = {}};
+  const auto operations = static_cast<double>(2 * multiply_adds_a_picture * subject.batch);
+  const double seconds = result.times.median();
+  result.speed = {.pictures_per_second = static_cast<double>(subject.batch) / seconds,
+                  .gflops = operations / seconds * 1e-9,
+                  .peak_gflops = std::max(before, peak())};
+  return result;
+}
+
+void write_to(nlohmann::ordered_json& json, const Speed& speed) {
+  json["pictures_per_second"] = speed.pictures_per_second;
+  json["gflops"] = speed.gflops;
+  json["peak_gflops"] = speed.peak_gflops;
+  json["share_of_peak"] = speed.gflops / speed.peak_gflops;
+}
+
+std::string text(const Speed& speed) {
+  return fmt::format("{:.2f} pictures/s, {:.1f} GFLOP/s: {:.1f}% of the machine's {:.0f}",
+                     speed.pictures_per_second, speed.gflops,
+                     100 * speed.gflops / speed.peak_gflops, speed.peak_gflops);
 }
 
 MemoryUse memory_use() {

@@ -14,6 +14,7 @@
 namespace vitrail {
 
 class AttentionProbe;
+class Timings;
 
 struct Context {
   explicit Context(Queue& work_queue) : queue(work_queue) {}
@@ -24,6 +25,7 @@ struct Context {
   bool dropout = false;             // dropout, attention dropout and drop-path are active
   RandomKey random;                 // with a module's path it keys every random number
   AttentionProbe* probe = nullptr;  // keeps q, k, v and log-sum-exp of the layers it wants
+  Timings* timings = nullptr;       // what each operation takes is added to it (autograd/timing.h)
   // Told each named activation as it is made: "patch_embed", "blocks.3", "norm", "head".
   std::function<void(const std::string& path, const Variable& value)> observer;
 

@@ -143,6 +143,7 @@ PreparedBatch Session::prepare(std::span<const Image> images) {
 VitOutput Session::run(const Tensor& images, const RunHooks& hooks) {
   Context context(queue_);
   context.probe = hooks.probe;
+  context.timings = hooks.timings;
   context.precision = &precision_;
   if (hooks.observer)
     context.observer = [&](const std::string& path, const Variable& value) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/timing.h"
 #include "core/queue.h"
 #include "image/image.h"
 #include "image/preprocess.h"
@@ -34,6 +35,7 @@ struct SessionOptions {
 // What is computed of a batch beside the answer.
 struct RunHooks {
   AttentionProbe* probe = nullptr;
+  Timings* timings = nullptr;  // what each operation takes is added to it
   // Told each named activation as it is made: "patch_embed", "blocks.3", "norm", "pooled", "head".
   std::function<void(const std::string& path, const Tensor& value)> observer;
 };

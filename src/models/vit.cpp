@@ -1,5 +1,6 @@
 #include "models/vit.h"
 
+#include "autograd/timing.h"
 #include "core/error.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
@@ -135,6 +136,7 @@ Variable VisionTransformer::embed(const Context& context, const Variable& images
   Variable patches =
       patch_embed_ ? patch_embed_->forward(context, images) : tokenizer_->forward(context, images);
   context.observe("patch_embed", patches);
+  const Timed timed(context, {"position", "pos_embed"});
   std::vector<Variable> prefix;
   for (const Parameter* token : {cls_token_, dist_token_, reg_token_})
     if (token != nullptr) prefix.push_back(token->variable());
@@ -173,6 +175,7 @@ Variable VisionTransformer::embed(const Context& context, const Variable& images
 
 Variable VisionTransformer::pool(const Context& context, const Variable& tokens,
                                  const TokenLayout& layout) const {
+  const Timed timed(context, {"pooling", "pool"});
   const int64_t batch = tokens.size(0), dim = config_.embed_dim;
   const auto token = [&](int64_t index) {
     return reshape(context, slice(context, tokens, 1, index, index + 1), {batch, dim});

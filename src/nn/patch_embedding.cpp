@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "autograd/timing.h"
 #include "core/error.h"
 #include "ops/activation.h"
 #include "ops/conv2d.h"
@@ -49,6 +50,7 @@ Variable PatchEmbed::forward(const Context& context, const Variable& images) con
   check(images.size(2) % config_.patch_height == 0 && images.size(3) % config_.patch_width == 0,
         "patch embedding", "a picture of {}x{} is not a whole number of {}x{} patches",
         images.size(2), images.size(3), config_.patch_height, config_.patch_width);
+  const Timed timed(context, {"unfold", weight_.path()});
   Variable patches = unfold(context, images,
                             {.kernel_height = config_.patch_height,
                              .kernel_width = config_.patch_width,

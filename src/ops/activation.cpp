@@ -1,5 +1,7 @@
 #include "ops/activation.h"
 
+#include "autograd/timing.h"
+
 namespace vitrail {
 namespace {
 
@@ -42,6 +44,7 @@ struct GateOperands {
 
 Variable activation(const Context& context, const Variable& x, kernels::Activation kind) {
   if (kind == kernels::Activation::none) return x;
+  const Timed timed(context, {"activation"});
   Tensor y = Tensor::empty(x.shape());
   kernels::activation(context.queue,
                       {.activation = kind, .count = y.numel(), .x = x.value().f32(), .y = y.f32()});
@@ -63,6 +66,7 @@ Variable gate(const Context& context, const Variable& gate, const Variable& valu
               kernels::Activation kind) {
   check(gate.shape() == value.shape() && gate.shape().rank() >= 1, "gate",
         "gate {} and value {} must have one shape", gate.shape().str(), value.shape().str());
+  const Timed timed(context, {"gate"});
   const int64_t width = gate.size(-1);
   const GateOperands operands{
       .rows = width == 0 ? 0 : gate.value().numel() / width, .width = width, .stride = width};
@@ -85,6 +89,7 @@ Variable gate_packed(const Context& context, const Variable& x, kernels::Activat
                      bool gate_last) {
   check(x.shape().rank() >= 1 && x.size(-1) % 2 == 0, "gate",
         "the last size of {} holds gate and value: it must be even", x.shape().str());
+  const Timed timed(context, {"gate"});
   Shape shape = x.shape();
   const int64_t width = shape[-1] / 2;
   shape[-1] = width;

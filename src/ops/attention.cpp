@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "autograd/timing.h"
 #include "core/rng.h"
 #include "kernels/dropout.h"
 #include "ops/attention_probe.h"
@@ -75,6 +76,9 @@ Variable run(const Context& context, const Operands& in, const AttentionOptions&
                     .stream = mask.stream};
   }
   const kernels::AttentionShape& shape = args.shape;
+  const Timed timed(
+      context, {"attention", options.path, 2 * shape.batch * shape.queries * shape.keys * width,
+                Precision::f32});
   Tensor output = Tensor::empty({shape.batch, shape.queries, width});
   const bool probed = context.probe != nullptr && context.probe->wants(options.path);
   const bool recorded = records(context, {&in.q, &in.k, &in.v, &bias});

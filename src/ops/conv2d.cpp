@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "autograd/timing.h"
 #include "kernels/copy.h"
 #include "kernels/gemm.h"
 #include "kernels/isa.h"
@@ -85,6 +86,8 @@ Variable conv2d(const Context& context, const Variable& x, const Parameter& weig
   check(bias == nullptr || bias->shape() == Shape{outputs}, "conv2d",
         "{} must have one value for each of {} outputs", bias == nullptr ? "" : bias->path(),
         outputs);
+  const Timed timed(context, {"conv2d", weight.path(),
+                              geometry.rows() * geometry.columns() * outputs, Precision::f32});
   Tensor y = forward(context.queue, geometry, x.value(), weight, bias);
   const Variable w = weight.variable();
   const Variable b = bias == nullptr ? Variable() : bias->variable();
@@ -129,6 +132,7 @@ Variable unfold(const Context& context, const Variable& x, const WindowOptions& 
   UnfoldGeometry geometry = geometry_of("unfold", x, options);
   if (channels_last) geometry.order = kernels::PatchOrder::channel_last;
   const int64_t patches = geometry.out_height() * geometry.out_width();
+  const Timed timed(context, {"unfold"});
   Tensor y = columns_of(context.queue, geometry, x.value())
                  .reshape({geometry.batch, patches, geometry.columns()});
   if (!records(context, {&x})) return y;

@@ -1,5 +1,6 @@
 #include "ops/elementwise.h"
 
+#include "autograd/timing.h"
 #include "kernels/elementwise.h"
 #include "kernels/reduce.h"
 
@@ -17,6 +18,7 @@ Tensor scaled(Queue& queue, const Tensor& x, float factor) {
 Variable add(const Context& context, const Variable& a, const Variable& b) {
   check(a.shape() == b.shape(), "add", "{} and {} must have one shape", a.shape().str(),
         b.shape().str());
+  const Timed timed(context, {"add"});
   Tensor y = Tensor::empty(a.shape());
   kernels::add(context.queue,
                {.count = y.numel(), .a = a.value().f32(), .b = b.value().f32(), .out = y.f32()});
@@ -31,6 +33,7 @@ Variable add(const Context& context, const Variable& a, const Variable& b) {
 }
 
 Variable scale(const Context& context, const Variable& x, float factor) {
+  const Timed timed(context, {"scale"});
   Tensor y = scaled(context.queue, x.value(), factor);
   if (!records(context, {&x})) return y;
   return context.tape->record("scale", std::move(y), {x},
@@ -48,6 +51,7 @@ Variable add_broadcast(const Context& context, const Variable& x, const Variable
   const int64_t dim = x.size(-1);
   const int64_t rows = dim == 0 ? 0 : x.value().numel() / dim;
   const int64_t period = dim == 0 ? 1 : y.value().numel() / dim;
+  const Timed timed(context, {"add_broadcast"});
   Tensor sum = Tensor::empty(x.shape());
   kernels::add_broadcast(context.queue, {.rows = rows,
                                          .dim = dim,
@@ -74,6 +78,7 @@ Variable add_broadcast(const Context& context, const Variable& x, const Variable
 Variable layer_scale(const Context& context, const Variable& x, const Parameter& gamma) {
   check(x.shape().rank() >= 1 && gamma.shape() == Shape{x.size(-1)}, "layer_scale",
         "{} of {} does not fit an input of {}", gamma.path(), gamma.shape().str(), x.shape().str());
+  const Timed timed(context, {"layer_scale", gamma.path()});
   const Variable factor = gamma.variable();
   const int64_t dim = x.size(-1), rows = dim == 0 ? 0 : x.value().numel() / dim;
   const auto multiply = [rows, dim](Queue& queue, const Tensor& from, const Tensor& vector) {

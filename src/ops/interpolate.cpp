@@ -1,5 +1,6 @@
 #include "ops/interpolate.h"
 
+#include "autograd/timing.h"
 #include "kernels/copy.h"
 
 namespace vitrail {
@@ -36,6 +37,7 @@ Variable interpolate_tokens(const Context& context, const Variable& tokens,
   check(tokens.shape().rank() == 3 && tokens.size(0) == 1 && tokens.size(1) == in, "interpolate",
         "{} is not a grid of {} by {} tokens", tokens.shape().str(), resize.in_height,
         resize.in_width);
+  const Timed timed(context, {"interpolate"});
   const int64_t dim = tokens.size(2);
   const Tensor planes = transposed(context.queue, tokens.value(), in, dim);
   const Tensor resampled = Tensor::empty({dim, out});

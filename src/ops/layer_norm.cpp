@@ -1,5 +1,6 @@
 #include "ops/layer_norm.h"
 
+#include "autograd/timing.h"
 #include "kernels/layer_norm.h"
 
 namespace vitrail {
@@ -11,6 +12,7 @@ Variable layer_norm(const Context& context, const Variable& x, const Parameter& 
   check(beta == nullptr || beta->shape() == gamma.shape(), "layer_norm",
         "{} must have the shape {} of {}", beta == nullptr ? "" : beta->path(), gamma.shape().str(),
         gamma.path());
+  const Timed timed(context, {"layer_norm", gamma.path()});
   const Variable scale = gamma.variable();
   const Variable shift = beta == nullptr ? Variable() : beta->variable();
   const bool recorded = records(context, {&x, &scale, &shift});

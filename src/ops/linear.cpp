@@ -1,5 +1,6 @@
 #include "ops/linear.h"
 
+#include "autograd/timing.h"
 #include "kernels/gemm.h"
 #include "kernels/gemm_bf16.h"
 #include "kernels/gemm_int8.h"
@@ -150,6 +151,7 @@ Variable linear(const Context& context, const Variable& x, const Parameter& weig
         "{}: a residual of {} does not fit an output of {}", weight.path(),
         residual == nullptr ? "" : residual->shape().str(), shape.str());
 
+  const Timed timed(context, {"linear", weight.path(), x.value().numel() * outputs});
   const Variable w = weight.variable();
   const Variable b = bias == nullptr ? Variable() : bias->variable();
   const Variable gamma =

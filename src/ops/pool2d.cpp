@@ -1,5 +1,6 @@
 #include "ops/conv2d.h"
 
+#include "autograd/timing.h"
 #include "kernels/pool2d.h"
 #include "ops/window.h"
 
@@ -29,6 +30,7 @@ PoolGeometry geometry_of(const char* place, const Variable& x, const WindowOptio
 
 Variable max_pool2d(const Context& context, const Variable& x, const WindowOptions& options) {
   const PoolGeometry geometry = geometry_of("max_pool2d", x, options);
+  const Timed timed(context, {"max_pool2d"});
   const bool recorded = records(context, {&x});
   Tensor y = Tensor::empty({x.size(0), x.size(1), geometry.out_height(), geometry.out_width()});
   Tensor winners;

@@ -1,5 +1,6 @@
 #include "ops/softmax_cross_entropy.h"
 
+#include "autograd/timing.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
 
@@ -82,6 +83,7 @@ Variable softmax(const Context& context, const Variable& x) {
   check(x.shape().rank() >= 1 && x.size(-1) > 0, "softmax", "{} has no last axis to normalise",
         x.shape().str());
   const int64_t classes = x.size(-1), rows = x.value().numel() / classes;
+  const Timed timed(context, {"softmax"});
   Tensor y = Tensor::empty(x.shape());
   kernels::softmax(context.queue,
                    {.rows = rows, .classes = classes, .x = x.value().f32(), .y = y.f32()});

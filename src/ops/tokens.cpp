@@ -3,6 +3,7 @@
 #include <array>
 #include <vector>
 
+#include "autograd/timing.h"
 #include "kernels/copy.h"
 #include "kernels/reduce.h"
 #include "kernels/weighted_sum.h"
@@ -75,6 +76,7 @@ Variable permute(const Context& context, const Variable& x, std::span<const int>
           "axis {} must name each of {} axes once", order[i], rank);
     inverse[order[i]] = i;
   }
+  const Timed timed(context, {"permute"});
   Tensor y = permuted_copy(context.queue, x.value(), order);
   if (!records(context, {&x})) return y;
   return context.tape->record(
@@ -102,6 +104,7 @@ Variable concatenate(const Context& context, std::span<const Variable> parts, in
             "{} does not fit beside {} along axis {}", part.shape().str(), parts[0].shape().str(),
             axis);
 
+  const Timed timed(context, {"concatenate"});
   Tensor y = Tensor::empty(shape);
   bool recorded = false;
   int64_t begin = 0;
@@ -138,6 +141,7 @@ Variable slice(const Context& context, const Variable& x, int axis, int64_t begi
   check(axis >= 0 && axis < x.shape().rank(), "slice", "{} has no axis {}", x.shape().str(), axis);
   check(begin >= 0 && begin <= end && end <= x.size(axis), "slice",
         "[{}, {}) is not inside axis {} of {}", begin, end, axis, x.shape().str());
+  const Timed timed(context, {"slice"});
   Shape shape = x.shape();
   shape[axis] = end - begin;
   Tensor y = Tensor::empty(shape);
@@ -155,6 +159,7 @@ Variable mean_tokens(const Context& context, const Variable& x) {
   check(x.shape().rank() == 3 && x.size(1) > 0, "mean_tokens", "{} must be [B, N, D] with N > 0",
         x.shape().str());
   const int64_t batch = x.size(0), tokens = x.size(1), dim = x.size(2);
+  const Timed timed(context, {"mean_tokens"});
   Tensor y = Tensor::empty({batch, dim});
   kernels::mean_axis(
       context.queue,
@@ -175,6 +180,7 @@ Variable weighted_sum(const Context& context, const Variable& weights, const Var
         "weights {} do not fit tokens {}: [B, N] and [B, N, D] are wanted", weights.shape().str(),
         x.shape().str());
   const int64_t batch = x.size(0), tokens = x.size(1), dim = x.size(2);
+  const Timed timed(context, {"weighted_sum", {}, batch * tokens * dim, Precision::f32});
   Tensor y = Tensor::empty({batch, dim});
   kernels::weighted_sum(context.queue, {.outer = batch,
                                         .axis = tokens,

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import unittest
 
-from command import GOLDENS, read_safetensors, vitrail
+from command import GOLDENS, read_safetensors, vitrail, write_png
 
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
 
@@ -40,7 +40,8 @@ class BenchTest(unittest.TestCase):
     def refuses(self, *arguments, saying, status=2):
         result = vitrail("bench", *arguments)
         self.assertEqual(result.status, status, result.errors)
-        errors = [line for line in result.errors if not line.startswith("vitrail: warning: ")]
+        errors = [line for line in result.errors
+                  if not line.startswith(("vitrail: warning: ", "vitrail: note: "))]
         self.assertEqual(len(errors), 1, errors)
         self.assertIn(saying, errors[0])
         self.assertEqual(result.out, "")
@@ -83,6 +84,70 @@ class Model(BenchTest):
             self.assertIn(word, text)
 
 
+class Profile(BenchTest):
+    def test_adds_up(self):
+        report = self.report(MODEL, "--runs", 5, "--profile", "--batch", 2)
+        profile = report["profile"]
+        for rows in (profile["layers"], profile["kinds"]):
+            self.assertAlmostEqual(sum(row["milliseconds"] for row in rows),
+                                   profile["milliseconds"], places=6)
+            self.assertAlmostEqual(sum(row["share"] for row in rows), 1, places=6)
+            self.assertEqual(sum(row.get("multiply_adds", 0) for row in rows),
+                             2 * report["multiply_adds"])
+        paths = {(row["path"], row["operation"]) for row in profile["layers"]}
+        for row in (("blocks.1.attn.qkv", "linear"), ("blocks.0.attn", "attention"),
+                    ("blocks.0.norm1", "layer_norm"), ("head", "linear"), ("", "between")):
+            self.assertIn(row, paths)
+        self.assertIn("f32_peak_gflops", profile)
+
+    def test_text(self):
+        text = vitrail("bench", MODEL, "--runs", 2, "--profile").out
+        for word in ("blocks.0.attn (attention)", "blocks.*.mlp.fc1", "between", "the whole"):
+            self.assertIn(word, text)
+
+
+class Train(BenchTest):
+    def test_steps(self):
+        report = self.report(MODEL, "--train", "--runs", 3, "--batch", 4, "--threads", 2)
+        self.assertEqual((report["runs"], report["batch"], report["precision"]), (3, 4, "f32"))
+        forward = self.report(MODEL, "--runs", 1)["multiply_adds"]
+        self.assertEqual(report["multiply_adds"], 3 * forward)
+        self.assertGreater(report["pictures_per_second"], 0)
+        self.assertTrue(0 < report["share_of_peak"] < 1)
+        self.assertIn("training augreg",
+                      vitrail("bench", MODEL, "--train", "--runs", 1, "--batch", 2).out)
+
+    def test_refusals(self):
+        self.refuses(MODEL, "--train", "--precision", "int8", saying="int8")
+        self.refuses(MODEL, "--train", "--profile", saying="--profile")
+
+
+class Pictures(BenchTest):
+    def setUp(self):
+        super().setUp()
+        for i in range(3):
+            write_png(self.folder / f"{i}.png", width=64 + i, height=48, shade=i)
+
+    def test_the_parts_of_a_picture(self):
+        report = self.report(MODEL, "--pictures", self.folder, self.folder / "0.png",
+                             "--threads", 1, "--runs", 20)
+        self.assertEqual((report["pictures"], report["runs"]), (4, 20))
+        parts = report["thread_milliseconds"]
+        self.assertAlmostEqual(parts["decode"] + parts["resize"] + parts["rest"], parts["all"],
+                               places=9)
+        self.assertGreater(min(parts["decode"], parts["resize"]), 0)
+        self.assertAlmostEqual(report["milliseconds_a_picture"] * 4, report["milliseconds"],
+                               places=9)
+        text = vitrail("bench", "--pictures", self.folder, "--runs", 2).out
+        self.assertIn("3 pictures as", text)
+
+    def test_refusals(self):
+        (self.folder / "0.png").write_bytes(b"no picture")
+        self.refuses(MODEL, "--pictures", self.folder, saying="0.png", status=1)
+        self.refuses("--pictures", self.folder, "--train", saying="--train")
+        self.refuses("--pictures", self.folder / "none.png", saying="none.png", status=1)
+
+
 class Files(BenchTest):
     def setUp(self):
         super().setUp()
@@ -118,7 +183,7 @@ class Peak(BenchTest):
         self.assertIn("2 threads", vitrail("bench", "--peak", "--threads", 2).out)
 
     def test_takes_no_model(self):
-        self.refuses(MODEL, "--peak", saying="name excludes --peak")
+        self.refuses(MODEL, "--peak", saying="--peak takes no model")
         self.refuses("--peak", "--precision", "f32", saying="--precision")
 
 

@@ -1,0 +1,69 @@
+// vitrail bench NAME --train: how fast a model learns.
+#include <fmt/format.h>
+
+#include "apps/cli/bench.h"
+#include "infer/cost.h"
+#include "train/learner.h"
+
+namespace vitrail::cli {
+namespace {
+
+Tensor random_labels(int64_t count, int64_t classes) {
+  Tensor labels = Tensor::empty({count}, DType::i64);
+  for (int64_t i = 0; i < count; ++i) labels.data<int64_t>()[i] = i * 7 % classes;
+  return labels;
+}
+
+// Weights of a checkpoint are its file, which nobody may write to.
+void own_the_weights(VisionTransformer& network) {
+  for (const auto& parameter : network.parameters().all())
+    parameter->set_value(parameter->value().clone());
+}
+
+}  // namespace
+
+void bench_train(const BenchArguments& arguments) {
+  if (!arguments.run.precision.empty() && arguments.run.precision != "f32")
+    throw BadUsage(fmt::format("--train runs in f32, not in {}", arguments.run.precision));
+  const auto model = open_model_or_architecture(arguments.model);
+  VisionTransformer& network = *model->network;
+  const VisionTransformerConfig& config = network.config();
+  check(config.num_classes > 0, "bench", "{} has no classes to learn", model->name);
+  own_the_weights(network);
+  const PictureSize size = bench_size(arguments, config);
+  const ModelCost cost = model_cost(network, size.height, size.width);
+  Queue queue(arguments.run.threads);
+  const Subject subject{.model = model->name,
+                        .batch = arguments.run.batch,
+                        .height = size.height,
+                        .width = size.width,
+                        .threads = queue.pool().num_threads()};
+  const Tensor images = random_pictures(subject.batch, config.in_channels, size);
+  const Tensor labels = random_labels(subject.batch, config.num_classes);
+  // A rate so small that however many steps are measured, the loss stays finite.
+  Learner learner(network, {.schedule = {.learning_rate = 1e-6, .total_steps = 1'000'000'000}});
+  int64_t step = 0;
+  // The backward pass has two products for each of the forward pass: one for the gradient of either
+  // factor.
+  const int64_t multiply_adds = 3 * cost.multiply_adds;
+  const Measured measured = measure_beside_peak(queue, subject, multiply_adds, arguments.runs, [&] {
+    learner.step(queue, images, labels, step++);
+  });
+  if (!arguments.run.json) {
+    fmt::print("training {}\n", text(subject));
+    fmt::print("  step    {}\n", measured.times.text());
+    fmt::print("  speed   {}\n", text(measured.speed));
+    fmt::print("  memory  {}\n", text(memory_use()));
+    return;
+  }
+  nlohmann::ordered_json json;
+  write_to(json, subject);
+  measured.times.write_to(json);
+  write_to(json, measured.speed);
+  json["parameters"] = cost.parameters;
+  json["multiply_adds"] = multiply_adds;
+  write_to(json, memory_use());
+  print_json(json);
+}
+
+}  // namespace vitrail::cli
