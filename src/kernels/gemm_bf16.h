@@ -24,4 +24,15 @@ int64_t gemm_bf16_workspace(int64_t rows, const PackedBf16& b);
 void gemm_bf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const GemmOutput& c,
                void* workspace);
 
+// A's rows rounded to bf16, each padded with zeros to whole vectors of the instruction set in use.
+// Training rounds an activation once and keeps this for the backward pass.
+struct RoundedRows {
+  Tensor values;  // bf16 [rows, stride]
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t stride = 0;
+};
+RoundedRows round_rows(Queue& queue, const Matrix& a);
+void gemm_bf16(Queue& queue, const RoundedRows& a, const PackedBf16& b, const GemmOutput& c);
+
 }  // namespace vitrail::kernels

@@ -10,50 +10,14 @@
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/dot-inl.h"
 #include "kernels/cpu/gemm_driver-inl.h"
+#include "kernels/cpu/round_bf16-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
 namespace HWY_NAMESPACE {
 
-using BitsTag = hn::RebindToUnsigned<FloatTag>;
-using Bits = hn::Vec<BitsTag>;
-
 int64_t Bf16PanelWidth() {
   return kPanelWidth;
-}
-
-// The bits of x rounded to bf16 (nearest, ties to even), in the upper half; NaN stays NaN.
-HWY_INLINE Bits RoundToBf16(hn::Vec<FloatTag> x) {
-  const FloatTag d;
-  const BitsTag du;
-  const Bits bits = hn::BitCast(du, x);
-  const Bits odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
-  const Bits rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7fffu)), odd);
-  const Bits nan = hn::Or(bits, hn::Set(du, 0x400000u));
-  const auto is_nan = hn::RebindMask(du, hn::IsNaN(hn::BitCast(d, bits)));
-  return hn::And(hn::IfThenElse(is_nan, nan, rounded), hn::Set(du, 0xffff0000u));
-}
-
-// Rounded values, as floats or as bf16; count is a multiple of kLanes or the tail is padded by
-// zeros.
-HWY_INLINE void Store(Bits bits, float* out) {
-  hn::StoreU(hn::BitCast(FloatTag(), bits), FloatTag(), out);
-}
-HWY_INLINE void Store(Bits bits, uint16_t* out) {
-  const hn::Rebind<uint16_t, BitsTag> half;
-  hn::StoreU(
-      hn::DemoteTo(half, hn::BitCast(hn::RebindToSigned<BitsTag>(), hn::ShiftRight<16>(bits))),
-      half, out);
-}
-template <class T>
-void RoundRow(const float* row, int64_t count, T* out) {
-  const FloatTag d;
-  int64_t k = 0;
-  for (; k + kLanes <= count; k += kLanes) Store(RoundToBf16(hn::LoadU(d, row + k)), out + k);
-  if (k == count) return;
-  HWY_ALIGN float tail[kLanes] = {};
-  std::copy(row + k, row + count, tail);
-  Store(RoundToBf16(hn::Load(d, tail)), out + k);
 }
 
 // Through the f32 tiles: a panel's block is widened once for all rows of A.
@@ -119,8 +83,44 @@ struct Bf16Dot : FloatSums {
 };
 #endif
 
-// [K / 2][kPanelWidth][2] of columns [first, first + columns) of B; zeros beyond.
-void PackPanelBf16(const Matrix& b, int64_t first, int64_t columns, uint16_t* panel) {
+// [K / 2][kPanelWidth][2] of columns [first, first + columns) of B; zeros beyond. B's columns lie
+// side by side, as those of a weight in the backward product.
+void PackRowPairs(const Matrix& b, int64_t first, int64_t columns, uint16_t* panel) {
+  const BitsTag du;
+  auto* out = reinterpret_cast<uint32_t*>(panel);
+  const auto load = [&](int64_t k, int64_t column) HWY_ATTR {
+    const int64_t left = columns - column;
+    if (k >= b.rows || left <= 0) return hn::Zero(du);
+    const float* from = b.data + k * b.row_stride + first + column;
+    if (left >= kLanes) return RoundToBf16(hn::LoadU(FloatTag(), from));
+    HWY_ALIGN float tail[kLanes] = {};
+    std::copy_n(from, left, tail);
+    return RoundToBf16(hn::Load(FloatTag(), tail));
+  };
+  for (int64_t k = 0; k < b.rows; k += 2, out += kPanelWidth)
+    for (int64_t column = 0; column < kPanelWidth; column += kLanes)
+      hn::Store(PairOf(load(k, column), load(k + 1, column)), du, out + column);
+}
+
+// B's rows lie side by side, as those of a weight in the forward product: pairs are neighbours
+// already, so rounded rows are transposed as 32-bit values.
+void PackTransposedPairs(const Matrix& b, int64_t first, int64_t columns, float* pairs,
+                         uint16_t* panel) {
+  const int64_t steps = (b.rows + 1) / 2;
+  const int64_t stride = (steps * 2 + kLanes - 1) / kLanes * kLanes / 2;
+  for (int64_t c = 0; c < columns; ++c)
+    RoundRow(b.data + (first + c) * b.column_stride, b.rows,
+             reinterpret_cast<uint16_t*>(pairs + c * stride));
+  auto* out = reinterpret_cast<float*>(panel);
+  transpose(pairs, stride, columns, steps, out, kPanelWidth);
+  for (int64_t k = 0; k < steps; ++k)
+    std::fill(out + k * kPanelWidth + columns, out + (k + 1) * kPanelWidth, 0.0f);
+}
+
+void PackPanelBf16(const Matrix& b, int64_t first, int64_t columns, float* scratch,
+                   uint16_t* panel) {
+  if (b.column_stride == 1) return PackRowPairs(b, first, columns, panel);
+  if (b.row_stride == 1) return PackTransposedPairs(b, first, columns, scratch, panel);
   const int64_t depth = (b.rows + 1) / 2 * 2;
   for (int64_t k = 0; k < depth; ++k)
     for (int64_t c = 0; c < kPanelWidth; ++c) {
@@ -133,9 +133,22 @@ void PackPanelBf16(const Matrix& b, int64_t first, int64_t columns, uint16_t* pa
 void PackPanelsBf16(Queue& queue, const Matrix& b, uint16_t* panels) {
   const int64_t count = (b.columns + kPanelWidth - 1) / kPanelWidth;
   const int64_t depth = (b.rows + 1) / 2 * 2;
-  queue.pool().parallel_for(count, [&](int64_t p, int) {
+  const int64_t scratch_floats = kPanelWidth * (depth + kLanes) / 2;
+  const Tensor scratch = Tensor::empty({queue.pool().num_threads(), scratch_floats});
+  queue.pool().parallel_for(count, [&](int64_t p, int worker) {
     PackPanelBf16(b, p * kPanelWidth, std::min<int64_t>(kPanelWidth, b.columns - p * kPanelWidth),
-                  panels + p * kPanelWidth * depth);
+                  scratch.f32() + worker * scratch_floats, panels + p * kPanelWidth * depth);
+  });
+}
+
+int64_t RoundedStride(int64_t columns) {
+  return (columns + kLanes - 1) / kLanes * kLanes;
+}
+
+void RoundRows(Queue& queue, const Matrix& a, int64_t stride, uint16_t* out) {
+  queue.pool().parallel_ranges(a.rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r)
+      RoundRow(a.data + r * a.row_stride, a.columns, out + r * stride);
   });
 }
 
@@ -160,6 +173,24 @@ void MultiplyBf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const
   MultiplyRounded<Bf16Widened>(queue, a, b, c, workspace);
 }
 
+// A rounded before.
+void MultiplyRows(Queue& queue, const RoundedRows& a, const PackedBf16& b, const GemmOutput& c) {
+  const int64_t depth = (b.rows + 1) / 2 * 2;
+  const auto* rows = static_cast<const uint16_t*>(a.values.raw());
+#if VITRAIL_HAS_BF16_DOT
+  if (dot_products().bf16)
+    return MultiplyPanels(queue, Bf16Dot{}, rows, a.stride, a.rows, depth, b.panels.raw(),
+                          b.columns, c);
+#endif
+  const Tensor widened = Tensor::empty({a.rows, a.stride});
+  queue.pool().parallel_ranges(a.rows, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * a.stride; i < end * a.stride; i += kLanes)
+      Store(LoadBits(rows + i), widened.f32() + i);
+  });
+  MultiplyPanels(queue, Bf16Widened{}, widened.f32(), a.stride, a.rows, depth, b.panels.raw(),
+                 b.columns, c);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace vitrail::kernels
 HWY_AFTER_NAMESPACE();
@@ -170,6 +201,9 @@ namespace vitrail::kernels {
 HWY_EXPORT(Bf16PanelWidth);
 HWY_EXPORT(PackPanelsBf16);
 HWY_EXPORT(MultiplyBf16);
+HWY_EXPORT(RoundedStride);
+HWY_EXPORT(RoundRows);
+HWY_EXPORT(MultiplyRows);
 
 PackedBf16 pack_bf16(Queue& queue, const Matrix& b) {
   const int64_t width = VITRAIL_DISPATCH(Bf16PanelWidth)();
@@ -191,6 +225,24 @@ void gemm_bf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const Ge
   assert(a.a.columns == b.rows && a.a.column_stride == 1);
   if (a.a.rows == 0 || b.columns == 0) return;
   VITRAIL_DISPATCH(MultiplyBf16)(queue, a, b, c, workspace);
+}
+
+RoundedRows round_rows(Queue& queue, const Matrix& a) {
+  assert(a.column_stride == 1);
+  RoundedRows rounded{.values = {},
+                      .rows = a.rows,
+                      .columns = a.columns,
+                      .stride = VITRAIL_DISPATCH(RoundedStride)(a.columns)};
+  rounded.values = Tensor::empty({a.rows, rounded.stride}, DType::bf16);
+  VITRAIL_DISPATCH(RoundRows)
+  (queue, a, rounded.stride, static_cast<uint16_t*>(rounded.values.raw()));
+  return rounded;
+}
+
+void gemm_bf16(Queue& queue, const RoundedRows& a, const PackedBf16& b, const GemmOutput& c) {
+  assert(a.columns == b.rows);
+  if (a.rows == 0 || b.columns == 0) return;
+  VITRAIL_DISPATCH(MultiplyRows)(queue, a, b, c);
 }
 
 }  // namespace vitrail::kernels
