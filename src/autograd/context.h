@@ -21,7 +21,7 @@ struct Context {
 
   Queue& queue;
   Tape* tape = nullptr;             // null in inference: nothing is recorded or saved
-  const PrecisionPlan* precision = nullptr;  // null: f32. What is recorded runs in f32
+  const PrecisionPlan* precision = nullptr;  // null: f32
   bool dropout = false;             // dropout, attention dropout and drop-path are active
   RandomKey random;                 // with a module's path it keys every random number
   AttentionProbe* probe = nullptr;  // keeps q, k, v and log-sum-exp of the layers it wants

@@ -47,8 +47,9 @@ struct LayerNormBackwardArgs {
   const float* gamma = nullptr;  // [dim]; null: ones
   const float* mean = nullptr;   // [rows], as saved (unused by RMS norm)
   const float* rstd = nullptr;   // [rows], as saved
-  float* dx = nullptr;           // =, may be dy; null: not wanted
+  float* dx = nullptr;           // = or +=, may be dy; null: not wanted
   int64_t dx_stride = 0;
+  bool accumulate_dx = false;  // +=: the residual's gradient is there already
   float* dgamma = nullptr;  // += [dim]; null: not wanted
   float* dbeta = nullptr;   // += [dim]; null: not wanted
 };

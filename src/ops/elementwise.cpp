@@ -27,7 +27,8 @@ Variable add(const Context& context, const Variable& a, const Variable& b) {
       "add", std::move(y), {a, b},
       [a_slot = a.slot(), b_slot = b.slot()](Queue& queue, const Tensor& dy) {
         // A slot keeps its first contribution, so two slots must not be given one tensor.
-        if (a_slot && b_slot) b_slot->accumulate(queue, dy.clone());
+        if (a_slot && b_slot)
+          b_slot->accumulate(queue, b_slot->has_gradient() ? dy : scaled(queue, dy, 1.0f));
         (a_slot ? a_slot : b_slot)->accumulate(queue, dy);
       });
 }

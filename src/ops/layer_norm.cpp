@@ -42,7 +42,8 @@ Variable layer_norm(const Context& context, const Variable& x, const Parameter& 
        shift_slot = shift.slot(), x_saved = SavedTensor(x.value()),
        scale_saved = SavedTensor(scale.value())](Queue& queue, const Tensor& dy) {
         Tensor dx, dgamma, dbeta;
-        if (x_slot) dx = Tensor::empty(dy.shape());
+        const bool accumulate = x_slot && x_slot->has_gradient();
+        if (x_slot) dx = accumulate ? x_slot->gradient() : Tensor::empty(dy.shape());
         if (scale_slot) dgamma = scale_slot->accumulator({dim});
         if (shift_slot) dbeta = shift_slot->accumulator({dim});
         kernels::layer_norm_backward(queue, {.rows = rows,
@@ -56,9 +57,10 @@ Variable layer_norm(const Context& context, const Variable& x, const Parameter& 
                                              .rstd = rstd.f32(),
                                              .dx = dx.f32(),
                                              .dx_stride = dim,
+                                             .accumulate_dx = accumulate,
                                              .dgamma = dgamma.f32(),
                                              .dbeta = dbeta.f32()});
-        if (x_slot) x_slot->accumulate(queue, std::move(dx));
+        if (x_slot && !accumulate) x_slot->accumulate(queue, std::move(dx));
       });
 }
 

@@ -4,55 +4,20 @@
 #include "kernels/gemm.h"
 #include "kernels/gemm_bf16.h"
 #include "kernels/gemm_int8.h"
-#include "kernels/isa.h"
-#include "kernels/reduce.h"
 #include "ops/activation.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
+#include "ops/packed_weight.h"
+#include "ops/recorded_linear.h"
 
 namespace vitrail {
 namespace {
 
 using kernels::Matrix;
-using kernels::PackedBf16;
-using kernels::PackedInt8;
-using kernels::PackedMatrix;
-
-int64_t input_size(const Parameter& weight) {
-  return weight.shape()[0] == 0 ? 0 : weight.shape().numel() / weight.shape()[0];
-}
-
-Matrix transposed(const Tensor& value, const Parameter& weight) {
-  return Matrix::row_major(value.f32(), weight.shape()[0], input_size(weight)).transposed();
-}
-
-// The weight's packed forms, one for each precision and instruction set.
-std::shared_ptr<const PackedMatrix> packed_f32(Queue& queue, const Parameter& weight) {
-  return weight.derived<PackedMatrix>(
-      "packed.f32." + kernels::active_isa(),
-      [&](const Tensor& value) { return kernels::pack(queue, transposed(value, weight)); });
-}
-std::shared_ptr<const PackedBf16> packed_bf16(Queue& queue, const Parameter& weight) {
-  return weight.derived<PackedBf16>(
-      "packed.bf16." + kernels::active_isa(),
-      [&](const Tensor& value) { return kernels::pack_bf16(queue, transposed(value, weight)); });
-}
-std::shared_ptr<const PackedInt8> packed_int8(Queue& queue, const Parameter& weight) {
-  return weight.derived<PackedInt8>(
-      "packed.int8." + kernels::active_isa(), [&](const Tensor& value) {
-        return kernels::pack_int8(queue, kernels::quantize_weight(queue, value.f32(),
-                                                                  weight.shape()[0],
-                                                                  input_size(weight)));
-      });
-}
 
 Precision usable(Precision precision, const Parameter& weight) {
   const bool too_deep = input_size(weight) > kernels::kMaxInt8Depth;
   return precision == Precision::int8 && too_deep ? Precision::bf16 : precision;
-}
-
-Tensor workspace_for(const Matrix& a, const Matrix& b) {
-  return Tensor::empty({kernels::gemm_workspace(a, b)}, DType::u8);
 }
 
 Tensor forward(Queue& queue, const Tensor& x, const Parameter& weight, const Parameter* bias,
@@ -93,46 +58,6 @@ Tensor forward(Queue& queue, const Tensor& x, const Parameter& weight, const Par
   return y;
 }
 
-// The product and bias alone, recorded.
-Variable product(const Context& context, const Variable& x, const Parameter& weight,
-                 const Parameter* bias) {
-  Tensor y = forward(context.queue, x.value(), weight, bias, {}, Precision::f32);
-  const Variable w = weight.variable();
-  const Variable b = bias == nullptr ? Variable() : bias->variable();
-  if (!records(context, {&x, &w, &b})) return y;
-  const int64_t outputs = weight.shape()[0], inputs = input_size(weight);
-  return context.tape->record(
-      "linear", std::move(y), {x, w, b},
-      [x_slot = x.slot(), w_slot = w.slot(), b_slot = b.slot(), outputs, inputs,
-       weight_shape = weight.shape(), x_saved = SavedTensor(x.value()),
-       w_saved = SavedTensor(w.value())](Queue& queue, const Tensor& dy) {
-        const int64_t rows = outputs == 0 ? 0 : dy.numel() / outputs;
-        const Matrix gradient = Matrix::row_major(dy.f32(), rows, outputs);
-        if (x_slot) {
-          Tensor dx = Tensor::empty(x_saved.get().shape());
-          const Matrix w_matrix = Matrix::row_major(w_saved.get().f32(), outputs, inputs);
-          kernels::gemm(queue, gradient, w_matrix, {.data = dx.f32(), .row_stride = inputs},
-                        workspace_for(gradient, w_matrix).raw());
-          x_slot->accumulate(queue, std::move(dx));
-        }
-        if (w_slot) {
-          const bool first = !w_slot->has_gradient();
-          Tensor dw = first ? Tensor::empty(weight_shape) : w_slot->gradient();
-          const Matrix x_matrix = Matrix::row_major(x_saved.get().f32(), rows, inputs);
-          kernels::gemm(queue, gradient.transposed(), x_matrix,
-                        {.data = dw.f32(), .row_stride = inputs, .accumulate = !first},
-                        workspace_for(gradient.transposed(), x_matrix).raw());
-          if (first) w_slot->accumulate(queue, std::move(dw));
-        }
-        if (b_slot) {
-          Tensor db = b_slot->accumulator({outputs});
-          kernels::sum_rows(
-              queue,
-              {.rows = rows, .dim = outputs, .x = dy.f32(), .x_stride = outputs, .out = db.f32()});
-        }
-      });
-}
-
 }  // namespace
 
 Variable linear(const Context& context, const Variable& x, const Parameter& weight,
@@ -157,13 +82,16 @@ Variable linear(const Context& context, const Variable& x, const Parameter& weig
   const Variable gamma =
       epilogue.layer_scale == nullptr ? Variable() : epilogue.layer_scale->variable();
   const bool random = context.dropout && (epilogue.dropout > 0 || epilogue.drop_path > 0);
-  if (!random && !records(context, {&x, &w, &b, &gamma, residual})) {
-    const Precision precision =
-        context.precision == nullptr ? Precision::f32 : context.precision->of(weight.path());
+  const Precision precision =
+      context.precision == nullptr ? Precision::f32 : context.precision->of(weight.path());
+  if (!random && !records(context, {&x, &w, &b, &gamma, residual}))
     return forward(context.queue, x.value(), weight, bias, epilogue, precision);
-  }
 
-  Variable y = product(context, x, weight, bias);
+  const bool bf16 = records_bf16(precision);
+  const bool plain = !random && epilogue.layer_scale == nullptr &&
+                     epilogue.activation == kernels::Activation::none;
+  if (plain) return recorded_linear(context, x, weight, bias, residual, bf16);
+  Variable y = recorded_linear(context, x, weight, bias, nullptr, bf16);
   if (epilogue.activation != kernels::Activation::none)
     y = activation(context, y, epilogue.activation);
   const std::string path(epilogue.path);

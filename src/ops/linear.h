@@ -21,14 +21,16 @@ struct LinearEpilogue {
   std::string_view path;                   // keys the random numbers of both dropouts
 };
 
-// In inference the product runs in the precision that the context gives the weight's path.
+// The product runs in the precision that the context gives the weight's path; when it is recorded,
+// bf16 covers the products of the backward pass too, and int8 is f32.
 // x [..., K], weight [N, K] (any shape whose first size is N and whose rest multiplies to K: a
 // patch embedding's kernel), bias [N] or null; returns [..., N].
 // Error: x's last size is not K; residual's shape is not the output's.
 Variable linear(const Context& context, const Variable& x, const Parameter& weight,
                 const Parameter* bias, const LinearEpilogue& epilogue = {});
 
-// Builds the packed form that inference reads in this precision, so that the source can be released.
+// Builds the packed form that inference reads in this precision, so that the source can be
+// released.
 void prepare_linear(Queue& queue, const Parameter& weight, Precision precision);
 
 }  // namespace vitrail

@@ -174,5 +174,27 @@ TEST(LayerNorm, BackwardWritesInPlaceAndSkipsWhatIsNotWanted) {
   EXPECT_EQ(gradient, expected.dx);
 }
 
+TEST(LayerNorm, AccumulatesIntoTheGradientOfTheResidual) {
+  for_each_isa([](Queue& queue) {
+    const Case c{.rows = 5, .dim = 67};
+    const Data data(c);
+    const Result alone = run(queue, c, data);
+    std::vector<float> dx = data.dy;  // what the residual handed over
+    layer_norm_backward(queue, {.rows = c.rows,
+                                .dim = c.dim,
+                                .x = data.x.data(),
+                                .x_stride = c.dim,
+                                .dy = data.dy.data(),
+                                .dy_stride = c.dim,
+                                .gamma = data.gamma.data(),
+                                .mean = alone.mean.data(),
+                                .rstd = alone.rstd.data(),
+                                .dx = dx.data(),
+                                .dx_stride = c.dim,
+                                .accumulate_dx = true});
+    for (size_t i = 0; i < dx.size(); ++i) EXPECT_EQ(dx[i], data.dy[i] + alone.dx[i]);
+  });
+}
+
 }  // namespace
 }  // namespace vitrail::kernels

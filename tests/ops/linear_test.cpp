@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "support/gradient_check.h"
 
 namespace vitrail {
@@ -50,6 +53,61 @@ TEST(LinearOp, DropoutsDrawTheSameMasksBothWays) {
                        .path = "blocks.0.mlp.fc2"});
       },
       2e-3, &training);
+}
+
+struct Gradients {
+  Tensor y, dx, dresidual, dw, db;
+};
+
+// Of one recorded projection with a residual, in f32 or bf16.
+Gradients gradients_in(Precision precision, const Tensor& x, const Tensor& w, const Tensor& dy) {
+  Queue queue(2);
+  const PrecisionPlan plan = default_plan(precision);
+  Tape tape;
+  Context context(queue);
+  context.tape = &tape;
+  context.precision = &plan;
+  Parameter weight("weight", w.shape()), bias("bias", {w.size(0)});
+  weight.set_value(w.clone());
+  bias.set_value(Tensor::full({w.size(0)}, 0.5f));
+  const Variable in = Variable::leaf(x.clone()),
+                 residual = Variable::leaf(Tensor::zeros(dy.shape()));
+  const Variable y = linear(context, in, weight, &bias, {.residual = &residual});
+  const Tensor value = y.value();
+  tape.backward(queue, y, dy.clone());
+  return {value, in.gradient(), residual.gradient(), weight.gradient(), bias.gradient()};
+}
+
+// Whole numbers up to 2^8 are bf16 values, so rounding changes nothing and every sum is exact.
+TEST(LinearOp, Bf16IsExactOnWholeNumbers) {
+  const auto whole = [](const Shape& shape, uint64_t seed) {
+    Tensor tensor = testing::random_tensor(shape, seed, -200, 200);
+    for (float& value : tensor.values()) value = std::round(value);
+    return tensor;
+  };
+  const Tensor x = whole({3, 7, 5}, 1), w = whole({9, 5}, 2), dy = whole({3, 7, 9}, 3);
+  const Gradients exact = gradients_in(Precision::f32, x, w, dy);
+  const Gradients rounded = gradients_in(Precision::bf16, x, w, dy);
+  for (const auto field :
+       {&Gradients::y, &Gradients::dx, &Gradients::dresidual, &Gradients::dw, &Gradients::db}) {
+    const auto a = (exact.*field).values(), b = (rounded.*field).values();
+    EXPECT_TRUE(std::ranges::equal(a, b));
+  }
+}
+
+// Two rounded factors are off by 2^-8 together at most, and errors of a sum wander.
+TEST(LinearOp, Bf16GradientsAreNearThoseOfF32) {
+  const Tensor x = testing::random_tensor({67, 40}, 1), w = testing::random_tensor({50, 40}, 2),
+               dy = testing::random_tensor({67, 50}, 3);
+  const Gradients exact = gradients_in(Precision::f32, x, w, dy);
+  const Gradients rounded = gradients_in(Precision::bf16, x, w, dy);
+  for (const auto field : {&Gradients::y, &Gradients::dx, &Gradients::dw}) {
+    const double error =
+        testing::max_relative_error((rounded.*field).values(), (exact.*field).values());
+    EXPECT_LT(error, 0x1p-8);
+    EXPECT_GT(error, 0x1p-14) << "nothing was rounded";
+  }
+  EXPECT_LT(testing::max_relative_error(rounded.db.values(), exact.db.values()), 1e-6);
 }
 
 TEST(LinearOp, AParameterUsedTwiceGathersBothGradients) {

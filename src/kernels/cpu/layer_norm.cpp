@@ -59,13 +59,17 @@ void LayerNormBackwardRows(const LayerNormBackwardArgs& args, int64_t begin, int
                                 dy, x, gamma...) /
                             count;
       const auto offset = hn::Set(d, mean_g), slope = hn::Set(d, mean_gn);
-      Transform(
-          d, args.dx + row * args.dx_stride, args.dim,
-          [&](auto gradient, auto v, auto... w) {
-            const auto g = hn::Sub(weigh(gradient, w...), offset);
-            return hn::Mul(factor, hn::NegMulAdd(normalize(v), slope, g));
-          },
-          dy, x, gamma...);
+      float* dx = args.dx + row * args.dx_stride;
+      const auto derive = [&](auto gradient, auto v, auto... w) {
+        const auto g = hn::Sub(weigh(gradient, w...), offset);
+        return hn::Mul(factor, hn::NegMulAdd(normalize(v), slope, g));
+      };
+      if (args.accumulate_dx)
+        Transform(
+            d, dx, args.dim, [&](auto sum, auto... in) { return hn::Add(sum, derive(in...)); }, dx,
+            dy, x, gamma...);
+      else
+        Transform(d, dx, args.dim, derive, dy, x, gamma...);
     };
     if (args.gamma != nullptr)
       write_dx([](auto gradient, auto gamma) { return hn::Mul(gradient, gamma); }, args.gamma);
@@ -109,12 +113,10 @@ void layer_norm_backward(Queue& queue, const LayerNormBackwardArgs& args) {
     (args, chunk * rows, std::min(args.rows, (chunk + 1) * rows),
      wants_gamma ? gamma_sums + at : nullptr, wants_beta ? beta_sums + at : nullptr);
   });
-  const auto join = [&](const float* sums, float* out) {
-    for (int64_t j = 0; j < args.dim; ++j) {
-      float sum = sums[j];
-      for (int64_t chunk = 1; chunk < chunks; ++chunk) sum += sums[chunk * args.dim + j];
-      out[j] += sum;
-    }
+  const auto join = [&](float* sums, float* out) {
+    for (int64_t chunk = 1; chunk < chunks; ++chunk)
+      for (int64_t j = 0; j < args.dim; ++j) sums[j] += sums[chunk * args.dim + j];
+    for (int64_t j = 0; j < args.dim; ++j) out[j] += sums[j];
   };
   if (wants_gamma) join(gamma_sums, args.dgamma);
   if (wants_beta) join(beta_sums, args.dbeta);
