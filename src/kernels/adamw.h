@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/queue.h"
 
@@ -26,5 +27,7 @@ struct AdamWArgs {
 //   p -= lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
 // f32 arithmetic, scalars derived in double. Threads take fixed ranges.
 void adamw(Queue& queue, const AdamWArgs& args);
+// All parameters of a model in one sweep: most are smaller than what waking a thread costs.
+void adamw(Queue& queue, std::span<const AdamWArgs> parameters);
 
 }  // namespace vitrail::kernels

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/queue.h"
 
@@ -46,5 +47,7 @@ void mean_axis_backward(Queue& queue, const MeanAxisBackwardArgs& args);
 // *out += sum of x[i]^2: f32 within 1,024 elements, double over them. Not finite when an element is
 // not. The gradient norm is the root of this sum over all parameters.
 void sum_squares(Queue& queue, int64_t count, const float* x, double* out);
+// The same over several arrays in one sweep, in their order.
+void sum_squares(Queue& queue, std::span<const std::span<const float>> arrays, double* out);
 
 }  // namespace vitrail::kernels

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <string_view>
 
 #include "core/error.h"
@@ -43,33 +44,38 @@ AdamW::AdamW(ParameterRegistry& parameters, const AdamWOptions& options) : optio
 }
 
 double AdamW::gradient_norm(Queue& queue) const {
-  double sum = 0;
+  std::vector<std::span<const float>> gradients;
   for (const Slot& slot : slots_) {
     const Tensor gradient = slot.parameter->gradient();
-    if (gradient.defined()) kernels::sum_squares(queue, gradient.numel(), gradient.f32(), &sum);
+    if (gradient.defined()) gradients.push_back(gradient.values());
   }
+  double sum = 0;
+  kernels::sum_squares(queue, gradients, &sum);
   return std::sqrt(sum);
 }
 
 void AdamW::step(Queue& queue, double learning_rate, double gradient_scale) {
   ++steps_;
+  std::vector<kernels::AdamWArgs> updates;
   for (const Slot& slot : slots_) {
     const Tensor gradient = slot.parameter->gradient();
     if (!gradient.defined()) continue;
-    kernels::adamw(queue, {.count = gradient.numel(),
-                           .parameter = slot.parameter->value().f32(),
-                           .gradient = gradient.f32(),
-                           .first_moment = slot.first_moment.f32(),
-                           .second_moment = slot.second_moment.f32(),
-                           .step = steps_,
-                           .learning_rate = learning_rate,
-                           .beta1 = options_.beta1,
-                           .beta2 = options_.beta2,
-                           .epsilon = options_.epsilon,
-                           .weight_decay = slot.weight_decay,
-                           .gradient_scale = static_cast<float>(gradient_scale)});
-    slot.parameter->changed();
+    updates.push_back({.count = gradient.numel(),
+                       .parameter = slot.parameter->value().f32(),
+                       .gradient = gradient.f32(),
+                       .first_moment = slot.first_moment.f32(),
+                       .second_moment = slot.second_moment.f32(),
+                       .step = steps_,
+                       .learning_rate = learning_rate,
+                       .beta1 = options_.beta1,
+                       .beta2 = options_.beta2,
+                       .epsilon = options_.epsilon,
+                       .weight_decay = slot.weight_decay,
+                       .gradient_scale = static_cast<float>(gradient_scale)});
   }
+  kernels::adamw(queue, updates);
+  for (const Slot& slot : slots_)
+    if (slot.parameter->gradient().defined()) slot.parameter->changed();
 }
 
 NamedTensors AdamW::state() const {

@@ -86,5 +86,30 @@ TEST(AdamW, DoesNotDependOnThreads) {
   });
 }
 
+TEST(AdamW, OneSweepOverManyIsEachByItself) {
+  Queue queue(2);
+  const int64_t counts[] = {1, 20001, 8192, 7};
+  std::vector<State> swept, alone;
+  std::vector<std::vector<float>> gradients;
+  for (const int64_t count : counts) {
+    swept.emplace_back(random_floats(count, 5));
+    alone.emplace_back(random_floats(count, 5));
+    gradients.push_back(random_floats(count, 6));
+  }
+  std::vector<AdamWArgs> sweep;
+  for (size_t i = 0; i < swept.size(); ++i) {
+    const double decay = 0.1 * static_cast<double>(i);
+    alone[i].step(queue, {.weight_decay = decay}, gradients[i]);
+    sweep.push_back({.count = counts[i],
+                     .parameter = swept[i].parameter.data(),
+                     .gradient = gradients[i].data(),
+                     .first_moment = swept[i].first.data(),
+                     .second_moment = swept[i].second.data(),
+                     .weight_decay = decay});
+  }
+  adamw(queue, sweep);
+  EXPECT_TRUE(swept == alone);
+}
+
 }  // namespace
 }  // namespace vitrail::kernels

@@ -136,6 +136,17 @@ TEST(SumSquares, MatchesTheOracleAndShowsNan) {
   });
 }
 
+TEST(Reduce, SquaresOfSeveralArraysAddUp) {
+  Queue queue(2);
+  const auto a = random_floats(70001, 1), b = random_floats(3, 2), c = random_floats(65536, 3);
+  const std::vector<std::span<const float>> arrays{a, b, {}, c};
+  double together = 0, apart = 0;
+  sum_squares(queue, arrays, &together);
+  for (const auto& array : arrays)
+    sum_squares(queue, static_cast<int64_t>(array.size()), array.data(), &apart);
+  EXPECT_NEAR(together / apart, 1, 1e-15);
+}
+
 TEST(Reduce, DoesNotDependOnThreads) {
   const int64_t rows = 777, dim = 389;
   const auto x = random_floats(rows * dim, 9);

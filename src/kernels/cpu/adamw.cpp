@@ -54,15 +54,22 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/cpu/chunks.h"
 #include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/parallel_chunks.h"
 
 namespace vitrail::kernels {
 
 HWY_EXPORT(AdamWRange);
 
 void adamw(Queue& queue, const AdamWArgs& args) {
-  queue.pool().parallel_ranges(args.count, kElementsPerChunk, [&](int64_t begin, int64_t end) {
-    VITRAIL_DISPATCH(AdamWRange)(args, begin, end);
-  });
+  adamw(queue, std::span(&args, 1));
+}
+
+void adamw(Queue& queue, std::span<const AdamWArgs> parameters) {
+  parallel_chunks(
+      queue, parameters.size(), kElementsPerChunk, [&](size_t i) { return parameters[i].count; },
+      [&](size_t i, int64_t, int64_t begin, int64_t end) {
+        VITRAIL_DISPATCH(AdamWRange)(parameters[i], begin, end);
+      });
 }
 
 }  // namespace vitrail::kernels

@@ -109,6 +109,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/cpu/chunks.h"
 #include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/parallel_chunks.h"
 
 namespace vitrail::kernels {
 
@@ -149,20 +150,25 @@ void mean_axis_backward(Queue& queue, const MeanAxisBackwardArgs& args) {
 }
 
 void sum_squares(Queue& queue, int64_t count, const float* x, double* out) {
-  constexpr int64_t kSpan = 1024, kSpansPerChunk = 64;
-  const int64_t spans = (count + kSpan - 1) / kSpan;
-  const int64_t chunks = (spans + kSpansPerChunk - 1) / kSpansPerChunk;
+  const std::span<const float> array(x, static_cast<size_t>(count));
+  sum_squares(queue, std::span(&array, 1), out);
+}
+
+void sum_squares(Queue& queue, std::span<const std::span<const float>> arrays, double* out) {
+  constexpr int64_t kSpan = 1024, kChunk = 64 * kSpan;
+  const auto count_of = [&](size_t i) { return static_cast<int64_t>(arrays[i].size()); };
+  int64_t chunks = 0;
+  for (size_t i = 0; i < arrays.size(); ++i) chunks += (count_of(i) + kChunk - 1) / kChunk;
   const Tensor sums = Tensor::empty({chunks}, DType::f64);
-  queue.pool().parallel_for(chunks, [&](int64_t chunk, int) {
-    double sum = 0;
-    const int64_t end = std::min(count, (chunk + 1) * kSpansPerChunk * kSpan);
-    for (int64_t at = chunk * kSpansPerChunk * kSpan; at < end; at += kSpan)
-      sum += VITRAIL_DISPATCH(SumSquaresSpan)(std::min(kSpan, end - at), x + at);
-    sums.data<double>()[chunk] = sum;
-  });
-  double total = 0;
-  for (int64_t chunk = 0; chunk < chunks; ++chunk) total += sums.data<double>()[chunk];
-  *out += total;
+  parallel_chunks(queue, arrays.size(), kChunk, count_of,
+                  [&](size_t i, int64_t chunk, int64_t begin, int64_t end) {
+                    double sum = 0;
+                    for (int64_t at = begin; at < end; at += kSpan)
+                      sum += VITRAIL_DISPATCH(SumSquaresSpan)(std::min(kSpan, end - at),
+                                                              arrays[i].data() + at);
+                    sums.data<double>()[chunk] = sum;
+                  });
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) *out += sums.data<double>()[chunk];
 }
 
 }  // namespace vitrail::kernels
