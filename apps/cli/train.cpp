@@ -27,7 +27,7 @@ extern "C" void ask_to_stop(int signal) {
 
 struct TrainArguments {
   std::string data, architecture, out;
-  std::optional<std::string> val;
+  std::optional<std::string> val, precision;
   std::optional<int64_t> epochs, batch, seed;
   std::optional<double> learning_rate, weight_decay, warmup, label_smoothing;
   std::vector<std::string> settings;
@@ -60,6 +60,7 @@ TrainConfig resolve(const TrainArguments& arguments) {
   take(arguments.weight_decay, config.weight_decay);
   take(arguments.warmup, config.warmup_epochs);
   take(arguments.label_smoothing, config.label_smoothing);
+  take(arguments.precision, config.precision);
   for (const auto& [name, value] : parse_settings(arguments.settings))
     set_field(config, name, value);
   return config;
@@ -168,6 +169,8 @@ void add_train(CLI::App& app) {
   verb->add_option("--batch", a.batch, "pictures a step");
   verb->add_option("--lr", a.learning_rate, "peak learning rate");
   verb->add_option("--weight-decay", a.weight_decay);
+  verb->add_option("--precision", a.precision,
+                   "f32, or bf16: products and attention in bf16, weights and sums in f32");
   verb->add_option("--warmup", a.warmup, "epochs of linear warm-up before the cosine");
   verb->add_option("--label-smoothing", a.label_smoothing);
   verb->add_option("--seed", a.seed);

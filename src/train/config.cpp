@@ -31,6 +31,7 @@ void visit_fields(Config& c, Visit visit) {
   visit("epsilon", c.epsilon);
   visit("clip_norm", c.clip_norm);
   visit("label_smoothing", c.label_smoothing);
+  visit("precision", c.precision);
   visit("mean", c.mean);
   visit("std", c.std);
   visit("crop_fraction", c.crop_fraction);
@@ -93,6 +94,8 @@ void TrainConfig::validate() const {
   check_range("epsilon", epsilon, 1e-30, 1);
   check_range("clip_norm", clip_norm, 0, 1e9);
   check_range("label_smoothing", label_smoothing, 0, 0.999999);
+  check(precision == "f32" || precision == "bf16", kPlace,
+        "precision is '{}'; training runs in f32 or bf16", precision);
   check_range("crop_fraction", crop_fraction, 0.01, 1);
   check_range("val_fraction", val_fraction, 0, 0.9);
   check_range("evaluate_every", static_cast<double>(evaluate_every), 1, 1e6);

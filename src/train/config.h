@@ -29,6 +29,7 @@ struct TrainConfig {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double clip_norm = 1;  // of all gradients together; 0: off
   double label_smoothing = 0.1;
+  std::string precision = "f32";  // of products and attention: f32 or bf16
 
   // Pictures: short side to image_size / crop_fraction, centre crop; then (x - mean) / std.
   std::vector<double> mean{0.5}, std{0.5};  // one number stands for every channel

@@ -19,12 +19,19 @@ int64_t count_correct(const Tensor& logits, const Tensor& labels) {
 }
 
 Learner::Learner(VisionTransformer& model, const LearnerOptions& options)
-    : model_(model), options_(options), optimizer_(model.parameters(), options.optimizer) {}
+    : model_(model),
+      options_(options),
+      plan_(default_plan(options.precision)),
+      optimizer_(model.parameters(), options.optimizer) {
+  check(options.precision != Precision::int8, "train",
+        "int8 has no gradient: train in f32 or bf16");
+}
 
 StepResult Learner::step(Queue& queue, const Tensor& images, const Tensor& labels, int64_t step) {
   Tape tape;
   Context context(queue);
   context.tape = &tape;
+  if (options_.precision != Precision::f32) context.precision = &plan_;
   context.dropout = true;
   context.random = RandomKey(options_.seed, static_cast<uint64_t>(step));
 

@@ -1,6 +1,7 @@
 // Learner: one training step, from a batch to changed weights.
 #pragma once
 
+#include "core/precision.h"
 #include "models/vit.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -13,6 +14,9 @@ struct LearnerOptions {
   double clip_norm = 1;  // 0: no clipping
   double label_smoothing = 0;
   uint64_t seed = 0;  // of dropout and drop-path
+  // Of the products and attention, forward and backward: f32 or bf16. Weights, sums, gradients and
+  // the optimizer's moments are f32 in both.
+  Precision precision = Precision::f32;
 };
 
 struct StepResult {
@@ -24,7 +28,7 @@ struct StepResult {
 
 class Learner {
  public:
-  // The model must outlive the learner, and have values.
+  // The model must outlive the learner, and have values. Error: the precision is int8.
   Learner(VisionTransformer& model, const LearnerOptions& options);
 
   // images [B, C, H, W] f32, labels [B] i64; `step` counts from 0 and fixes learning rate and
@@ -36,6 +40,7 @@ class Learner {
  private:
   VisionTransformer& model_;
   LearnerOptions options_;
+  PrecisionPlan plan_;
   AdamW optimizer_;
 };
 

@@ -8,10 +8,10 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "formats/json.h"
+#include "models/model_folder.h"
 #include "train/checkpoint.h"
 #include "train/learner.h"
 #include "train/metrics.h"
-#include "models/model_folder.h"
 
 namespace vitrail {
 namespace {
@@ -120,7 +120,8 @@ LearnerOptions learner_options(const TrainConfig& config, int64_t batches) {
                        .total_steps = config.epochs * batches},
           .clip_norm = config.clip_norm,
           .label_smoothing = config.label_smoothing,
-          .seed = static_cast<uint64_t>(config.seed)};
+          .seed = static_cast<uint64_t>(config.seed),
+          .precision = precision_from_name(config.precision)};
 }
 
 class Run {

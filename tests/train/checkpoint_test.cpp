@@ -73,6 +73,23 @@ std::string undisturbed_model() {
   return bytes_of(out / "model.safetensors");
 }
 
+TEST(Checkpoint, ABf16RunResumesToTheSameBits) {
+  TrainConfig config = tiny_config();
+  config.precision = "bf16";
+  const fs::path whole = fresh_folder("whole"), halved = fresh_folder("halved");
+  train(config, quiet_options(whole));
+  RunOptions options = quiet_options(halved);
+  int steps = 0;
+  options.stop = [&] { return ++steps == 17; };
+  train(config, options);
+  EXPECT_NE(error_of([&] { resume(halved); }).find("precision is \"bf16\" in the run and \"f32\""),
+            std::string::npos);
+  resume(halved, config);
+  const std::string model = bytes_of(whole / "model.safetensors");
+  EXPECT_TRUE(bytes_of(halved / "model.safetensors") == model);
+  EXPECT_TRUE(undisturbed_model() != model) << "bf16 changed nothing";
+}
+
 TEST(Checkpoint, DamagedFallsBackToTheOneBefore) {
   const std::string expected = undisturbed_model();
   const auto cases = std::vector<std::pair<std::string, std::function<void(std::string&)>>>{

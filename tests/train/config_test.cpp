@@ -58,6 +58,8 @@ TEST(TrainConfig, SurvivesJson) {
   EXPECT_EQ(config.model.image_width, 32);
   EXPECT_EQ(train_config_from_json(to_json(config)), config);
   EXPECT_EQ(describe_differences(config, config), "");
+  config.precision = "int8";
+  EXPECT_THROW(config.validate(), Error);
 }
 
 TEST(TrainConfig, RefusesWhatCannotBe) {
