@@ -23,8 +23,11 @@ void own_the_weights(VisionTransformer& network) {
 }  // namespace
 
 void bench_train(const BenchArguments& arguments) {
-  if (!arguments.run.precision.empty() && arguments.run.precision != "f32")
-    throw BadUsage(fmt::format("--train runs in f32, not in {}", arguments.run.precision));
+  const Precision precision = arguments.run.precision.empty()
+                                  ? Precision::f32
+                                  : precision_from_name(arguments.run.precision);
+  if (precision == Precision::int8)
+    throw BadUsage("--train runs in f32 or bf16: int8 has no gradient");
   const auto model = open_model_or_architecture(arguments.model);
   VisionTransformer& network = *model->network;
   const VisionTransformerConfig& config = network.config();
@@ -37,11 +40,13 @@ void bench_train(const BenchArguments& arguments) {
                         .batch = arguments.run.batch,
                         .height = size.height,
                         .width = size.width,
-                        .threads = queue.pool().num_threads()};
+                        .threads = queue.pool().num_threads(),
+                        .precision = precision};
   const Tensor images = random_pictures(subject.batch, config.in_channels, size);
   const Tensor labels = random_labels(subject.batch, config.num_classes);
   // A rate so small that however many steps are measured, the loss stays finite.
-  Learner learner(network, {.schedule = {.learning_rate = 1e-6, .total_steps = 1'000'000'000}});
+  Learner learner(network, {.schedule = {.learning_rate = 1e-6, .total_steps = 1'000'000'000},
+                            .precision = precision});
   int64_t step = 0;
   // The backward pass has two products for each of the forward pass: one for the gradient of either
   // factor.

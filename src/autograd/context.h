@@ -20,12 +20,12 @@ struct Context {
   explicit Context(Queue& work_queue) : queue(work_queue) {}
 
   Queue& queue;
-  Tape* tape = nullptr;             // null in inference: nothing is recorded or saved
+  Tape* tape = nullptr;                      // null in inference: nothing is recorded or saved
   const PrecisionPlan* precision = nullptr;  // null: f32
-  bool dropout = false;             // dropout, attention dropout and drop-path are active
-  RandomKey random;                 // with a module's path it keys every random number
-  AttentionProbe* probe = nullptr;  // keeps q, k, v and log-sum-exp of the layers it wants
-  Timings* timings = nullptr;       // what each operation takes is added to it (autograd/timing.h)
+  bool dropout = false;                      // dropout, attention dropout and drop-path are active
+  RandomKey random;                          // with a module's path it keys every random number
+  AttentionProbe* probe = nullptr;           // keeps q, k, v and log-sum-exp of the layers it wants
+  Timings* timings = nullptr;  // what each operation takes is added to it (autograd/timing.h)
   // Told each named activation as it is made: "patch_embed", "blocks.3", "norm", "head".
   std::function<void(const std::string& path, const Variable& value)> observer;
 

@@ -50,8 +50,8 @@ struct LayerNormBackwardArgs {
   float* dx = nullptr;           // = or +=, may be dy; null: not wanted
   int64_t dx_stride = 0;
   bool accumulate_dx = false;  // +=: the residual's gradient is there already
-  float* dgamma = nullptr;  // += [dim]; null: not wanted
-  float* dbeta = nullptr;   // += [dim]; null: not wanted
+  float* dgamma = nullptr;     // += [dim]; null: not wanted
+  float* dbeta = nullptr;      // += [dim]; null: not wanted
 };
 // With n = (x - mean) rstd and g = dy gamma: dx = rstd (g - mean(g) - n mean(g n)),
 // dgamma += sum over rows of dy n, dbeta += sum over rows of dy. Rows are reduced in chunks that

@@ -114,6 +114,8 @@ class Train(BenchTest):
         self.assertEqual(report["multiply_adds"], 3 * forward)
         self.assertGreater(report["pictures_per_second"], 0)
         self.assertTrue(0 < report["share_of_peak"] < 1)
+        rounded = self.report(MODEL, "--train", "--runs", 1, "--batch", 2, "--precision", "bf16")
+        self.assertEqual(rounded["precision"], "bf16")
         self.assertIn("training augreg",
                       vitrail("bench", MODEL, "--train", "--runs", 1, "--batch", 2).out)
 

@@ -212,10 +212,8 @@ TEST(GemmBf16, EitherOrientationAndRowsRoundedBeforeGiveTheSameBits) {
       const Operands o(size);
       std::vector<float> turned(o.weight.size());
       for (int64_t n = 0; n < size.n; ++n)
-        for (int64_t k = 0; k < size.k; ++k)
-          turned[k * size.n + n] = o.weight[n * size.k + k];
-      const PackedBf16 packed =
-          pack_bf16(queue, Matrix::row_major(turned.data(), size.k, size.n));
+        for (int64_t k = 0; k < size.k; ++k) turned[k * size.n + n] = o.weight[n * size.k + k];
+      const PackedBf16 packed = pack_bf16(queue, Matrix::row_major(turned.data(), size.k, size.n));
       std::vector<float> c(size.m * size.n);
       gemm_bf16(queue, round_rows(queue, o.a_matrix()), packed, o.output(c));
       EXPECT_TRUE(c == bf16_product(queue, o, o.a_matrix()));
