@@ -72,7 +72,9 @@ void print_result(const Result& result) {
 
 void bench_model(const BenchArguments& arguments) {
   const auto start = Clock::now();
-  Session session(open_model_or_architecture(arguments.model), session_options(arguments.run));
+  Session session(
+      open_model_or_architecture(arguments.model, load_options(arguments.model, arguments.run)),
+      session_options(arguments.run));
   const double load = milliseconds_since(start);
   const VisionTransformer& network = *session.model().network;
   const Tensor images = pictures_of(arguments, network.config());

@@ -71,7 +71,7 @@ class Pictures {
 }  // namespace
 
 void bench_pictures(const BenchArguments& arguments) {
-  const auto model = open_model_or_architecture(arguments.model);
+  const auto model = open_model_or_architecture(arguments.model, load_options(arguments.model));
   Pictures pictures(expand_pictures(arguments.pictures), model->preprocess, arguments.run.threads);
   Spent spent;
   int64_t passes = 0;

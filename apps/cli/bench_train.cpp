@@ -28,7 +28,7 @@ void bench_train(const BenchArguments& arguments) {
                                   : precision_from_name(arguments.run.precision);
   if (precision == Precision::int8)
     throw BadUsage("--train runs in f32 or bf16: int8 has no gradient");
-  const auto model = open_model_or_architecture(arguments.model);
+  const auto model = open_model_or_architecture(arguments.model, load_options(arguments.model));
   VisionTransformer& network = *model->network;
   const VisionTransformerConfig& config = network.config();
   check(config.num_classes > 0, "bench", "{} has no classes to learn", model->name);

@@ -57,7 +57,9 @@ void print_text(const std::string& file, const Classification& answer) {
 
 void classify_pictures(const Arguments& arguments) {
   const std::vector<std::string> files = expand_pictures(arguments.pictures);
-  Session session(open_model(arguments.model), session_options(arguments.run, arguments.exif));
+  Session session(
+      open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
+      session_options(arguments.run, arguments.exif));
   // On one terminal, results are the progress.
   std::optional<Progress> progress;
   if (isatty(STDOUT_FILENO) == 0) progress.emplace("classify", static_cast<int64_t>(files.size()));

@@ -96,21 +96,35 @@ LoadOptions load_options(const ModelArguments& arguments) {
   return {.settings = parse_settings(arguments.settings), .labels = arguments.labels};
 }
 
-std::shared_ptr<Model> open_model(const ModelArguments& arguments) {
-  auto model = load_model(arguments.model, load_options(arguments));
+LoadOptions load_options(const ModelArguments& arguments, const RunArguments& run,
+                         std::optional<size_t> pictures) {
+  LoadOptions options = load_options(arguments);
+  options.threads = run.threads;
+  options.pack = PackOptions{.precision = session_options(run).precision,
+                             .single_pass = pictures && *pictures <= static_cast<size_t>(run.batch)};
+  return options;
+}
+
+std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options) {
+  auto model = load_model(arguments.model, options);
   announce(*model);
   return model;
 }
 
-std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments) {
+std::shared_ptr<Model> open_model(const ModelArguments& arguments) {
+  return open_model(arguments, load_options(arguments));
+}
+
+std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
+                                                  const LoadOptions& options) {
   std::error_code ignored;
   if (!arguments.model.empty() && !fs::exists(arguments.model, ignored) &&
       find_published(arguments.model) != nullptr) {
     if (!arguments.settings.empty() || !arguments.labels.empty())
       throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
-    return random_model(arguments.model);
+    return random_model(arguments.model, 0, options);
   }
-  return open_model(arguments);
+  return open_model(arguments, options);
 }
 
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif) {

@@ -42,11 +42,17 @@ void set_example(CLI::App& verb, const std::string& example);
 std::vector<std::pair<std::string, std::string>> parse_settings(
     const std::vector<std::string>& settings);
 LoadOptions load_options(const ModelArguments& arguments);
+// For a session of these run options, which packs the weights while they are read. `pictures`: how
+// many it will see at most, where that is known.
+LoadOptions load_options(const ModelArguments& arguments, const RunArguments& run,
+                         std::optional<size_t> pictures = std::nullopt);
 // Loads, and says the checkpoint's warnings on stderr; of a bundled model also the classes it
 // knows.
+std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options);
 std::shared_ptr<Model> open_model(const ModelArguments& arguments);
 // The same, and a published architecture's name gives random weights.
-std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments);
+std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
+                                                  const LoadOptions& options);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
 
 // "224" or "384x512" (height x width). Throws BadUsage.

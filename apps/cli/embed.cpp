@@ -90,7 +90,9 @@ void write(const Arguments& arguments, const std::vector<std::string>& files, co
 void embed_pictures(const Arguments& arguments) {
   const Format format = format_of(arguments.out);
   const std::vector<std::string> files = expand_pictures(arguments.pictures);
-  Session session(open_model(arguments.model), session_options(arguments.run, arguments.exif));
+  Session session(
+      open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
+      session_options(arguments.run, arguments.exif));
   const EmbedOptions options = embed_options(arguments, session.model().network->config());
   Collector collector(files.size());
   bool failed = false;

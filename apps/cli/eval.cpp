@@ -66,7 +66,8 @@ void print_result(const Arguments& arguments, const EvaluationResult& result, Sp
 
 void evaluate_model(const Arguments& arguments) {
   const std::string spec = data_spec(arguments.data);
-  Session session(open_model(arguments.model), session_options(arguments.run, arguments.exif));
+  Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
+                  session_options(arguments.run, arguments.exif));
   const Split split = arguments.split.empty() ? default_split(spec) : split_of(arguments.split);
   const auto dataset = open_dataset(spec, split, {.decode = session.preprocess().decode_options()});
   EvaluateOptions options{.limit = arguments.limit};

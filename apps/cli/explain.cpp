@@ -177,7 +177,8 @@ void explain_pictures(const Arguments& arguments) {
 
   const RolloutOptions options{.fusion = head_fusion_from_name(arguments.fusion),
                                .discard_ratio = arguments.discard};
-  Session session(open_model(arguments.model), session_options(arguments.run, arguments.exif));
+  Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
+                  session_options(arguments.run, arguments.exif));
   Image mask;
   if (!arguments.mask.empty())
     mask =

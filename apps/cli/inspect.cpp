@@ -79,7 +79,9 @@ void print_report_json(const Model& model, const ModelCost& cost, const Memory& 
 }
 
 void inspect(const Arguments& arguments) {
-  Session session(open_model_or_architecture(arguments.model), session_options(arguments.run));
+  Session session(
+      open_model_or_architecture(arguments.model, load_options(arguments.model, arguments.run)),
+      session_options(arguments.run));
   const Model& model = session.model();
   const VisionTransformerConfig& config = model.network->config();
   const PictureSize size =

@@ -37,6 +37,9 @@ class Parameter {
   // Whether operations read it in packed form alone, so that its source may be released.
   bool read_packed() const { return read_packed_; }
   void set_read_packed() { read_packed_ = true; }
+  // Whether f32 operations read the source itself: it will not be used often enough to be packed.
+  bool read_in_place() const { return read_in_place_; }
+  void set_read_in_place() { read_in_place_ = true; }
 
   bool trainable() const { return kind_ == Kind::weight && slot_ != nullptr; }
   void set_trainable(bool trainable);
@@ -70,6 +73,7 @@ class Parameter {
   Tensor value_;
   uint64_t version_ = 0;
   bool read_packed_ = false;
+  bool read_in_place_ = false;
   std::shared_ptr<GradientSlot> slot_ = std::make_shared<GradientSlot>();
   mutable std::mutex mutex_;
   mutable std::map<std::string, Derived> derived_;

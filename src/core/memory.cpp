@@ -1,94 +1,96 @@
 #include "core/memory.h"
 
-#include <sys/mman.h>
-
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <map>
 #include <mutex>
-#include <new>
 #include <vector>
 
+#include "core/arena.h"
 #include "core/error.h"
 
 namespace vitrail {
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
+// From here on, blocks come from the arena; smaller ones from the heap, by size.
+constexpr size_t kLarge = size_t{64} << 10;
 
 // Eight classes an octave: at most 12.5% of a block is wasted, and nearby shapes share blocks.
 size_t size_class(size_t bytes) {
   if (bytes <= 512) return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  if (bytes >= kHugePage) return (bytes + kHugePage - 1) / kHugePage * kHugePage;
-  const size_t step = std::bit_floor(bytes - 1) / 8;
+  const size_t step = bytes >= kLarge ? Arena::kGrain : std::bit_floor(bytes - 1) / 8;
   return (bytes + step - 1) / step * step;
 }
 
 class Pool {
  public:
   std::byte* acquire(size_t capacity) {
-    {
-      std::lock_guard lock(mutex_);
-      auto it = free_.find(capacity);
-      if (it != free_.end() && !it->second.empty()) {
-        std::byte* block = it->second.back();
-        it->second.pop_back();
-        count_use(capacity);
-        return block;
-      }
-    }
-    std::byte* block = from_system(capacity);
+    std::lock_guard lock(mutex_);
+    std::byte* block = find(capacity);
     if (block == nullptr) {
-      trim();
-      block = from_system(capacity);
+      trim_locked();
+      block = find(capacity);
     }
     check(block != nullptr, "memory", "the system has no {} bytes left", capacity);
-    std::lock_guard lock(mutex_);
-    ++stats_.system_allocations;
-    stats_.bytes_reserved += capacity;
-    count_use(capacity);
+    in_use_ += capacity;
+    peak_in_use_ = std::max(peak_in_use_, in_use_);
     return block;
   }
 
   void give_back(std::byte* block, size_t capacity) {
     std::lock_guard lock(mutex_);
-    free_[capacity].push_back(block);
-    stats_.bytes_in_use -= capacity;
+    in_use_ -= capacity;
+    if (capacity >= kLarge)
+      arena_.give_back(block, capacity);
+    else
+      small_[capacity].push_back(block);
   }
 
   void trim() {
     std::lock_guard lock(mutex_);
-    for (auto& [capacity, blocks] : free_) {
-      for (std::byte* block : blocks) to_system(block, capacity);
-      stats_.bytes_reserved -= capacity * blocks.size();
-      blocks.clear();
-    }
+    trim_locked();
   }
 
   MemoryStats stats() {
     std::lock_guard lock(mutex_);
-    return stats_;
+    return {.system_allocations = small_allocations_ + arena_.growths(),
+            .bytes_in_use = in_use_,
+            .bytes_reserved = small_bytes_ + arena_.touched(),
+            .peak_in_use = peak_in_use_};
   }
 
  private:
-  void count_use(size_t capacity) {
-    stats_.bytes_in_use += capacity;
-    stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.bytes_in_use);
-  }
-
-  // Large blocks come straight from the kernel, on huge pages where it has them: touching a fresh
-  // 4 KiB page costs microseconds on a virtual machine.
-  static std::byte* from_system(size_t capacity) {
-    const size_t alignment = capacity >= kHugePage ? kHugePage : kAlignment;
-    auto* block = static_cast<std::byte*>(std::aligned_alloc(alignment, capacity));
-    if (block != nullptr && capacity >= kHugePage) madvise(block, capacity, MADV_HUGEPAGE);
+  std::byte* find(size_t capacity) {
+    if (capacity >= kLarge) return arena_.acquire(capacity);
+    std::vector<std::byte*>& blocks = small_[capacity];
+    if (!blocks.empty()) {
+      std::byte* block = blocks.back();
+      blocks.pop_back();
+      return block;
+    }
+    auto* block = static_cast<std::byte*>(std::aligned_alloc(kAlignment, capacity));
+    if (block == nullptr) return nullptr;
+    ++small_allocations_;
+    small_bytes_ += capacity;
     return block;
   }
-  static void to_system(std::byte* block, size_t) { std::free(block); }
+
+  void trim_locked() {
+    arena_.trim();
+    for (auto& [capacity, blocks] : small_) {
+      for (std::byte* block : blocks) std::free(block);
+      small_bytes_ -= capacity * blocks.size();
+      blocks.clear();
+    }
+  }
 
   std::mutex mutex_;
-  std::map<size_t, std::vector<std::byte*>> free_;
-  MemoryStats stats_;
+  Arena arena_;
+  std::map<size_t, std::vector<std::byte*>> small_;  // free blocks of the heap
+  uint64_t small_allocations_ = 0;
+  size_t small_bytes_ = 0;
+  size_t in_use_ = 0, peak_in_use_ = 0;
 };
 
 // Never destroyed: tensors with static lifetime may outlive any order of destruction.

@@ -1,5 +1,6 @@
 // Storage: the bytes behind tensors. Blocks are 64-byte aligned and return to a process-wide pool,
-// so a second pass over the same shapes asks the system for nothing.
+// so a second pass over the same shapes asks the system for nothing. Large blocks lie side by side
+// on huge pages and join when they are free (core/arena.h); small ones are kept by size.
 #pragma once
 
 #include <atomic>
@@ -13,7 +14,7 @@ namespace vitrail {
 inline constexpr size_t kAlignment = 64;
 
 struct MemoryStats {
-  uint64_t system_allocations = 0;  // times the pool asked the system for a block
+  uint64_t system_allocations = 0;  // times memory was handed out that was not touched before
   size_t bytes_in_use = 0;          // handed out now
   size_t bytes_reserved = 0;        // handed out plus cached
   size_t peak_in_use = 0;

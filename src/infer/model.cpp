@@ -105,6 +105,24 @@ ClassLabels labels_of(const CheckpointInfo& info, const fs::path& chosen) {
   return labels;
 }
 
+// Gives every parameter its value, and packs as the options say.
+void fill(Model& model, const LoadOptions& options, const std::function<void(Parameter&)>& fill_one) {
+  Queue queue(options.threads);
+  if (options.pack) {
+    const PrecisionPlan precision = options.pack->precision.value_or(model.precision);
+    const Packing packing{.precision = precision, .single_pass = options.pack->single_pass};
+    std::call_once(model.packing, [&] {
+      model.network->pack_for_inference(queue, packing, fill_one);
+      model.packed = precision;
+    });
+    return;
+  }
+  const auto& parameters = model.network->parameters().all();
+  queue.pool().parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i, int) {
+    fill_one(*parameters[static_cast<size_t>(i)]);
+  });
+}
+
 }  // namespace
 
 std::vector<fs::path> bundled_model_folders() {
@@ -148,11 +166,14 @@ std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOpt
   model->precision = model->info.precision;
   model->labels = labels_of(model->info, options.labels);
   model->network = std::make_shared<VisionTransformer>(model->info.config);
-  load_weights(*model->network, *checkpoint.tensors);
+  fill(*model, options, [&](Parameter& parameter) {
+    load_weight(parameter, *checkpoint.tensors);
+  });
   return model;
 }
 
-std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed) {
+std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed,
+                                    const LoadOptions& options) {
   const PublishedArchitecture* published = find_published(architecture);
   check(published != nullptr, "model", "'{}' is not a published architecture", architecture);
   auto model = std::make_shared<Model>();
@@ -163,7 +184,9 @@ std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t se
   model->preprocess = preprocess_of(model->info);
   model->network = std::make_shared<VisionTransformer>(model->info.config);
   model->labels = unknown_labels(model->info.config.num_classes);
-  model->network->parameters().initialise(seed);
+  fill(*model, options, [&](Parameter& parameter) {
+    model->network->parameters().initialise(seed, parameter);
+  });
   return model;
 }
 

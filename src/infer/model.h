@@ -26,14 +26,23 @@ struct Model {
   std::filesystem::path path;  // empty: it came from no file
   bool bundled = false;        // one of the models that come with Vitrail
   PrecisionPlan precision;     // what the checkpoint asks for; f32 unless it was quantized
-  std::once_flag packing;      // sessions share the packed weights: the first one packs them
+  std::once_flag packing;      // sessions share the packed weights: loading or the first one packs
   std::optional<PrecisionPlan> packed;  // in which precision it did
+};
+
+struct PackOptions {
+  std::optional<PrecisionPlan> precision;  // nothing: the model's own
+  bool single_pass = false;                // models/vit.h
 };
 
 struct LoadOptions {
   // --set: fields of the configuration (models/vit_config.h) or of the preprocessing.
   std::vector<std::pair<std::string, std::string>> settings;
   std::filesystem::path labels;  // --labels: a file that replaces the checkpoint's own
+  int threads = 0;               // that read and pack; 0: all cores
+  // Packs each weight as it is read, so that it is never in memory twice (SessionOptions.pack does
+  // so afterwards). The weights can then not be saved.
+  std::optional<PackOptions> pack = std::nullopt;
 };
 
 // A folder or .safetensors file of any family (a training run's folder is one), the name of a
@@ -43,7 +52,8 @@ struct LoadOptions {
 std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options = {});
 
 // A published architecture ("vit_base_patch16_224") with random weights. Error: an unknown name.
-std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed = 0);
+std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed = 0,
+                                    const LoadOptions& options = {});
 
 // The folders in which bundled models are looked for, in order: $VITRAIL_MODELS, models/ beside the
 // installed program (share/vitrail/models), and models/ of the source tree.

@@ -42,7 +42,7 @@ Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
         channels);
   if (!options_.pack) return;
   std::call_once(model_->packing, [&] {
-    model_->network->pack_for_inference(queue_, precision_);
+    model_->network->pack_for_inference(queue_, {.precision = precision_});
     model_->packed = precision_;
   });
   check(model_->packed == precision_, "session",

@@ -221,7 +221,7 @@ VitOutput VisionTransformer::forward(const Context& context, const Variable& ima
   Variable x = embed(context, images, output.layout);
   context.observe("tokens", x);
   for (const auto& block : blocks_) {
-    x = block->forward(context, x);
+    x = block->forward(context, std::move(x));
     context.observe(block->path(), x);
   }
   output.tokens = norm_ ? norm_->forward(context, x) : x;
@@ -237,12 +237,18 @@ VitOutput VisionTransformer::forward(const Context& context, const Variable& ima
   return output;
 }
 
-void VisionTransformer::pack_for_inference(Queue& queue, const PrecisionPlan& precision) {
-  for (const auto& parameter : registry_->all()) {
-    if (!parameter->read_packed()) continue;
-    prepare_linear(queue, *parameter, precision.of(parameter->path()));
-    parameter->release_source();
-  }
+void VisionTransformer::pack_for_inference(Queue& queue, const Packing& packing,
+                                           const std::function<void(Parameter&)>& fill) {
+  const auto& parameters = registry_->all();
+  queue.pool().parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i, int) {
+    Parameter& parameter = *parameters[static_cast<size_t>(i)];
+    if (fill) fill(parameter);
+    if (!parameter.read_packed()) return;
+    const Precision precision = packing.precision.of(parameter.path());
+    if (packing.single_pass && precision == Precision::f32) return parameter.set_read_in_place();
+    prepare_linear(queue, parameter, precision);
+    parameter.release_source();
+  });
   release_cached_memory();  // what the sources leave in the pool
 }
 

@@ -3,6 +3,7 @@
 // 2021).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,14 @@ struct VitOutput {
   TokenLayout layout;
 };
 
+// How weights are made ready for inference.
+struct Packing {
+  PrecisionPlan precision = {};
+  // One batch will run and no more: f32 projections are read where they are, a panel at a time,
+  // which costs that batch less than packing costs the start.
+  bool single_pass = false;
+};
+
 class VisionTransformer {
  public:
   // Parameters have no values yet: initialise() them or load a checkpoint. Error: the config's.
@@ -41,9 +50,12 @@ class VisionTransformer {
 
   TokenLayout layout(int64_t picture_height, int64_t picture_width) const;
 
-  // For inference: packs every projection in its precision, one at a time, and gives its source
-  // back, so that the weights are in memory once. Weights of our own memory cannot be read or saved afterwards.
-  void pack_for_inference(Queue& queue, const PrecisionPlan& precision = {});
+  // For inference: packs every projection in its precision, one on each thread, and gives its source
+  // back, so that the weights are in memory once. Weights of our own memory cannot be read or saved
+  // afterwards. `fill`, where there is one, gives a parameter its value when its turn comes, from
+  // any thread; so no more sources than threads are in memory.
+  void pack_for_inference(Queue& queue, const Packing& packing = {},
+                          const std::function<void(Parameter&)>& fill = nullptr);
 
  private:
   Variable embed(const Context& context, const Variable& images, const TokenLayout& layout) const;

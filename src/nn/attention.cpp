@@ -33,11 +33,12 @@ Attention::Attention(const Scope& scope, const AttentionConfig& config)
         LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.projection_bias});
 }
 
-Variable Attention::forward(const Context& context, const Variable& x,
+Variable Attention::forward(const Context& context, Variable x,
                             const LinearEpilogue& epilogue) const {
   const int64_t heads = config_.num_heads, dim = config_.head_dim, width = heads * dim;
   const AttentionOptions options{.heads = heads, .dropout = config_.dropout, .path = path_};
-  const Variable qkv = qkv_->forward(context, x);
+  Variable qkv = qkv_->forward(context, x);
+  x = {};
   Variable mixed;
   if (q_norm_) {
     const auto part = [&](int64_t index) {
@@ -48,6 +49,7 @@ Variable Attention::forward(const Context& context, const Variable& x,
   } else {
     mixed = self_attention(context, qkv, options);
   }
+  qkv = {};
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);
   // Without a projection (one head as wide as the model) its epilogue is applied by itself.

@@ -29,8 +29,8 @@ Block::Block(const Scope& scope, const BlockConfig& config)
     norm2_.emplace(scope.child("norm2"), dim, config.epsilon);
 }
 
-Variable Block::attend(const Context& context, const Variable& x, const Variable* residual) const {
-  return attn_.forward(context, x,
+Variable Block::attend(const Context& context, Variable x, const Variable* residual) const {
+  return attn_.forward(context, std::move(x),
                        {.dropout = config_.dropout,
                         .layer_scale = scale1_,
                         .drop_path = residual == nullptr ? 0 : config_.drop_path,
@@ -40,18 +40,21 @@ Variable Block::attend(const Context& context, const Variable& x, const Variable
 
 Variable Block::transform(const Context& context, const Variable& x,
                           const Variable* residual) const {
+  const bool in_place = residual != nullptr && context.tape == nullptr;
   return mlp_.forward(context, x,
                       {.dropout = config_.dropout,
                        .layer_scale = scale2_,
                        .drop_path = residual == nullptr ? 0 : config_.drop_path,
                        .residual = residual,
-                       .path = mlp_path_});
+                       .path = mlp_path_,
+                       .destination = in_place ? &residual->value() : nullptr});
 }
 
-Variable Block::forward(const Context& context, const Variable& x) const {
+Variable Block::forward(const Context& context, Variable x) const {
   switch (config_.norms) {
     case NormPlacement::pre: {
       const Variable y = attend(context, norm1_->forward(context, x), &x);
+      x = {};
       return transform(context, norm2_->forward(context, y), &y);
     }
     case NormPlacement::post: {

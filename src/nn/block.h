@@ -24,11 +24,13 @@ struct BlockConfig {
 class Block {
  public:
   Block(const Scope& scope, const BlockConfig& config);
-  Variable forward(const Context& context, const Variable& x) const;  // [B, N, D], both
+  // [B, N, D], both. A caller that needs x no more moves it in.
+  Variable forward(const Context& context, Variable x) const;
   const std::string& path() const { return path_; }
 
  private:
-  Variable attend(const Context& context, const Variable& x, const Variable* residual) const;
+  Variable attend(const Context& context, Variable x, const Variable* residual) const;
+  // Without a tape the answer may take the place of the residual, which must be the block's own.
   Variable transform(const Context& context, const Variable& x, const Variable* residual) const;
 
   BlockConfig config_;

@@ -23,11 +23,14 @@ struct MlpConfig {
 class Mlp {
  public:
   Mlp(const Scope& scope, const MlpConfig& config);
-  // x [..., D] to [..., D]; the epilogue rides on fc2.
+  // x [..., D] to [..., D]; the epilogue rides on fc2. Without a tape the hidden layer exists for
+  // some rows at a time, never whole.
   Variable forward(const Context& context, const Variable& x,
                    const LinearEpilogue& epilogue = {}) const;
 
  private:
+  Variable all_rows(const Context& context, const Variable& x,
+                    const LinearEpilogue& epilogue) const;
   Variable hidden(const Context& context, const Variable& x) const;
   MlpConfig config_;
   std::string path_;

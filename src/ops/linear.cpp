@@ -25,7 +25,7 @@ Tensor forward(Queue& queue, const Tensor& x, const Parameter& weight, const Par
   const int64_t outputs = weight.shape()[0], inputs = input_size(weight);
   Shape shape = x.shape();
   shape[-1] = outputs;
-  Tensor y = Tensor::empty(shape);
+  Tensor y = epilogue.destination == nullptr ? Tensor::empty(shape) : *epilogue.destination;
   const int64_t rows = inputs == 0 ? 0 : x.numel() / inputs;
   kernels::GemmOutput output{.data = y.f32(), .row_stride = outputs};
   output.epilogue.bias = bias == nullptr ? nullptr : bias->value().f32();
@@ -40,6 +40,11 @@ Tensor forward(Queue& queue, const Tensor& x, const Parameter& weight, const Par
   const auto scratch = [](int64_t bytes) { return Tensor::empty({bytes}, DType::u8); };
   switch (usable(precision, weight)) {
     case Precision::f32:
+      if (weight.read_in_place()) {
+        const Matrix b = transposed(weight.value(), weight);
+        kernels::gemm(queue, a, b, output, workspace_for(a, b).raw());
+        break;
+      }
       kernels::gemm(queue, a, *packed_f32(queue, weight), output);
       break;
     case Precision::bf16: {
@@ -75,6 +80,9 @@ Variable linear(const Context& context, const Variable& x, const Parameter& weig
   check(residual == nullptr || residual->shape() == shape, "linear",
         "{}: a residual of {} does not fit an output of {}", weight.path(),
         residual == nullptr ? "" : residual->shape().str(), shape.str());
+
+  check(epilogue.destination == nullptr || epilogue.destination->shape() == shape, "linear",
+        "{}: an output of {} does not fit where it is wanted", weight.path(), shape.str());
 
   const Timed timed(context, {"linear", weight.path(), x.value().numel() * outputs});
   const Variable w = weight.variable();

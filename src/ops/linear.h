@@ -19,6 +19,9 @@ struct LinearEpilogue {
   double drop_path = 0;                    // probability of dropping a sample's branch
   const Variable* residual = nullptr;      // y + residual, of y's shape
   std::string_view path;                   // keys the random numbers of both dropouts
+  // Where inference writes y; it may be the residual itself. Recorded products and those with
+  // dropout make a tensor of their own, so a caller looks at what it is given.
+  const Tensor* destination = nullptr;
 };
 
 // The product runs in the precision that the context gives the weight's path; when it is recorded,

@@ -14,6 +14,7 @@ namespace vitrail {
 namespace {
 
 using testing::golden_folder;
+using testing::same_bits;
 using testing::TemporaryFolder;
 
 std::string error_of(const std::function<void()>& action) {
@@ -40,6 +41,24 @@ TEST(LoadModel, ReadsAFolderAndAFile) {
   EXPECT_EQ(load_model(golden_folder("timm/augreg/"))->name, "augreg");
   const auto file = load_model(golden_folder("timm/augreg/model.safetensors"));
   EXPECT_EQ(file->info.config, folder->info.config);
+}
+
+TEST(LoadModel, PackingWhileReadingChangesNoBit) {
+  const std::vector<Image> pictures = testing::scenes(2);
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+    const PrecisionPlan plan = default_plan(precision);
+    const SessionOptions options{.threads = 2, .precision = plan};
+    const auto logits = [&](std::optional<PackOptions> pack) {
+      const auto model = load_model(golden_folder("timm/augreg"), {.threads = 2, .pack = pack});
+      EXPECT_EQ(model->packed.has_value(), pack.has_value());
+      return Session(model, options).logits(pictures);
+    };
+    const Tensor expected = logits(std::nullopt);
+    for (const bool single_pass : {false, true}) {
+      const Tensor packed = logits(PackOptions{.precision = plan, .single_pass = single_pass});
+      EXPECT_TRUE(same_bits(packed, expected)) << name_of(precision) << " " << single_pass;
+    }
+  }
 }
 
 TEST(LoadModel, SaysWhatIsMissing) {

@@ -19,14 +19,11 @@ namespace vitrail {
 namespace {
 
 using testing::model_of;
+using testing::same_bits;
 using testing::scenes;
 using testing::small_config;
 using testing::TemporaryFolder;
 using testing::varied_configs;
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
-}
 
 TEST(Session, AnswersDependNeitherOnThreadsNorOnTheBatch) {
   const std::vector<Image> pictures = scenes(9);

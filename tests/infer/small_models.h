@@ -1,6 +1,7 @@
 // Tiny models and pictures for the tests of sessions and tasks.
 #pragma once
 
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -70,6 +71,10 @@ inline std::vector<VisionTransformerConfig> varied_configs() {
   mapped.position_prefix = 0;
   mapped.pooling = Pooling::map;
   return {plain, dino, deit, compact, mapped};
+}
+
+inline bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
 inline std::vector<Image> scenes(int count, int size = 40) {

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "nn/linear.h"
+#include "nn/mlp.h"
 #include "nn/position_embedding.h"
 #include "support/compare.h"
 #include "support/random.h"
@@ -74,6 +75,31 @@ TEST(LinearSlot, TakesAReplacement) {
   original = slot.replace(std::move(wrapper));
   const Tensor after = slot->forward(context, x).value();
   for (int64_t i = 0; i < before.numel(); ++i) EXPECT_EQ(after.f32()[i], -before.f32()[i]);
+}
+
+TEST(Mlp, RowsInBlocksGiveTheSameBitsAlsoInPlace) {
+  const int64_t rows = 2500, width = 12;  // three blocks, the last one shorter
+  ParameterRegistry registry;
+  const Mlp mlp(Scope(registry).child("mlp"), {.inputs = width, .hidden = 40});
+  registry.initialise(1);
+  Queue queue(2);
+  const Context context(queue);
+  const Tensor x = random_tensor({1, rows, width}, 1);
+  const Variable residual = random_tensor({1, rows, width}, 2);
+  const Tensor whole = mlp.forward(context, x, {.residual = &residual}).value();
+  for (const int64_t row : {int64_t{0}, int64_t{833}, int64_t{834}, rows - 1}) {
+    const Variable one = residual.value().reshape({rows, width}).rows(row, row + 1);
+    const Tensor alone =
+        mlp.forward(context, x.reshape({rows, width}).rows(row, row + 1), {.residual = &one})
+            .value();
+    for (int64_t c = 0; c < width; ++c)
+      ASSERT_EQ(whole.f32()[row * width + c], alone.f32()[c]) << row;
+  }
+  const Tensor target = residual.value();
+  const Tensor placed =
+      mlp.forward(context, x, {.residual = &residual, .destination = &target}).value();
+  EXPECT_EQ(placed.raw(), target.raw());
+  for (int64_t i = 0; i < whole.numel(); ++i) ASSERT_EQ(target.f32()[i], whole.f32()[i]);
 }
 
 TEST(Position, SinusoidsAreThoseOfThePapers) {

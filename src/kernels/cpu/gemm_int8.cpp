@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <numeric>
 #include <limits>
 
 #undef HWY_TARGET_INCLUDE
@@ -12,6 +13,7 @@
 #include "kernels/cpu/dispatch.h"
 #include "kernels/cpu/dot-inl.h"
 #include "kernels/cpu/gemm_driver-inl.h"
+#include "kernels/cpu/transpose.h"
 
 #ifndef VITRAIL_GEMM_INT8_ONCE
 #define VITRAIL_GEMM_INT8_ONCE
@@ -247,6 +249,30 @@ void MultiplyInt8(Queue& queue, const LeftOperand& a, const PackedInt8& b, const
   MultiplyQuantized<Int8Widened>(queue, a, b, c, workspace);
 }
 
+// q = row / scale, nearest, ties to even; returns the scale.
+float QuantizeWeightRow(const float* row, int64_t count, int8_t* out) {
+  const FloatTag d;
+  const hn::Rebind<int8_t, FloatTag> bytes;
+  const int64_t whole = count / kLanes * kLanes;
+  HWY_ALIGN float tail[kLanes] = {};
+  std::copy(row + whole, row + count, tail);
+  auto high = hn::Abs(hn::Load(d, tail));
+  for (int64_t k = 0; k < whole; k += kLanes) high = hn::Max(high, hn::Abs(hn::LoadU(d, row + k)));
+  const float largest = hn::GetLane(hn::MaxOfLanes(d, high));
+  const auto inverse = hn::Set(d, largest > 0 ? 127.0f / largest : 0.0f);
+  const auto bound = hn::Set(d, 127.0f);
+  const auto quantized = [&](hn::Vec<FloatTag> x) HWY_ATTR {
+    const auto q = hn::Min(hn::Max(hn::Mul(x, inverse), hn::Neg(bound)), bound);
+    return hn::DemoteTo(bytes, hn::NearestInt(q));
+  };
+  for (int64_t k = 0; k < whole; k += kLanes)
+    hn::StoreU(quantized(hn::LoadU(d, row + k)), bytes, out + k);
+  HWY_ALIGN int8_t rest[kLanes];
+  hn::Store(quantized(hn::Load(d, tail)), bytes, rest);
+  std::copy_n(rest, count - whole, out + whole);
+  return largest / 127.0f;
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace vitrail::kernels
 HWY_AFTER_NAMESPACE();
@@ -256,20 +282,16 @@ namespace vitrail::kernels {
 
 HWY_EXPORT(Int8PanelWidth);
 HWY_EXPORT(MultiplyInt8);
+HWY_EXPORT(QuantizeWeightRow);
 
 QuantizedWeight quantize_weight(Queue& queue, const float* weight, int64_t outputs,
                                 int64_t inputs) {
   QuantizedWeight quantized{.values = Tensor::empty({outputs, inputs}, DType::i8),
                             .scales = Tensor::empty({outputs})};
+  const auto quantize_row = VITRAIL_DISPATCH(QuantizeWeightRow);
   queue.pool().parallel_for(outputs, [&](int64_t n, int) {
-    const float* row = weight + n * inputs;
-    float largest = 0;
-    for (int64_t k = 0; k < inputs; ++k) largest = std::max(largest, std::abs(row[k]));
-    const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
-    quantized.scales.f32()[n] = largest / 127.0f;
-    int8_t* out = quantized.values.data<int8_t>() + n * inputs;
-    for (int64_t k = 0; k < inputs; ++k)
-      out[k] = static_cast<int8_t>(std::clamp(std::nearbyint(row[k] * inverse), -127.0f, 127.0f));
+    quantized.scales.f32()[n] = quantize_row(
+        weight + n * inputs, inputs, quantized.values.data<int8_t>() + n * inputs);
   });
   return quantized;
 }
@@ -297,16 +319,21 @@ PackedInt8 pack_int8(Queue& queue, const QuantizedWeight& weight) {
   std::copy_n(weight.scales.f32(), outputs, packed.scales.f32());
   queue.pool().parallel_for(count, [&](int64_t p, int) {
     int8_t* panel = packed.panels.data<int8_t>() + p * width * depth;
-    std::fill_n(panel, width * depth, int8_t{0});
-    for (int64_t c = 0; c < std::min(width, outputs - p * width); ++c) {
-      const int8_t* row = weight.values.data<int8_t>() + (p * width + c) * inputs;
-      int32_t sum = 0;
-      for (int64_t k = 0; k < inputs; ++k) {
-        panel[(k / kGroupSize * width + c) * kGroupSize + k % kGroupSize] = row[k];
-        sum += row[k];
-      }
-      packed.sums.data<int32_t>()[p * width + c] = sum;
+    const int64_t columns = std::min(width, outputs - p * width);
+    const int8_t* rows = weight.values.data<int8_t>() + p * width * inputs;
+    for (int64_t c = 0; c < columns; ++c)
+      packed.sums.data<int32_t>()[p * width + c] =
+          std::accumulate(rows + c * inputs, rows + (c + 1) * inputs, int32_t{0});
+    if (columns == width && depth == inputs) {
+      // Whole groups of k change places as words of 32 bits.
+      const int64_t groups = depth / kGroupSize;
+      return transpose(reinterpret_cast<const float*>(rows), groups, width, groups,
+                       reinterpret_cast<float*>(panel), width);
     }
+    std::fill_n(panel, width * depth, int8_t{0});
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t k = 0; k < inputs; ++k)
+        panel[(k / kGroupSize * width + c) * kGroupSize + k % kGroupSize] = rows[c * inputs + k];
   });
   return packed;
 }

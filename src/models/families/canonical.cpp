@@ -165,8 +165,11 @@ std::shared_ptr<TensorSource> canonical_tensors(std::shared_ptr<TensorSource> te
 }
 
 void load_weights(VisionTransformer& model, const TensorSource& canonical) {
-  for (const auto& parameter : model.parameters().all())
-    parameter->set_value(canonical.tensor(parameter->path()).to(DType::f32));
+  for (const auto& parameter : model.parameters().all()) load_weight(*parameter, canonical);
+}
+
+void load_weight(Parameter& parameter, const TensorSource& canonical) {
+  parameter.set_value(canonical.tensor(parameter.path()).to(DType::f32));
 }
 
 }  // namespace vitrail

@@ -26,7 +26,8 @@ std::shared_ptr<TensorSource> canonical_tensors(std::shared_ptr<TensorSource> te
                                                 const VisionTransformer& model,
                                                 const std::vector<WeightRule>& rules);
 
-// Gives every parameter of the model its value, in f32.
+// Gives every parameter of the model its value, in f32; or one of them.
 void load_weights(VisionTransformer& model, const TensorSource& canonical);
+void load_weight(Parameter& parameter, const TensorSource& canonical);
 
 }  // namespace vitrail
