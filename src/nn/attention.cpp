@@ -33,12 +33,11 @@ Attention::Attention(const Scope& scope, const AttentionConfig& config)
         LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.projection_bias});
 }
 
-Variable Attention::forward(const Context& context, Variable x,
+Variable Attention::forward(const Context& context, const LinearInput& input,
                             const LinearEpilogue& epilogue) const {
   const int64_t heads = config_.num_heads, dim = config_.head_dim, width = heads * dim;
   const AttentionOptions options{.heads = heads, .dropout = config_.dropout, .path = path_};
-  Variable qkv = qkv_->forward(context, x);
-  x = {};
+  Variable qkv = qkv_->forward(context, input);
   Variable mixed;
   if (q_norm_) {
     const auto part = [&](int64_t index) {

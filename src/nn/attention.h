@@ -22,9 +22,9 @@ struct AttentionConfig {
 class Attention {
  public:
   Attention(const Scope& scope, const AttentionConfig& config);
-  // x [B, N, D] to [B, N, D]; the epilogue rides on the output projection. A caller that needs x no
-  // more moves it in: its memory is free again before the heads are mixed.
-  Variable forward(const Context& context, Variable x, const LinearEpilogue& epilogue) const;
+  // [B, N, D] to [B, N, D]; the epilogue rides on the output projection.
+  Variable forward(const Context& context, const LinearInput& input,
+                   const LinearEpilogue& epilogue) const;
 
  private:
   AttentionConfig config_;

@@ -29,8 +29,9 @@ Block::Block(const Scope& scope, const BlockConfig& config)
     norm2_.emplace(scope.child("norm2"), dim, config.epsilon);
 }
 
-Variable Block::attend(const Context& context, Variable x, const Variable* residual) const {
-  return attn_.forward(context, std::move(x),
+Variable Block::attend(const Context& context, const LinearInput& input,
+                       const Variable* residual) const {
+  return attn_.forward(context, input,
                        {.dropout = config_.dropout,
                         .layer_scale = scale1_,
                         .drop_path = residual == nullptr ? 0 : config_.drop_path,
@@ -38,10 +39,10 @@ Variable Block::attend(const Context& context, Variable x, const Variable* resid
                         .path = attention_path_});
 }
 
-Variable Block::transform(const Context& context, const Variable& x,
+Variable Block::transform(const Context& context, const LinearInput& input,
                           const Variable* residual) const {
   const bool in_place = residual != nullptr && context.tape == nullptr;
-  return mlp_.forward(context, x,
+  return mlp_.forward(context, input,
                       {.dropout = config_.dropout,
                        .layer_scale = scale2_,
                        .drop_path = residual == nullptr ? 0 : config_.drop_path,
@@ -53,9 +54,9 @@ Variable Block::transform(const Context& context, const Variable& x,
 Variable Block::forward(const Context& context, Variable x) const {
   switch (config_.norms) {
     case NormPlacement::pre: {
-      const Variable y = attend(context, norm1_->forward(context, x), &x);
+      const Variable y = attend(context, norm1_->before(x), &x);
       x = {};
-      return transform(context, norm2_->forward(context, y), &y);
+      return transform(context, norm2_->before(y), &y);
     }
     case NormPlacement::post: {
       const Variable y = norm1_->forward(context, attend(context, x, &x));
@@ -74,8 +75,7 @@ Variable Block::forward(const Context& context, Variable x) const {
       return transform(context, y, &y);
     }
     case NormPlacement::cct: {
-      const Variable y =
-          norm1_->forward(context, attend(context, pre_norm_->forward(context, x), &x));
+      const Variable y = norm1_->forward(context, attend(context, pre_norm_->before(x), &x));
       return transform(context, y, &y);
     }
   }

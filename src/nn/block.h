@@ -29,9 +29,10 @@ class Block {
   const std::string& path() const { return path_; }
 
  private:
-  Variable attend(const Context& context, Variable x, const Variable* residual) const;
+  Variable attend(const Context& context, const LinearInput& input, const Variable* residual) const;
   // Without a tape the answer may take the place of the residual, which must be the block's own.
-  Variable transform(const Context& context, const Variable& x, const Variable* residual) const;
+  Variable transform(const Context& context, const LinearInput& input,
+                     const Variable* residual) const;
 
   BlockConfig config_;
   std::string path_, attention_path_, mlp_path_;

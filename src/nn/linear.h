@@ -25,10 +25,10 @@ class Linear {
       : Linear(scope, inputs, outputs, Options()) {}
   virtual ~Linear() = default;
 
-  // x [..., inputs] to [..., outputs].
-  virtual Variable forward(const Context& context, const Variable& x,
+  // [..., inputs] to [..., outputs].
+  virtual Variable forward(const Context& context, const LinearInput& input,
                            const LinearEpilogue& epilogue = {}) const {
-    return linear(context, x, weight_, bias_, epilogue);
+    return linear(context, input, weight_, bias_, epilogue);
   }
   Parameter& weight() const { return weight_; }
   Parameter* bias() const { return bias_; }

@@ -28,34 +28,37 @@ Mlp::Mlp(const Scope& scope, const MlpConfig& config) : config_(config), path_(s
   fc2_ = LinearSlot(scope.child("fc2"), config.hidden, config.inputs, options);
 }
 
-Variable Mlp::hidden(const Context& context, const Variable& x) const {
+Variable Mlp::hidden(const Context& context, const LinearInput& input) const {
   switch (config_.kind) {
     case MlpKind::plain:
-      return fc1_->forward(context, x, {.activation = config_.activation});
-    case MlpKind::gated_split:
+      return fc1_->forward(context, input, {.activation = config_.activation});
+    case MlpKind::gated_split: {
+      const Variable x = input.value(context);
       return gate(context, fc1_gate_->forward(context, x), fc1_value_->forward(context, x),
                   config_.activation);
+    }
     case MlpKind::gated_packed:
     case MlpKind::gated_packed_gate_last:
       break;
   }
-  return gate_packed(context, fc1_->forward(context, x), config_.activation,
+  return gate_packed(context, fc1_->forward(context, input), config_.activation,
                      config_.kind == MlpKind::gated_packed_gate_last);
 }
 
-Variable Mlp::all_rows(const Context& context, const Variable& x,
+Variable Mlp::all_rows(const Context& context, const LinearInput& input,
                        const LinearEpilogue& epilogue) const {
-  Variable h = dropout(context, hidden(context, x), config_.dropout, path_ + ".dropout1");
+  Variable h = dropout(context, hidden(context, input), config_.dropout, path_ + ".dropout1");
   if (norm_) h = norm_->forward(context, h);
   return fc2_->forward(context, h, epilogue);
 }
 
-Variable Mlp::forward(const Context& context, const Variable& x,
+Variable Mlp::forward(const Context& context, const LinearInput& input,
                       const LinearEpilogue& epilogue) const {
+  const Variable& x = input.x();
   const int64_t width = config_.inputs, rows = width == 0 ? 0 : x.value().numel() / width;
   const int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
   if (context.tape != nullptr || context.dropout || blocks <= 1)
-    return all_rows(context, x, epilogue);
+    return all_rows(context, input, epilogue);
   const Tensor y =
       epilogue.destination == nullptr ? Tensor::empty(x.shape()) : *epilogue.destination;
   const auto flat = [&](const Tensor& tensor) { return tensor.reshape({rows, width}); };
@@ -70,7 +73,8 @@ Variable Mlp::forward(const Context& context, const Variable& x,
       residual = flat(epilogue.residual->value()).rows(begin, end);
       here.residual = &residual;
     }
-    const Variable done = all_rows(context, flat(x.value()).rows(begin, end), here);
+    const Variable part_of_x = flat(x.value()).rows(begin, end);
+    const Variable done = all_rows(context, {part_of_x, input.norm()}, here);
     // What stands in fc2's place (an adapter) may have an output of its own.
     if (done.value().raw() != part.raw()) Tensor(part).copy_from(done.value());
   }

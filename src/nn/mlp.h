@@ -23,15 +23,15 @@ struct MlpConfig {
 class Mlp {
  public:
   Mlp(const Scope& scope, const MlpConfig& config);
-  // x [..., D] to [..., D]; the epilogue rides on fc2. Without a tape the hidden layer exists for
+  // [..., D] to [..., D]; the epilogue rides on fc2. Without a tape the hidden layer exists for
   // some rows at a time, never whole.
-  Variable forward(const Context& context, const Variable& x,
+  Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue = {}) const;
 
  private:
-  Variable all_rows(const Context& context, const Variable& x,
+  Variable all_rows(const Context& context, const LinearInput& input,
                     const LinearEpilogue& epilogue) const;
-  Variable hidden(const Context& context, const Variable& x) const;
+  Variable hidden(const Context& context, const LinearInput& input) const;
   MlpConfig config_;
   std::string path_;
   LinearSlot fc1_, fc1_gate_, fc1_value_, fc2_;

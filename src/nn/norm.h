@@ -3,23 +3,23 @@
 
 #include "nn/registry.h"
 #include "ops/layer_norm.h"
+#include "ops/linear.h"
 
 namespace vitrail {
 
 class LayerNorm {
  public:
   LayerNorm(const Scope& scope, int64_t dim, double epsilon)
-      : weight_(scope.parameter("weight", {dim}, Initializer::constant(1))),
-        bias_(scope.parameter("bias", {dim}, Initializer::zeros())),
-        epsilon_(epsilon) {}
+      : weights_{scope.parameter("weight", {dim}, Initializer::constant(1)),
+                 &scope.parameter("bias", {dim}, Initializer::zeros()), epsilon} {}
   Variable forward(const Context& context, const Variable& x) const {
-    return layer_norm(context, x, weight_, &bias_, epsilon_);
+    return layer_norm(context, x, weights_);
   }
+  // x, to be normalised by the projection that reads it.
+  LinearInput before(const Variable& x) const { return {x, &weights_}; }
 
  private:
-  Parameter& weight_;
-  Parameter& bias_;
-  double epsilon_;
+  LayerNormWeights weights_;
 };
 
 }  // namespace vitrail

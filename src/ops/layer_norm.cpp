@@ -5,8 +5,8 @@
 
 namespace vitrail {
 
-Variable layer_norm(const Context& context, const Variable& x, const Parameter& gamma,
-                    const Parameter* beta, double epsilon) {
+Variable layer_norm(const Context& context, const Variable& x, const LayerNormWeights& weights) {
+  const auto& [gamma, beta, epsilon] = weights;
   check(x.shape().rank() >= 1 && gamma.shape() == Shape{x.size(-1)}, "layer_norm",
         "{} of {} does not fit an input of {}", gamma.path(), gamma.shape().str(), x.shape().str());
   check(beta == nullptr || beta->shape() == gamma.shape(), "layer_norm",

@@ -6,8 +6,15 @@
 
 namespace vitrail {
 
-// x [..., D]; gamma, beta [D], beta may be null. Statistics are f32 in every precision.
-Variable layer_norm(const Context& context, const Variable& x, const Parameter& gamma,
-                    const Parameter* beta, double epsilon);
+// gamma and beta [D]; beta may be null.
+struct LayerNormWeights {
+  const Parameter& gamma;
+  const Parameter* beta = nullptr;
+  double epsilon = 1e-6;
+};
+
+// x [..., D]. Statistics are f32 in every precision. Error: the weights are not as long as x's
+// rows.
+Variable layer_norm(const Context& context, const Variable& x, const LayerNormWeights& weights);
 
 }  // namespace vitrail

@@ -6,6 +6,7 @@
 #include "autograd/context.h"
 #include "autograd/parameter.h"
 #include "kernels/activation.h"
+#include "ops/layer_norm.h"
 
 namespace vitrail {
 
@@ -24,12 +25,30 @@ struct LinearEpilogue {
   const Tensor* destination = nullptr;
 };
 
+// What a projection reads: x, or LayerNorm of x. Where the product converts its input anyhow (bf16
+// and int8 in inference) the rows are normalised on the way in; else LayerNorm comes first.
+class LinearInput {
+ public:
+  LinearInput(const Variable& x) : x_(&x) {}  // NOLINT: a variable is one
+  LinearInput(const Variable& x, const LayerNormWeights* norm) : x_(&x), norm_(norm) {}
+  const Variable& x() const { return *x_; }
+  const LayerNormWeights* norm() const { return norm_; }
+  // x, or LayerNorm of it, as a variable.
+  Variable value(const Context& context) const {
+    return norm_ == nullptr ? *x_ : layer_norm(context, *x_, *norm_);
+  }
+
+ private:
+  const Variable* x_;  // outlives this
+  const LayerNormWeights* norm_ = nullptr;
+};
+
 // The product runs in the precision that the context gives the weight's path; when it is recorded,
 // bf16 covers the products of the backward pass too, and int8 is f32.
-// x [..., K], weight [N, K] (any shape whose first size is N and whose rest multiplies to K: a
+// input [..., K], weight [N, K] (any shape whose first size is N and whose rest multiplies to K: a
 // patch embedding's kernel), bias [N] or null; returns [..., N].
-// Error: x's last size is not K; residual's shape is not the output's.
-Variable linear(const Context& context, const Variable& x, const Parameter& weight,
+// Error: the input's last size is not K; residual's shape is not the output's.
+Variable linear(const Context& context, const LinearInput& input, const Parameter& weight,
                 const Parameter* bias, const LinearEpilogue& epilogue = {});
 
 // Builds the packed form that inference reads in this precision, so that the source can be

@@ -51,9 +51,9 @@ class Negated : public Linear {
  public:
   Negated(const Scope& scope, std::unique_ptr<Linear>* inner)
       : Linear(scope, 1, 1), inner_(inner) {}
-  Variable forward(const Context& context, const Variable& x,
+  Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue) const override {
-    Tensor y = (*inner_)->forward(context, x, epilogue).value().clone();
+    Tensor y = (*inner_)->forward(context, input, epilogue).value().clone();
     for (float& element : y.values()) element = -element;
     return y;
   }
@@ -70,7 +70,7 @@ TEST(LinearSlot, TakesAReplacement) {
   registry.initialise(1);
   Queue queue(1);
   const Context context(queue);
-  const Tensor x = random_tensor({4, 3}, 1);
+  const Variable x = random_tensor({4, 3}, 1);
   const Tensor before = slot->forward(context, x).value();
   original = slot.replace(std::move(wrapper));
   const Tensor after = slot->forward(context, x).value();
@@ -84,14 +84,15 @@ TEST(Mlp, RowsInBlocksGiveTheSameBitsAlsoInPlace) {
   registry.initialise(1);
   Queue queue(2);
   const Context context(queue);
-  const Tensor x = random_tensor({1, rows, width}, 1);
+  const Variable x = random_tensor({1, rows, width}, 1);
   const Variable residual = random_tensor({1, rows, width}, 2);
   const Tensor whole = mlp.forward(context, x, {.residual = &residual}).value();
   for (const int64_t row : {int64_t{0}, int64_t{833}, int64_t{834}, rows - 1}) {
-    const Variable one = residual.value().reshape({rows, width}).rows(row, row + 1);
-    const Tensor alone =
-        mlp.forward(context, x.reshape({rows, width}).rows(row, row + 1), {.residual = &one})
-            .value();
+    const auto part = [&](const Variable& of) -> Variable {
+      return of.value().reshape({rows, width}).rows(row, row + 1);
+    };
+    const Variable one = part(residual);
+    const Tensor alone = mlp.forward(context, part(x), {.residual = &one}).value();
     for (int64_t c = 0; c < width; ++c)
       ASSERT_EQ(whole.f32()[row * width + c], alone.f32()[c]) << row;
   }

@@ -55,6 +55,29 @@ TEST(LinearOp, DropoutsDrawTheSameMasksBothWays) {
       2e-3, &training);
 }
 
+// LayerNorm before the product and on its way in: the same, with gradients in f32 and to the bit in
+// every precision of inference.
+TEST(LinearOp, NormalisesItsInput) {
+  Operands o({{2, 3, 37}}, {{7, 37}, {7}, {37}, {37}});
+  const auto projected = [](const Context& context, const Operands& at) {
+    const LayerNormWeights norm{*at.parameters[2], at.parameters[3].get(), 1e-5};
+    return linear(context, {at.inputs[0], &norm}, *at.parameters[0], at.parameters[1].get());
+  };
+  check_gradients(o, projected);
+  Queue queue(2);
+  for (const Precision precision : {Precision::f32, Precision::bf16, Precision::int8}) {
+    const PrecisionPlan plan{.base = precision, .layers = {}};
+    Context context(queue);
+    context.precision = &plan;
+    const Variable normalised =
+        layer_norm(context, o.inputs[0], {*o.parameters[2], o.parameters[3].get(), 1e-5});
+    const Tensor before =
+        linear(context, normalised, *o.parameters[0], o.parameters[1].get()).value();
+    const Tensor within = projected(context, o).value();
+    EXPECT_TRUE(std::ranges::equal(before.values(), within.values())) << name_of(precision);
+  }
+}
+
 struct Gradients {
   Tensor y, dx, dresidual, dw, db;
 };
