@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fits the coefficients of src/kernels/cpu/vector_math-inl.h and prints them. Needs numpy and mpmath.
+"""Fits the coefficients of src/kernels/cpu/vector_math-inl.h, and of attention_scores-inl.h's Exp2,
+and prints them. Needs numpy and mpmath.
 
 Minimax fits by Lawson's algorithm: least squares whose weights grow where the error is largest.
 """
@@ -38,6 +39,21 @@ def fit_exp():
         return np.linalg.lstsq(powers * w[:, None], target * w, rcond=None)[0]
 
     return lawson(system, lambda c: (powers @ c - target) * scale, 500)
+
+
+def fit_exp2():
+    """q in 2^r = 1 + r q(r), of degree 4, relative error on |r| <= 1 / 2."""
+    r = NODES / 2 * 1.0005
+    r = r[np.abs(r) > 1e-4]
+    value = 2.0 ** r
+    powers = np.vander(r, 6, increasing=True)[:, 1:] / value[:, None]
+    target = 1 - 1 / value
+
+    def system(weights):
+        w = np.sqrt(weights)
+        return np.linalg.lstsq(powers * w[:, None], target * w, rcond=None)[0]
+
+    return lawson(system, lambda c: powers @ c - target, 500)
 
 
 def fit_erf(degree=5, limit=4.0):
@@ -85,6 +101,9 @@ def show(name, coefficients):
 
 error, q = fit_exp()
 print(f"exp: relative error {error:.2g}")
+show("  q", q)
+error, q = fit_exp2()
+print(f"exp2: relative error {error:.2g}")
 show("  q", q)
 error, p, q = fit_erf()
 print(f"erf: relative error {error:.2g}")

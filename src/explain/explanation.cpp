@@ -7,14 +7,16 @@
 namespace vitrail {
 namespace {
 
-// [H, N, d] of the first sample, wherever a fused projection left the heads.
-Tensor gather_heads(const kernels::HeadView& view, const kernels::AttentionShape& shape) {
+// [H, N, d] of the first sample, wherever a fused projection left the heads, as they were
+// multiplied.
+Tensor gather_heads(const kernels::HeadView& view, const kernels::AttentionArgs& args) {
+  const kernels::AttentionShape& shape = args.shape;
   Tensor out = Tensor::empty({shape.heads, shape.queries, shape.head_dim});
   for (int64_t h = 0; h < shape.heads; ++h)
     for (int64_t n = 0; n < shape.queries; ++n)
       std::copy_n(view.data + h * view.stride[1] + n * view.stride[2], shape.head_dim,
                   out.f32() + (h * shape.queries + n) * shape.head_dim);
-  return out;
+  return args.precision == Precision::f32 ? out : out.to(DType::bf16).to(DType::f32);
 }
 
 LayerAttention copy_layer(const AttentionRecord& record) {
@@ -27,8 +29,8 @@ LayerAttention copy_layer(const AttentionRecord& record) {
           .heads = shape.heads,
           .head_dim = shape.head_dim,
           .scale = args.scale,
-          .q = gather_heads(args.q, shape),
-          .k = gather_heads(args.k, shape),
+          .q = gather_heads(args.q, args),
+          .k = gather_heads(args.k, args),
           .lse = Tensor::from({record.lse.f32(), static_cast<size_t>(shape.heads * shape.queries)},
                               {shape.heads, shape.queries})};
 }

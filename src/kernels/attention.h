@@ -1,4 +1,4 @@
-// Scaled dot-product attention with online softmax, forward and backward, f32.
+// Scaled dot-product attention with online softmax, forward and backward.
 //
 //   S = scale * Q K^T + bias,  P = softmax over keys (S),  O = dropout(P) V      (Vaswani 2017, 1)
 //
@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 
+#include "core/precision.h"
 #include "core/queue.h"
 #include "core/tensor.h"
 
@@ -52,6 +53,9 @@ struct AttentionArgs {
   float scale = 1;
   AttentionBias bias;
   AttentionDropout dropout;
+  // bf16 (int8 means the same): what is multiplied is rounded to bf16 - q, k, v and P, in the
+  // backward also dO and dS - and summed in f32. Scores, exponentials, their sums and lse are f32.
+  Precision precision = Precision::f32;
 };
 
 // Writes o, and lse [B, H, Nq] unless null. A query that sees no key gets zeros and lse -inf.
@@ -77,7 +81,7 @@ void attention_backward(Queue& queue, const AttentionArgs& args, const Attention
                         void* workspace);
 
 // Exact rows of P (before dropout) for chosen queries: rows [B, H, count, Nk] =
-// exp(scale * q k^T + bias - lse). O(Nk * d) a row.
+// exp(scale * q k^T + bias - lse), with q and k as the forward pass rounded them. O(Nk * d) a row.
 struct AttentionRows {
   const int64_t* queries = nullptr;  // [count], each in [0, Nq)
   int64_t count = 0;

@@ -1,4 +1,6 @@
-// Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1), self or cross.
+// Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1), self or cross. Where the
+// context's plan gives the path another precision than f32, forward and backward multiply in bf16
+// (kernels/attention.h), recorded or not.
 #pragma once
 
 #include <string>

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/dtype.h"
 #include "kernels/dropout.h"
 #include "kernels/reference/attention.h"
 #include "support/compare.h"
@@ -15,6 +16,7 @@ namespace {
 
 using testing::expect_same_on_any_threads;
 using testing::for_each_isa;
+using testing::kEpsilon;
 using testing::max_relative_error;
 using testing::numeric_gradient;
 using testing::random_floats;
@@ -39,12 +41,26 @@ const Case kCases[] = {
     {{.batch = 2, .heads = 2, .queries = 49, .keys = 197, .head_dim = 64}, true, false, true},
     {{.batch = 1, .heads = 2, .queries = 197, .keys = 197, .head_dim = 64}},
     {{.batch = 1, .heads = 1, .queries = 30, .keys = 389, .head_dim = 80}},
+    {{.batch = 2, .heads = 1, .queries = 67, .keys = 67, .head_dim = 32}, true, true, true},
+    {{.batch = 1, .heads = 2, .queries = 131, .keys = 131, .head_dim = 48}, false, true},
+    {{.batch = 1, .heads = 1, .queries = 103, .keys = 257, .head_dim = 128}, true},
+    {{.batch = 2, .heads = 1, .queries = 53, .keys = 301, .head_dim = 72}, false, false, true},
+    {{.batch = 1, .heads = 2, .queries = 40, .keys = 99, .head_dim = 5}},
     {{.batch = 2, .heads = 2, .queries = 21, .keys = 38, .head_dim = 7}, true, false, false, 0.3f},
 };
 
+// Half of bf16's epsilon: what rounding changes at most.
+constexpr double kBf16Rounding = 1.0 / 512;
+
+std::vector<float> rounded(std::vector<float> x, Precision precision) {
+  if (precision == Precision::f32) return x;
+  for (float& value : x) value = bf16_to_f32(f32_to_bf16(value));
+  return x;
+}
+
 // Everything about one case; heads lie interleaved, [B, N, H, d], as a projection leaves them.
 struct Data {
-  explicit Data(const Case& c)
+  explicit Data(const Case& c, Precision precision = Precision::f32)
       : s(c.shape),
         width(s.heads * s.head_dim),
         q(random_floats(s.batch * s.queries * width, 1, -2, 2)),
@@ -54,6 +70,7 @@ struct Data {
         bias(c.bias ? random_floats(s.heads * s.queries * s.keys, 5, -3, 3)
                     : std::vector<float>()) {
     args.shape = s;
+    args.precision = precision;
     args.scale = 1.0f / std::sqrt(static_cast<float>(s.head_dim));
     args.q = view(q, s.queries);
     args.k = view(k, s.keys);
@@ -82,6 +99,11 @@ struct Data {
     return out;
   }
 
+  std::vector<double> d_o_by_head() const {
+    return by_head(rounded(d_o, args.precision), s.queries);
+  }
+
+  // Operands as the kernel rounds them: products of bf16 are exact in double.
   reference::AttentionInput input() const {
     reference::AttentionInput in{.batch = s.batch,
                                  .heads = s.heads,
@@ -89,9 +111,9 @@ struct Data {
                                  .keys = s.keys,
                                  .head_dim = s.head_dim,
                                  .scale = args.scale,
-                                 .q = by_head(q, s.queries),
-                                 .k = by_head(k, s.keys),
-                                 .v = by_head(v, s.keys),
+                                 .q = by_head(rounded(q, args.precision), s.queries),
+                                 .k = by_head(rounded(k, args.precision), s.keys),
+                                 .v = by_head(rounded(v, args.precision), s.keys),
                                  .causal = args.bias.causal};
     for (int64_t b = 0; b < s.batch && !bias.empty(); ++b)
       in.bias.insert(in.bias.end(), bias.begin(), bias.end());
@@ -147,30 +169,37 @@ Result run(Queue& queue, Data& data) {
   return r;
 }
 
+// `rounding`: of P and dS, which the oracle does not round. Terms are of either sign, so a sum is
+// off by as much of itself as one term is, and the largest of many sums by a few times that.
+void expect_reference(Queue& queue, const Case& c, Precision precision, double rounding) {
+  SCOPED_TRACE(::testing::Message() << name_of(precision) << ", " << c.shape.queries << " queries, "
+                                    << c.shape.keys << " keys of " << c.shape.head_dim);
+  Data data(c, precision);
+  const AttentionShape& s = data.s;
+  const reference::AttentionInput input = data.input();
+  const reference::AttentionResult expected = reference::attention(input);
+  const reference::AttentionGradients gradients =
+      reference::attention_backward(input, data.d_o_by_head());
+  const Result r = run(queue, data);
+  // Scores of size about d carry their own rounding into the exponent.
+  const double sums = 16 * sum_tolerance(s.head_dim + s.keys);
+  const double bound = sums + 4 * rounding;
+  EXPECT_LE(max_relative_error(data.by_head(r.o, s.queries), expected.o), bound);
+  EXPECT_LE(max_relative_error(r.lse, expected.lse), sums);
+  EXPECT_LE(max_relative_error(data.by_head(r.dq, s.queries), gradients.dq), 4 * bound);
+  EXPECT_LE(max_relative_error(data.by_head(r.dk, s.keys), gradients.dk), 4 * bound);
+  EXPECT_LE(max_relative_error(data.by_head(r.dv, s.keys), gradients.dv), 4 * bound);
+  if (!c.bias) return;
+  std::vector<double> dbias(r.dbias.size());
+  for (size_t i = 0; i < gradients.dbias.size(); ++i) dbias[i % dbias.size()] += gradients.dbias[i];
+  EXPECT_LE(max_relative_error(r.dbias, dbias), 4 * bound);
+}
+
 TEST(Attention, ForwardAndBackwardAgreeWithTheReference) {
   for_each_isa([](Queue& queue) {
     for (const Case& c : kCases) {
-      SCOPED_TRACE(::testing::Message() << c.shape.queries << " queries, " << c.shape.keys
-                                        << " keys of " << c.shape.head_dim);
-      Data data(c);
-      const reference::AttentionInput input = data.input();
-      const reference::AttentionResult expected = reference::attention(input);
-      const reference::AttentionGradients gradients =
-          reference::attention_backward(input, data.by_head(data.d_o, data.s.queries));
-      const Result r = run(queue, data);
-      const AttentionShape& s = data.s;
-      // Scores of size about d carry their own rounding into the exponent.
-      const double bound = 16 * sum_tolerance(s.head_dim + s.keys);
-      EXPECT_LE(max_relative_error(data.by_head(r.o, s.queries), expected.o), bound);
-      EXPECT_LE(max_relative_error(r.lse, expected.lse), bound);
-      EXPECT_LE(max_relative_error(data.by_head(r.dq, s.queries), gradients.dq), 4 * bound);
-      EXPECT_LE(max_relative_error(data.by_head(r.dk, s.keys), gradients.dk), 4 * bound);
-      EXPECT_LE(max_relative_error(data.by_head(r.dv, s.keys), gradients.dv), 4 * bound);
-      if (!c.bias) continue;
-      std::vector<double> dbias(r.dbias.size());
-      for (size_t i = 0; i < gradients.dbias.size(); ++i)
-        dbias[i % dbias.size()] += gradients.dbias[i];
-      EXPECT_LE(max_relative_error(r.dbias, dbias), 4 * bound);
+      expect_reference(queue, c, Precision::f32, 0);
+      expect_reference(queue, c, Precision::bf16, kBf16Rounding);
     }
   });
 }
@@ -202,39 +231,52 @@ TEST(Attention, ReferenceGradientIsTheDerivative) {
   EXPECT_LE(max_relative_error(derivative(&reference::AttentionInput::bias), expected.dbias), 1e-7);
 }
 
+void expect_exact_rows(Queue& queue, const Case& c, Precision precision, int64_t step) {
+  Data data(c, precision);
+  const AttentionShape& s = data.s;
+  const reference::AttentionResult expected = reference::attention(data.input());
+  const Result r = run(queue, data);
+  std::vector<int64_t> queries;
+  for (int64_t i = 0; i < s.queries; i += step) queries.push_back(s.queries - 1 - i);
+  const auto count = static_cast<int64_t>(queries.size());
+  std::vector<float> rows(s.batch * s.heads * count * s.keys), gradients = rows;
+  const AttentionRows request{
+      .queries = queries.data(), .count = count, .lse = r.lse.data(), .rows = rows.data()};
+  attention_rows(queue, data.args, request);
+  AttentionRows gradient_request = request;
+  gradient_request.rows = gradients.data();
+  attention_row_gradients(queue, data.args, data.view(data.d_o, s.queries), gradient_request);
+  const std::vector<double> v = data.by_head(data.v, s.keys);
+  const std::vector<double> d_o = data.by_head(data.d_o, s.queries);
+  std::vector<double> p, dp;
+  for (int64_t head = 0; head < s.batch * s.heads; ++head)
+    for (const int64_t query : queries)
+      for (int64_t j = 0; j < s.keys; ++j) {
+        const int64_t row = head * s.queries + query;
+        p.push_back(expected.p[row * s.keys + j]);
+        double sum = 0;
+        for (int64_t i = 0; i < s.head_dim; ++i)
+          sum += d_o[row * s.head_dim + i] * v[(head * s.keys + j) * s.head_dim + i];
+        dp.push_back(sum);
+      }
+  EXPECT_LE(max_relative_error(rows, p), 1e-5);
+  EXPECT_LE(max_relative_error(gradients, dp), 4 * sum_tolerance(s.head_dim));
+  // Each sums to one as closely as lse, a float of the scores' size, can say.
+  for (size_t row = 0; row < rows.size() / s.keys; ++row) {
+    double sum = 0;
+    for (int64_t j = 0; j < s.keys; ++j) sum += rows[row * s.keys + j];
+    EXPECT_NEAR(sum, 1, 64 * kEpsilon);
+  }
+}
+
 TEST(Attention, RowsAndTheirGradientsAreExact) {
   for_each_isa([](Queue& queue) {
-    for (const Case& c : kCases) {
-      Data data(c);
-      const AttentionShape& s = data.s;
-      const reference::AttentionResult expected = reference::attention(data.input());
-      const Result r = run(queue, data);
-      std::vector<int64_t> queries;
-      for (int64_t i = 0; i < s.queries; i += 3) queries.push_back(s.queries - 1 - i);
-      const auto count = static_cast<int64_t>(queries.size());
-      std::vector<float> rows(s.batch * s.heads * count * s.keys), gradients = rows;
-      const AttentionRows request{
-          .queries = queries.data(), .count = count, .lse = r.lse.data(), .rows = rows.data()};
-      attention_rows(queue, data.args, request);
-      AttentionRows gradient_request = request;
-      gradient_request.rows = gradients.data();
-      attention_row_gradients(queue, data.args, data.view(data.d_o, s.queries), gradient_request);
-      const std::vector<double> v = data.by_head(data.v, s.keys);
-      const std::vector<double> d_o = data.by_head(data.d_o, s.queries);
-      std::vector<double> p, dp;
-      for (int64_t head = 0; head < s.batch * s.heads; ++head)
-        for (const int64_t query : queries)
-          for (int64_t j = 0; j < s.keys; ++j) {
-            const int64_t row = head * s.queries + query;
-            p.push_back(expected.p[row * s.keys + j]);
-            double sum = 0;
-            for (int64_t i = 0; i < s.head_dim; ++i)
-              sum += d_o[row * s.head_dim + i] * v[(head * s.keys + j) * s.head_dim + i];
-            dp.push_back(sum);
-          }
-      EXPECT_LE(max_relative_error(rows, p), 1e-5);
-      EXPECT_LE(max_relative_error(gradients, dp), 4 * sum_tolerance(s.head_dim));
-    }
+    for (const Case& c : kCases)
+      for (const Precision precision : {Precision::f32, Precision::bf16}) {
+        SCOPED_TRACE(::testing::Message() << name_of(precision) << ", " << c.shape.keys << " keys");
+        expect_exact_rows(queue, c, precision, 3);
+        expect_exact_rows(queue, c, precision, 1 + c.shape.queries / 2);  // too few to pack
+      }
   });
 }
 
@@ -248,22 +290,38 @@ TEST(Attention, AQueryThatSeesNothingGetsZerosAndNoGradient) {
   for (const float x : r.lse) EXPECT_EQ(x, -std::numeric_limits<float>::infinity());
 }
 
+// Fifteen heads are tasks of their own for one thread, and shared out by panels among three.
 TEST(Attention, NeitherThreadsNorTheBatchChangeAnElement) {
-  Data data({{.batch = 3, .heads = 2, .queries = 130, .keys = 130, .head_dim = 40}, true});
-  expect_same_on_any_threads([&](Queue& queue) { return run(queue, data); });
-  Queue queue(2);
-  const Result whole = run(queue, data);
-  Data last = data;
-  last.s.batch = last.args.shape.batch = 1;
-  const int64_t offset = 2 * 130 * data.width;
-  for (auto* x : {&last.q, &last.k, &last.v, &last.d_o}) x->erase(x->begin(), x->begin() + offset);
-  last.args.q = last.view(last.q, 130);
-  last.args.k = last.view(last.k, 130);
-  last.args.v = last.view(last.v, 130);
-  last.args.bias.dense = last.bias.data();
-  const Result alone = run(queue, last);
-  EXPECT_TRUE(std::equal(alone.o.begin(), alone.o.end(), whole.o.begin() + offset));
-  EXPECT_TRUE(std::equal(alone.dk.begin(), alone.dk.end(), whole.dk.begin() + offset));
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    Data data({{.batch = 3, .heads = 5, .queries = 130, .keys = 130, .head_dim = 40}, true},
+              precision);
+    expect_same_on_any_threads([&](Queue& queue) { return run(queue, data); });
+    Queue queue(2);
+    const Result whole = run(queue, data);
+    Data last = data;
+    last.s.batch = last.args.shape.batch = 1;
+    const int64_t offset = 2 * 130 * data.width;
+    for (auto* x : {&last.q, &last.k, &last.v, &last.d_o})
+      x->erase(x->begin(), x->begin() + offset);
+    last.args.q = last.view(last.q, 130);
+    last.args.k = last.view(last.k, 130);
+    last.args.v = last.view(last.v, 130);
+    last.args.bias.dense = last.bias.data();
+    const Result alone = run(queue, last);
+    EXPECT_TRUE(std::equal(alone.o.begin(), alone.o.end(), whole.o.begin() + offset));
+    EXPECT_TRUE(std::equal(alone.dk.begin(), alone.dk.end(), whole.dk.begin() + offset));
+  }
+}
+
+TEST(Attention, ANaNIsPassedOn) {
+  for_each_isa([](Queue& queue) {
+    for (const Precision precision : {Precision::f32, Precision::bf16}) {
+      Data data({{.batch = 1, .heads = 1, .queries = 3, .keys = 20, .head_dim = 8}}, precision);
+      data.q[8] = std::numeric_limits<float>::quiet_NaN();  // of the second query
+      const Result r = run(queue, data);
+      for (int64_t i = 0; i < 24; ++i) EXPECT_EQ(std::isnan(r.o[i]), i / 8 == 1);
+    }
+  });
 }
 
 }  // namespace

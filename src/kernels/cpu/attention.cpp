@@ -1,285 +1,331 @@
-// Forward attention and its exact rows. The backward pass is in attention_backward.cpp.
+// Forward attention. The backward pass is in attention_backward.cpp, exact rows in
+// attention_rows.cpp.
 #include "kernels/attention.h"
 
-#include <cassert>
 #include <cmath>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
 #include "hwy/foreach_target.h"
 // Highway's order: per-target headers come after foreach_target.
-#include "kernels/cpu/attention_block-inl.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/attention_scores-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
 namespace HWY_NAMESPACE {
 
-// Workspace: per head the panels of K^T, then those of V.
+// A task takes so many panels of queries through each block of keys: K and V then come from L2, or
+// L3 for long sequences, a quarter as often.
+constexpr int64_t kPanelsPerTask = 4;
+
+// K and V of one head. Float arithmetic needs the most memory.
 int64_t PackedKeyFloats(const AttentionShape& s) {
-  return RoundUp(s.keys, kPanelWidth) * s.head_dim;
-}
-int64_t PackedValueFloats(const AttentionShape& s) {
-  return RoundUp(s.head_dim, kPanelWidth) * s.keys;
-}
-int64_t PackedHeadFloats(const AttentionShape& s) {
-  return RoundUp(PackedKeyFloats(s) + PackedValueFloats(s), 16);
+  return RoundUp(s.keys * RoundUp(s.head_dim, kLanes), 16);
 }
 int64_t ForwardWorkspace(const AttentionShape& s) {
-  return s.batch * s.heads * PackedHeadFloats(s) * static_cast<int64_t>(sizeof(float));
+  return s.batch * s.heads * 2 * PackedKeyFloats(s) * static_cast<int64_t>(sizeof(float));
 }
 
-// Running softmax of one query: its maximum so far, the sum of exponentials relative to it.
-struct RowState {
-  float maximum = -std::numeric_limits<float>::infinity();
-  float sum = 0;
+struct PackedHead {
+  const float* keys;    // rows of units
+  const float* values;  // units of two rows
+
+  static PackedHead pack(const Arithmetic& arithmetic, const AttentionArgs& args, int64_t b,
+                         int64_t h, float* memory) {
+    const AttentionShape& s = args.shape;
+    float* values = memory + PackedKeyFloats(s);
+    PackRows(arithmetic, {Head(args.k, b, h), args.k.stride[2], s.keys, s.head_dim}, memory);
+    PackRowPairs(arithmetic, {Head(args.v, b, h), args.v.stride[2], s.keys, s.head_dim}, values);
+    return {.keys = memory, .values = values};
+  }
+  static PackedHead at(const AttentionShape& s, const float* memory) {
+    return {.keys = memory, .values = memory + PackedKeyFloats(s)};
+  }
 };
 
-// scores -> exp(scale * scores - maximum); returns the factor by which earlier sums shrink. `padded`
-// is a multiple of the vector length.
-HWY_INLINE float SoftmaxStep(float* HWY_RESTRICT scores, int64_t padded, float scale,
-                             RowState& state) {
-  const FloatTag d;
-  auto highest = hn::LoadU(d, scores);
-  for (int64_t j = kLanes; j < padded; j += kLanes)
-    highest = hn::Max(highest, hn::LoadU(d, scores + j));
-  const float maximum = std::max(state.maximum, scale * hn::GetLane(hn::MaxOfLanes(d, highest)));
-  if (maximum == -std::numeric_limits<float>::infinity()) {  // nothing visible yet
-    std::fill_n(scores, padded, 0.0f);
-    return 1.0f;
-  }
-  const auto factor = hn::Set(d, scale);
-  const auto shift = hn::Set(d, maximum);
-  auto total = hn::Zero(d);
-  for (int64_t j = 0; j < padded; j += kLanes) {
-    const auto p = Exp(d, hn::MulSub(hn::LoadU(d, scores + j), factor, shift));
-    hn::StoreU(p, d, scores + j);
-    total = hn::Add(total, p);
-  }
-  const float shrink = maximum == state.maximum ? 1.0f : std::exp(state.maximum - maximum);
-  state.sum = state.sum * shrink + hn::GetLane(hn::SumOfLanes(d, total));
-  state.maximum = maximum;
-  return shrink;
-}
-
-void Scale(float* HWY_RESTRICT row, int64_t count, float factor) {
-  const FloatTag d;
-  const auto f = hn::Set(d, factor);
-  for (int64_t i = 0; i < count; i += kLanes)
-    hn::StoreU(hn::Mul(hn::LoadU(d, row + i), f), d, row + i);
-}
-
-struct Block {
-  int64_t b, h, first, rows;
-  const float* keys;    // panels of K^T
-  const float* values;  // panels of V
+// Running softmax of a panel, by query, and what it has summed up.
+struct Panel {
+  float* queries;  // [units(d), kQueryPanel]
+  float* out;      // [kQueryPanel, RoundUp(d, kLanes)]
+  float* maximum;  // of the scores so far
+  float* sum;      // of the exponentials relative to it
 };
 
-// Pointers of one thread; out_width is head_dim rounded up to whole vectors.
+// What one thread needs.
 struct Scratch {
-  float* scores;  // [kQueryBlock, kKeyBlock]
-  float* out;     // [kQueryBlock, out_width]
-  int64_t out_width;
+  Panel panels[kPanelsPerTask];
+  float* scores;    // [kKeyBlock, kQueryPanel]
+  float* tile;      // of the same size: bias, then dropout
+  float* previous;  // [kQueryPanel]: the maximum before this block
+  float* shrink;    // [kQueryPanel]: the factor of what was summed before
+  float* head;      // packed K and V, where a task packs its own
+
+  // Returns the floats used; base may be null to measure.
+  int64_t carve(const AttentionShape& s, bool packs, float* base) {
+    int64_t used = 0;
+    const auto take = [&](float*& field, int64_t count) {
+      field = base == nullptr ? nullptr : base + used;
+      used += RoundUp(count, 16);
+    };
+    const int64_t width = RoundUp(s.head_dim, kLanes);
+    for (Panel& panel : panels) {
+      take(panel.queries, s.head_dim * kQueryPanel);
+      take(panel.out, kQueryPanel * width);
+      take(panel.maximum, kQueryPanel);
+      take(panel.sum, kQueryPanel);
+    }
+    take(scores, kQueryPanel * std::max(kKeyBlock, width));  // packing passes through it
+    take(tile, kQueryPanel * kKeyBlock);
+    take(previous, kQueryPanel);
+    take(shrink, kQueryPanel);
+    take(head, packs ? 2 * PackedKeyFloats(s) : 0);
+    return used;
+  }
 };
 
-void ForwardBlock(const AttentionArgs& args, const AttentionForward& result, const Block& block,
-                  const Scratch& scratch) {
-  const AttentionShape& shape = args.shape;
-  const int64_t dim = shape.head_dim;
-  RowState states[kQueryBlock];
-  // Where every key is seen and nothing is added, the scale goes into the exponential.
-  const bool plain = IsPlain(args.bias) && args.scale > 0;
-  const float* q = Head(args.q, block.b, block.h) + block.first * args.q.stride[2];
-  for (int64_t key = 0; key < shape.keys; key += kKeyBlock) {
-    const int64_t keys = std::min(kKeyBlock, shape.keys - key);
-    const int64_t padded = RoundUp(keys, kLanes);
-    Multiply({.a = q,
-              .a_stride = args.q.stride[2],
-              .rows = block.rows,
-              .k_size = dim,
-              .panels = block.keys + key * dim,
-              .panel_step = kPanelWidth * dim,
-              .columns = keys,
-              .out = scratch.scores,
-              .out_stride = kKeyBlock,
-              .accumulate = false});
-    for (int64_t r = 0; r < block.rows; ++r) {
-      float* scores = scratch.scores + r * kKeyBlock;
-      if (!plain) FinishScores(args, block.b, block.h, block.first + r, key, padded, scores);
-      std::fill(scores + keys, scores + padded, -std::numeric_limits<float>::infinity());
-      const float shrink = SoftmaxStep(scores, padded, plain ? args.scale : 1.0f, states[r]);
-      if (key > 0 && shrink != 1.0f)
-        Scale(scratch.out + r * scratch.out_width, scratch.out_width, shrink);
-      if (args.dropout.probability > 0) {
-        float factors[kKeyBlock];
-        DropoutFactors(args, block.b, block.h, block.first + r, key, keys, factors);
-        for (int64_t j = 0; j < keys; ++j) scores[j] *= factors[j];
-      }
+// One column of vectors: scores -> exp2(factor * scores - shift), in place, as units of two keys
+// where kPacking says so; returns the sum by lane.
+template <Packing kPacking, class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpColumn(D d, float* scores, int64_t keys, V factor, V shift) {
+  V even = hn::Zero(d), odd = hn::Zero(d);
+  for (int64_t j = 0; j < keys; j += 2) {
+    float* row = scores + j * kQueryPanel;
+    const V first = Exp2(d, hn::MulSub(hn::LoadU(d, row), factor, shift));
+    V second = hn::Zero(d);
+    even = hn::Add(even, first);
+    if (j + 1 < keys) {
+      second = Exp2(d, hn::MulSub(hn::LoadU(d, row + kQueryPanel), factor, shift));
+      odd = hn::Add(odd, second);
     }
-    Multiply({.a = scratch.scores,
-              .a_stride = kKeyBlock,
-              .rows = block.rows,
-              .k_size = keys,
-              .panels = block.values + key * kPanelWidth,
-              .panel_step = kPanelWidth * shape.keys,
-              .columns = dim,
-              .out = scratch.out,
-              .out_stride = scratch.out_width,
-              .accumulate = key > 0});
-  }
-  for (int64_t r = 0; r < block.rows; ++r) {
-    const RowState& state = states[r];
-    const bool seen = state.sum > 0 && shape.keys > 0;
-    float* out = Head(result.o, block.b, block.h) + (block.first + r) * result.o.stride[2];
-    if (seen) {
-      Scale(scratch.out + r * scratch.out_width, scratch.out_width, 1.0f / state.sum);
-      std::copy_n(scratch.out + r * scratch.out_width, dim, out);
+    if constexpr (kPacking == Packing::pairs) {
+      hn::StoreU(Pair(d, WeightBits(d, first), WeightBits(d, second)), d,
+                 scores + j / 2 * kQueryPanel);
     } else {
-      std::fill_n(out, dim, 0.0f);
+      constexpr bool kRounds = kPacking == Packing::rounded;
+      hn::StoreU(kRounds ? RoundedWeight(d, first) : first, d, row);
+      if (j + 1 < keys)
+        hn::StoreU(kRounds ? RoundedWeight(d, second) : second, d, row + kQueryPanel);
     }
-    if (result.lse != nullptr)
-      result.lse[(block.b * shape.heads + block.h) * shape.queries + block.first + r] =
-          seen ? state.maximum + std::log(state.sum) : -std::numeric_limits<float>::infinity();
   }
+  return hn::Add(even, odd);
 }
 
+// Scores of a block -> exponentials relative to panel.maximum, which holds them already.
+void SoftmaxStep(Packing packing, const Block& block, float factor, const Panel& panel,
+                 const Scratch& scratch) {
+  WithPacking(packing, [&](auto kind) HWY_ATTR {
+    ForEachVector(block.queries, [&](auto d, int64_t column) HWY_ATTR {
+      const auto scale = hn::Set(d, factor);
+      const auto lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+      const auto before = hn::LoadU(d, scratch.previous + column);
+      const auto maximum = hn::LoadU(d, panel.maximum + column);
+      // A query that has seen nothing yet has nothing but -inf, whose exponential is 0.
+      const auto shift = hn::IfThenZeroElse(hn::Eq(maximum, lowest), hn::Mul(maximum, scale));
+      const auto shrink = Exp2(d, hn::MulSub(before, scale, shift));
+      const auto total = ExpColumn<kind()>(d, scratch.scores + column, block.keys, scale, shift);
+      hn::StoreU(shrink, d, scratch.shrink + column);
+      hn::StoreU(hn::MulAdd(hn::LoadU(d, panel.sum + column), shrink, total), d,
+                 panel.sum + column);
+    });
+  });
+}
+
+// Floats to units of two keys, and dropout before it.
+void DropAndPack(const Arithmetic& arithmetic, const AttentionArgs& args, const Block& block,
+                 const Scratch& scratch) {
+  DropoutFactors(args, block, scratch.tile);
+  WithPacking(arithmetic.packing, [&](auto packing) HWY_ATTR {
+    ForEachVector(block.queries, [&](auto d, int64_t column) HWY_ATTR {
+      const auto dropped = [&](int64_t j) HWY_ATTR {
+        if (j == block.keys) return hn::Zero(d);
+        const int64_t at = j * kQueryPanel + column;
+        return hn::Mul(hn::LoadU(d, scratch.scores + at), hn::LoadU(d, scratch.tile + at));
+      };
+      for (int64_t j = 0; j < block.keys; ++j) {
+        float* row = scratch.scores + j * kQueryPanel + column;
+        if constexpr (packing() == Packing::pairs) {
+          const auto low = dropped(j), high = dropped(j + 1);
+          hn::StoreU(Pair(d, WeightBits(d, low), WeightBits(d, high)), d,
+                     scratch.scores + j / 2 * kQueryPanel + column);
+          ++j;
+        } else {
+          hn::StoreU(packing() == Packing::rounded ? RoundedWeight(d, dropped(j)) : dropped(j), d,
+                     row);
+        }
+      }
+    });
+  });
+}
+
+// What is ahead of (b, h): its operands, and the output that will be written.
+RowsAhead AheadOf(const AttentionArgs& args, const HeadView& o, int64_t b, int64_t h) {
+  const AttentionShape& s = args.shape;
+  const auto rows = [&](const HeadView& view, int64_t count) {
+    return RowView{Head(view, b, h), view.stride[2], count, s.head_dim};
+  };
+  return {.views = {rows(args.q, s.queries), rows(args.k, s.keys), rows(args.v, s.keys),
+                    rows(o, s.queries)}};
+}
+
+// Panels of queries of one head, in one thread's memory.
+class HeadForward {
+ public:
+  HeadForward(const AttentionArgs& args, const AttentionForward& result, const Scratch& scratch)
+      : args_(args), result_(result), arithmetic_(ArithmeticOf(args.precision)), s_(scratch) {}
+
+  // Panels [first, last) of at most kPanelsPerTask.
+  void run(const PackedHead& head, Block block, int64_t first, int64_t last, RowsAhead* ahead) {
+    for (int64_t p = first; p < last; ++p) start(at_panel(block, p), s_.panels[p - first]);
+    const int64_t step = KeyBlock(args_.shape.keys);
+    for (block.key = 0; block.key < args_.shape.keys; block.key += step) {
+      block.keys = std::min(step, args_.shape.keys - block.key);
+      for (int64_t p = first; p < last; ++p)
+        attend(head, at_panel(block, p), s_.panels[p - first], ahead);
+    }
+    for (int64_t p = first; p < last; ++p) finish(at_panel(block, p), s_.panels[p - first]);
+  }
+
+ private:
+  Block at_panel(Block block, int64_t panel) const {
+    block.query = panel * kQueryPanel;
+    block.queries = std::min(kQueryPanel, args_.shape.queries - block.query);
+    return block;
+  }
+
+  void start(const Block& block, const Panel& panel) const {
+    const int64_t stride = args_.q.stride[2];
+    PackColumns(arithmetic_,
+                {Head(args_.q, block.b, block.h) + block.query * stride, stride, block.queries,
+                 args_.shape.head_dim},
+                s_.scores, panel.queries);
+    std::fill_n(panel.maximum, kQueryPanel, -std::numeric_limits<float>::infinity());
+    std::fill_n(panel.sum, kQueryPanel, 0.0f);
+  }
+
+  // One panel against one block of keys.
+  void attend(const PackedHead& head, const Block& block, const Panel& panel,
+              RowsAhead* ahead) const {
+    // A later query sees at least as much as an earlier one.
+    if (block.key > 0 && VisibleKeys(args_, block.b, block.query + block.queries - 1) <= block.key)
+      return;
+    const int64_t dim = args_.shape.head_dim, width = RoundUp(dim, kLanes);
+    const bool plain = ScalesLate(args_);
+    std::copy_n(panel.maximum, kQueryPanel, s_.previous);
+    Multiply(arithmetic_, block.keys, block.queries,
+             {.depth = arithmetic_.units(dim),
+              .a = head.keys + block.key * arithmetic_.row_units(dim),
+              .a_row = arithmetic_.row_units(dim),
+              .a_step = 1,
+              .b = panel.queries,
+              .b_row = kQueryPanel,
+              .c = s_.scores,
+              .c_row = kQueryPanel,
+              .maximum = plain ? panel.maximum : nullptr},
+             ahead);
+    if (!plain) FinishScores(args_, block, s_.scores, s_.tile, panel.maximum);
+    const bool drops = args_.dropout.probability > 0;
+    SoftmaxStep(drops ? Packing::floats : arithmetic_.packing, block, ExponentFactor(args_), panel,
+                s_);
+    if (drops) DropAndPack(arithmetic_, args_, block, s_);
+    for (int64_t r = 0; r < block.queries && block.key > 0; ++r)
+      if (s_.shrink[r] != 1.0f)
+        CopyScaled(panel.out + r * width, width, s_.shrink[r], panel.out + r * width);
+    Multiply(arithmetic_, block.queries, dim,
+             {.depth = arithmetic_.units(block.keys),
+              .a = s_.scores,
+              .a_row = 1,
+              .a_step = kQueryPanel,
+              .b = head.values + arithmetic_.units(block.key) * width,
+              .b_row = width,
+              .c = panel.out,
+              .c_row = width,
+              .accumulate = block.key > 0},
+             ahead);
+  }
+
+  void finish(const Block& block, const Panel& panel) const {
+    const AttentionShape& shape = args_.shape;
+    const float factor = ExponentFactor(args_);
+    const int64_t width = RoundUp(shape.head_dim, kLanes);
+    for (int64_t r = 0; r < block.queries; ++r) {
+      const float sum = panel.sum[r];
+      const bool seen = sum != 0;  // a NaN is passed on
+      float* out = Head(result_.o, block.b, block.h) + (block.query + r) * result_.o.stride[2];
+      if (seen)
+        CopyScaled(panel.out + r * width, shape.head_dim, 1.0f / sum, out);
+      else
+        std::fill_n(out, shape.head_dim, 0.0f);
+      // The shift that was used, as it was rounded.
+      if (result_.lse != nullptr)
+        result_.lse[(block.b * shape.heads + block.h) * shape.queries + block.query + r] =
+            seen ? panel.maximum[r] * factor * kLog2 + std::log(sum)
+                 : -std::numeric_limits<float>::infinity();
+    }
+  }
+
+  const AttentionArgs& args_;
+  const AttentionForward& result_;
+  const Arithmetic arithmetic_;
+  const Scratch& s_;
+};
+
+// With many heads a task is some of them, whose K and V it packs into its own thread's memory and
+// finds in L2. With few, all are packed first and a task is a few panels, so that threads end
+// together. Neither changes a result: a panel knows nothing of its task.
 void Forward(Queue& queue, const AttentionArgs& args, const AttentionForward& result,
              float* packed) {
   const AttentionShape& shape = args.shape;
-  const int64_t heads = shape.batch * shape.heads;
-  const int64_t head_floats = PackedHeadFloats(shape);
-  const int64_t key_floats = PackedKeyFloats(shape);
-  queue.pool().parallel_for(heads, [&](int64_t i, int) {
-    const int64_t b = i / shape.heads, h = i % shape.heads;
-    float* panels = packed + i * head_floats;
-    PackTransposed(Head(args.k, b, h), shape.keys, shape.head_dim, args.k.stride[2], panels);
-    PackStraight(Head(args.v, b, h), shape.keys, shape.head_dim, args.v.stride[2],
-                 panels + key_floats);
-  });
-  const int64_t out_width = RoundUp(shape.head_dim, kLanes);
-  const int64_t scratch_floats = kQueryBlock * (kKeyBlock + out_width);
-  const Tensor scratch = Tensor::empty({queue.pool().num_threads(), scratch_floats});
-  const int64_t blocks = (shape.queries + kQueryBlock - 1) / kQueryBlock;
-  queue.pool().parallel_for(heads * blocks, [&](int64_t i, int worker) {
-    const int64_t head = i / blocks, first = i % blocks * kQueryBlock;
-    float* memory = scratch.f32() + worker * scratch_floats;
-    ForwardBlock(
-        args, result,
-        {.b = head / shape.heads,
-         .h = head % shape.heads,
-         .first = first,
-         .rows = std::min(kQueryBlock, shape.queries - first),
-         .keys = packed + head * head_floats,
-         .values = packed + head * head_floats + key_floats},
-        {.scores = memory, .out = memory + kQueryBlock * kKeyBlock, .out_width = out_width});
-  });
-}
-
-// Rows are independent: one task takes a handful of rows of one head.
-constexpr int64_t kRowsPerTask = 8;
-
-template <typename Body>
-void ForEachRow(Queue& queue, const AttentionShape& shape, const AttentionRows& rows, Body body) {
-  const int64_t groups = (rows.count + kRowsPerTask - 1) / kRowsPerTask;
-  queue.pool().parallel_for(shape.batch * shape.heads * groups, [&](int64_t i, int) {
-    const int64_t head = i / groups, first = i % groups * kRowsPerTask;
-    for (int64_t r = first; r < std::min(rows.count, first + kRowsPerTask); ++r)
-      body(head / shape.heads, head % shape.heads, rows.queries[r],
-           rows.rows + (head * rows.count + r) * shape.keys);
-  });
-}
-
-// row[0, keys) holds q k^T of keys [key, key + keys): it becomes exp(scale * q k^T + bias - lse).
-void FinishExactRow(const AttentionArgs& args, const AttentionRows& rows, int64_t b, int64_t h,
-                    int64_t query, int64_t key, int64_t keys, float* row) {
-  const FloatTag d;
-  const AttentionShape& shape = args.shape;
-  const float lse = rows.lse[(b * shape.heads + h) * shape.queries + query];
-  const bool seen = lse != -std::numeric_limits<float>::infinity();
-  const auto shift = hn::Set(d, seen ? lse : 0.0f);
-  const auto finish = [&](float* scores, int64_t first) HWY_ATTR {
-    FinishScores(args, b, h, query, first, kLanes, scores);
-    hn::StoreU(Exp(d, hn::Sub(hn::LoadU(d, scores), shift)), d, scores);
+  const Arithmetic arithmetic = ArithmeticOf(args.precision);
+  const int64_t heads = shape.batch * shape.heads, threads = queue.pool().num_threads();
+  const int64_t panels = (shape.queries + kQueryPanel - 1) / kQueryPanel;
+  const int64_t head_floats = 2 * PackedKeyFloats(shape);
+  constexpr int64_t kTasksPerThread = 12;
+  const bool by_head = heads >= kTasksPerThread * threads;
+  Scratch measure;
+  const int64_t scratch_floats = measure.carve(shape, by_head, nullptr);
+  const Tensor memory = Tensor::empty({threads, scratch_floats});
+  const auto block_of = [&](int64_t head) {
+    return Block{.b = head / shape.heads, .h = head % shape.heads};
   };
-  const int64_t whole = keys / kLanes * kLanes;
-  for (int64_t j = 0; j < whole; j += kLanes) finish(row + j, key + j);
-  if (whole == keys) return;
-  HWY_ALIGN float tail[kLanes] = {};
-  std::copy(row + whole, row + keys, tail);
-  finish(tail, key + whole);
-  std::copy_n(tail, keys - whole, row + whole);
-}
-
-// A few rows: a dot product for each key, with no packing.
-void FewRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
-  const AttentionShape& shape = args.shape;
-  ForEachRow(queue, shape, rows, [&](int64_t b, int64_t h, int64_t query, float* row) {
-    const float* q = Head(args.q, b, h) + query * args.q.stride[2];
-    const float* k = Head(args.k, b, h);
-    for (int64_t j = 0; j < shape.keys; ++j)
-      row[j] = Dot(q, k + j * args.k.stride[2], shape.head_dim);
-    FinishExactRow(args, rows, b, h, query, 0, shape.keys, row);
-  });
-}
-
-// Many rows: the tiles of the forward pass, on packed keys.
-void ManyRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
-  const AttentionShape& shape = args.shape;
-  const int64_t dim = shape.head_dim, heads = shape.batch * shape.heads;
-  const int64_t key_floats = RoundUp(PackedKeyFloats(shape), 16);
-  const Tensor packed = Tensor::empty({heads, key_floats});
-  queue.pool().parallel_for(heads, [&](int64_t i, int) {
-    PackTransposed(Head(args.k, i / shape.heads, i % shape.heads), shape.keys, dim,
-                   args.k.stride[2], packed.f32() + i * key_floats);
-  });
-  const int64_t scratch_floats = kQueryBlock * (kKeyBlock + dim);
-  const Tensor scratch = Tensor::empty({queue.pool().num_threads(), scratch_floats});
-  const int64_t blocks = (rows.count + kQueryBlock - 1) / kQueryBlock;
-  queue.pool().parallel_for(heads * blocks, [&](int64_t i, int worker) {
-    const int64_t head = i / blocks, b = head / shape.heads, h = head % shape.heads;
-    const int64_t first = i % blocks * kQueryBlock;
-    const int64_t count = std::min(kQueryBlock, rows.count - first);
-    float* scores = scratch.f32() + worker * scratch_floats;
-    float* queries = scores + kQueryBlock * kKeyBlock;
-    for (int64_t r = 0; r < count; ++r)
-      std::copy_n(Head(args.q, b, h) + rows.queries[first + r] * args.q.stride[2], dim,
-                  queries + r * dim);
-    for (int64_t key = 0; key < shape.keys; key += kKeyBlock) {
-      const int64_t keys = std::min(kKeyBlock, shape.keys - key);
-      Multiply({.a = queries,
-                .a_stride = dim,
-                .rows = count,
-                .k_size = dim,
-                .panels = packed.f32() + head * key_floats + key * dim,
-                .panel_step = kPanelWidth * dim,
-                .columns = keys,
-                .out = scores,
-                .out_stride = kKeyBlock,
-                .accumulate = false});
-      for (int64_t r = 0; r < count; ++r) {
-        float* row = rows.rows + (head * rows.count + first + r) * shape.keys + key;
-        std::copy_n(scores + r * kKeyBlock, keys, row);
-        FinishExactRow(args, rows, b, h, rows.queries[first + r], key, keys, row);
+  const auto scratch_of = [&](int worker) {
+    Scratch scratch;
+    scratch.carve(shape, by_head, memory.f32() + worker * scratch_floats);
+    return scratch;
+  };
+  if (by_head) {
+    const int64_t step = heads / (kTasksPerThread * threads);
+    queue.pool().parallel_for((heads + step - 1) / step, [&](int64_t i, int worker) {
+      const Scratch scratch = scratch_of(worker);
+      HeadForward forward(args, result, scratch);
+      const int64_t end = std::min(heads, (i + 1) * step);
+      for (int64_t head = i * step; head < end; ++head) {
+        const Block block = block_of(head);
+        RowsAhead ahead;
+        if (head + 1 < end) {
+          const Block next = block_of(head + 1);
+          ahead = AheadOf(args, result.o, next.b, next.h);
+        }
+        const PackedHead operands =
+            PackedHead::pack(arithmetic, args, block.b, block.h, scratch.head);
+        for (int64_t p = 0; p < panels; p += kPanelsPerTask)
+          forward.run(operands, block, p, std::min(panels, p + kPanelsPerTask), &ahead);
       }
-    }
+    });
+    return;
+  }
+  queue.pool().parallel_for(heads, [&](int64_t i, int) {
+    const Block block = block_of(i);
+    PackedHead::pack(arithmetic, args, block.b, block.h, packed + i * head_floats);
   });
-}
-
-void Rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
-  if (rows.count < kTileRows)
-    FewRows(queue, args, rows);
-  else
-    ManyRows(queue, args, rows);
-}
-
-void RowGradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
-                  const AttentionRows& rows) {
-  const AttentionShape& shape = args.shape;
-  ForEachRow(queue, shape, rows, [&](int64_t b, int64_t h, int64_t query, float* row) {
-    const float* gradient = Head(d_o, b, h) + query * d_o.stride[2];
-    const float* v = Head(args.v, b, h);
-    for (int64_t j = 0; j < shape.keys; ++j)
-      row[j] = Dot(gradient, v + j * args.v.stride[2], shape.head_dim);
+  const int64_t step =
+      std::clamp<int64_t>(heads * panels / (kTasksPerThread * threads), 1, kPanelsPerTask);
+  const int64_t tasks = (panels + step - 1) / step;
+  queue.pool().parallel_for(heads * tasks, [&](int64_t i, int worker) {
+    const int64_t head = i / tasks, first = i % tasks * step;
+    const Scratch scratch = scratch_of(worker);
+    HeadForward(args, result, scratch)
+        .run(PackedHead::at(shape, packed + head * head_floats), block_of(head), first,
+             std::min(panels, first + step), nullptr);
   });
 }
 
@@ -292,8 +338,6 @@ namespace vitrail::kernels {
 
 HWY_EXPORT(ForwardWorkspace);
 HWY_EXPORT(Forward);
-HWY_EXPORT(Rows);
-HWY_EXPORT(RowGradients);
 
 int64_t attention_workspace(const AttentionShape& shape) {
   return VITRAIL_DISPATCH(ForwardWorkspace)(shape);
@@ -302,15 +346,6 @@ int64_t attention_workspace(const AttentionShape& shape) {
 void attention(Queue& queue, const AttentionArgs& args, const AttentionForward& out,
                void* workspace) {
   VITRAIL_DISPATCH(Forward)(queue, args, out, static_cast<float*>(workspace));
-}
-
-void attention_rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
-  VITRAIL_DISPATCH(Rows)(queue, args, rows);
-}
-
-void attention_row_gradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
-                             const AttentionRows& rows) {
-  VITRAIL_DISPATCH(RowGradients)(queue, args, d_o, rows);
 }
 
 }  // namespace vitrail::kernels

@@ -1,7 +1,12 @@
-// What the forward and backward attention kernels share: block sizes, packing of heads, and the
-// softmax of one block of scores.
+// What all attention kernels share: arithmetic, packing of heads, and products of blocks.
+//
+// Scores of a block lie transposed, [keys, kQueryPanel]: a lane is a query. Softmax then needs no
+// sum across lanes, keys need no padding, and K is read as the fused projection wrote it. Outputs
+// have features in their lanes, so P^T is their A, read along its rows or its columns; nothing of
+// the size of the scores is ever transposed.
 #include <algorithm>
-#include <limits>
+#include <array>
+#include <utility>
 
 #include "hwy/highway.h"
 
@@ -12,132 +17,266 @@
 #define VITRAIL_ATTENTION_BLOCK_INL_H_
 #endif
 
-#include "core/rng.h"
 #include "kernels/attention.h"
-#include "kernels/cpu/gemm_micro-inl.h"
-#include "kernels/cpu/vector_math-inl.h"
+#include "kernels/cpu/attention_tile.h"
+#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/transpose.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
 namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
-// Scores of a block (48 x 192 floats, 37 KB on AVX2) stay in L2 between the two products; 192 is a
-// multiple of every panel width.
-inline constexpr int64_t kQueryBlock = 48;
-inline constexpr int64_t kKeyBlock = 192;
-static_assert(kKeyBlock % kPanelWidth == 0 && kQueryBlock % kTileRows == 0);
+#include "kernels/cpu/attention_tile-inl.h"
+
+using FloatTag = hn::ScalableTag<float>;
+using HalfTag = hn::Half<FloatTag>;
+inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
+
+// The tile fills the registers (gemm_micro-inl.h): with 32 of them 8 x 3, with 16 6 x 2. Where a
+// vector is processed in halves (Zen 4), a short last vector costs half.
+#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
+inline constexpr int kTileRows = 8;
+inline constexpr int kTileVectors = 3;
+#else
+inline constexpr int kTileRows = 6;
+inline constexpr int kTileVectors = 2;
+#endif
+inline constexpr bool kHasHalf = HWY_TARGET == HWY_AVX3;
+
+// 48 queries are three vectors with AVX-512. A block of scores (128 keys: 24 KB) stays in L1 with
+// the 6 KB of V that a tile reads.
+inline constexpr int64_t kQueryPanel = 48;
+inline constexpr int64_t kKeyBlock = 128;
+static_assert(kQueryPanel % kLanes == 0);
 
 inline int64_t RoundUp(int64_t value, int64_t step) {
   return (value + step - 1) / step * step;
+}
+
+// Keys are cut into blocks of equal size, a multiple of 8 that their number alone fixes.
+inline int64_t KeyBlock(int64_t keys) {
+  const int64_t blocks = std::max<int64_t>(1, (keys + kKeyBlock - 1) / kKeyBlock);
+  return RoundUp((keys + blocks - 1) / blocks, 8);
+}
+
+template <class D>
+struct FloatOps {
+  using Vector = hn::Vec<D>;
+  static constexpr int kLanes = static_cast<int>(hn::MaxLanes(D()));
+  static HWY_INLINE Vector zero() { return hn::Zero(D()); }
+  static HWY_INLINE Vector load(const float* p) { return hn::LoadU(D(), p); }
+  static HWY_INLINE void store(float* p, Vector x) { hn::StoreU(x, D(), p); }
+  static HWY_INLINE Vector spread(const float* p) { return hn::Set(D(), *p); }
+  static HWY_INLINE Vector max(Vector x, Vector y) { return hn::Max(x, y); }
+  static HWY_INLINE Vector multiply_add(Vector left, Vector right, Vector sum) {
+    return hn::MulAdd(left, right, sum);
+  }
+};
+
+inline AttentionTile FloatTile(const AttentionTileShape& shape) {
+  switch (shape.vectors) {
+    case 1:
+      return find_attention_tile<FloatOps<FloatTag>, kTileRows, 1>(shape);
+    case 2:
+      return find_attention_tile<FloatOps<FloatTag>, kTileRows, 2>(shape);
+#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
+    case 3:
+      return find_attention_tile<FloatOps<FloatTag>, kTileRows, 3>(shape);
+#endif
+  }
+  if constexpr (kHasHalf)
+    return find_attention_tile<FloatOps<HalfTag>, kTileRows, 1>(shape);
+  else
+    return nullptr;
+}
+
+// How operands are held (attention_tile.h: in units) and multiplied.
+enum class Packing { floats, rounded, pairs };  // f32; bf16 held as floats; bf16 two by two
+struct Arithmetic {
+  Packing packing = Packing::floats;
+  AttentionTile (*tile)(const AttentionTileShape&) = FloatTile;
+
+  int64_t group() const { return packing == Packing::pairs ? 2 : 1; }
+  int64_t units(int64_t values) const { return (values + group() - 1) / group(); }
+  // Units of a packed row of `dim` values: whole vectors, zeros beyond dim.
+  int64_t row_units(int64_t dim) const { return RoundUp(dim, kLanes) / group(); }
+};
+
+inline Arithmetic ArithmeticOf(Precision precision) {
+  if (precision == Precision::f32) return {};
+#if HWY_TARGET == HWY_AVX3
+  if (dot_products().bf16) return {.packing = Packing::pairs, .tile = attention_tile_avx512_bf16};
+#endif
+  return {.packing = Packing::rounded};
+}
+
+template <class Body>
+HWY_INLINE void WithPacking(Packing packing, Body&& body) {
+  switch (packing) {
+    case Packing::floats:
+      return body(std::integral_constant<Packing, Packing::floats>{});
+    case Packing::rounded:
+      return body(std::integral_constant<Packing, Packing::rounded>{});
+    case Packing::pairs:
+      return body(std::integral_constant<Packing, Packing::pairs>{});
+  }
+}
+
+// body(D(), column) over `columns` lanes: whole vectors, and a half where it is enough.
+template <class Body>
+HWY_INLINE void ForEachVector(int64_t columns, Body&& body) {
+  int64_t column = 0;
+  for (; column + (kHasHalf ? kLanes / 2 : 0) < columns; column += kLanes) body(FloatTag(), column);
+  if (column < columns) body(HalfTag(), column);
 }
 
 inline float* Head(const HeadView& view, int64_t b, int64_t h) {
   return view.data + b * view.stride[0] + h * view.stride[1];
 }
 
-inline float Dot(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t count) {
+// x rounded to bf16 (nearest, ties to even) in the upper half of each lane; NaN stays NaN.
+template <class D>
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> RoundedBits(D d, hn::Vec<D> x) {
+  const hn::RebindToUnsigned<D> du;
+  const auto bits = hn::BitCast(du, x);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
+  const auto rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7fffu)), odd);
+  const auto kept = hn::IfThenElse(hn::IsNaN(x), x, hn::BitCast(d, rounded));
+  return hn::And(hn::BitCast(du, kept), hn::Set(du, 0xffff0000u));
+}
+template <class D>
+HWY_INLINE hn::Vec<D> Rounded(D d, hn::Vec<D> x) {
+  return hn::BitCast(d, RoundedBits(d, x));
+}
+// Units of two bf16, from the upper halves of rounded bits; `low` comes first in the sum.
+template <class D, class Bits = hn::Vec<hn::RebindToUnsigned<D>>>
+HWY_INLINE hn::Vec<D> Pair(D d, Bits low, Bits high) {
+  const auto upper = hn::And(high, hn::Set(hn::RebindToUnsigned<D>(), 0xffff0000u));
+  return hn::BitCast(d, hn::Or(hn::ShiftRight<16>(low), upper));
+}
+// Neighbouring lanes become one unit: half as many.
+template <class D>
+HWY_INLINE void StoreNeighbours(D, hn::Vec<hn::RebindToUnsigned<D>> bits, float* out) {
+  const hn::Rebind<uint16_t, D> half;
+  const auto words = hn::BitCast(hn::RebindToSigned<D>(), hn::ShiftRight<16>(bits));
+  hn::StoreU(hn::DemoteTo(half, words), half, reinterpret_cast<uint16_t*>(out));
+}
+
+// Weights of softmax are never negative: adding half rounds to the nearest, ties up, in a third of
+// the operations.
+template <class D>
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> WeightBits(D, hn::Vec<D> x) {
+  const hn::RebindToUnsigned<D> du;
+  return hn::Add(hn::BitCast(du, x), hn::Set(du, 0x8000u));
+}
+template <class D>
+HWY_INLINE hn::Vec<D> RoundedWeight(D d, hn::Vec<D> x) {
+  const hn::RebindToUnsigned<D> du;
+  return hn::BitCast(d, hn::And(WeightBits(d, x), hn::Set(du, 0xffff0000u)));
+}
+HWY_INLINE hn::Vec<FloatTag> LoadPart(const float* x, int64_t count) {
   const FloatTag d;
-  auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
+  if (count >= kLanes) return hn::LoadU(d, x);
+  HWY_ALIGN float part[kLanes] = {};
+  std::copy_n(x, count, part);
+  return hn::Load(d, part);
+}
+
+// out = factor * x; the two may be the same.
+inline void CopyScaled(const float* x, int64_t count, float factor, float* out) {
+  const FloatTag d;
+  const auto f = hn::Set(d, factor);
   int64_t i = 0;
-  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
-    sum0 = hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i), sum0);
-    sum1 = hn::MulAdd(hn::LoadU(d, a + i + kLanes), hn::LoadU(d, b + i + kLanes), sum1);
-  }
-  float tail = 0;
-  for (; i < count; ++i) tail += a[i] * b[i];
-  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1))) + tail;
+  for (; i + kLanes <= count; i += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), f), d, out + i);
+  for (; i < count; ++i) out[i] = x[i] * factor;
 }
 
-// Panels of B = X^T for X [tokens, d]: columns are tokens, k runs over d.
-inline void PackTransposed(const float* x, int64_t tokens, int64_t dim, int64_t stride,
-                           float* panels) {
-  for (int64_t t = 0; t < tokens; t += kPanelWidth)
-    PackPanel(x + t * stride, dim, std::min<int64_t>(kPanelWidth, tokens - t), 1, stride,
-              panels + t * dim);
-}
-
-// Panels of B = X for X [tokens, d]: columns are features, k runs over tokens.
-inline void PackStraight(const float* x, int64_t tokens, int64_t dim, int64_t stride,
-                         float* panels) {
-  for (int64_t c = 0; c < dim; c += kPanelWidth)
-    PackPanel(x + c, tokens, std::min<int64_t>(kPanelWidth, dim - c), stride, 1,
-              panels + c * tokens);
-}
-
-// out[rows, columns] (+)= a[rows, k] * panels, where panel p starts at panels + p * panel_step.
-struct BlockProduct {
-  const float* a;
-  int64_t a_stride;
-  int64_t rows, k_size;
-  const float* panels;
-  int64_t panel_step;
-  int64_t columns;  // computed up to a whole vector
-  float* out;
-  int64_t out_stride;
-  bool accumulate;
-};
-inline void Multiply(const BlockProduct& p) {
-  // A panel of so many k, 18 KB with AVX-512, stays in L1 while the rows pass.
-  constexpr int64_t kDepth = kKeyBlock / 2;
-  for (int64_t column = 0; column < p.columns; column += kPanelWidth) {
-    const int vectors = VectorsFor(p.columns - column);
-    for (int64_t k = 0; k < p.k_size || k == 0; k += kDepth) {
-      const float* panel = p.panels + column / kPanelWidth * p.panel_step + k * kPanelWidth;
-      for (int64_t row = 0; row < p.rows; row += kTileRows) {
-        const int64_t rows = std::min<int64_t>(kTileRows, p.rows - row);
-        kMicroTiles[vectors - 1][rows - 1](
-            std::min(kDepth, p.k_size - k), p.a + row * p.a_stride + k, p.a_stride, panel,
-            p.out + row * p.out_stride + column, p.out_stride, p.accumulate || k > 0,
-            reinterpret_cast<const char*>(panel));
-      }
-    }
-  }
-}
-
-inline bool IsPlain(const AttentionBias& bias) {
-  return bias.dense == nullptr && bias.key_lengths == nullptr && !bias.causal;
-}
-
-// Keys that a query of this sample can see: [0, end).
-inline int64_t VisibleKeys(const AttentionArgs& args, int64_t b, int64_t query) {
-  int64_t end = args.shape.keys;
-  if (args.bias.key_lengths != nullptr) end = std::min(end, args.bias.key_lengths[b]);
-  if (args.bias.causal) end = std::min(end, query + args.shape.keys - args.shape.queries + 1);
-  return std::max<int64_t>(end, 0);
-}
-
-// scores[0, padded) = scale * scores + bias for keys [key, key + padded); -inf where invisible.
-// `padded` is a multiple of the vector length.
-inline void FinishScores(const AttentionArgs& args, int64_t b, int64_t h, int64_t query,
-                         int64_t key, int64_t padded, float* HWY_RESTRICT scores) {
+// Units along a row: [count, row_units(dim)].
+inline void PackRows(const Arithmetic& arithmetic, const RowView& x, float* out) {
+#if HWY_TARGET == HWY_AVX3
+  if (arithmetic.packing == Packing::pairs) return pack_rows_avx512_bf16(x, out);
+#endif
   const FloatTag d;
-  const auto scale = hn::Set(d, args.scale);
-  for (int64_t j = 0; j < padded; j += kLanes)
-    hn::StoreU(hn::Mul(hn::LoadU(d, scores + j), scale), d, scores + j);
-  const int64_t visible = std::clamp<int64_t>(VisibleKeys(args, b, query) - key, 0, padded);
-  if (args.bias.dense != nullptr) {
-    const auto& s = args.bias.stride;
-    const float* bias = args.bias.dense + b * s[0] + h * s[1] + query * s[2] + key * s[3];
-    for (int64_t j = 0; j < visible; ++j) scores[j] += bias[j * s[3]];
-  }
-  for (int64_t j = visible; j < padded; ++j) scores[j] = -std::numeric_limits<float>::infinity();
+  const bool rounds = arithmetic.packing == Packing::rounded;
+  for (int64_t t = 0; t < x.count; ++t)
+    for (int64_t i = 0; i < x.dim; i += kLanes, out += kLanes) {
+      const auto values = LoadPart(x.data + t * x.stride + i, x.dim - i);
+      hn::StoreU(rounds ? Rounded(d, values) : values, d, out);
+    }
 }
 
-// The factor (0 or 1 / (1 - p)) that dropout gives to keys [key, key + count) of one query. `key`
-// is a multiple of four: a Philox counter serves four keys.
-inline void DropoutFactors(const AttentionArgs& args, int64_t b, int64_t h, int64_t query,
-                           int64_t key, int64_t count, float* factors) {
-  const AttentionShape& shape = args.shape;
-  const float keep = 1.0f / (1.0f - args.dropout.probability);
-  const auto threshold = static_cast<uint64_t>(args.dropout.probability * 0x1p32);
-  const auto row = static_cast<uint64_t>((b * shape.heads + h) * shape.queries + query);
-  const auto groups = static_cast<uint64_t>((shape.keys + 3) / 4);
-  for (int64_t j = 0; j < count; j += 4) {
-    const auto words = philox(args.dropout.seed, row * groups + static_cast<uint64_t>(key + j) / 4,
-                              args.dropout.stream);
-    for (int64_t lane = 0; lane < 4 && j + lane < count; ++lane)
-      factors[j + lane] = words[lane] < threshold ? 0.0f : keep;
+// Units along a column: [units(count), RoundUp(dim, kLanes)].
+inline void PackRowPairs(const Arithmetic& arithmetic, const RowView& x, float* out) {
+#if HWY_TARGET == HWY_AVX3
+  if (arithmetic.packing == Packing::pairs) return pack_row_pairs_avx512_bf16(x, out);
+#endif
+  PackRows(arithmetic, x, out);
+}
+
+// The transpose of PackRows for at most kQueryPanel rows: [units(dim), kQueryPanel], zeros in the
+// lanes beyond. `scratch` takes kQueryPanel packed rows.
+inline void PackColumns(const Arithmetic& arithmetic, const RowView& x, float* scratch,
+                        float* out) {
+  const int64_t units = arithmetic.units(x.dim);
+  if (arithmetic.packing == Packing::floats) {
+    transpose(x.data, x.stride, x.count, units, out, kQueryPanel);
+  } else {
+    PackRows(arithmetic, x, scratch);
+    transpose(scratch, arithmetic.row_units(x.dim), x.count, units, out, kQueryPanel);
   }
+  for (int64_t u = 0; u < units && x.count < kQueryPanel; ++u)
+    std::fill(out + u * kQueryPanel + x.count, out + (u + 1) * kQueryPanel, 0.0f);
+}
+
+// Brings rows of the next head into L2, a few for each tile of the present one: a row lies a page
+// from the one before, where no prefetcher of a processor follows.
+struct RowsAhead {
+  std::array<RowView, 4> views;  // count 0: none
+  int64_t next = 0;
+
+  HWY_INLINE void step() {
+    constexpr int64_t kRowsPerTile = 2, kLineFloats = 16;
+    for (int64_t end = next + kRowsPerTile; next < end; ++next)
+      for (const RowView& view : views)
+        for (int64_t i = 0; i < view.dim && next < view.count; i += kLineFloats)
+          __builtin_prefetch(view.data + next * view.stride + i, 0, 2);
+  }
+};
+
+// As many tiles as it takes; columns beyond `columns` are computed up to a (half) vector.
+inline void Multiply(const Arithmetic& arithmetic, int64_t rows, int64_t columns,
+                     const AttentionTileArgs& args, RowsAhead* ahead = nullptr) {
+  AttentionTileArgs tile = args;
+  AttentionTileShape shape{.adjacent = args.a_row == 1};
+  const auto strip = [&](int64_t column, int vectors) {
+    shape.vectors = vectors;
+    shape.rows = kTileRows;
+    AttentionTile run = arithmetic.tile(shape);
+    tile.b = args.b + column;
+    if (args.maximum != nullptr) tile.maximum = args.maximum + column;
+    for (int64_t row = 0; row < rows; row += kTileRows) {
+      if (rows - row < kTileRows) {
+        shape.rows = static_cast<int>(rows - row);
+        run = arithmetic.tile(shape);
+      }
+      tile.a = args.a + row * args.a_row;
+      tile.c = args.c + row * args.c_row + column;
+      if (ahead != nullptr) ahead->step();
+      run(tile);
+    }
+  };
+  const int64_t rest = columns % kLanes;
+  const bool half = kHasHalf && rest > 0 && rest <= kLanes / 2;
+  int64_t vectors = columns / kLanes + (rest > 0 && !half ? 1 : 0), column = 0;
+  // Four vectors are two and two, not three and one.
+  for (int64_t left = (vectors + kTileVectors - 1) / kTileVectors; left > 0; --left) {
+    const int64_t take = (vectors + left - 1) / left;
+    strip(column, static_cast<int>(take));
+    column += take * kLanes;
+    vectors -= take;
+  }
+  if (half) strip(column, 0);
 }
 
 }  // namespace HWY_NAMESPACE

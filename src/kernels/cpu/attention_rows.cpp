@@ -1,0 +1,170 @@
+// Exact rows of attention for chosen queries, and their gradients.
+#include <algorithm>
+
+#include "kernels/attention.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/attention_rows.cpp"
+#include "hwy/foreach_target.h"
+// Highway's order: per-target headers come after foreach_target.
+#include "kernels/cpu/attention_scores-inl.h"
+#include "kernels/cpu/vector_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace vitrail::kernels {
+namespace HWY_NAMESPACE {
+
+// The sum over i of a[i] * b[i], both rounded to bf16 if asked for.
+template <bool kRounds>
+float Dot(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t count) {
+  const FloatTag d;
+  const auto operand = [d](const float* x, int64_t left) HWY_ATTR {
+    const auto values = LoadPart(x, left);
+    return kRounds ? Rounded(d, values) : values;
+  };
+  auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
+  for (int64_t i = 0; i < count; i += 2 * kLanes) {
+    sum0 = hn::MulAdd(operand(a + i, count - i), operand(b + i, count - i), sum0);
+    const int64_t next = i + kLanes;
+    if (next < count)
+      sum1 = hn::MulAdd(operand(a + next, count - next), operand(b + next, count - next), sum1);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
+}
+
+// Rows are independent: one task takes a handful of rows of one head.
+constexpr int64_t kRowsPerTask = 8;
+
+template <typename Body>
+void ForEachRow(Queue& queue, const AttentionShape& shape, const AttentionRows& rows, Body body) {
+  const int64_t groups = (rows.count + kRowsPerTask - 1) / kRowsPerTask;
+  queue.pool().parallel_for(shape.batch * shape.heads * groups, [&](int64_t i, int) {
+    const int64_t head = i / groups, first = i % groups * kRowsPerTask;
+    for (int64_t r = first; r < std::min(rows.count, first + kRowsPerTask); ++r)
+      body(head / shape.heads, head % shape.heads, rows.queries[r],
+           rows.rows + (head * rows.count + r) * shape.keys);
+  });
+}
+
+// row[0, keys) holds q k^T of keys [key, key + keys): it becomes exp(scale * q k^T + bias - lse).
+void FinishExactRow(const AttentionArgs& args, const AttentionRows& rows, int64_t b, int64_t h,
+                    int64_t query, int64_t key, int64_t keys, float* row) {
+  const FloatTag d;
+  const AttentionShape& shape = args.shape;
+  const float lse = rows.lse[(b * shape.heads + h) * shape.queries + query];
+  const bool seen = lse != -std::numeric_limits<float>::infinity();
+  const int64_t visible =
+      seen ? std::clamp<int64_t>(VisibleKeys(args, b, query) - key, 0, keys) : 0;
+  if (args.bias.dense != nullptr) {
+    const auto& s = args.bias.stride;
+    const float* bias = args.bias.dense + b * s[0] + h * s[1] + query * s[2] + key * s[3];
+    for (int64_t j = 0; j < visible; ++j) row[j] = row[j] * args.scale + bias[j * s[3]];
+  }
+  const auto scale = hn::Set(d, args.bias.dense == nullptr ? args.scale : 1.0f);
+  const auto shift = hn::Set(d, lse);
+  for (int64_t j = 0; j < visible; j += kLanes) {
+    HWY_ALIGN float part[kLanes];
+    hn::Store(Exp(d, hn::MulSub(LoadPart(row + j, visible - j), scale, shift)), d, part);
+    std::copy_n(part, std::min<int64_t>(kLanes, visible - j), row + j);
+  }
+  std::fill(row + visible, row + keys, 0.0f);
+}
+
+// A few rows: a dot product for each key, with no packing.
+template <bool kRounds>
+void FewRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
+  const AttentionShape& shape = args.shape;
+  ForEachRow(queue, shape, rows, [&](int64_t b, int64_t h, int64_t query, float* row) {
+    const float* q = Head(args.q, b, h) + query * args.q.stride[2];
+    const float* k = Head(args.k, b, h);
+    for (int64_t j = 0; j < shape.keys; ++j)
+      row[j] = Dot<kRounds>(q, k + j * args.k.stride[2], shape.head_dim);
+    FinishExactRow(args, rows, b, h, query, 0, shape.keys, row);
+  });
+}
+
+// Many rows: the tiles of the forward pass, on packed keys.
+void ManyRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
+  const AttentionShape& shape = args.shape;
+  const Arithmetic arithmetic = ArithmeticOf(args.precision);
+  const int64_t dim = shape.head_dim, heads = shape.batch * shape.heads;
+  const int64_t row_units = arithmetic.row_units(dim), units = arithmetic.units(dim);
+  const Tensor packed = Tensor::empty({heads, shape.keys, row_units});
+  queue.pool().parallel_for(heads, [&](int64_t i, int) {
+    PackRows(arithmetic,
+             {Head(args.k, i / shape.heads, i % shape.heads), args.k.stride[2], shape.keys, dim},
+             packed.f32() + i * shape.keys * row_units);
+  });
+  // Scores; then the chosen queries, gathered, packed and packed again as columns.
+  const int64_t scratch_rows = kKeyBlock + dim + row_units + units;
+  const Tensor memory = Tensor::empty({queue.pool().num_threads(), scratch_rows * kQueryPanel});
+  const int64_t panels = (rows.count + kQueryPanel - 1) / kQueryPanel;
+  queue.pool().parallel_for(heads * panels, [&](int64_t i, int worker) {
+    const int64_t head = i / panels, b = head / shape.heads, h = head % shape.heads;
+    const int64_t first = i % panels * kQueryPanel;
+    const int64_t count = std::min(kQueryPanel, rows.count - first);
+    float* scores = memory.f32() + worker * scratch_rows * kQueryPanel;
+    float* gathered = scores + kKeyBlock * kQueryPanel;
+    float* scratch = gathered + dim * kQueryPanel;
+    float* columns = scratch + row_units * kQueryPanel;
+    for (int64_t r = 0; r < count; ++r)
+      std::copy_n(Head(args.q, b, h) + rows.queries[first + r] * args.q.stride[2], dim,
+                  gathered + r * dim);
+    PackColumns(arithmetic, {gathered, dim, count, dim}, scratch, columns);
+    for (int64_t key = 0; key < shape.keys; key += kKeyBlock) {
+      const int64_t keys = std::min(kKeyBlock, shape.keys - key);
+      Multiply(arithmetic, keys, count,
+               {.depth = units,
+                .a = packed.f32() + (head * shape.keys + key) * row_units,
+                .a_row = row_units,
+                .a_step = 1,
+                .b = columns,
+                .b_row = kQueryPanel,
+                .c = scores,
+                .c_row = kQueryPanel});
+      float* row = rows.rows + (head * rows.count + first) * shape.keys + key;
+      transpose(scores, kQueryPanel, keys, count, row, shape.keys);
+      for (int64_t r = 0; r < count; ++r, row += shape.keys)
+        FinishExactRow(args, rows, b, h, rows.queries[first + r], key, keys, row);
+    }
+  });
+}
+
+void ExactRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
+  if (rows.count >= kTileRows) return ManyRows(queue, args, rows);
+  if (args.precision == Precision::f32) return FewRows<false>(queue, args, rows);
+  FewRows<true>(queue, args, rows);
+}
+
+void RowGradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
+                  const AttentionRows& rows) {
+  const AttentionShape& shape = args.shape;
+  ForEachRow(queue, shape, rows, [&](int64_t b, int64_t h, int64_t query, float* row) {
+    const float* gradient = Head(d_o, b, h) + query * d_o.stride[2];
+    const float* v = Head(args.v, b, h);
+    for (int64_t j = 0; j < shape.keys; ++j)
+      row[j] = Dot<false>(gradient, v + j * args.v.stride[2], shape.head_dim);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace vitrail::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace vitrail::kernels {
+
+HWY_EXPORT(ExactRows);
+HWY_EXPORT(RowGradients);
+
+void attention_rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
+  VITRAIL_DISPATCH(ExactRows)(queue, args, rows);
+}
+
+void attention_row_gradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
+                             const AttentionRows& rows) {
+  VITRAIL_DISPATCH(RowGradients)(queue, args, d_o, rows);
+}
+
+}  // namespace vitrail::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,116 @@
+#include "ops/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "ops/attention_probe.h"
+#include "support/gradient_check.h"
+
+namespace vitrail {
+namespace {
+
+using testing::check_gradients;
+using testing::max_relative_error;
+using testing::Operands;
+
+constexpr double kBf16Epsilon = 1.0 / 256;
+
+AttentionOptions two_heads() {
+  return {.heads = 2, .path = "blocks.3.attn"};
+}
+
+TEST(AttentionOp, GradientsMatchDifferences) {
+  Operands fused({{2, 5, 24}});
+  check_gradients(fused, [](const Context& context, const Operands& o) {
+    return self_attention(context, o.inputs[0], two_heads());
+  });
+  Operands cross({{2, 3, 8}, {2, 7, 8}, {2, 7, 8}, {1, 2, 3, 7}});
+  check_gradients(cross, [](const Context& context, const Operands& o) {
+    AttentionOptions options = two_heads();
+    options.bias = &o.inputs[3];
+    return attention(context, o.inputs[0], o.inputs[1], o.inputs[2], options);
+  });
+}
+
+struct Pass {
+  Tensor output, gradient;
+};
+
+Pass pass(const PrecisionPlan* plan) {
+  Operands o({{2, 37, 3 * 2 * 24}});
+  Queue queue(1);
+  Context context(queue);
+  context.precision = plan;
+  Tape tape;
+  context.tape = &tape;
+  const Variable y = self_attention(context, o.inputs[0], two_heads());
+  const Tensor output = y.value().clone();
+  tape.backward(queue, y, testing::random_tensor(y.shape(), 99));
+  return {.output = output, .gradient = o.inputs[0].gradient()};
+}
+
+// Forward and backward follow the plan of the attention's own path, recorded or not.
+TEST(AttentionOp, ThePlanGivesThePrecision) {
+  const Pass exact = pass(nullptr);
+  const auto equal = [](const Tensor& a, const Tensor& b) {
+    return std::ranges::equal(a.values(), b.values());
+  };
+  PrecisionPlan elsewhere;
+  elsewhere.layers["blocks.3.attn.qkv"] = Precision::int8;
+  elsewhere.layers["blocks.30"] = Precision::bf16;
+  EXPECT_TRUE(equal(pass(&elsewhere).output, exact.output));
+
+  PrecisionPlan bf16{.base = Precision::bf16};
+  const Pass rounded = pass(&bf16);
+  for (const auto part : {&Pass::output, &Pass::gradient}) {
+    const double error = max_relative_error((rounded.*part).values(), (exact.*part).values());
+    EXPECT_GT(error, kBf16Epsilon / 64);
+    EXPECT_LT(error, 4 * kBf16Epsilon);
+  }
+  PrecisionPlan int8;
+  int8.layers["blocks.3"] = Precision::int8;
+  EXPECT_TRUE(equal(pass(&int8).output, rounded.output));
+  EXPECT_TRUE(equal(pass(&int8).gradient, rounded.gradient));
+
+  Operands o({{2, 37, 3 * 2 * 24}});
+  Queue queue(1);
+  Context context(queue);
+  context.precision = &bf16;
+  EXPECT_TRUE(equal(self_attention(context, o.inputs[0], two_heads()).value(), rounded.output));
+}
+
+TEST(AttentionOp, ProbedRowsBelongToThePassThatRan) {
+  Operands o({{1, 37, 3 * 2 * 24}});
+  const PrecisionPlan bf16{.base = Precision::bf16};
+  const AttentionProbe::Request request{.queries = {0, 5}, .keep = true};
+  AttentionProbe probe(request);
+  Queue queue(1);
+  Context context(queue);
+  context.precision = &bf16;
+  context.probe = &probe;
+  self_attention(context, o.inputs[0], two_heads());
+  std::vector<int64_t> all(37);
+  for (int64_t i = 0; i < 37; ++i) all[i] = i;
+  for (const Tensor& rows :
+       {probe.record("blocks.3.attn").rows, probe.rows(queue, "blocks.3.attn", all)})
+    for (int64_t row = 0; row < rows.numel() / 37; ++row) {
+      double sum = 0;
+      for (int64_t j = 0; j < 37; ++j) sum += rows.f32()[row * 37 + j];
+      EXPECT_NEAR(sum, 1, 16 * testing::kEpsilon);
+    }
+}
+
+TEST(AttentionOp, RefusesShapesThatDoNotFit) {
+  Operands o({{2, 5, 25}, {2, 5, 24}, {2, 4, 24}, {2, 2, 5, 3}});
+  Queue queue(1);
+  const Context context(queue);
+  EXPECT_THROW(self_attention(context, o.inputs[0], two_heads()), Error);
+  EXPECT_THROW(attention(context, o.inputs[1], o.inputs[1], o.inputs[2], two_heads()), Error);
+  AttentionOptions biased = two_heads();
+  biased.bias = &o.inputs[3];
+  EXPECT_THROW(self_attention(context, o.inputs[1], biased), Error);
+}
+
+}  // namespace
+}  // namespace vitrail
