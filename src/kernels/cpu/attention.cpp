@@ -160,11 +160,12 @@ void DropAndPack(const Arithmetic& arithmetic, const AttentionArgs& args, const 
 // What is ahead of (b, h): its operands, and the output that will be written.
 RowsAhead AheadOf(const AttentionArgs& args, const HeadView& o, int64_t b, int64_t h) {
   const AttentionShape& s = args.shape;
-  const auto rows = [&](const HeadView& view, int64_t count) {
-    return RowView{Head(view, b, h), view.stride[2], count, s.head_dim};
-  };
-  return {.views = {rows(args.q, s.queries), rows(args.k, s.keys), rows(args.v, s.keys),
-                    rows(o, s.queries)}};
+  constexpr int64_t kRowsPerTile = 2;  // 65 tokens have 45 tiles
+  return {
+      .views = {RowsOf(args.q, b, h, s.queries, s.head_dim),
+                RowsOf(args.k, b, h, s.keys, s.head_dim), RowsOf(args.v, b, h, s.keys, s.head_dim),
+                RowsOf(o, b, h, s.queries, s.head_dim)},
+      .rows_per_tile = kRowsPerTile};
 }
 
 // Panels of queries of one head, in one thread's memory.

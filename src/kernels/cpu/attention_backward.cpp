@@ -160,7 +160,7 @@ class HeadBackward {
                const Arithmetic& arithmetic, const HeadScratch& scratch)
       : args_(args), grad_(grad), arithmetic_(arithmetic), s_(scratch) {}
 
-  void run(int64_t b, int64_t h) const {
+  void run(int64_t b, int64_t h, RowsAhead* ahead) const {
     const AttentionShape& shape = args_.shape;
     const RowView k{Head(args_.k, b, h), args_.k.stride[2], shape.keys, shape.head_dim};
     const RowView v{Head(args_.v, b, h), args_.v.stride[2], shape.keys, shape.head_dim};
@@ -176,8 +176,8 @@ class HeadBackward {
       const int64_t step = KeyBlock(shape.keys);
       for (block.key = 0; block.key < shape.keys; block.key += step) {
         block.keys = std::min(step, shape.keys - block.key);
-        score(block);
-        accumulate(block);
+        score(block, ahead);
+        accumulate(block, ahead);
       }
       if (shape.keys == 0) std::fill_n(s_.dq, block.queries * s_.width, 0.0f);
       copy_scaled(s_.dq, args_.scale, grad_.dq, block, block.query, block.queries);
@@ -221,7 +221,7 @@ class HeadBackward {
   }
 
   // S and dP of the block, then P and dS.
-  void score(const Block& block) const {
+  void score(const Block& block, RowsAhead* ahead) const {
     const int64_t row_units = arithmetic_.row_units(args_.shape.head_dim);
     AttentionTileArgs tile{.depth = arithmetic_.units(args_.shape.head_dim),
                            .a = s_.k_rows + block.key * row_units,
@@ -231,11 +231,11 @@ class HeadBackward {
                            .b_row = kQueryPanel,
                            .c = s_.scores,
                            .c_row = kQueryPanel};
-    Multiply(arithmetic_, block.keys, block.queries, tile);
+    Multiply(arithmetic_, block.keys, block.queries, tile, ahead);
     tile.a = s_.v_rows + block.key * row_units;
     tile.b = s_.d_o_columns;
     tile.c = s_.gradient;
-    Multiply(arithmetic_, block.keys, block.queries, tile);
+    Multiply(arithmetic_, block.keys, block.queries, tile, ahead);
     if (!ScalesLate(args_)) FinishScores(args_, block, s_.scores, s_.tile, nullptr);
     if (args_.dropout.probability > 0) DropoutFactors(args_, block, s_.dropout);
     const bool wants_bias = grad_.dbias != nullptr;
@@ -256,7 +256,7 @@ class HeadBackward {
         target[c * s[2] + j * s[3]] += s_.tile[j * kQueryPanel + c];
   }
 
-  void accumulate(const Block& block) const {
+  void accumulate(const Block& block, RowsAhead* ahead) const {
     const int64_t dim = args_.shape.head_dim, width = s_.width;
     Multiply(arithmetic_, block.queries, dim,
              {.depth = arithmetic_.units(block.keys),
@@ -267,7 +267,8 @@ class HeadBackward {
               .b_row = width,
               .c = s_.dq,
               .c_row = width,
-              .accumulate = block.key > 0});
+              .accumulate = block.key > 0},
+             ahead);
     AttentionTileArgs by_key{.depth = arithmetic_.units(block.queries),
                              .a = s_.weights,
                              .a_row = kQueryPanel / arithmetic_.group(),
@@ -277,11 +278,11 @@ class HeadBackward {
                              .c = s_.dv + block.key * width,
                              .c_row = width,
                              .accumulate = true};
-    Multiply(arithmetic_, block.keys, dim, by_key);
+    Multiply(arithmetic_, block.keys, dim, by_key, ahead);
     by_key.a = s_.ds_rows;
     by_key.b = s_.q_pairs;
     by_key.c = s_.dk + block.key * width;
-    Multiply(arithmetic_, block.keys, dim, by_key);
+    Multiply(arithmetic_, block.keys, dim, by_key, ahead);
   }
 
   const AttentionArgs& args_;
@@ -289,6 +290,17 @@ class HeadBackward {
   const Arithmetic& arithmetic_;
   const HeadScratch& s_;
 };
+
+// What is ahead of (b, h): its operands, and the gradients that will be written.
+RowsAhead AheadOf(const AttentionArgs& args, const AttentionBackward& grad, int64_t b, int64_t h) {
+  const AttentionShape& s = args.shape;
+  const int64_t dim = s.head_dim;
+  return {.views = {RowsOf(args.q, b, h, s.queries, dim), RowsOf(args.k, b, h, s.keys, dim),
+                    RowsOf(args.v, b, h, s.keys, dim), RowsOf(grad.o, b, h, s.queries, dim),
+                    RowsOf(grad.d_o, b, h, s.queries, dim), RowsOf(grad.dq, b, h, s.queries, dim),
+                    RowsOf(grad.dk, b, h, s.keys, dim), RowsOf(grad.dv, b, h, s.keys, dim)},
+          .rows_per_tile = 1};
+}
 
 void Backward(Queue& queue, const AttentionArgs& args, const AttentionBackward& grad,
               float* workspace) {
@@ -298,15 +310,23 @@ void Backward(Queue& queue, const AttentionArgs& args, const AttentionBackward& 
   // Heads that add to the same bias gradient run one after the other, in a fixed order.
   const bool shares_batch = grad.dbias != nullptr && grad.dbias_stride[0] == 0;
   const bool shares_heads = grad.dbias != nullptr && grad.dbias_stride[1] == 0;
-  const int64_t batch_tasks = shares_batch ? 1 : shape.batch;
-  const int64_t head_tasks = shares_heads ? 1 : shape.heads;
-  queue.pool().parallel_for(batch_tasks * head_tasks, [&](int64_t i, int worker) {
+  const int64_t head_groups = shares_heads ? 1 : shape.heads;
+  const int64_t groups = (shares_batch ? 1 : shape.batch) * head_groups;
+  constexpr int64_t kTasksPerThread = 12;
+  const int64_t step =
+      std::max<int64_t>(1, groups / (kTasksPerThread * queue.pool().num_threads()));
+  queue.pool().parallel_for((groups + step - 1) / step, [&](int64_t task, int worker) {
     HeadScratch scratch;
     scratch.carve(shape, arithmetic, workspace + worker * per_thread);
     const HeadBackward head(args, grad, arithmetic, scratch);
-    const int64_t b0 = i / head_tasks, h0 = i % head_tasks;
-    for (int64_t b = b0; b < (shares_batch ? shape.batch : b0 + 1); ++b)
-      for (int64_t h = h0; h < (shares_heads ? shape.heads : h0 + 1); ++h) head.run(b, h);
+    const int64_t end = std::min(groups, (task + 1) * step);
+    for (int64_t i = task * step; i < end; ++i) {
+      const int64_t b0 = i / head_groups, h0 = i % head_groups;
+      RowsAhead ahead;
+      if (i + 1 < end) ahead = AheadOf(args, grad, (i + 1) / head_groups, (i + 1) % head_groups);
+      for (int64_t b = b0; b < (shares_batch ? shape.batch : b0 + 1); ++b)
+        for (int64_t h = h0; h < (shares_heads ? shape.heads : h0 + 1); ++h) head.run(b, h, &ahead);
+    }
   });
 }
 

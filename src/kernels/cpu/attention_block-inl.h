@@ -36,11 +36,11 @@ inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
 // The tile fills the registers (gemm_micro-inl.h): with 32 of them 8 x 3, with 16 6 x 2. Where a
 // vector is processed in halves (Zen 4), a short last vector costs half.
 #if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
-inline constexpr int kTileRows = 8;
-inline constexpr int kTileVectors = 3;
+inline constexpr int kAttentionRows = 8;
+inline constexpr int kAttentionVectors = 3;
 #else
-inline constexpr int kTileRows = 6;
-inline constexpr int kTileVectors = 2;
+inline constexpr int kAttentionRows = 6;
+inline constexpr int kAttentionVectors = 2;
 #endif
 inline constexpr bool kHasHalf = HWY_TARGET == HWY_AVX3;
 
@@ -77,16 +77,16 @@ struct FloatOps {
 inline AttentionTile FloatTile(const AttentionTileShape& shape) {
   switch (shape.vectors) {
     case 1:
-      return find_attention_tile<FloatOps<FloatTag>, kTileRows, 1>(shape);
+      return find_attention_tile<FloatOps<FloatTag>, kAttentionRows, 1>(shape);
     case 2:
-      return find_attention_tile<FloatOps<FloatTag>, kTileRows, 2>(shape);
+      return find_attention_tile<FloatOps<FloatTag>, kAttentionRows, 2>(shape);
 #if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
     case 3:
-      return find_attention_tile<FloatOps<FloatTag>, kTileRows, 3>(shape);
+      return find_attention_tile<FloatOps<FloatTag>, kAttentionRows, 3>(shape);
 #endif
   }
   if constexpr (kHasHalf)
-    return find_attention_tile<FloatOps<HalfTag>, kTileRows, 1>(shape);
+    return find_attention_tile<FloatOps<HalfTag>, kAttentionRows, 1>(shape);
   else
     return nullptr;
 }
@@ -232,17 +232,21 @@ inline void PackColumns(const Arithmetic& arithmetic, const RowView& x, float* s
 // Brings rows of the next head into L2, a few for each tile of the present one: a row lies a page
 // from the one before, where no prefetcher of a processor follows.
 struct RowsAhead {
-  std::array<RowView, 4> views;  // count 0: none
+  std::array<RowView, 8> views;  // count 0: none
+  int64_t rows_per_tile = 0;
   int64_t next = 0;
 
   HWY_INLINE void step() {
-    constexpr int64_t kRowsPerTile = 2, kLineFloats = 16;
-    for (int64_t end = next + kRowsPerTile; next < end; ++next)
+    constexpr int64_t kLineFloats = 16;
+    for (int64_t end = next + rows_per_tile; next < end; ++next)
       for (const RowView& view : views)
         for (int64_t i = 0; i < view.dim && next < view.count; i += kLineFloats)
           __builtin_prefetch(view.data + next * view.stride + i, 0, 2);
   }
 };
+inline RowView RowsOf(const HeadView& view, int64_t b, int64_t h, int64_t count, int64_t dim) {
+  return {Head(view, b, h), view.stride[2], count, dim};
+}
 
 // As many tiles as it takes; columns beyond `columns` are computed up to a (half) vector.
 inline void Multiply(const Arithmetic& arithmetic, int64_t rows, int64_t columns,
@@ -251,12 +255,12 @@ inline void Multiply(const Arithmetic& arithmetic, int64_t rows, int64_t columns
   AttentionTileShape shape{.adjacent = args.a_row == 1};
   const auto strip = [&](int64_t column, int vectors) {
     shape.vectors = vectors;
-    shape.rows = kTileRows;
+    shape.rows = kAttentionRows;
     AttentionTile run = arithmetic.tile(shape);
     tile.b = args.b + column;
     if (args.maximum != nullptr) tile.maximum = args.maximum + column;
-    for (int64_t row = 0; row < rows; row += kTileRows) {
-      if (rows - row < kTileRows) {
+    for (int64_t row = 0; row < rows; row += kAttentionRows) {
+      if (rows - row < kAttentionRows) {
         shape.rows = static_cast<int>(rows - row);
         run = arithmetic.tile(shape);
       }
@@ -270,7 +274,7 @@ inline void Multiply(const Arithmetic& arithmetic, int64_t rows, int64_t columns
   const bool half = kHasHalf && rest > 0 && rest <= kLanes / 2;
   int64_t vectors = columns / kLanes + (rest > 0 && !half ? 1 : 0), column = 0;
   // Four vectors are two and two, not three and one.
-  for (int64_t left = (vectors + kTileVectors - 1) / kTileVectors; left > 0; --left) {
+  for (int64_t left = (vectors + kAttentionVectors - 1) / kAttentionVectors; left > 0; --left) {
     const int64_t take = (vectors + left - 1) / left;
     strip(column, static_cast<int>(take));
     column += take * kLanes;

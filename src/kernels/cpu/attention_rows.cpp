@@ -131,7 +131,7 @@ void ManyRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows
 }
 
 void ExactRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
-  if (rows.count >= kTileRows) return ManyRows(queue, args, rows);
+  if (rows.count >= kAttentionRows) return ManyRows(queue, args, rows);
   if (args.precision == Precision::f32) return FewRows<false>(queue, args, rows);
   FewRows<true>(queue, args, rows);
 }
