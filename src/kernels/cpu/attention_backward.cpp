@@ -86,7 +86,7 @@ HWY_INLINE void StoreRows(D d, const HeadScratch& s, int64_t j, int64_t column, 
   if constexpr (kPacking == Packing::pairs) {
     constexpr int64_t kRow = kQueryPanel / 2;
     const int64_t row = j * kRow + column / 2;
-    const auto low = RoundedBits(d, first), high = RoundedBits(d, second);
+    const auto low = RoundToBf16(d, first), high = RoundToBf16(d, second);
     StoreNeighbours(d, WeightBits(d, first_weight), s.weights + row);
     StoreNeighbours(d, low, s.ds_rows + row);
     if (has_second) {

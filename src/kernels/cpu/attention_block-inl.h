@@ -20,6 +20,7 @@
 #include "kernels/attention.h"
 #include "kernels/cpu/attention_tile.h"
 #include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/round_bf16-inl.h"
 #include "kernels/cpu/transpose.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -29,11 +30,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #include "kernels/cpu/attention_tile-inl.h"
 
-using FloatTag = hn::ScalableTag<float>;
 using HalfTag = hn::Half<FloatTag>;
-inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(FloatTag()));
 
-// The tile fills the registers (gemm_micro-inl.h): with 32 of them 8 x 3, with 16 6 x 2. Where a
+// The tile fills the registers (gemm_tile-inl.h): with 32 of them 8 x 3, with 16 6 x 2. Where a
 // vector is processed in halves (Zen 4), a short last vector costs half.
 #if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM_A64
 inline constexpr int kAttentionRows = 8;
@@ -135,23 +134,13 @@ inline float* Head(const HeadView& view, int64_t b, int64_t h) {
   return view.data + b * view.stride[0] + h * view.stride[1];
 }
 
-// x rounded to bf16 (nearest, ties to even) in the upper half of each lane; NaN stays NaN.
-template <class D>
-HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> RoundedBits(D d, hn::Vec<D> x) {
-  const hn::RebindToUnsigned<D> du;
-  const auto bits = hn::BitCast(du, x);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
-  const auto rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7fffu)), odd);
-  const auto kept = hn::IfThenElse(hn::IsNaN(x), x, hn::BitCast(d, rounded));
-  return hn::And(hn::BitCast(du, kept), hn::Set(du, 0xffff0000u));
-}
 template <class D>
 HWY_INLINE hn::Vec<D> Rounded(D d, hn::Vec<D> x) {
-  return hn::BitCast(d, RoundedBits(d, x));
+  return hn::BitCast(d, RoundToBf16(d, x));
 }
 // Units of two bf16, from the upper halves of rounded bits; `low` comes first in the sum.
-template <class D, class Bits = hn::Vec<hn::RebindToUnsigned<D>>>
-HWY_INLINE hn::Vec<D> Pair(D d, Bits low, Bits high) {
+template <class D, class V>
+HWY_INLINE hn::Vec<D> Pair(D d, V low, V high) {
   const auto upper = hn::And(high, hn::Set(hn::RebindToUnsigned<D>(), 0xffff0000u));
   return hn::BitCast(d, hn::Or(hn::ShiftRight<16>(low), upper));
 }

@@ -8,13 +8,13 @@
 template <class Ops, bool kAdjacent, int kRows, int kVectors>
 HWY_NOINLINE void attention_tile(const AttentionTileArgs& args) {
   using Vector = typename Ops::Vector;
-  constexpr int kLanes = Ops::kLanes;
+  constexpr int kWidth = Ops::kLanes;
   Vector sum[kRows][kVectors];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 3
     for (int v = 0; v < kVectors; ++v)
-      sum[r][v] = args.accumulate ? Ops::load(args.c + r * args.c_row + v * kLanes) : Ops::zero();
+      sum[r][v] = args.accumulate ? Ops::load(args.c + r * args.c_row + v * kWidth) : Ops::zero();
   const int64_t a_row = kAdjacent ? 1 : args.a_row;
   const int64_t a_step = kAdjacent ? args.a_step : 1;
   const int64_t b_row = args.b_row;
@@ -23,7 +23,7 @@ HWY_NOINLINE void attention_tile(const AttentionTileArgs& args) {
   for (int64_t k = args.depth; k > 0; --k, a += a_step, b += b_row) {
     Vector right[kVectors];
 #pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) right[v] = Ops::load(b + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) right[v] = Ops::load(b + v * kWidth);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const Vector left = Ops::spread(a + r * a_row);
@@ -34,16 +34,16 @@ HWY_NOINLINE void attention_tile(const AttentionTileArgs& args) {
   if (args.maximum != nullptr) {
 #pragma GCC unroll 3
     for (int v = 0; v < kVectors; ++v) {
-      Vector highest = Ops::load(args.maximum + v * kLanes);
+      Vector highest = Ops::load(args.maximum + v * kWidth);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r) highest = Ops::max(sum[r][v], highest);
-      Ops::store(args.maximum + v * kLanes, highest);
+      Ops::store(args.maximum + v * kWidth, highest);
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 3
-    for (int v = 0; v < kVectors; ++v) Ops::store(args.c + r * args.c_row + v * kLanes, sum[r][v]);
+    for (int v = 0; v < kVectors; ++v) Ops::store(args.c + r * args.c_row + v * kWidth, sum[r][v]);
 }
 
 template <class Ops, bool kAdjacent, int kVectors, int... kRowIndex>
