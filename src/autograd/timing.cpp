@@ -10,7 +10,7 @@ bool Timings::begin(const Context& context, const Work& work) {
   Precision precision = Precision::f32;
   if (work.precision)
     precision = *work.precision;
-  else if (context.precision != nullptr && context.tape == nullptr)
+  else if (context.precision != nullptr)
     precision = context.precision->of(work.path);
   entries_.push_back({.operation = work.operation,
                       .path = std::string(work.path),
