@@ -21,9 +21,9 @@ class Engine:
             self.model = torch.ao.quantization.quantize_dynamic(
                 self.model, {torch.nn.Linear}, dtype=torch.qint8)
         if spec["variant"] == "compiled":
-            import torch._inductor.config
-            torch._inductor.config.freezing = True  # weights are constants: packed for oneDNN
-            torch._inductor.config.compile_threads = 1  # no pool of compilers left behind
+            from torch._inductor import config
+            config.freezing = True  # weights are constants: packed for oneDNN
+            config.compile_threads = 1  # no pool of compilers left behind
             self.model = torch.compile(self.model)
 
     def run(self):
