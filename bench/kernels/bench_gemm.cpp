@@ -210,7 +210,8 @@ int run(const Options& options) {
     }
   }
   if (options.json) {
-    const nlohmann::ordered_json all{{"isa", kernels::active_isa()}, {"groups", groups}};
+    const nlohmann::ordered_json all{
+        {"isa", kernels::active_isa()}, {"onednn", onednn_version()}, {"groups", groups}};
     fmt::print("{}\n", all.dump());
   }
   return 0;

@@ -37,5 +37,6 @@ Product our_product(Queue& queue, Precision precision, const GemmData& data);
 // without it A was converted before the clock started. In f32 the two are the same.
 Product onednn_product(Precision precision, const GemmData& data, bool from_f32);
 void onednn_use_threads(int threads);
+std::string onednn_version();
 
 }  // namespace vitrail::bench

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -18,9 +19,7 @@ dnnl::engine& engine() {
 }
 
 dnnl::memory plain(const dnnl::memory::dims& dims, const float* data) {
-  return {{dims, Type::f32, dims[0] == 1 || dims.size() == 2 ? Tag::ab : Tag::a},
-          engine(),
-          const_cast<float*>(data)};
+  return {{dims, Type::f32, Tag::ab}, engine(), const_cast<float*>(data)};
 }
 
 // u8 = x / scale + kZero, as the activations of a ViT lie on both sides of zero.
@@ -91,6 +90,11 @@ dnnl::memory pack_weight(dnnl::stream& stream, const GemmData& data, const Scale
 
 void onednn_use_threads(int threads) {
   omp_set_num_threads(threads);
+}
+
+std::string onednn_version() {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
 }
 
 Product onednn_product(Precision precision, const GemmData& data, bool from_f32) {

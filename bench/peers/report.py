@@ -204,7 +204,10 @@ def machine_section(results):
     dates = sorted({measured["date"] for measured in results["rows"].values()})
     threads = sorted({measured["threads"] for measured in results["rows"].values()})
     peaks = {}
+    onednn = ""
+    disturbance = max((m.get("disturbance", 0) for m in results["rows"].values()), default=0)
     for measured in results["rows"].values():
+        onednn = measured.get("gemm", {}).get("onednn", onednn)
         for group in measured.get("gemm", {}).get("groups", []):
             peaks[group["precision"], group["threads"]] = group["peak_gflops"]
     peak_text = "; ".join(f"{precision} {value:.0f}" for (precision, count), value in peaks.items()
@@ -217,7 +220,9 @@ def machine_section(results):
         f"- {max(threads)} threads for every engine" +
         (f"; measured peak in GFLOP/s: {peak_text}" if peak_text else ""),
         f"- {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; Python {machine['python']}, "
-        f"{versions}; oneDNN of Debian 12 (2.6.3)", ""])
+        f"{versions}" + (f"; Debian's oneDNN {onednn}" if onednn else ""),
+        f"- while one engine ran, those that waited used at most {100 * disturbance:.0f}% of a core",
+        ""])
 
 
 def write(folder, results):
