@@ -62,7 +62,7 @@ def main():
         print(f"{row.name}: {row.title}", file=sys.stderr)
         try:
             measured = importlib.import_module(row.kind).run(row, options)
-        except (RuntimeError, subprocess.CalledProcessError) as error:
+        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             failures.append(row.name)
             print(f"  {error}", file=sys.stderr)
             continue
