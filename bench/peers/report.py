@@ -40,8 +40,9 @@ def row_lines(row, measured):
     for name, entry in sorted(contenders(measured).items() if "engines" in measured else [],
                               key=lambda item: median(item[1]["rounds"])):
         share = share_of_peak(measured, median(entry["rounds"]))
-        lines.append(f"{name:24} {milliseconds(median(entry['rounds'])):>8} ms  {100 * share:4.0f}% "
-                     f" ‖Δ‖ {entry.get('distance', 0):.1e}  {entry.get('memory', 0) / 1e6:.0f} MB")
+        lines.append(f"{name:24} {milliseconds(median(entry['rounds'])):>8} ms  {100 * share:4.0f}%"
+                     f"  ‖Δ‖ {entry.get('distance', 0):.1e}"
+                     f"  {entry.get('memory', 0) / 1e6:.0f} MB")
     found = verdict(row, measured) if "engines" in measured else None
     if found:
         lines.append(f"ratio {found.ratio:.2f}, target {found.target}: "
@@ -198,6 +199,19 @@ def gemm_section(results):
                "share of the peak, median", ""], lines)])
 
 
+def rounds_text(results):
+    """Who reads a ratio wants to know from how many rounds it is."""
+    rounds = {}
+    for row in rows.all_rows():
+        if row.name in results["rows"]:
+            rounds.setdefault(results["rows"][row.name]["rounds_asked"], []).append(row.name)
+    most = max(rounds)
+    text = f"- {most} rounds"
+    for count in sorted(rounds.keys() - {most}):
+        text += f"; {count} for {', '.join(rounds[count])}"
+    return text
+
+
 def machine_section(results):
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
@@ -221,6 +235,7 @@ def machine_section(results):
         (f"; measured peak in GFLOP/s: {peak_text}" if peak_text else ""),
         f"- {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; Python {machine['python']}, "
         f"{versions}" + (f"; Debian's oneDNN {onednn}" if onednn else ""),
+        rounds_text(results),
         f"- while one engine ran, those that waited used at most {100 * disturbance:.0f}% of a core",
         ""])
 

@@ -1,4 +1,5 @@
 """From the start of a process to its end with one answer, model file in the page cache."""
+import statistics
 import subprocess
 import sys
 import time
@@ -52,4 +53,4 @@ def run(row, options):
             engines[name]["rounds"].append(seconds)
             engines[name]["samples"].append(seconds)
     overhead = engines.pop("the interpreter and its imports")
-    return {"engines": engines, "interpreter": sorted(overhead["rounds"])[len(overhead["rounds"]) // 2]}
+    return {"engines": engines, "interpreter": statistics.median(overhead["rounds"])}
