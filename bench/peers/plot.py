@@ -30,13 +30,13 @@ def draw(path, results):
         axes.plot([row.target] * 2, [place - 0.42, place + 0.42], color="black", linewidth=1.6)
         low, high = found.ratio_spread
         axes.plot([low, high], [place, place], color="#222", linewidth=0.8)
-        axes.text(max(found.ratio, high) + 0.02, place, f"{found.ratio:.2f}  {found.peer}",
-                  va="center", fontsize=8)
+        axes.text(0.02, place, f"{found.ratio:.2f}  {found.peer}", va="center", fontsize=8,
+                  color="white")
     axes.axvline(1, color="#888", linewidth=1, linestyle="--")
     axes.set_yticks(range(len(chosen)), [row.title for row, _ in chosen], fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.01)
-    axes.set_xlim(0, max(max(f.ratio, f.ratio_spread[1]) for _, f in chosen) * 1.22)
+    axes.set_xlim(0, max(max(f.ratio_spread[1], r.target) for r, f in chosen) * 1.05)
     axes.set_xlabel("time of the fastest peer / time of Vitrail (right of the dashed line, Vitrail "
                     "is faster; black tick: target)", fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
