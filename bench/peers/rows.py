@@ -70,12 +70,12 @@ def label(engine, variant):
 
 
 def select(patterns):
-    """Rows whose name begins with one of the patterns; all for none."""
+    """Rows named so, or with more parts behind a dash ("f32-B"); all for none."""
     rows = all_rows()
     if not patterns:
         return rows
-    chosen = [row for row in rows if any(row.name.startswith(p) for p in patterns)]
+    chosen = [row for row in rows if any(f"{row.name}-".startswith(f"{p}-") for p in patterns)]
     if not chosen:
         names = ", ".join(row.name for row in rows)
-        raise SystemExit(f"run: no row begins with {' or '.join(patterns)}; there are {names}")
+        raise SystemExit(f"run: no row is named {' or '.join(patterns)}; there are {names}")
     return chosen
