@@ -6,7 +6,18 @@
 // Highway's order: per-target headers come after foreach_target.
 #include "hwy/highway.h"
 #include "kernels/cpu/dispatch.h"
-#include "kernels/cpu/peak_spin.h"
+#include "kernels/cpu/dot-inl.h"
+
+namespace vitrail::kernels {
+#ifndef VITRAIL_PEAK_SPIN
+#define VITRAIL_PEAK_SPIN
+// A loop of multiply-adds.
+struct Spin {
+  void (*run)(int64_t steps, uint32_t* out);  // out: a vector of what was computed
+  int64_t operations;                         // of a step; a multiply-add counts as two
+};
+#endif
+}  // namespace vitrail::kernels
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels::HWY_NAMESPACE {
@@ -17,6 +28,8 @@ using FloatTag = hn::CappedTag<float, 16>;
 using IntTag = hn::RebindToSigned<FloatTag>;
 using ShortTag = hn::Repartition<int16_t, IntTag>;
 
+// Says that x is in a register and may have changed: the compiler would else take the products out
+// of the loop, or the sums out of their registers.
 template <class Vector>
 HWY_INLINE void Hide(Vector& x) {
 #if HWY_ARCH_X86
@@ -28,76 +41,112 @@ HWY_INLINE void Hide(Vector& x) {
 #endif
 }
 
-struct FloatOps {
-  using Sum = hn::Vec<FloatTag>;
-  static HWY_INLINE Sum left() { return hn::Set(FloatTag(), 0.5f); }
-  static HWY_INLINE Sum right() { return hn::Set(FloatTag(), 1.0f); }
-  static HWY_INLINE Sum zero() { return hn::Zero(FloatTag()); }
-  static HWY_INLINE Sum add(Sum a, Sum b) { return hn::Add(a, b); }
-  static HWY_INLINE void hide(Sum& x) { Hide(x); }
-  static HWY_INLINE void store(Sum x, void* out) {
-    hn::StoreU(x, FloatTag(), static_cast<float*>(out));
-  }
-  static HWY_INLINE Sum multiply_add(Sum left, Sum right, Sum sum) {
-    return hn::MulAdd(left, right, sum);
+struct FloatProducts {
+  using Factor = FloatTag;
+  using Sum = FloatTag;
+  static constexpr int64_t kPerLane = 1;  // multiply-adds of a lane of the sum
+  static constexpr float kFactor = 0.5f;
+  static HWY_INLINE hn::Vec<Sum> add(hn::Vec<Factor> a, hn::Vec<Factor> b, hn::Vec<Sum> sum) {
+    return hn::MulAdd(a, b, sum);
   }
 };
 
 // Pairs of 16 bits, as gemm_int8.cpp multiplies where there is no dot product of bytes.
-struct ShortOps {
-  using Sum = hn::Vec<IntTag>;
-  using Factor = hn::Vec<ShortTag>;
-  static HWY_INLINE Factor left() { return hn::Set(ShortTag(), 3); }
-  static HWY_INLINE Factor right() { return hn::Set(ShortTag(), -5); }
-  static HWY_INLINE Sum zero() { return hn::Zero(IntTag()); }
-  static HWY_INLINE Sum add(Sum a, Sum b) { return hn::Add(a, b); }
-  template <class Vector>
-  static HWY_INLINE void hide(Vector& x) {
-    Hide(x);
-  }
-  static HWY_INLINE void store(Sum x, void* out) {
-    hn::StoreU(x, IntTag(), static_cast<int32_t*>(out));
-  }
-  static HWY_INLINE Sum multiply_add(Factor left, Factor right, Sum sum) {
-    Sum other = hn::Zero(IntTag());  // untouched on x86, where one sum takes both products
-    sum = hn::ReorderWidenMulAccumulate(IntTag(), left, right, sum, other);
+struct ShortProducts {
+  using Factor = ShortTag;
+  using Sum = IntTag;
+  static constexpr int64_t kPerLane = 2;
+  static constexpr int16_t kFactor = 3;
+  static HWY_INLINE hn::Vec<Sum> add(hn::Vec<Factor> a, hn::Vec<Factor> b, hn::Vec<Sum> sum) {
+    hn::Vec<Sum> other = hn::Zero(IntTag());  // untouched on x86, where one sum takes both products
+    sum = hn::ReorderWidenMulAccumulate(IntTag(), a, b, sum, other);
     return HWY_ARCH_X86 ? sum : hn::Add(sum, other);
   }
 };
 
-#include "kernels/cpu/peak_loop-inl.h"
+#if VITRAIL_HAS_INT8_DOT
+struct ByteProducts {
+  using Factor = IntTag;  // of four bytes
+  using Sum = IntTag;
+  static constexpr int64_t kPerLane = 4;
+  static constexpr int32_t kFactor = 0x03030303;
+  static HWY_INLINE hn::Vec<Sum> add(hn::Vec<Factor> a, hn::Vec<Factor> b, hn::Vec<Sum> sum) {
+    return DotU8S8(sum, a, b);
+  }
+};
+#endif
 
-template <class Ops, class Tag>
-PeakSpin SpinOf(Tag d) {
-  return {spin<Ops>, int64_t{kPeakSums} * 2 * static_cast<int64_t>(hn::MaxLanes(d))};
+#if VITRAIL_HAS_BF16_DOT
+struct Bf16Products {
+  using Factor = ShortTag;
+  using Sum = FloatTag;
+  static constexpr int64_t kPerLane = 2;
+  static constexpr int16_t kFactor = 0x3f00;  // 0.5
+  static HWY_INLINE hn::Vec<Sum> add(hn::Vec<Factor> a, hn::Vec<Factor> b, hn::Vec<Sum> sum) {
+    return DotBf16(sum, a, b);
+  }
+};
+#endif
+
+// Enough sums to hide a latency of 6 at two instructions a cycle, few enough for 16 registers.
+constexpr int kSums = 12;
+
+template <class Products>
+void Run(int64_t steps, uint32_t* out) {
+  const typename Products::Sum d;
+  const typename Products::Factor df;
+  hn::Vec<decltype(d)> sum[kSums];
+  auto left = hn::Set(df, Products::kFactor);
+  const auto right = left;
+  HWY_UNROLL(12)
+  for (int i = 0; i < kSums; ++i) sum[i] = hn::Zero(d);
+  for (int64_t step = 0; step < steps; ++step) {
+    HWY_UNROLL(12)
+    for (int i = 0; i < kSums; ++i) {
+      Hide(left);
+      sum[i] = Products::add(left, right, sum[i]);
+      Hide(sum[i]);
+    }
+  }
+  HWY_UNROLL(12)
+  for (int i = 1; i < kSums; ++i) sum[0] = hn::Add(sum[0], sum[i]);
+  const hn::RebindToUnsigned<decltype(d)> bits;
+  hn::StoreU(hn::BitCast(bits, sum[0]), bits, out);
+}
+
+template <class Products>
+Spin SpinOf() {
+  const auto lanes = static_cast<int64_t>(hn::MaxLanes(typename Products::Sum()));
+  return {Run<Products>, 2 * kSums * lanes * Products::kPerLane};
 }
 
 // What products of this precision run on under this instruction set.
-PeakSpin FindSpin(Precision precision) {
-#if HWY_TARGET == HWY_AVX3
-  if (precision == Precision::bf16 && dot_products().bf16) return peak_spin_avx512_bf16();
-  if (precision == Precision::int8 && dot_products().int8) return peak_spin_avx512_vnni();
-#elif HWY_TARGET == HWY_AVX2
-  if (precision == Precision::int8 && dot_products().int8) return peak_spin_avx2_vnni();
+Spin FindSpin(Precision precision) {
+#if VITRAIL_HAS_BF16_DOT
+  if (precision == Precision::bf16 && dot_products().bf16) return SpinOf<Bf16Products>();
 #endif
-  return precision == Precision::int8 ? SpinOf<ShortOps>(ShortTag()) : SpinOf<FloatOps>(FloatTag());
+#if VITRAIL_HAS_INT8_DOT
+  if (precision == Precision::int8 && dot_products().int8) return SpinOf<ByteProducts>();
+#endif
+  return precision == Precision::int8 ? SpinOf<ShortProducts>() : SpinOf<FloatProducts>();
 }
 
 // Sums, so that every line is read; eight of them, so that no addition waits for another.
 uint32_t ReadRange(const uint32_t* data, int64_t count) {
   const hn::RebindToUnsigned<FloatTag> d;
-  constexpr int kSums = 8;
+  constexpr int kStreams = 8;
   constexpr int64_t kLanes = hn::MaxLanes(d);
-  hn::Vec<decltype(d)> sum[kSums];
+  hn::Vec<decltype(d)> sum[kStreams];
   HWY_UNROLL(8)
-  for (int i = 0; i < kSums; ++i) sum[i] = hn::Zero(d);
-  for (int64_t at = 0; at + kSums * kLanes <= count; at += kSums * kLanes) {
+  for (int i = 0; i < kStreams; ++i) sum[i] = hn::Zero(d);
+  for (int64_t at = 0; at + kStreams * kLanes <= count; at += kStreams * kLanes) {
     HWY_UNROLL(8)
-    for (int i = 0; i < kSums; ++i) sum[i] = hn::Add(sum[i], hn::Load(d, data + at + i * kLanes));
+    for (int i = 0; i < kStreams; ++i)
+      sum[i] = hn::Xor(sum[i], hn::Load(d, data + at + i * kLanes));
   }
   HWY_UNROLL(8)
-  for (int i = 1; i < kSums; ++i) sum[0] = hn::Add(sum[0], sum[i]);
-  return hn::GetLane(hn::SumOfLanes(d, sum[0]));
+  for (int i = 1; i < kStreams; ++i) sum[0] = hn::Xor(sum[0], sum[i]);
+  return hn::GetLane(sum[0]);
 }
 
 }  // namespace vitrail::kernels::HWY_NAMESPACE
@@ -127,7 +176,7 @@ std::atomic<uint32_t> sink;  // what is computed must be wanted
 
 // Operations a second of one round of some milliseconds: many short pieces for each thread, so that
 // one that wakes late or loses its turn costs little.
-double round_of(Queue& queue, const PeakSpin& spin, int64_t steps) {
+double round_of(Queue& queue, const Spin& spin, int64_t steps) {
   constexpr int64_t kPieces = 64;
   const int64_t pieces = kPieces * queue.pool().num_threads();
   const auto start = Clock::now();
@@ -142,7 +191,7 @@ double round_of(Queue& queue, const PeakSpin& spin, int64_t steps) {
 }  // namespace
 
 double peak_operations(Queue& queue, Precision precision, double seconds) {
-  const PeakSpin spin = VITRAIL_DISPATCH(FindSpin)(precision);
+  const Spin spin = VITRAIL_DISPATCH(FindSpin)(precision);
   constexpr int64_t kSteps = 20'000;  // some 60 microseconds
   const auto start = Clock::now();
   double best = 0;
