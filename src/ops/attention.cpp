@@ -75,13 +75,13 @@ Variable run(const Context& context, const Operands& in, const AttentionOptions&
                     .seed = mask.key,
                     .stream = mask.stream};
   }
+  if (context.precision != nullptr && context.precision->of(options.path) != Precision::f32)
+    args.precision = Precision::bf16;
   const kernels::AttentionShape& shape = args.shape;
   const Timed timed(
       context, {"attention", options.path, 2 * shape.batch * shape.queries * shape.keys * width,
-                Precision::f32});
+                args.precision});
   Tensor output = Tensor::empty({shape.batch, shape.queries, width});
-  if (context.precision != nullptr && context.precision->of(options.path) != Precision::f32)
-    args.precision = Precision::bf16;
   const bool probed = context.probe != nullptr && context.probe->wants(options.path);
   const bool recorded = records(context, {&in.q, &in.k, &in.v, &bias});
   Tensor lse;

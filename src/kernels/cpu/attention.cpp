@@ -22,8 +22,16 @@ constexpr int64_t kPanelsPerTask = 4;
 int64_t PackedKeyFloats(const AttentionShape& s) {
   return RoundUp(s.keys * RoundUp(s.head_dim, kLanes), 16);
 }
+
+// Heads whose K and V are packed at once, in at most 8 MB: with thousands of tokens the packed form
+// of all heads would be the largest thing in memory after the weights.
+int64_t HeadsAtOnce(const AttentionShape& s) {
+  constexpr int64_t kFloats = int64_t{1} << 21;
+  return std::clamp<int64_t>(kFloats / std::max<int64_t>(1, 2 * PackedKeyFloats(s)), 1,
+                             std::max<int64_t>(1, s.batch * s.heads));
+}
 int64_t ForwardWorkspace(const AttentionShape& s) {
-  return s.batch * s.heads * 2 * PackedKeyFloats(s) * static_cast<int64_t>(sizeof(float));
+  return HeadsAtOnce(s) * 2 * PackedKeyFloats(s) * static_cast<int64_t>(sizeof(float));
 }
 
 struct PackedHead {
@@ -271,8 +279,8 @@ class HeadForward {
 };
 
 // With many heads a task is some of them, whose K and V it packs into its own thread's memory and
-// finds in L2. With few, all are packed first and a task is a few panels, so that threads end
-// together. Neither changes a result: a panel knows nothing of its task.
+// finds in L2. With few, they are packed first, a group at a time, and a task is a few panels, so
+// that threads end together. Neither changes a result: a panel knows nothing of its task.
 void Forward(Queue& queue, const AttentionArgs& args, const AttentionForward& result,
              float* packed) {
   const AttentionShape& shape = args.shape;
@@ -314,20 +322,24 @@ void Forward(Queue& queue, const AttentionArgs& args, const AttentionForward& re
     });
     return;
   }
-  queue.pool().parallel_for(heads, [&](int64_t i, int) {
-    const Block block = block_of(i);
-    PackedHead::pack(arithmetic, args, block.b, block.h, packed + i * head_floats);
-  });
-  const int64_t step =
-      std::clamp<int64_t>(heads * panels / (kTasksPerThread * threads), 1, kPanelsPerTask);
-  const int64_t tasks = (panels + step - 1) / step;
-  queue.pool().parallel_for(heads * tasks, [&](int64_t i, int worker) {
-    const int64_t head = i / tasks, first = i % tasks * step;
-    const Scratch scratch = scratch_of(worker);
-    HeadForward(args, result, scratch)
-        .run(PackedHead::at(shape, packed + head * head_floats), block_of(head), first,
-             std::min(panels, first + step), nullptr);
-  });
+  const int64_t group = HeadsAtOnce(shape);
+  for (int64_t begin = 0; begin < heads; begin += group) {
+    const int64_t count = std::min(group, heads - begin);
+    queue.pool().parallel_for(count, [&](int64_t i, int) {
+      const Block block = block_of(begin + i);
+      PackedHead::pack(arithmetic, args, block.b, block.h, packed + i * head_floats);
+    });
+    const int64_t step =
+        std::clamp<int64_t>(count * panels / (kTasksPerThread * threads), 1, kPanelsPerTask);
+    const int64_t tasks = (panels + step - 1) / step;
+    queue.pool().parallel_for(count * tasks, [&](int64_t i, int worker) {
+      const int64_t head = i / tasks, first = i % tasks * step;
+      const Scratch scratch = scratch_of(worker);
+      HeadForward(args, result, scratch)
+          .run(PackedHead::at(shape, packed + head * head_floats), block_of(begin + head), first,
+               std::min(panels, first + step), nullptr);
+    });
+  }
 }
 
 }  // namespace HWY_NAMESPACE
