@@ -33,8 +33,16 @@ struct UnfoldGeometry {
 
 // columns[rows(), columns()] = patches of image [batch, channels, height, width], both contiguous
 // f32; zero where a patch leaves the picture. Row (b, oh, ow) is the patch whose corner is
-// (oh stride - padding, ow stride - padding). Threads take rows of patches (b, oh).
+// (oh stride - padding, ow stride - padding). Threads take lines of patches (b, oh).
 void unfold(Queue& queue, const UnfoldGeometry& geometry, const float* image, float* columns);
+
+// The rows of some lines of patches alone, [begin, end) of batch * out_height(): columns
+// [(end - begin) * out_width(), columns()].
+struct PatchLines {
+  int64_t begin = 0, end = 0;
+};
+void unfold_lines(Queue& queue, const UnfoldGeometry& geometry, const PatchLines& lines,
+                  const float* image, float* columns);
 
 // image = sum of the patches that cover each pixel: the adjoint of unfold. A pixel adds its patches
 // in their order. Threads take groups of planes (b, c).

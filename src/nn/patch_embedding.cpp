@@ -6,7 +6,7 @@
 #include "autograd/timing.h"
 #include "core/error.h"
 #include "ops/activation.h"
-#include "ops/conv2d.h"
+#include "ops/patch_projection.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -50,15 +50,18 @@ Variable PatchEmbed::forward(const Context& context, const Variable& images) con
   check(images.size(2) % config_.patch_height == 0 && images.size(3) % config_.patch_width == 0,
         "patch embedding", "a picture of {}x{} is not a whole number of {}x{} patches",
         images.size(2), images.size(3), config_.patch_height, config_.patch_width);
-  const Timed timed(context, {"unfold", weight_.path()});
-  Variable patches = unfold(context, images,
-                            {.kernel_height = config_.patch_height,
+  const WindowOptions window{.kernel_height = config_.patch_height,
                              .kernel_width = config_.patch_width,
                              .stride_height = config_.patch_height,
-                             .stride_width = config_.patch_width},
-                            config_.channels_last);
-  if (norm_in_) patches = norm_in_->forward(context, patches);
-  const Variable tokens = linear(context, patches, weight_, bias_);
+                             .stride_width = config_.patch_width};
+  const Timed timed(context, {"unfold", weight_.path()});
+  Variable tokens;
+  if (norm_in_) {
+    const Variable patches = unfold(context, images, window, config_.channels_last);
+    tokens = linear(context, norm_in_->before(patches), weight_, bias_);
+  } else {
+    tokens = patch_projection(context, images, window, config_.channels_last, weight_, bias_);
+  }
   return norm_out_ ? norm_out_->forward(context, tokens) : tokens;
 }
 

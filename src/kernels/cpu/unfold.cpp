@@ -73,18 +73,24 @@ void add_patch(const UnfoldGeometry& g, const PatchLayout& layout, const float* 
 }  // namespace
 
 void unfold(Queue& queue, const UnfoldGeometry& geometry, const float* image, float* columns) {
+  unfold_lines(queue, geometry, {0, geometry.batch * geometry.out_height()}, image, columns);
+}
+
+void unfold_lines(Queue& queue, const UnfoldGeometry& geometry, const PatchLines& lines,
+                  const float* image, float* columns) {
   const UnfoldGeometry& g = geometry;
   const PatchLayout layout(g);
   const int64_t out_height = g.out_height(), out_width = g.out_width();
   queue.pool().parallel_ranges(
-      g.batch * out_height, rows_per_chunk(out_width * g.columns()),
+      lines.end - lines.begin, rows_per_chunk(out_width * g.columns()),
       [&](int64_t begin, int64_t end) {
-        for (int64_t line = begin; line < end; ++line) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t line = lines.begin + i;
           const float* picture = image + line / out_height * g.channels * g.height * g.width;
           const int64_t top = line % out_height * g.stride_height - g.padding_height;
           for (int64_t ow = 0; ow < out_width; ++ow)
             unfold_patch(g, layout, picture, top, ow * g.stride_width - g.padding_width,
-                         columns + (line * out_width + ow) * g.columns());
+                         columns + (i * out_width + ow) * g.columns());
         }
       });
 }
