@@ -19,7 +19,7 @@
 #define VITRAIL_GEMM_DRIVER_INL_H_
 #endif
 
-#include "kernels/cpu/gemm_micro-inl.h"
+#include "kernels/cpu/gemm_panel-inl.h"
 #include "kernels/cpu/layer_norm_row-inl.h"
 #include "kernels/cpu/vector_math-inl.h"
 #include "kernels/gemm.h"

@@ -13,7 +13,7 @@
 #define VITRAIL_ROUND_BF16_INL_H_
 #endif
 
-#include "kernels/cpu/gemm_micro-inl.h"
+#include "kernels/cpu/gemm_panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
