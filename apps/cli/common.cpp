@@ -100,8 +100,9 @@ LoadOptions load_options(const ModelArguments& arguments, const RunArguments& ru
                          std::optional<size_t> pictures) {
   LoadOptions options = load_options(arguments);
   options.threads = run.threads;
-  options.pack = PackOptions{.precision = session_options(run).precision,
-                             .single_pass = pictures && *pictures <= static_cast<size_t>(run.batch)};
+  options.pack =
+      PackOptions{.precision = session_options(run).precision,
+                  .single_pass = pictures && *pictures <= static_cast<size_t>(run.batch)};
   return options;
 }
 

@@ -63,7 +63,8 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace vitrail;
   set_log_handler([](LogLevel level, const std::string& message) {
-    fmt::print(stderr, "vitrail: {}: {}\n", level == LogLevel::warning ? "warning" : "note", message);
+    fmt::print(stderr, "vitrail: {}: {}\n", level == LogLevel::warning ? "warning" : "note",
+               message);
   });
   int status = 1;
   try {

@@ -27,9 +27,10 @@ void add_kept(const std::vector<std::string>& keep, PrecisionPlan& plan) {
   for (const std::string& text : keep) {
     const size_t split = text.find('=');
     const std::string path = text.substr(0, split);
-    if (path.empty()) throw BadUsage(fmt::format("--keep takes LAYER or LAYER=f32, not '{}'", text));
-    plan.layers[path] = split == std::string::npos ? Precision::bf16
-                                                   : precision_from_name(text.substr(split + 1));
+    if (path.empty())
+      throw BadUsage(fmt::format("--keep takes LAYER or LAYER=f32, not '{}'", text));
+    plan.layers[path] =
+        split == std::string::npos ? Precision::bf16 : precision_from_name(text.substr(split + 1));
   }
 }
 
@@ -85,8 +86,8 @@ void print_report(const Arguments& arguments, const QuantizeReport& report) {
 void quantize_model(Arguments arguments) {
   const auto model = open_model(arguments.model);
   const std::string spec = data_spec(arguments.data);
-  const auto pictures = open_dataset(spec, split_of(arguments.split),
-                                     {.decode = model->preprocess.decode_options()});
+  const auto pictures =
+      open_dataset(spec, split_of(arguments.split), {.decode = model->preprocess.decode_options()});
   QuantizeOptions options = arguments.options;
   add_kept(arguments.keep, options.plan);
   options.classes_by_number = !model->labels.any_known();

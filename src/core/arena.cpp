@@ -110,8 +110,8 @@ Arena::Ranges::iterator Arena::remove(Ranges::iterator range) {
 }
 
 Arena::Region* Arena::region_of(const std::byte* block) {
-  return &*std::ranges::find_if(
-      regions_, [&](const Region& r) { return r.begin <= block && block < r.end; });
+  return &*std::ranges::find_if(regions_,
+                                [&](const Region& r) { return r.begin <= block && block < r.end; });
 }
 
 void Arena::trim() {

@@ -8,8 +8,8 @@
 
 namespace vitrail {
 
-// bf16: both operands rounded, sums in f32. int8: weights quantized by output, activations by token,
-// sums in 32-bit integers. LayerNorm, softmax and everything between the products stay f32.
+// bf16: both operands rounded, sums in f32. int8: weights quantized by output, activations by
+// token, sums in 32-bit integers. LayerNorm, softmax and everything between the products stay f32.
 enum class Precision : uint8_t { f32, bf16, int8 };
 const char* name_of(Precision precision);
 // Error listing the names.

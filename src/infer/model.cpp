@@ -106,7 +106,8 @@ ClassLabels labels_of(const CheckpointInfo& info, const fs::path& chosen) {
 }
 
 // Gives every parameter its value, and packs as the options say.
-void fill(Model& model, const LoadOptions& options, const std::function<void(Parameter&)>& fill_one) {
+void fill(Model& model, const LoadOptions& options,
+          const std::function<void(Parameter&)>& fill_one) {
   Queue queue(options.threads);
   if (options.pack) {
     const PrecisionPlan precision = options.pack->precision.value_or(model.precision);
@@ -118,9 +119,8 @@ void fill(Model& model, const LoadOptions& options, const std::function<void(Par
     return;
   }
   const auto& parameters = model.network->parameters().all();
-  queue.pool().parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i, int) {
-    fill_one(*parameters[static_cast<size_t>(i)]);
-  });
+  queue.pool().parallel_for(static_cast<int64_t>(parameters.size()),
+                            [&](int64_t i, int) { fill_one(*parameters[static_cast<size_t>(i)]); });
 }
 
 }  // namespace
@@ -166,9 +166,7 @@ std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOpt
   model->precision = model->info.precision;
   model->labels = labels_of(model->info, options.labels);
   model->network = std::make_shared<VisionTransformer>(model->info.config);
-  fill(*model, options, [&](Parameter& parameter) {
-    load_weight(parameter, *checkpoint.tensors);
-  });
+  fill(*model, options, [&](Parameter& parameter) { load_weight(parameter, *checkpoint.tensors); });
   return model;
 }
 
@@ -184,9 +182,8 @@ std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t se
   model->preprocess = preprocess_of(model->info);
   model->network = std::make_shared<VisionTransformer>(model->info.config);
   model->labels = unknown_labels(model->info.config.num_classes);
-  fill(*model, options, [&](Parameter& parameter) {
-    model->network->parameters().initialise(seed, parameter);
-  });
+  fill(*model, options,
+       [&](Parameter& parameter) { model->network->parameters().initialise(seed, parameter); });
   return model;
 }
 

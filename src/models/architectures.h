@@ -19,7 +19,7 @@ struct CompactArchitecture {
     vitc,      // strided convolutional stem, class token, usual pre-norm blocks (after Xiao et al.,
                // "Early convolutions help transformers see better", 2021)
     vitc_pooled,  // the same with CCT's stem: convolutions and max-pooling
-    teaching,  // the minimal ViT: no norms, no positions, ReLU, mean pooling
+    teaching,     // the minimal ViT: no norms, no positions, ReLU, mean pooling
   };
   std::string_view name;
   Kind kind;

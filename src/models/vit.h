@@ -50,10 +50,10 @@ class VisionTransformer {
 
   TokenLayout layout(int64_t picture_height, int64_t picture_width) const;
 
-  // For inference: packs every projection in its precision, one on each thread, and gives its source
-  // back, so that the weights are in memory once. Weights of our own memory cannot be read or saved
-  // afterwards. `fill`, where there is one, gives a parameter its value when its turn comes, from
-  // any thread; so no more sources than threads are in memory.
+  // For inference: packs every projection in its precision, one on each thread, and gives its
+  // source back, so that the weights are in memory once. Weights of our own memory cannot be read
+  // or saved afterwards. `fill`, where there is one, gives a parameter its value when its turn
+  // comes, from any thread; so no more sources than threads are in memory.
   void pack_for_inference(Queue& queue, const Packing& packing = {},
                           const std::function<void(Parameter&)>& fill = nullptr);
 

@@ -41,16 +41,14 @@ class Measurement {
   int64_t total() const { return total_; }
 
   Answers answers(const PrecisionPlan& plan, int64_t count, const std::string& what) {
-    Session session(model_, {.threads = options_.threads,
-                             .batch = options_.batch,
-                             .precision = plan,
-                             .pack = false});
+    Session session(
+        model_,
+        {.threads = options_.threads, .batch = options_.batch, .precision = plan, .pack = false});
     Answers answers;
     for (int64_t first = 0; first < count; first += session.batch_size()) {
       const int64_t part = std::min(session.batch_size(), count - first);
       const VitOutput output = session.run(prepared(session, first, part));
-      const Tensor values =
-          output.logits.defined() ? output.logits.value() : output.pooled.value();
+      const Tensor values = output.logits.defined() ? output.logits.value() : output.pooled.value();
       answers.width = values.size(1);
       answers.values.insert(answers.values.end(), values.f32(), values.f32() + values.numel());
       if (options_.progress) options_.progress(what, first + part, count);
@@ -109,8 +107,8 @@ double weight_error(Queue& queue, const Parameter& weight) {
   const Tensor& value = weight.value();
   const int64_t outputs = value.size(0), inputs = value.numel() / outputs;
   const Tensor back = Tensor::empty(value.shape());
-  kernels::dequantize_weight(
-      queue, kernels::quantize_weight(queue, value.f32(), outputs, inputs), back.f32());
+  kernels::dequantize_weight(queue, kernels::quantize_weight(queue, value.f32(), outputs, inputs),
+                             back.f32());
   double difference = 0, size = 0;
   for (int64_t i = 0; i < value.numel(); ++i) {
     const double delta = double{back.f32()[i]} - value.f32()[i];
@@ -234,8 +232,7 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
     report.layers.push_back(
         {.path = path,
          .weight_error = weight_error(queue, *weight),
-         .answer_error =
-             relative_error(before, measurement.answers(alone, sample, path), sample)});
+         .answer_error = relative_error(before, measurement.answers(alone, sample, path), sample)});
   }
   const auto truth = true_classes(*model, pictures, options, measurement.total());
   compare(before, measurement.answers(report.plan, measurement.total(), "int8"), truth, report);

@@ -43,12 +43,12 @@ struct QuantizeReport {
   // "top1" where the set's classes match the model's labels: the loss is the fall of the top-1.
   // Else "cosine": 100 (1 - mean cosine) between the answers before and after, mean removed.
   std::string measure;
-  double before = 0, after = 0;     // top-1 as fractions; cosine: 1 and the mean
-  double agreement = 0;             // share of pictures whose best class did not change
-  double answer_error = 0;          // as in LayerError, of the whole plan
-  double drop = 0;                  // points of a hundred
+  double before = 0, after = 0;        // top-1 as fractions; cosine: 1 and the mean
+  double agreement = 0;                // share of pictures whose best class did not change
+  double answer_error = 0;             // as in LayerError, of the whole plan
+  double drop = 0;                     // points of a hundred
   double drop_low = 0, drop_high = 0;  // its paired 95% interval
-  std::vector<std::string> raised;  // layers that raise_layers moved to bf16
+  std::vector<std::string> raised;     // layers that raise_layers moved to bf16
   bool within(double max_drop) const { return drop <= max_drop; }
   // The layer in 8 bits that the answer suffers from most; "" when none is.
   std::string worst_layer() const;

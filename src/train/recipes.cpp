@@ -26,7 +26,18 @@ struct Recipe {
 
 // Means and deviations are those of the training pictures, as everybody quotes them.
 constexpr std::array kRecipes = {
-    Recipe{"fashion-mnist", "vitc_nano_patch4", 28, 1, {0.2860}, {0.3530}, 9, 1, true, 2e-3, 0.5, 0.05},
+    Recipe{"fashion-mnist",
+           "vitc_nano_patch4",
+           28,
+           1,
+           {0.2860},
+           {0.3530},
+           9,
+           1,
+           true,
+           2e-3,
+           0.5,
+           0.05},
     Recipe{"mnist", "vitc_nano_patch4", 28, 1, {0.1307}, {0.3081}, 12, 2, false},
     Recipe{"cifar10",
            "vitc_nano_patch4",

@@ -96,9 +96,9 @@ TEST_F(Quantize, TheWrittenFolderAnswersAsMeasured) {
                                      .precision = plan});
   const auto written = load_model(folder.path().string());
   EXPECT_EQ(written->precision, plan);
-  EXPECT_LT(std::filesystem::file_size(folder.path() / "model.safetensors"),
-            0.6 * static_cast<double>(
-                      std::filesystem::file_size(model->path / "model.safetensors")));
+  EXPECT_LT(
+      std::filesystem::file_size(folder.path() / "model.safetensors"),
+      0.6 * static_cast<double>(std::filesystem::file_size(model->path / "model.safetensors")));
   Session before(model, {.precision = plan, .pack = false});
   Session after(written);
   std::vector<Image> images;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <numeric>
 #include <limits>
+#include <numeric>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/gemm_int8.cpp"
@@ -290,8 +290,8 @@ QuantizedWeight quantize_weight(Queue& queue, const float* weight, int64_t outpu
                             .scales = Tensor::empty({outputs})};
   const auto quantize_row = VITRAIL_DISPATCH(QuantizeWeightRow);
   queue.pool().parallel_for(outputs, [&](int64_t n, int) {
-    quantized.scales.f32()[n] = quantize_row(
-        weight + n * inputs, inputs, quantized.values.data<int8_t>() + n * inputs);
+    quantized.scales.f32()[n] =
+        quantize_row(weight + n * inputs, inputs, quantized.values.data<int8_t>() + n * inputs);
   });
   return quantized;
 }

@@ -5,7 +5,8 @@
 
 namespace vitrail::kernels {
 
-// out[c * out_stride + r] = in[r * in_stride + c] for r < rows, c < columns; the two do not overlap.
+// out[c * out_stride + r] = in[r * in_stride + c] for r < rows, c < columns; the two do not
+// overlap.
 void transpose(const float* in, int64_t in_stride, int64_t rows, int64_t columns, float* out,
                int64_t out_stride);
 
