@@ -38,8 +38,8 @@ const Case kCases[] = {
     {"vit_base_int8", "vit_base_patch16_224", Precision::int8},
 };
 
-// Batch 1, two threads. About nine tenths of what 2 cores of Zen 4 reach when they are left alone;
-// raise them when a change makes the shares rise.
+// Batch 1, two threads. Half to three quarters of what 2 cores of Zen 4 reach when they are left
+// alone: a neighbour that shares the caches takes a third for minutes. Raise them with the shares.
 using Floors = std::map<std::string, double>;
 const std::map<std::string, Floors> kFloors = {
     {"avx512_bf16",
