@@ -1,5 +1,6 @@
 #include "core/parallel.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -22,6 +23,38 @@ inline void pause() {
 
 }  // namespace
 
+// A worker, and where it wakes. Linux tends to wake a thread on the core of the one that wakes it
+// (wake_affine), and there it waits behind the caller, who computes: for milliseconds, until the
+// load is balanced. So the caller's core is taken from a sleeping worker's set before it is woken,
+// and the worker takes its own set again when it runs, so that it can be moved as any other.
+class ThreadPool::Worker {
+ public:
+  template <typename Body>
+  explicit Worker(Body body) : thread_([this, body] { body(*this); }) {}
+  ~Worker() { thread_.join(); }
+
+  // Under the pool's mutex: sleeps and woke by the worker itself, keep_off by who wakes it.
+  void sleeps() { asleep_ = true; }
+  void keep_off(int core) {
+    if (!asleep_ || restricted_ || core < 0 || core >= CPU_SETSIZE) return;
+    if (pthread_getaffinity_np(thread_.native_handle(), sizeof(own_), &own_) != 0) return;
+    cpu_set_t others = own_;
+    CPU_CLR(core, &others);
+    if (CPU_COUNT(&others) == 0 || CPU_EQUAL(&others, &own_)) return;
+    restricted_ = pthread_setaffinity_np(thread_.native_handle(), sizeof(others), &others) == 0;
+  }
+  void woke() {
+    asleep_ = false;
+    if (restricted_) pthread_setaffinity_np(pthread_self(), sizeof(own_), &own_);
+    restricted_ = false;
+  }
+
+ private:
+  bool asleep_ = false, restricted_ = false;
+  cpu_set_t own_{};
+  std::thread thread_;  // last: it starts when the rest is there
+};
+
 struct ThreadPool::Job {
   int64_t count;
   FunctionRef<void(int64_t, int)> body;
@@ -38,8 +71,9 @@ int available_cores() {
 
 ThreadPool::ThreadPool(int threads) {
   if (threads <= 0) threads = available_cores();
-  for (int worker = 1; worker < threads; ++worker)
-    workers_.emplace_back([this, worker] { work(worker); });
+  for (int number = 1; number < threads; ++number)
+    workers_.push_back(
+        std::make_unique<Worker>([this, number](Worker& self) { work(self, number); }));
 }
 
 ThreadPool::~ThreadPool() {
@@ -49,7 +83,14 @@ ThreadPool::~ThreadPool() {
     generation_.fetch_add(1);
   }
   wake_.notify_all();
-  for (std::thread& thread : workers_) thread.join();
+  workers_.clear();  // joins them
+}
+
+void ThreadPool::wake_sleepers() {
+  if (sleeping_ == 0) return;
+  const int core = sched_getcpu();
+  for (const auto& worker : workers_) worker->keep_off(core);
+  wake_.notify_all();
 }
 
 void ThreadPool::run_chunks(Job& job, int worker) {
@@ -68,7 +109,7 @@ void ThreadPool::run_chunks(Job& job, int worker) {
   inside_job = false;
 }
 
-void ThreadPool::work(int worker) {
+void ThreadPool::work(Worker& self, int number) {
   uint64_t seen = 0;
   for (;;) {
     int spins = 0;
@@ -83,10 +124,12 @@ void ThreadPool::work(int worker) {
     if (generation_.load(std::memory_order_acquire) == seen) {
       std::unique_lock lock(mutex_);
       ++sleeping_;
+      self.sleeps();
       wake_.wait(lock, [&] {
         return generation_.load(std::memory_order_relaxed) != seen || spare_ != nullptr;
       });
       --sleeping_;
+      self.woke();
       if (generation_.load(std::memory_order_relaxed) == seen) continue;  // spare work
     }
     // Enter under the lock, so the caller never retires a job that a late worker still reads, and
@@ -100,7 +143,7 @@ void ThreadPool::work(int worker) {
       if (job != nullptr) busy_.fetch_add(1, std::memory_order_relaxed);
     }
     if (job == nullptr) continue;
-    run_chunks(*job, worker);
+    run_chunks(*job, number);
     busy_.fetch_sub(1, std::memory_order_release);
   }
 }
@@ -113,14 +156,12 @@ void ThreadPool::parallel_for(int64_t count, FunctionRef<void(int64_t, int)> bod
   }
   std::lock_guard turn(callers_);
   Job job{.count = count, .body = body, .failure_mutex = {}, .failure = {}};
-  bool anyone_asleep;
   {
     std::lock_guard lock(mutex_);
     job_.store(&job, std::memory_order_relaxed);
     generation_.fetch_add(1, std::memory_order_release);
-    anyone_asleep = sleeping_ > 0;
+    wake_sleepers();
   }
-  if (anyone_asleep) wake_.notify_all();
   run_chunks(job, 0);
   {
     std::lock_guard lock(mutex_);
@@ -179,7 +220,7 @@ void ThreadPool::offer(SpareWork& work) {
   if (workers_.empty()) return;
   std::lock_guard lock(mutex_);
   spare_ = &work;
-  if (sleeping_ > 0) wake_.notify_all();
+  wake_sleepers();
 }
 
 void ThreadPool::take_back() {

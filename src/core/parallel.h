@@ -90,10 +90,12 @@ class ThreadPool {
   struct Job;
   bool run_spare();
   void take_back();
-  void work(int worker);
+  class Worker;
+  void work(Worker& self, int number);
+  void wake_sleepers();  // under mutex_
   static void run_chunks(Job& job, int worker);
 
-  std::vector<std::thread> workers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::mutex callers_;  // one job at a time
   std::mutex mutex_;
   std::condition_variable wake_;
