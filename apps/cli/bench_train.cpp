@@ -4,6 +4,7 @@
 #include "apps/cli/bench.h"
 #include "infer/cost.h"
 #include "train/learner.h"
+#include "train/methods/supervised.h"
 
 namespace vitrail::cli {
 namespace {
@@ -42,17 +43,19 @@ void bench_train(const BenchArguments& arguments) {
                         .width = size.width,
                         .threads = queue.pool().num_threads(),
                         .precision = precision};
-  const Tensor images = random_pictures(subject.batch, config.in_channels, size);
-  const Tensor labels = random_labels(subject.batch, config.num_classes);
+  Batch batch;
+  batch.images = random_pictures(subject.batch, config.in_channels, size);
+  batch.labels = random_labels(subject.batch, config.num_classes);
   // A rate so small that however many steps are measured, the loss stays finite.
-  Learner learner(network, {.schedule = {.learning_rate = 1e-6, .total_steps = 1'000'000'000},
-                            .precision = precision});
+  SupervisedMethod method(network, {});
+  Learner learner(method, {.schedule = {.learning_rate = 1e-6, .total_steps = 1'000'000'000},
+                           .precision = precision});
   int64_t step = 0;
   // The backward pass has two products for each of the forward pass: one for the gradient of either
   // factor.
   const int64_t multiply_adds = 3 * cost.multiply_adds;
   const Measured measured = measure_beside_peak(queue, subject, multiply_adds, arguments.runs, [&] {
-    learner.step(queue, images, labels, step++);
+    learner.step(queue, batch, {.step = step++});
   });
   if (!arguments.run.json) {
     fmt::print("training {}\n", text(subject));

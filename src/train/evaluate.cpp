@@ -2,7 +2,7 @@
 
 #include "ops/softmax_cross_entropy.h"
 #include "train/checkpoint.h"
-#include "train/learner.h"
+#include "train/loss.h"
 
 namespace vitrail {
 

@@ -1,8 +1,12 @@
 // Learner: one training step, from a batch to changed weights.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "core/precision.h"
-#include "models/vit.h"
+#include "train/gradient_exchange.h"
+#include "train/method.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -12,39 +16,49 @@ struct LearnerOptions {
   AdamWOptions optimizer;
   Schedule schedule;
   double clip_norm = 1;  // 0: no clipping
-  double label_smoothing = 0;
-  uint64_t seed = 0;  // of dropout and drop-path
+  uint64_t seed = 0;     // of dropout and drop-path
   // Of the products and attention, forward and backward: f32 or bf16. Weights, sums, gradients and
   // the optimizer's moments are f32 in both.
   Precision precision = Precision::f32;
 };
 
 struct StepResult {
-  double loss = 0;           // before the update
+  double loss = 0;           // before the update, mean over the parts
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
-  int64_t correct = 0;  // pictures whose highest logit is their label's
+  int64_t correct = 0;  // as the method counts
+  int64_t pictures = 0;
 };
 
 class Learner {
  public:
-  // The model must outlive the learner, and have values. Error: the precision is int8.
-  Learner(VisionTransformer& model, const LearnerOptions& options);
+  // The method and the exchange must outlive the learner; parameters have values. Without an
+  // exchange this process is alone. Error: the precision is int8.
+  Learner(Method& method, const LearnerOptions& options, GradientExchange* exchange = nullptr);
 
-  // images [B, C, H, W] f32, labels [B] i64; `step` counts from 0 and fixes learning rate and
-  // random numbers. Error: the loss or a gradient is not finite; the weights are then unchanged.
-  StepResult step(Queue& queue, const Tensor& images, const Tensor& labels, int64_t step);
+  // One update from this process's parts of the step's batch, which are computed one after the
+  // other: gradients are summed as ((part 0 + part 1) + part 2) ..., each part's from zero, then
+  // multiplied by 1 / numbers.parts. numbers.part is the first of them; numbers.step fixes learning
+  // rate and random numbers. Error: the loss or a gradient is not finite; the weights are then
+  // unchanged.
+  StepResult step(Queue& queue, std::span<const Batch> parts, const StepNumbers& numbers);
+  StepResult step(Queue& queue, const Batch& batch, const StepNumbers& numbers) {
+    return step(queue, std::span(&batch, 1), numbers);
+  }
 
   AdamW& optimizer() { return optimizer_; }
 
  private:
-  VisionTransformer& model_;
+  void add_part(Queue& queue, const Batch& batch, const StepNumbers& numbers, bool last,
+                StepResult& sums);
+
+  Method& method_;
   LearnerOptions options_;
+  GradientExchange* exchange_;
   PrecisionPlan plan_;
   AdamW optimizer_;
+  std::vector<Parameter*> trained_;
+  std::vector<Tensor> earlier_;  // gradients of the step's earlier parts, for each of trained_
 };
-
-// Rows of logits [B, C] whose highest value is at their label.
-int64_t count_correct(const Tensor& logits, const Tensor& labels);
 
 }  // namespace vitrail

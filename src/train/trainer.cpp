@@ -11,6 +11,7 @@
 #include "models/model_folder.h"
 #include "train/checkpoint.h"
 #include "train/learner.h"
+#include "train/methods/supervised.h"
 #include "train/metrics.h"
 
 namespace vitrail {
@@ -119,7 +120,6 @@ LearnerOptions learner_options(const TrainConfig& config, int64_t batches) {
                            std::llround(config.warmup_epochs * static_cast<double>(batches)),
                        .total_steps = config.epochs * batches},
           .clip_norm = config.clip_norm,
-          .label_smoothing = config.label_smoothing,
           .seed = static_cast<uint64_t>(config.seed),
           .precision = precision_from_name(config.precision)};
 }
@@ -149,6 +149,7 @@ class Run {
   VisionTransformer model_;
   Loader loader_;
   int64_t batches_;
+  SupervisedMethod method_;
   Learner learner_;
   CheckpointFolder checkpoints_;
   LineFile metrics_, log_;
@@ -169,7 +170,8 @@ Run::Run(const TrainConfig& config, const RunOptions& options)
       model_(config.model),
       loader_(*data_.train, training_loader(config, options, data_.train->size())),
       batches_(loader_.batches_per_epoch()),
-      learner_(model_, learner_options(config, batches_)),
+      method_(model_, {.label_smoothing = config.label_smoothing}),
+      learner_(method_, learner_options(config, batches_)),
       checkpoints_(options.out / "checkpoints"),
       metrics_(options.out / "metrics.jsonl"),
       log_(options.out / "train.log"),
@@ -246,7 +248,11 @@ bool Run::train_epoch() {
   while (loader_.next(batch)) {
     StepResult step;
     try {
-      step = learner_.step(queue_, batch.images, batch.labels, state_.step);
+      step = learner_.step(queue_, batch,
+                           {.step = state_.step,
+                            .total_steps = config_.epochs * batches_,
+                            .epoch = state_.epoch,
+                            .epochs = config_.epochs});
     } catch (const Error& error) {
       const std::vector<int64_t> kept = checkpoints_.steps();
       fail("train", "{}; training stopped, {}; try a lower --lr", error.what(),

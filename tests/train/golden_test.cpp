@@ -5,6 +5,7 @@
 #include "formats/safetensors.h"
 #include "train/config.h"
 #include "train/learner.h"
+#include "train/methods/supervised.h"
 
 namespace vitrail {
 namespace {
@@ -40,25 +41,26 @@ void follow(const std::string& name, Precision precision, double tolerance) {
   VisionTransformer model(config.model);
   for (const auto& parameter : model.parameters().all())
     parameter->set_value(golden->tensor(parameter->path()).clone());
-  Learner learner(model, {.optimizer = {.beta1 = config.beta1,
-                                        .beta2 = config.beta2,
-                                        .epsilon = config.epsilon,
-                                        .weight_decay = config.weight_decay,
-                                        .decay_all = config.decay_all},
-                          .schedule = {.learning_rate = config.learning_rate,
-                                       .min_learning_rate = config.min_learning_rate,
-                                       .warmup_steps = steps / config.epochs,
-                                       .total_steps = steps},
-                          .clip_norm = config.clip_norm,
-                          .label_smoothing = config.label_smoothing,
-                          .seed = 0,
-                          .precision = precision});
+  SupervisedMethod method(model, {.label_smoothing = config.label_smoothing});
+  Learner learner(method, {.optimizer = {.beta1 = config.beta1,
+                                         .beta2 = config.beta2,
+                                         .epsilon = config.epsilon,
+                                         .weight_decay = config.weight_decay,
+                                         .decay_all = config.decay_all},
+                           .schedule = {.learning_rate = config.learning_rate,
+                                        .min_learning_rate = config.min_learning_rate,
+                                        .warmup_steps = steps / config.epochs,
+                                        .total_steps = steps},
+                           .clip_norm = config.clip_norm,
+                           .seed = 0,
+                           .precision = precision});
   Queue queue(2);
   const double* expected = golden->tensor("losses").data<double>();
   for (int64_t step = 0; step < steps; ++step) {
-    const Tensor batch = pictures.rows(step, step + 1).reshape({-1, 28, 28});
-    const StepResult result = learner.step(queue, prepare(config, batch),
-                                           labels.rows(step, step + 1).reshape({-1}), step);
+    Batch batch;
+    batch.images = prepare(config, pictures.rows(step, step + 1).reshape({-1, 28, 28}));
+    batch.labels = labels.rows(step, step + 1).reshape({-1});
+    const StepResult result = learner.step(queue, batch, {.step = step});
     EXPECT_NEAR(result.loss, expected[step], tolerance) << "step " << step;
   }
 }

@@ -1,0 +1,24 @@
+// The supervised method: pictures with labels, or with the mixed targets of mixup and CutMix.
+#pragma once
+
+#include "train/loss.h"
+#include "train/method.h"
+
+namespace vitrail {
+
+class SupervisedMethod : public Method {
+ public:
+  // The model must outlive the method.
+  SupervisedMethod(VisionTransformer& model, const LossOptions& loss)
+      : model_(model), loss_(loss) {}
+
+  VisionTransformer& model() override { return model_; }
+  ParameterRegistry& parameters() override { return model_.parameters(); }
+  MethodLoss forward(Context& context, const Batch& batch, const StepNumbers& numbers) override;
+
+ private:
+  VisionTransformer& model_;
+  LossOptions loss_;
+};
+
+}  // namespace vitrail
