@@ -27,7 +27,7 @@ EDGES = {
     "image": ["core"],
     "formats": ["core"],
     "models": ["nn", "formats"],
-    "data": ["core", "image"],
+    "data": ["core", "image", "formats"],
     "infer": ["models", "image", "formats", "data"],
     "tasks": ["infer"],
     "explain": ["infer"],

@@ -5,14 +5,30 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "formats/option_fields.h"
 
 namespace vitrail {
 namespace {
 
-constexpr int kMaxPad = 4096;
+constexpr const char* kPlace = "augment";
+constexpr int64_t kMaxPadding = 4096;
+
+constexpr auto kFields = [](auto& o, auto visit) {
+  visit("random_resized_crop", o.random_resized_crop);
+  visit("min_scale", o.min_scale);
+  visit("max_scale", o.max_scale);
+  visit("min_ratio", o.min_ratio);
+  visit("max_ratio", o.max_ratio);
+  visit("crop_filter", o.crop_filter);
+  visit("crop_padding", o.crop_padding);
+  visit("reflect_padding", o.reflect_padding);
+  visit("flip_probability", o.flip_probability);
+  visit("repeats", o.repeats);
+};
 
 Rng stream_for(const AugmentKey& key, std::string_view step) {
-  const auto words = philox(key.seed, static_cast<uint64_t>(key.epoch), hash_path(step));
+  const uint64_t turn = static_cast<uint64_t>(key.repeat) << 32 | static_cast<uint64_t>(key.view);
+  const auto words = philox(key.seed, static_cast<uint64_t>(key.epoch), hash_path(step) ^ turn);
   return Rng(uint64_t{words[0]} << 32 | words[1], static_cast<uint64_t>(key.index));
 }
 
@@ -25,7 +41,7 @@ int reflected(int position, int size) {
   return position < size ? position : period - position;
 }
 
-Image shifted(const Image& image, int dx, int dy, PadMode mode) {
+Image shifted(const Image& image, int dx, int dy, bool reflect) {
   Image out(image.width, image.height, image.channels);
   const auto channels = static_cast<size_t>(image.channels);
   for (int y = 0; y < image.height; ++y) {
@@ -33,7 +49,7 @@ Image shifted(const Image& image, int dx, int dy, PadMode mode) {
       int from_x = x + dx, from_y = y + dy;
       const bool inside =
           from_x >= 0 && from_x < image.width && from_y >= 0 && from_y < image.height;
-      if (!inside && mode == PadMode::zero) continue;
+      if (!inside && !reflect) continue;
       from_x = reflected(from_x, image.width);
       from_y = reflected(from_y, image.height);
       std::copy_n(image.row(from_y) + from_x * channels, channels, out.row(y) + x * channels);
@@ -83,30 +99,45 @@ Box random_box(const Image& image, const AugmentOptions& options, Rng& rng) {
 }  // namespace
 
 void check_augment(const AugmentOptions& o) {
-  check(o.min_scale > 0 && o.min_scale <= o.max_scale && o.max_scale <= 1, "augment",
+  check(o.min_scale > 0 && o.min_scale <= o.max_scale && o.max_scale <= 1, kPlace,
         "scale {} to {} is no range within (0, 1]", o.min_scale, o.max_scale);
-  check(o.min_ratio > 0 && o.min_ratio <= o.max_ratio && o.max_ratio <= 100, "augment",
+  check(o.min_ratio > 0 && o.min_ratio <= o.max_ratio && o.max_ratio <= 100, kPlace,
         "ratio {} to {} is no range within (0, 100]", o.min_ratio, o.max_ratio);
-  check(o.pad >= 0 && o.pad <= kMaxPad, "augment", "pad {} is outside 0 to {}", o.pad, kMaxPad);
-  check(o.flip_probability >= 0 && o.flip_probability <= 1, "augment",
-        "flip_probability {} is outside 0 to 1", o.flip_probability);
+  const auto within = [](const char* name, auto value, auto low, auto high) {
+    check(value >= low && value <= high, kPlace, "{} is {}; it must lie between {} and {}", name,
+          value, low, high);
+  };
+  within("crop_padding", o.crop_padding, int64_t{0}, kMaxPadding);
+  within("flip_probability", o.flip_probability, 0.0, 1.0);
+  within("repeats", o.repeats, int64_t{1}, int64_t{1000});
+  filter_of(o.crop_filter);
+}
+
+Json to_json(const AugmentOptions& options) {
+  return fields_to_json(options, kFields);
+}
+void from_json(const Json& in, AugmentOptions& options) {
+  fields_from_json(options, kFields, in, kPlace);
+}
+bool set_field(AugmentOptions& options, const std::string& name, const std::string& value) {
+  return field_from_text(options, kFields, name, value, kPlace);
 }
 
 Image random_resized_crop(const Image& image, const AugmentOptions& options, const AugmentKey& key,
                           int width, int height) {
   Rng rng = stream_for(key, "random resized crop");
   const Box box = random_box(image, options, rng);
-  return resize(image, width, height, options.filter,
+  return resize(image, width, height, filter_of(options.crop_filter),
                 {static_cast<double>(box.x), static_cast<double>(box.y),
                  static_cast<double>(box.x + box.width), static_cast<double>(box.y + box.height)});
 }
 
 void shift_and_flip(Image& image, const AugmentOptions& options, const AugmentKey& key) {
   Rng rng = stream_for(key, "shift and flip");
-  if (options.pad > 0) {
-    const int dx = static_cast<int>(rng.below(2 * options.pad + 1)) - options.pad;
-    const int dy = static_cast<int>(rng.below(2 * options.pad + 1)) - options.pad;
-    if (dx != 0 || dy != 0) image = shifted(image, dx, dy, options.pad_mode);
+  if (const int64_t pad = options.crop_padding; pad > 0) {
+    const int dx = static_cast<int>(rng.below(2 * pad + 1) - pad);
+    const int dy = static_cast<int>(rng.below(2 * pad + 1) - pad);
+    if (dx != 0 || dy != 0) image = shifted(image, dx, dy, options.reflect_padding);
   }
   if (rng.uniform() < options.flip_probability) flip(image);
 }

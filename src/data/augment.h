@@ -1,15 +1,16 @@
 // Random changes to training pictures, on bytes, before normalisation. What happens to a picture
-// depends on (seed, epoch, index) alone: neither on threads nor on the order of the pictures.
+// depends on (seed, epoch, index, repetition, view) alone: neither on threads nor on the order of
+// the pictures.
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "image/image.h"
 #include "image/resize.h"
 
 namespace vitrail {
-
-enum class PadMode { zero, reflect };
 
 // Everything off by default. The steps run in this order.
 struct AugmentOptions {
@@ -21,24 +22,37 @@ struct AugmentOptions {
   double max_scale = 1.0;
   double min_ratio = 3.0 / 4.0;  // width / height
   double max_ratio = 4.0 / 3.0;
-  Filter filter = Filter::bicubic;
+  std::string crop_filter = "bicubic";
 
-  // Random shift: `pad` pixels on every side of the picture at input size, then a crop of that
+  // Random shift: so many pixels on every side of the picture at input size, then a crop of that
   // size at a random place.
-  int pad = 0;
-  PadMode pad_mode = PadMode::zero;
+  int64_t crop_padding = 0;
+  bool reflect_padding = false;  // else black
 
   double flip_probability = 0;  // left to right
+
+  // Repeated augmentation (Hoffer et al., CVPR 2020): a picture stands so many times in a row in
+  // the order of the epoch, which keeps its length and so meets that part of the set alone.
+  int64_t repeats = 1;
+
+  bool operator==(const AugmentOptions&) const = default;
 };
 
 struct AugmentKey {
   uint64_t seed = 0;
   int64_t epoch = 0;
-  int64_t index = 0;  // of the picture in its set
+  int64_t index = 0;   // of the picture in its set
+  int64_t repeat = 0;  // which of its repetitions
+  int64_t view = 0;    // which of its crops
 };
 
-// Error: a scale, ratio, pad or probability outside its range.
+// Error naming the field that is out of range.
 void check_augment(const AugmentOptions& options);
+// Every field by its name, flat; from_json takes the fields that it finds and leaves others alone;
+// set_field is false for a name that is no field. Error: a value that the field cannot have.
+nlohmann::json to_json(const AugmentOptions& options);
+void from_json(const nlohmann::json& in, AugmentOptions& options);
+bool set_field(AugmentOptions& options, const std::string& name, const std::string& value);
 
 // Step one alone: a picture of width × height.
 Image random_resized_crop(const Image& image, const AugmentOptions& options, const AugmentKey& key,

@@ -6,11 +6,13 @@
 #include <map>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <thread>
 #include <utility>
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/batch_maker.h"
 
 namespace vitrail {
 
@@ -28,23 +30,19 @@ std::vector<int64_t> epoch_order(int64_t size, bool shuffle, uint64_t seed, int6
 struct Loader::State {
   const Dataset& dataset;
   const LoaderOptions options;
-  Preprocess after_augment;  // what is left to do with a picture that has the input's size
-  PictureSize output;
+  BatchMaker maker;
 
-  // One pass over the data; a new start() replaces it, and workers still busy with the old one
-  // notice when they bring their batch.
-  struct Epoch {
-    int64_t number = 0;
-    std::vector<int64_t> order;
-  };
   struct Result {
-    Batch batch;
+    std::unique_ptr<BatchDraft> draft;
     std::exception_ptr error;
   };
 
   std::mutex mutex;
   std::condition_variable work_wanted, result_ready;
-  std::shared_ptr<const Epoch> epoch;
+  // One pass over the data; a new start() replaces it, and workers still busy with the old one
+  // notice when they bring their batch.
+  std::shared_ptr<const EpochOrder> epoch;
+  int64_t ahead = 1;    // batches that may be ready or in work
   int64_t claimed = 0;  // batches below this have been taken by a worker
   int64_t handed = 0;   // batches below this have been given to the caller
   int64_t end = 0;
@@ -52,71 +50,32 @@ struct Loader::State {
   std::map<int64_t, Result> results;
   std::vector<std::thread> workers;
 
+  std::vector<BrokenPicture> broken;
+  std::set<int64_t> broken_indices;
+
   State(const Dataset& set, const LoaderOptions& loader_options)
-      : dataset(set), options(loader_options), after_augment(loader_options.preprocess) {
-    after_augment.resize = ResizeMode::none;
-    after_augment.crop = CropRule::none;
-    output = fixed_output_size(options.preprocess);
-  }
+      : dataset(set), options(loader_options), maker(set, loader_options) {}
 
-  int64_t num_batches() const {
-    const int64_t size = dataset.size(), batch = options.batch_size;
-    return options.drop_last ? size / batch : size / batch + (size % batch != 0);
-  }
-
-  // Writes one picture, [C, H, W].
-  void prepare(const Sample& sample, const AugmentKey& key, float* out) const {
-    const Preprocess& preprocess = options.preprocess;
-    Image image = sample.image;
-    if (image.channels != preprocess.channels)
-      image = preprocess.channels == 1 ? to_grey(std::move(image)) : to_rgb(std::move(image));
-    const AugmentOptions& augment = options.augment;
-    if (!augment.random_resized_crop && augment.pad == 0 && augment.flip_probability == 0) {
-      apply(image, preprocess, out);
-      return;
-    }
-    image = augment.random_resized_crop
-                ? random_resized_crop(image, augment, key, output.width, output.height)
-                : apply_geometry(image, preprocess);
-    shift_and_flip(image, augment, key);
-    apply(image, after_augment, out);
-  }
-
-  Batch make_batch(const Epoch& pass, int64_t number) const {
-    const int64_t begin = number * options.batch_size;
-    const int64_t count = std::min(options.batch_size, dataset.size() - begin);
-    Batch batch;
-    batch.number = number;
-    batch.indices.assign(pass.order.begin() + begin, pass.order.begin() + begin + count);
-    batch.images = Tensor::empty({count, options.preprocess.channels, output.height, output.width});
-    batch.labels = Tensor::empty({count}, DType::i64);
-    const int64_t picture = batch.images.numel() / count;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t index = batch.indices[static_cast<size_t>(i)];
-      const Sample sample = dataset.get(index);
-      batch.labels.data<int64_t>()[i] = sample.label;
-      try {
-        prepare(sample, {options.seed, pass.number, index}, batch.images.f32() + i * picture);
-      } catch (const Error& error) {
-        fail("data", "{}: {}", sample.id, error.what());
-      }
-    }
-    return batch;
+  std::unique_ptr<BatchDraft> make_batch(std::shared_ptr<const EpochOrder> pass,
+                                         int64_t number) const {
+    std::unique_ptr<BatchDraft> draft = maker.begin(std::move(pass), number);
+    const auto count = static_cast<int64_t>(draft->left_out.size());
+    for (int64_t row = 0; row < count; ++row) maker.picture(*draft, row);
+    maker.finish(*draft);
+    return draft;
   }
 
   void work() {
     std::unique_lock lock(mutex);
     for (;;) {
-      work_wanted.wait(lock, [&] {
-        return stop || (claimed < end && claimed < handed + std::max(1, options.prefetch));
-      });
+      work_wanted.wait(lock, [&] { return stop || (claimed < end && claimed < handed + ahead); });
       if (stop) return;
-      const std::shared_ptr<const Epoch> pass = epoch;
+      const std::shared_ptr<const EpochOrder> pass = epoch;
       const int64_t number = claimed++;
       lock.unlock();
       Result result;
       try {
-        result.batch = make_batch(*pass, number);
+        result.draft = make_batch(pass, number);
       } catch (...) {
         result.error = std::current_exception();
       }
@@ -129,14 +88,42 @@ struct Loader::State {
   }
 
   Result take() {
-    if (options.workers == 0) return {make_batch(*epoch, handed++), nullptr};
+    if (options.workers == 0) return {make_batch(epoch, handed++), nullptr};
     std::unique_lock lock(mutex);
     result_ready.wait(lock, [&] { return results.contains(handed); });
     Result result = std::move(results.extract(handed++).mapped());
     work_wanted.notify_all();
     return result;
   }
+
+  // In the order of the batches, so that the limit is met at the same one whatever the workers do.
+  void note(const BrokenPicture& picture) {
+    if (!broken_indices.insert(picture.index).second) return;
+    broken.push_back(picture);
+    if (static_cast<int64_t>(broken.size()) > maker.max_broken())
+      fail("data", "{}; {} broken of {} pictures, and the limit is {} ({:g}%)", picture.what,
+           broken.size(), dataset.size(), maker.max_broken(), 100 * options.max_broken);
+    if (options.on_broken) options.on_broken(picture);
+  }
 };
+
+namespace {
+
+void check_views(const LoaderOptions& options) {
+  for (const ViewOptions& view : options.views) {
+    check_augment(view.augment);
+    check(view.augment.random_resized_crop, "loader",
+          "a view is cut out of the picture: it needs random_resized_crop");
+    check(view.size.height > 0 && view.size.width > 0 && view.size.height <= kMaxPreprocessSide &&
+              view.size.width <= kMaxPreprocessSide,
+          "loader", "a view of {}x{}, expected sides of 1 to {}", view.size.height, view.size.width,
+          kMaxPreprocessSide);
+  }
+  check(options.views.empty() || !options.mix.enabled(), "loader",
+        "views of a picture cannot be mixed with other pictures");
+}
+
+}  // namespace
 
 Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
     : state_(std::make_unique<State>(dataset, options)) {
@@ -144,12 +131,21 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
   check(options.workers >= 0 && options.workers <= 256, "loader", "workers {} is outside 0 to 256",
         options.workers);
   check(options.prefetch >= 1, "loader", "prefetch {} is below 1", options.prefetch);
+  check(options.ranks >= 1 && options.rank >= 0 && options.rank < options.ranks, "loader",
+        "rank {} of {} ranks does not exist", options.rank, options.ranks);
+  check(options.max_broken >= 0 && options.max_broken <= 1, "loader",
+        "max_broken {} is outside 0 to 1", options.max_broken);
   check(dataset.size() > 0, "loader", "{} has no pictures", dataset.name());
   check_preprocess(options.preprocess);
   check_augment(options.augment);
-  check(state_->output.height > 0 && state_->output.width > 0, "loader",
+  check_mix(options.mix);
+  check_views(options);
+  const PictureSize output = fixed_output_size(options.preprocess);
+  check(output.height > 0 && output.width > 0, "loader",
         "the preprocessing gives every picture another size, and a batch wants one; crop or squash "
         "to a fixed size");
+  state_->ahead = std::clamp<int64_t>(options.prefetch_bytes / state_->maker.batch_bytes(), 1,
+                                      options.prefetch);
   for (int i = 0; i < options.workers; ++i)
     state_->workers.emplace_back([state = state_.get()] { state->work(); });
 }
@@ -164,17 +160,22 @@ Loader::~Loader() {
 }
 
 int64_t Loader::batches_per_epoch() const {
-  return state_->num_batches();
+  return state_->maker.num_batches();
+}
+
+const std::vector<BrokenPicture>& Loader::broken() const {
+  return state_->broken;
 }
 
 void Loader::start(int64_t epoch, int64_t first_batch) {
   State& state = *state_;
-  const int64_t batches = state.num_batches();
+  const int64_t batches = state.maker.num_batches();
   check(first_batch >= 0 && first_batch <= batches, "loader",
         "batch {} is beyond the epoch, which has {}", first_batch, batches);
-  auto pass = std::make_shared<State::Epoch>();
-  pass->number = epoch;
-  pass->order = epoch_order(state.dataset.size(), state.options.shuffle, state.options.seed, epoch);
+  auto pass = std::make_shared<EpochOrder>();
+  pass->epoch = epoch;
+  pass->pictures =
+      epoch_order(state.dataset.size(), state.options.shuffle, state.options.seed, epoch);
   {
     std::lock_guard lock(state.mutex);
     state.epoch = std::move(pass);
@@ -188,19 +189,21 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
 bool Loader::next(Batch& batch) {
   State& state = *state_;
   check(state.epoch != nullptr, "loader", "start() an epoch before next()");
-  if (state.handed >= state.end) return false;
   batch = {};  // its tensors go back to the pool before others are made
-  State::Result result;
-  try {
-    result = state.take();
-    if (result.error) std::rethrow_exception(result.error);
-  } catch (...) {
-    std::lock_guard lock(state.mutex);
-    state.end = state.handed;
-    throw;
+  while (state.handed < state.end) {
+    try {
+      State::Result result = state.take();
+      if (result.error) std::rethrow_exception(result.error);
+      for (const BrokenPicture& picture : result.draft->broken) state.note(picture);
+      batch = std::move(result.draft->batch);
+    } catch (...) {
+      std::lock_guard lock(state.mutex);
+      state.end = state.handed;
+      throw;
+    }
+    if (batch.images.defined()) return true;  // not all of it is broken
   }
-  batch = std::move(result.batch);
-  return true;
+  return false;
 }
 
 }  // namespace vitrail

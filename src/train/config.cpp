@@ -132,8 +132,8 @@ AugmentOptions TrainConfig::augment() const {
   AugmentOptions options;
   options.random_resized_crop = random_resized_crop;
   options.min_scale = min_scale;
-  options.pad = static_cast<int>(crop_padding);
-  options.pad_mode = reflect_padding ? PadMode::reflect : PadMode::zero;
+  options.crop_padding = crop_padding;
+  options.reflect_padding = reflect_padding;
   options.flip_probability = flip_probability;
   return options;
 }

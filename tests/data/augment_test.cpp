@@ -32,7 +32,7 @@ Image changed(const AugmentOptions& options, const AugmentKey& key, const Image&
 
 TEST(Augment, DependsOnSeedEpochAndIndexAlone) {
   AugmentOptions options;
-  options.pad = 4;
+  options.crop_padding = 4;
   options.flip_probability = 0.5;
   const Image image = ramp(12, 12);
   const auto pixels = [&](AugmentKey key) { return changed(options, key, image).pixels; };
@@ -66,10 +66,10 @@ TEST(Augment, FlipMirrorsRows) {
 
 // Every shift up to the pad occurs, and each is the padded picture's crop.
 TEST(Augment, ShiftCropsThePaddedPicture) {
-  for (const PadMode mode : {PadMode::zero, PadMode::reflect}) {
+  for (const bool reflect : {false, true}) {
     AugmentOptions options;
-    options.pad = 2;
-    options.pad_mode = mode;
+    options.crop_padding = 2;
+    options.reflect_padding = reflect;
     const Image image = ramp(5, 4);
     std::set<std::pair<int, int>> shifts;
     for (int64_t index = 0; index < 400; ++index) {
@@ -82,7 +82,7 @@ TEST(Augment, ShiftCropsThePaddedPicture) {
             for (int x = 0; x < 5; ++x) {
               int sx = x + dx, sy = y + dy;
               uint8_t want = 0;
-              if (mode == PadMode::reflect) {
+              if (reflect) {
                 sx = sx < 0 ? -sx : sx > 4 ? 8 - sx : sx;
                 sy = sy < 0 ? -sy : sy > 3 ? 6 - sy : sy;
               }
@@ -104,8 +104,8 @@ TEST(Augment, ShiftCropsThePaddedPicture) {
 
 TEST(Augment, ReflectionFarBeyondTheEdgeStaysInside) {
   AugmentOptions options;
-  options.pad = 50;
-  options.pad_mode = PadMode::reflect;
+  options.crop_padding = 50;
+  options.reflect_padding = true;
   const Image image = ramp(3, 1);
   for (int64_t index = 0; index < 50; ++index) {
     for (const uint8_t value : changed(options, {0, 0, index}, image).pixels) {
@@ -136,7 +136,7 @@ TEST(Augment, RandomResizedCropOfTheWholeIsAResize) {
   options.min_ratio = options.max_ratio = 16.0 / 12.0;
   const Image image = ramp(16, 12);
   EXPECT_EQ(random_resized_crop(image, options, {}, 8, 6).pixels,
-            resize(image, 8, 6, options.filter).pixels);
+            resize(image, 8, 6, Filter::bicubic).pixels);
 }
 
 TEST(Augment, RandomResizedCropOfAVeryLongPictureFallsBackToItsCentre) {
@@ -144,19 +144,19 @@ TEST(Augment, RandomResizedCropOfAVeryLongPictureFallsBackToItsCentre) {
   options.min_scale = options.max_scale = 1;  // no box of a ratio near one has the whole area
   const Image image = ramp(15, 3);
   EXPECT_EQ(random_resized_crop(image, options, {}, 4, 3).pixels,
-            resize(image, 4, 3, options.filter, {5, 0, 9, 3}).pixels);
+            resize(image, 4, 3, Filter::bicubic, {5, 0, 9, 3}).pixels);
 }
 
 TEST(Augment, RefusesOptionsOutOfRange) {
   AugmentOptions scale, ratio, pad, flip;
   scale.min_scale = 0;
   ratio.min_ratio = 2;
-  pad.pad = -1;
+  pad.crop_padding = -1;
   flip.flip_probability = 1.5;
   expect_mentions(error_of([&] { check_augment(scale); }), "scale 0");
   expect_mentions(error_of([&] { check_augment(ratio); }), "ratio 2");
-  expect_mentions(error_of([&] { check_augment(pad); }), "pad -1");
-  expect_mentions(error_of([&] { check_augment(flip); }), "flip_probability 1.5");
+  expect_mentions(error_of([&] { check_augment(pad); }), "crop_padding is -1");
+  expect_mentions(error_of([&] { check_augment(flip); }), "flip_probability is 1.5");
 }
 
 }  // namespace

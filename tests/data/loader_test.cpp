@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "core/memory.h"
 #include "data/helpers.h"
@@ -23,7 +26,7 @@ LoaderOptions options_for(int workers) {
   options.seed = 11;
   options.preprocess.resize = ResizeMode::squash;
   options.preprocess.resize_to = {24, 20};
-  options.augment.pad = 3;
+  options.augment.crop_padding = 3;
   options.augment.flip_probability = 0.5;
   return options;
 }
@@ -185,6 +188,189 @@ TEST(Loader, ABrokenPictureStopsTheEpochAndIsNamed) {
   }
 }
 
+// Broken pictures among good ones: which rows and labels stand for them.
+class BrokenPictures : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (int i = 0; i < 20; ++i)
+      write_flat_picture(folder_.path() / (i % 2 ? "a" : "b") / (std::to_string(i) + ".png"),
+                         static_cast<uint8_t>(10 * i));
+    write_plain(folder_.path() / "a" / "broken1.png", {0x89, 'P', 'N', 'G', 0});
+    write_plain(folder_.path() / "b" / "broken2.png", {});
+    set_ = open_dataset(folder_.spec("folder"), Split::all);
+    options_.batch_size = 5;
+    options_.preprocess.resize_to = {4, 4};
+    options_.max_broken = 0.1;
+  }
+  TemporaryFolder folder_;
+  std::unique_ptr<Dataset> set_;
+  LoaderOptions options_;
+};
+
+TEST_F(BrokenPictures, AreReplacedByTheNextOneOfTheEpochsOrder) {
+  options_.shuffle = true;
+  std::vector<std::string> named;
+  options_.on_broken = [&](const BrokenPicture& picture) { named.push_back(picture.id); };
+  for (const int workers : {0, 3}) {
+    options_.workers = workers;
+    named.clear();
+    Loader loader(*set_, options_);
+    for (int64_t epoch = 0; epoch < 3; ++epoch) {
+      const std::vector<int64_t> order = epoch_order(22, true, 0, epoch);
+      std::vector<int64_t> expected;
+      for (size_t i = 0; i < order.size(); ++i) {
+        size_t at = i;
+        while (set_->id(order[at]).find("broken") != std::string::npos) at = (at + 1) % 22;
+        expected.push_back(order[at]);
+      }
+      std::vector<int64_t> got;
+      for (const Batch& batch : read_epoch(loader, epoch))
+        got.insert(got.end(), batch.indices.begin(), batch.indices.end());
+      EXPECT_EQ(got, expected);
+      const std::vector<Batch> rest = read_epoch(loader, epoch, 3);
+      EXPECT_EQ(rest[0].indices, std::vector(expected.begin() + 15, expected.begin() + 20));
+    }
+    std::sort(named.begin(), named.end());
+    EXPECT_EQ(named, (std::vector<std::string>{"a/broken1.png", "b/broken2.png"}));
+    EXPECT_EQ(loader.broken().size(), 2u);
+  }
+}
+
+TEST_F(BrokenPictures, AreLeftOutOfAnEvaluation) {
+  Loader loader(*set_, options_);
+  std::vector<int64_t> got;
+  for (const Batch& batch : read_epoch(loader, 0)) {
+    ASSERT_EQ(batch.images.size(0), static_cast<int64_t>(batch.indices.size()));
+    ASSERT_EQ(batch.labels.size(0), batch.images.size(0));
+    for (size_t i = 0; i < batch.indices.size(); ++i) {
+      const int64_t index = batch.indices[i];
+      got.push_back(index);
+      EXPECT_EQ(batch.labels.data<int64_t>()[i], set_->label(index));
+      const float value = static_cast<float>(set_->get(index).image.pixels[0]) / 255.0f;
+      EXPECT_FLOAT_EQ(batch.images.f32()[i * 48], (value - 0.5f) / 0.5f);
+    }
+  }
+  EXPECT_EQ(got.size(), 20u);
+  EXPECT_TRUE(std::is_sorted(got.begin(), got.end()));
+}
+
+TEST_F(BrokenPictures, AreAnErrorBeyondTheLimit) {
+  options_.max_broken = 0.05;
+  for (const bool shuffle : {false, true}) {
+    options_.shuffle = shuffle;
+    Loader loader(*set_, options_);
+    const std::string message = error_of([&] { read_epoch(loader, 0); });
+    expect_mentions(message, "2 broken of 22 pictures, and the limit is 1 (5%)");
+    expect_mentions(message, "broken");
+  }
+}
+
+TEST(Loader, RanksTakeTheBatchesOfOneOrderInTurn) {
+  const auto set = small_scenes();
+  for (const bool drop_last : {false, true}) {
+    LoaderOptions options = options_for(2);
+    options.drop_last = drop_last;
+    options.batch_size = 4;
+    options.mix.mixup_alpha = 1;
+    Loader one(*set, options);
+    const std::vector<Batch> whole = read_epoch(one, 3);
+    std::vector<std::vector<Batch>> shares;
+    options.ranks = 2;
+    for (options.rank = 0; options.rank < 2; ++options.rank) {
+      Loader loader(*set, options);
+      shares.push_back(read_epoch(loader, 3));
+      EXPECT_EQ(static_cast<int64_t>(shares.back().size()), loader.batches_per_epoch());
+    }
+    EXPECT_EQ(shares[0].size(), drop_last ? 3u : 4u);
+    EXPECT_EQ(shares[1].size(), drop_last ? 3u : 4u);
+    for (size_t i = 0; i < shares[0].size() + shares[1].size(); ++i) {
+      const Batch& share = shares[i % 2][i / 2];
+      EXPECT_EQ(whole[i].indices, share.indices);
+      EXPECT_TRUE(equal(whole[i].images, share.images));
+      EXPECT_TRUE(equal(whole[i].targets, share.targets));
+    }
+  }
+}
+
+TEST(Loader, RepeatsAPictureWithOtherChanges) {
+  const auto set = small_scenes();
+  LoaderOptions options = options_for(1);
+  options.augment.repeats = 3;
+  Loader loader(*set, options);
+  const std::vector<int64_t> order = epoch_order(31, true, 11, 0);
+  std::vector<int64_t> got;
+  int differing = 0;
+  for (const Batch& batch : read_epoch(loader, 0)) {
+    for (size_t i = 0; i + 1 < batch.indices.size(); ++i) {
+      if (batch.indices[i] != batch.indices[i + 1]) continue;
+      const float* picture = batch.images.f32() + i * 3 * 24 * 20;
+      differing += !std::equal(picture, picture + 3 * 24 * 20, picture + 3 * 24 * 20);
+    }
+    got.insert(got.end(), batch.indices.begin(), batch.indices.end());
+  }
+  ASSERT_EQ(got.size(), 31u);
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], order[i / 3]);
+  EXPECT_GT(differing, 10);
+}
+
+TEST(Loader, GivesSeveralCropsOfAPicture) {
+  const auto set = small_scenes();
+  for (const int workers : {0, 2}) {
+    LoaderOptions options = options_for(workers);
+    AugmentOptions crop;
+    crop.random_resized_crop = true;
+    options.views = {{{24, 20}, crop}, {{24, 20}, crop}, {{8, 12}, crop}};
+    Loader loader(*set, options);
+    const std::vector<Batch> batches = read_epoch(loader, 0);
+    ASSERT_EQ(batches[0].views.size(), 3u);
+    EXPECT_EQ(batches[0].views[2].shape(), (Shape{7, 3, 8, 12}));
+    EXPECT_TRUE(equal(batches[0].images, batches[0].views[0]));
+    EXPECT_FALSE(equal(batches[0].views[0], batches[0].views[1]));
+    const int64_t index = batches[0].indices[2];
+    const Image expected =
+        random_resized_crop(set->get(index).image, crop, {11, 0, index, 0, 2}, 12, 8);
+    Preprocess rest = options.preprocess;
+    rest.resize = ResizeMode::none;
+    std::vector<float> values(3 * 8 * 12);
+    apply(expected, rest, values.data());
+    EXPECT_TRUE(
+        std::equal(values.begin(), values.end(), batches[0].views[2].f32() + 2 * values.size()));
+  }
+}
+
+// Counts the pictures that were asked for.
+class CountingSet : public Dataset {
+ public:
+  explicit CountingSet(const Dataset& set) : set_(set) { classes_ = set.classes(); }
+  int64_t size() const override { return set_.size(); }
+  Sample get(int64_t index) const override {
+    ++asked;
+    return set_.get(index);
+  }
+  int64_t label(int64_t index) const override { return set_.label(index); }
+  std::string id(int64_t index) const override { return set_.id(index); }
+  mutable std::atomic<int64_t> asked{0};
+
+ private:
+  const Dataset& set_;
+};
+
+TEST(Loader, KeepsWithinTheBytesItMayPrefetch) {
+  const auto scenes = small_scenes();
+  constexpr int64_t kBatchBytes = int64_t{7} * 3 * 24 * 20 * 4;
+  for (const int64_t batches : {0, 1, 2, 3, 9}) {
+    const CountingSet set(*scenes);
+    LoaderOptions options = options_for(3);  // prefetch 3
+    options.prefetch_bytes = batches * kBatchBytes + 100;
+    Loader loader(set, options);
+    loader.start(0);
+    const int64_t expected = 7 * std::clamp<int64_t>(batches, 1, 3);
+    while (set.asked < expected) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(set.asked, expected) << batches;
+  }
+}
+
 TEST(Loader, AsksTheSystemForNothingInASecondEpoch) {
   const auto set = small_scenes();
   Loader loader(*set, options_for(0));
@@ -209,7 +395,8 @@ TEST(Loader, RefusesBadOptions) {
   expect_mentions(message([](LoaderOptions& o) { o.batch_size = 0; }), "batch_size 0");
   expect_mentions(message([](LoaderOptions& o) { o.workers = -1; }), "workers -1");
   expect_mentions(message([](LoaderOptions& o) { o.prefetch = 0; }), "prefetch 0");
-  expect_mentions(message([](LoaderOptions& o) { o.augment.pad = -1; }), "pad -1");
+  expect_mentions(message([](LoaderOptions& o) { o.augment.crop_padding = -1; }),
+                  "crop_padding is -1");
   expect_mentions(message([](LoaderOptions& o) {
                     o.preprocess.resize = ResizeMode::shortest_edge;
                     o.preprocess.crop = CropRule::none;
