@@ -2,8 +2,8 @@
 
 namespace vitrail {
 
-Variable checkpoint(Context& context, const Variable& input,
-                    std::function<Variable(Context&, const Variable&)> segment) {
+Variable checkpoint(const Context& context, const Variable& input,
+                    std::function<Variable(const Context&, const Variable&)> segment) {
   if (context.tape == nullptr) return segment(context, input);
   Context silent = context;
   silent.tape = nullptr;

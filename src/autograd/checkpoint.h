@@ -10,7 +10,7 @@ namespace vitrail {
 // Runs `segment` without saving its activations; the backward walk runs it again on a nested tape.
 // The segment must be a pure function of its input, its parameters and the context's random key.
 // Without a tape it is just segment(context, input).
-Variable checkpoint(Context& context, const Variable& input,
-                    std::function<Variable(Context&, const Variable&)> segment);
+Variable checkpoint(const Context& context, const Variable& input,
+                    std::function<Variable(const Context&, const Variable&)> segment);
 
 }  // namespace vitrail

@@ -23,9 +23,11 @@ struct Context {
   Tape* tape = nullptr;                      // null in inference: nothing is recorded or saved
   const PrecisionPlan* precision = nullptr;  // null: f32
   bool dropout = false;                      // dropout, attention dropout and drop-path are active
-  RandomKey random;                          // with a module's path it keys every random number
-  AttentionProbe* probe = nullptr;           // keeps q, k, v and log-sum-exp of the layers it wants
-  Timings* timings = nullptr;  // what each operation takes is added to it (autograd/timing.h)
+  // Blocks keep only their input and are run again in the backward pass (autograd/checkpoint.h).
+  bool activation_checkpointing = false;
+  RandomKey random;                 // with a module's path it keys every random number
+  AttentionProbe* probe = nullptr;  // keeps q, k, v and log-sum-exp of the layers it wants
+  Timings* timings = nullptr;       // what each operation takes is added to it (autograd/timing.h)
   // Told each named activation as it is made: "patch_embed", "blocks.3", "norm", "head".
   std::function<void(const std::string& path, const Variable& value)> observer;
 

@@ -1,5 +1,6 @@
 #include "models/vit.h"
 
+#include "autograd/checkpoint.h"
 #include "autograd/timing.h"
 #include "core/error.h"
 #include "ops/dropout.h"
@@ -47,9 +48,12 @@ PositionConfig position_config(const VisionTransformerConfig& c) {
 }
 
 BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
-  // Stochastic depth grows linearly with depth (Huang et al. 2016, section 3).
-  const double depth_share =
-      c.depth > 1 ? static_cast<double>(index) / static_cast<double>(c.depth - 1) : 0.0;
+  // Stochastic depth grows linearly with depth (Huang et al. 2016, section 3), or is the same in
+  // every block.
+  const double depth_share = c.drop_path_constant ? 1.0
+                             : c.depth > 1
+                                 ? static_cast<double>(index) / static_cast<double>(c.depth - 1)
+                                 : 0.0;
   return {.attention = {.embed_dim = c.embed_dim,
                         .num_heads = c.num_heads,
                         .head_dim = c.head_size(),
@@ -74,6 +78,13 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
           .layer_scale_init = c.layer_scale_init,
           .dropout = c.dropout,
           .drop_path = c.drop_path * depth_share};
+}
+
+Variable run_block(const Context& context, const Block& block, Variable x) {
+  if (!context.activation_checkpointing) return block.forward(context, std::move(x));
+  return checkpoint(context, x, [&block](const Context& inner, const Variable& input) {
+    return block.forward(inner, input);
+  });
 }
 
 }  // namespace
@@ -221,7 +232,7 @@ VitOutput VisionTransformer::forward(const Context& context, const Variable& ima
   Variable x = embed(context, images, output.layout);
   context.observe("tokens", x);
   for (const auto& block : blocks_) {
-    x = block->forward(context, std::move(x));
+    x = run_block(context, *block, std::move(x));
     context.observe(block->path(), x);
   }
   output.tokens = norm_ ? norm_->forward(context, x) : x;

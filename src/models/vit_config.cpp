@@ -139,6 +139,7 @@ void visit_fields(Config& c, Visit visit) {
   visit("dropout", c.dropout);
   visit("attention_dropout", c.attention_dropout);
   visit("drop_path", c.drop_path);
+  visit("drop_path_constant", c.drop_path_constant);
 }
 
 template <typename Field>

@@ -99,7 +99,8 @@ struct VisionTransformerConfig {
   bool head_bias = true;
 
   double position_dropout = 0, dropout = 0, attention_dropout = 0;
-  double drop_path = 0;  // of the last block; earlier ones grow linearly from 0
+  double drop_path = 0;             // of the last block; earlier ones grow linearly from 0
+  bool drop_path_constant = false;  // every block has it
 
   int64_t head_size() const { return head_dim > 0 ? head_dim : embed_dim / num_heads; }
   int64_t mlp_hidden() const { return mlp_hidden_dim > 0 ? mlp_hidden_dim : 4 * embed_dim; }

@@ -3,6 +3,7 @@
 #include "autograd/timing.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
+#include "ops/class_targets.h"
 
 namespace vitrail {
 namespace {
@@ -13,15 +14,9 @@ constexpr const char* kPlace = "softmax_cross_entropy";
 Variable cross_entropy(const Context& context, const Variable& logits, const Tensor& targets,
                        double label_smoothing) {
   const int64_t rows = logits.size(0), classes = logits.size(1);
-  check(rows > 0 && classes > 0, kPlace, "logits of {} hold nothing to average",
-        logits.shape().str());
-  check(label_smoothing >= 0 && label_smoothing <= 1, kPlace,
-        "label smoothing {} must be in [0, 1]", label_smoothing);
+  check_averaged(kPlace, logits, label_smoothing);
   const auto described = [label_smoothing](const Tensor& kept) {
-    const bool soft = kept.dtype() == DType::f32;
-    return kernels::CrossEntropyTargets{.labels = soft ? nullptr : kept.data<int64_t>(),
-                                        .soft = soft ? kept.f32() : nullptr,
-                                        .label_smoothing = static_cast<float>(label_smoothing)};
+    return class_targets(kept, label_smoothing);
   };
   const bool recorded = records(context, {&logits});
   Tensor probabilities;
@@ -59,24 +54,14 @@ Variable cross_entropy(const Context& context, const Variable& logits, const Ten
 
 Variable softmax_cross_entropy(const Context& context, const Variable& logits, const Tensor& labels,
                                double label_smoothing) {
-  check(logits.shape().rank() == 2, kPlace, "logits of {} must be [B, C]", logits.shape().str());
-  check(labels.dtype() == DType::i64 && labels.shape() == Shape{logits.size(0)}, kPlace,
-        "labels of {} {} must be i64 [{}], one for each row of logits", name_of(labels.dtype()),
-        labels.shape().str(), logits.size(0));
-  for (int64_t row = 0; row < logits.size(0); ++row) {
-    const int64_t label = labels.data<int64_t>()[row];
-    check(label >= 0 && label < logits.size(1), kPlace, "label {} of row {} must be in [0, {})",
-          label, row, logits.size(1));
-  }
+  check_labels(kPlace, logits, labels);
   return cross_entropy(context, logits, labels, label_smoothing);
 }
 
-Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets) {
-  check(logits.shape().rank() == 2, kPlace, "logits of {} must be [B, C]", logits.shape().str());
-  check(targets.dtype() == DType::f32 && targets.shape() == logits.shape(), kPlace,
-        "soft targets of {} {} must be f32 {}", name_of(targets.dtype()), targets.shape().str(),
-        logits.shape().str());
-  return cross_entropy(context, logits, targets, 0);
+Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets,
+                            double label_smoothing) {
+  check_soft_targets(kPlace, logits, targets);
+  return cross_entropy(context, logits, targets, label_smoothing);
 }
 
 Variable softmax(const Context& context, const Variable& x) {

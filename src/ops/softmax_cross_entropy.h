@@ -10,8 +10,9 @@ namespace vitrail {
 // Error: a label out of range, a shape that does not fit.
 Variable softmax_cross_entropy(const Context& context, const Variable& logits, const Tensor& labels,
                                double label_smoothing = 0);
-// The same with soft targets [B, C] (mixup, distillation).
-Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets);
+// The same with soft targets [B, C] f32 (mixup, distillation): t = (1 - s) targets + s / C.
+Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets,
+                            double label_smoothing = 0);
 
 // Softmax over the last axis.
 Variable softmax(const Context& context, const Variable& x);

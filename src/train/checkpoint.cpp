@@ -9,14 +9,15 @@
 #include "core/rng.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
-#include "models/model_folder.h"
 
 namespace vitrail {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kWeights = "model.";
+constexpr const char* kWeights = "model.";  // the method's parameters
+constexpr const char* kMethod = "method.";  // what else it keeps
+constexpr const char* kAverages = "ema.";
 constexpr std::string_view kStart = "step-", kEnd = ".safetensors";
 constexpr int64_t kKept = 2;
 
@@ -37,6 +38,8 @@ Json to_json(const TrainState& state) {
           {"since_log", to_json(state.since_log)},
           {"best_accuracy", state.best_accuracy},
           {"best_step", state.best_step},
+          {"unimproved", state.unimproved},
+          {"not_finite", state.not_finite},
           {"seconds", state.seconds}};
 }
 
@@ -56,6 +59,8 @@ TrainState state_from_json(const Json& json) {
           .since_log = tally_from_json(object_at(json, "since_log")),
           .best_accuracy = get<double>(json, "best_accuracy", kPlace),
           .best_step = get<int64_t>(json, "best_step", kPlace),
+          .unimproved = get_in(json, "unimproved", kPlace, {.low = 0}),
+          .not_finite = get_in(json, "not_finite", kPlace, {.low = 0}),
           .seconds = get<double>(json, "seconds", kPlace)};
 }
 
@@ -91,11 +96,16 @@ Opened open_verified(const fs::path& path) {
   return opened;
 }
 
-// Presents the weights under their paths.
-NamedTensors weights_in(const TensorSource& tensors, const VisionTransformer& model) {
+void append(NamedTensors& to, const NamedTensors& from, const std::string& prefix = "") {
+  for (const auto& [name, tensor] : from) to.emplace_back(prefix + name, tensor);
+}
+
+// The weights under their paths.
+NamedTensors weights_in(const TensorSource& tensors, const ParameterRegistry& parameters,
+                        const std::string& prefix) {
   NamedTensors weights;
-  for (const auto& parameter : model.parameters().all()) {
-    const std::string name = kWeights + parameter->path();
+  for (const auto& parameter : parameters.all()) {
+    const std::string name = prefix + parameter->path();
     check(tensors.info(name).shape == parameter->shape(), "checkpoint", "{}: {} is {}, not {}",
           tensors.place(), name, tensors.info(name).shape.str(), parameter->shape().str());
     weights.emplace_back(parameter->path(), tensors.tensor(name).clone());
@@ -103,8 +113,19 @@ NamedTensors weights_in(const TensorSource& tensors, const VisionTransformer& mo
   return weights;
 }
 
-void set_weights(VisionTransformer& model, const NamedTensors& weights) {
-  for (const auto& [path, value] : weights) model.parameters().at(path).set_value(value);
+void set_weights(ParameterRegistry& parameters, const NamedTensors& weights) {
+  for (const auto& [path, value] : weights) parameters.at(path).set_value(value);
+}
+
+// The tensors that begin with a prefix, without it.
+std::unique_ptr<MemoryTensors> without_prefix(const TensorSource& tensors,
+                                              std::string_view prefix) {
+  NamedTensors found;
+  for (const std::string& name : tensors.names())
+    if (name.starts_with(prefix))
+      found.emplace_back(name.substr(prefix.size()), tensors.tensor(name).clone());
+  return std::make_unique<MemoryTensors>(found, std::map<std::string, std::string>{},
+                                         tensors.place());
 }
 
 std::string differing_parts(const Json& run, const Json& now) {
@@ -154,10 +175,15 @@ std::vector<int64_t> CheckpointFolder::steps() const {
 }
 
 void CheckpointFolder::save(const RunParts& parts, const TrainState& state) const {
-  NamedTensors tensors = weights_of(parts.model, kWeights);
-  for (auto& entry : parts.optimizer.state()) tensors.push_back(std::move(entry));
+  NamedTensors tensors;
+  for (const auto& parameter : parts.method.parameters().all())
+    tensors.emplace_back(kWeights + parameter->path(), parameter->value());
+  append(tensors, parts.learner.optimizer().state());
+  append(tensors, parts.learner.spikes().state());
+  append(tensors, parts.method.state(), kMethod);
+  if (parts.ema != nullptr) append(tensors, parts.ema->state());
   const Json json{{"state", to_json(state)},
-                  {"optimizer_steps", parts.optimizer.steps()},
+                  {"optimizer_steps", parts.learner.optimizer().steps()},
                   {"identity", parts.identity}};
   const std::string description = json.dump();
   const std::string sum = checksum(description, MemoryTensors(tensors));
@@ -190,10 +216,14 @@ std::optional<TrainState> CheckpointFolder::restore(const RunParts& parts) const
     check(differences.empty(), "resume", "{} is of another run: {}", path_of(step).string(),
           differences);
     const TrainState state = state_from_json(object_at(opened.description, "state"));
-    const NamedTensors weights = weights_in(*opened.tensors, parts.model);
-    parts.optimizer.load(*opened.tensors,
-                         get<int64_t>(opened.description, "optimizer_steps", "checkpoint"));
-    set_weights(parts.model, weights);
+    ParameterRegistry& parameters = parts.method.parameters();
+    const NamedTensors weights = weights_in(*opened.tensors, parameters, kWeights);
+    parts.learner.optimizer().load(
+        *opened.tensors, get<int64_t>(opened.description, "optimizer_steps", "checkpoint"));
+    parts.learner.spikes().load(*opened.tensors);
+    if (parts.ema != nullptr) parts.ema->load(*opened.tensors);
+    parts.method.load_state(*without_prefix(*opened.tensors, kMethod));
+    set_weights(parameters, weights);
     return state;
   }
   check(candidates.empty(), "resume",
@@ -201,9 +231,11 @@ std::optional<TrainState> CheckpointFolder::restore(const RunParts& parts) const
   return std::nullopt;
 }
 
-void CheckpointFolder::load_weights_of(int64_t step, VisionTransformer& model) const {
+void CheckpointFolder::load_weights_of(int64_t step, const RunParts& parts) const {
   const Opened opened = open_verified(path_of(step));
-  set_weights(model, weights_in(*opened.tensors, model));
+  ParameterRegistry& model = parts.method.model().parameters();
+  set_weights(model,
+              weights_in(*opened.tensors, model, parts.ema != nullptr ? kAverages : kWeights));
 }
 
 }  // namespace vitrail

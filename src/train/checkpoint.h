@@ -1,5 +1,5 @@
-// Checkpoints of a run: one safetensors file holds weights, optimizer and position, written
-// atomically and verified by a checksum when it is read.
+// Checkpoints of a run: one safetensors file holds weights, their average, optimizer, what the
+// method keeps, and position, written atomically and verified by a checksum when it is read.
 #pragma once
 
 #include <cstdint>
@@ -8,27 +8,12 @@
 #include <optional>
 #include <vector>
 
-#include "models/vit.h"
-#include "train/optimizer.h"
+#include "train/ema.h"
+#include "train/learner.h"
+#include "train/method.h"
+#include "train/tally.h"
 
 namespace vitrail {
-
-// Sums over training pictures since some moment.
-struct Tally {
-  double loss = 0;
-  int64_t correct = 0;
-  int64_t pictures = 0;
-
-  void add(double mean_loss, int64_t correct_pictures, int64_t batch_pictures) {
-    loss += mean_loss * static_cast<double>(batch_pictures);
-    correct += correct_pictures;
-    pictures += batch_pictures;
-  }
-  double mean_loss() const { return pictures > 0 ? loss / static_cast<double>(pictures) : 0; }
-  double accuracy() const {
-    return pictures > 0 ? static_cast<double>(correct) / static_cast<double>(pictures) : 0;
-  }
-};
 
 // Where a run stands.
 struct TrainState {
@@ -39,12 +24,15 @@ struct TrainState {
   Tally since_log;    // the last line of metrics
   double best_accuracy = -1;
   int64_t best_step = -1;  // whose checkpoint is kept; -1: nothing was evaluated
+  int64_t unimproved = 0;  // evaluations since the best one
+  int64_t not_finite = 0;  // steps in a row that were skipped for that
   double seconds = 0;      // spent training
 };
 
 struct RunParts {
-  VisionTransformer& model;
-  AdamW& optimizer;
+  Method& method;
+  Learner& learner;
+  Ema* ema;  // null: off
   // What a run must have in common with the checkpoint that it continues.
   nlohmann::json identity;
 };
@@ -63,8 +51,9 @@ class CheckpointFolder {
   // one before it is taken. Nothing when there is none. Error: all are damaged, or the run that
   // made it was another (the message says what differs).
   std::optional<TrainState> restore(const RunParts& parts) const;
-  // The weights alone. Error: damaged, or of another model.
-  void load_weights_of(int64_t step, VisionTransformer& model) const;
+  // The weights that were evaluated and exported at the step, into the method's model: the averaged
+  // ones when they are kept. Error: damaged, or of another model.
+  void load_weights_of(int64_t step, const RunParts& parts) const;
 
   // Steps that have a checkpoint, ascending.
   std::vector<int64_t> steps() const;

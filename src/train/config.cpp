@@ -2,10 +2,11 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
-#include <type_traits>
 
 #include "core/error.h"
-#include "formats/json.h"
+#include "formats/option_fields.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
 
 namespace vitrail {
 namespace {
@@ -14,54 +15,55 @@ using nlohmann::json;
 
 constexpr const char* kPlace = "training config";
 
-// Calls visit(name, field) for every field but the model: the one list of them.
-template <typename Config, typename Visit>
-void visit_fields(Config& c, Visit visit) {
+// Calls visit(name, field) for every field but the model and the options that have a list of their
+// own: the one list of them.
+constexpr auto kFields = [](auto& c, auto visit) {
   visit("data", c.data);
   visit("val", c.val);
+  visit("method", c.method);
   visit("epochs", c.epochs);
   visit("batch_size", c.batch_size);
+  visit("accumulate", c.accumulate);
+  visit("optimizer", c.optimizer);
   visit("learning_rate", c.learning_rate);
+  visit("schedule", c.schedule);
   visit("min_learning_rate", c.min_learning_rate);
   visit("warmup_epochs", c.warmup_epochs);
+  visit("warmup_learning_rate", c.warmup_learning_rate);
+  visit("cooldown_epochs", c.cooldown_epochs);
+  visit("one_cycle_rise", c.one_cycle_rise);
+  visit("one_cycle_divisor", c.one_cycle_divisor);
+  visit("decay_epochs", c.decay_epochs);
+  visit("decay_rate", c.decay_rate);
   visit("weight_decay", c.weight_decay);
   visit("decay_all", c.decay_all);
+  visit("layer_decay", c.layer_decay);
   visit("beta1", c.beta1);
   visit("beta2", c.beta2);
   visit("epsilon", c.epsilon);
+  visit("momentum", c.momentum);
+  visit("nesterov", c.nesterov);
+  visit("muon_match_adamw", c.muon_match_adamw);
   visit("clip_norm", c.clip_norm);
+  visit("freeze", c.freeze);
+  visit("loss", c.loss);
   visit("label_smoothing", c.label_smoothing);
+  visit("bce_threshold", c.bce_threshold);
+  visit("bce_sum", c.bce_sum);
+  visit("ema_decay", c.ema_decay);
+  visit("ema_warmup", c.ema_warmup);
+  visit("spike_threshold", c.spike_threshold);
+  visit("skip_limit", c.skip_limit);
+  visit("patience", c.patience);
   visit("precision", c.precision);
+  visit("activation_checkpointing", c.activation_checkpointing);
   visit("mean", c.mean);
   visit("std", c.std);
   visit("crop_fraction", c.crop_fraction);
-  visit("random_resized_crop", c.random_resized_crop);
-  visit("min_scale", c.min_scale);
-  visit("crop_padding", c.crop_padding);
-  visit("reflect_padding", c.reflect_padding);
-  visit("flip_probability", c.flip_probability);
   visit("val_fraction", c.val_fraction);
   visit("evaluate_every", c.evaluate_every);
   visit("seed", c.seed);
-}
-
-// A setting's text as the JSON value of a field of this type.
-template <typename Field>
-json value_from_text(const std::string& name, const std::string& text) {
-  if constexpr (std::is_same_v<Field, std::string>) {
-    return text;
-  } else {
-    const bool list = std::is_same_v<Field, std::vector<double>>;
-    const std::string written = list ? "[" + text + "]" : text;
-    json value = json::parse(written, nullptr, false);
-    check(!value.is_discarded(), kPlace, "{} takes {}, not '{}'", name,
-          list                          ? "numbers with commas between them"
-          : std::is_same_v<Field, bool> ? "true or false"
-                                        : "a number",
-          text);
-    return value;
-  }
-}
+};
 
 void check_range(const char* name, double value, double low, double high) {
   check(value >= low && value <= high, kPlace, "{} is {}; it must lie between {} and {}", name,
@@ -80,20 +82,41 @@ std::array<double, 3> channel_values(const std::vector<double>& values) {
 
 void TrainConfig::validate() const {
   model.validate();
-  check(model.num_classes > 0, kPlace, "num_classes is 0; a classifier needs a head");
+  check(model.num_classes > 0 || method != "supervised", kPlace,
+        "num_classes is 0; a classifier needs a head");
   check(model.in_channels == 1 || model.in_channels == 3, kPlace,
         "in_channels is {}; pictures have 1 or 3", model.in_channels);
   check_range("epochs", static_cast<double>(epochs), 1, 1e6);
   check_range("batch_size", static_cast<double>(batch_size), 1, 1 << 20);
+  check_range("accumulate", static_cast<double>(accumulate), 1, static_cast<double>(batch_size));
+  check(batch_size % accumulate == 0, kPlace, "accumulate {} does not divide batch_size {}",
+        accumulate, batch_size);
+  optimizer_from_name(optimizer);
+  schedule_from_name(schedule);
   check_range("learning_rate", learning_rate, 0, 1e3);
   check_range("min_learning_rate", min_learning_rate, 0, learning_rate);
   check_range("warmup_epochs", warmup_epochs, 0, static_cast<double>(epochs));
+  check_range("cooldown_epochs", cooldown_epochs, 0, static_cast<double>(epochs) - warmup_epochs);
+  check_range("warmup_learning_rate", warmup_learning_rate, 0, learning_rate);
+  check_range("one_cycle_rise", one_cycle_rise, 0.001, 0.999);
+  check_range("one_cycle_divisor", one_cycle_divisor, 1, 1e9);
+  check_range("decay_epochs", decay_epochs, 1e-6, 1e6);
+  check_range("decay_rate", decay_rate, 0, 1);
   check_range("weight_decay", weight_decay, 0, 1e3);
+  check_range("layer_decay", layer_decay, 0, 1);
+  check_range("momentum", momentum, 0, 0.999999);
   check_range("beta1", beta1, 0, 0.999999);
   check_range("beta2", beta2, 0, 0.999999999);
   check_range("epsilon", epsilon, 1e-30, 1);
   check_range("clip_norm", clip_norm, 0, 1e9);
+  check(loss == "cross_entropy" || loss == "bce", kPlace,
+        "loss is '{}'; there are cross_entropy and bce", loss);
   check_range("label_smoothing", label_smoothing, 0, 0.999999);
+  check_range("bce_threshold", bce_threshold, -1, 1);
+  check_range("ema_decay", ema_decay, 0, 0.9999999);
+  check_range("spike_threshold", spike_threshold, 0, 1e9);
+  check_range("skip_limit", static_cast<double>(skip_limit), 0, 1e9);
+  check_range("patience", static_cast<double>(patience), 0, 1e6);
   check(precision == "f32" || precision == "bf16", kPlace,
         "precision is '{}'; training runs in f32 or bf16", precision);
   check_range("crop_fraction", crop_fraction, 0.01, 1);
@@ -105,7 +128,8 @@ void TrainConfig::validate() const {
           "mean and std take 1 or {} numbers, not {}", model.in_channels, values->size());
   for (const double value : std) check(value > 0, kPlace, "std is {}; it must be above 0", value);
   check_preprocess(preprocess());
-  check_augment(augment());
+  check_augment(augment);
+  check_mix(mix);
 }
 
 Preprocess TrainConfig::preprocess() const {
@@ -128,16 +152,6 @@ Preprocess TrainConfig::preprocess() const {
   return p;
 }
 
-AugmentOptions TrainConfig::augment() const {
-  AugmentOptions options;
-  options.random_resized_crop = random_resized_crop;
-  options.min_scale = min_scale;
-  options.crop_padding = crop_padding;
-  options.reflect_padding = reflect_padding;
-  options.flip_probability = flip_probability;
-  return options;
-}
-
 OpenOptions TrainConfig::open_options() const {
   OpenOptions options;
   options.val_fraction = val_fraction;
@@ -147,19 +161,18 @@ OpenOptions TrainConfig::open_options() const {
 }
 
 json to_json(const TrainConfig& config) {
-  json out = json::object();
-  visit_fields(config, [&](const char* name, const auto& field) { out[name] = field; });
+  json out = fields_to_json(config, kFields);
+  out.update(to_json(config.augment));
+  out.update(to_json(config.mix));
   out["model"] = to_json(config.model);
   return out;
 }
 
 TrainConfig train_config_from_json(const json& in) {
-  check(in.is_object(), kPlace, "must be a JSON object");
   TrainConfig config;
-  visit_fields(config, [&](const char* name, auto& field) {
-    using Field = std::remove_reference_t<decltype(field)>;
-    if (auto value = get_optional<Field>(in, name, kPlace)) field = std::move(*value);
-  });
+  fields_from_json(config, kFields, in, kPlace);
+  from_json(in, config.augment);
+  from_json(in, config.mix);
   const auto model = in.find("model");
   if (model != in.end()) config.model = vit_config_from_json(*model);
   const json known = to_json(config);
@@ -170,17 +183,8 @@ TrainConfig train_config_from_json(const json& in) {
 }
 
 void set_field(TrainConfig& config, const std::string& name, const std::string& value) {
-  bool found = false;
-  std::string known;
-  visit_fields(config, [&](const char* field_name, auto& field) {
-    using Field = std::remove_reference_t<decltype(field)>;
-    known += std::string(field_name) + ", ";
-    if (name != field_name) return;
-    found = true;
-    const json object{{name, value_from_text<Field>(name, value)}};
-    field = get<Field>(object, name, kPlace);
-  });
-  if (found) return;
+  if (field_from_text(config, kFields, name, value, kPlace)) return;
+  if (set_field(config.augment, name, value) || set_field(config.mix, name, value)) return;
   if (name == "image_size" || name == "patch_size") {
     const std::string stem = name.substr(0, name.find('_'));
     set_field(config.model, stem + "_height", value);
@@ -189,10 +193,14 @@ void set_field(TrainConfig& config, const std::string& name, const std::string& 
   }
   const json model = to_json(config.model);
   if (!model.contains(name)) {
-    std::string names;
-    for (const auto& item : model.items()) names += (names.empty() ? "" : ", ") + item.key();
-    fail(kPlace, "there is no field '{}'; there are {}and those of the model: {}", name, known,
-         names);
+    const auto names_of = [](const json& object) {
+      std::string names;
+      for (const auto& item : object.items())
+        if (item.key() != "model") names += (names.empty() ? "" : ", ") + item.key();
+      return names;
+    };
+    fail(kPlace, "there is no field '{}'; there are {}; and those of the model: {}", name,
+         names_of(to_json(config)), names_of(model));
   }
   set_field(config.model, name, value);
 }
@@ -204,6 +212,7 @@ std::string describe_differences(const TrainConfig& run, const TrainConfig& now)
   before.erase("model");
   after.erase("model");
   std::string text;
+  after["accumulate"] = before.at("accumulate");  // changes how a step is computed, not which
   for (const auto& item : before.items()) {
     const json& other = after.at(item.key());
     if (item.value() == other) continue;

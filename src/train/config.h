@@ -9,6 +9,7 @@
 
 #include "data/augment.h"
 #include "data/dataset.h"
+#include "data/mix.h"
 #include "image/preprocess.h"
 #include "models/vit_config.h"
 
@@ -19,27 +20,53 @@ struct TrainConfig {
   std::string val;   // another spec to evaluate on; empty: the set's own pictures
   VisionTransformerConfig model;
 
+  std::string method = "supervised";  // train/methods/make_method.h
+
   int64_t epochs = 20;
-  int64_t batch_size = 64;
+  int64_t batch_size = 64;  // pictures a step, of all processes together
+  // Parts of a step's batch that a process computes one after the other, so that less memory does;
+  // not part of what a resumed run must have in common.
+  int64_t accumulate = 1;
+  std::string optimizer = "adamw";  // or "sgd", "muon" (train/optimizer.h)
   double learning_rate = 1e-3;
+  std::string schedule = "cosine";  // or "one_cycle", "step", "linear", "constant" (schedule.h)
   double min_learning_rate = 1e-5;
   double warmup_epochs = 1;
+  double warmup_learning_rate = 0;  // where warm-up begins; 0: at its first step's share
+  double cooldown_epochs = 0;       // the last ones, at min_learning_rate
+  double one_cycle_rise = 0.3, one_cycle_divisor = 25;
+  double decay_epochs = 30, decay_rate = 0.1;  // of "step"
   double weight_decay = 0.05;
   bool decay_all = false;  // also biases, norms, tokens and positions
+  double layer_decay = 1;  // learning rate of each layer over that of the next one
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double momentum = 0.9;  // of sgd and muon
+  bool nesterov = false;
+  bool muon_match_adamw = true;
   double clip_norm = 1;  // of all gradients together; 0: off
+  std::string freeze;    // paths that are not trained: "patch_embed*,blocks.0.*"
+
+  std::string loss = "cross_entropy";  // or "bce"
   double label_smoothing = 0.1;
-  std::string precision = "f32";  // of products and attention: f32 or bf16
+  double bce_threshold = -1;  // targets above it count as 1, others as 0; below 0: as they are
+  bool bce_sum = false;       // over the classes, instead of their mean
+
+  double ema_decay = 0;  // of the averaged weights that are evaluated and exported; 0: off
+  bool ema_warmup = false;
+
+  // A loss so many robust deviations above the recent ones is skipped; 0: only what is not finite.
+  double spike_threshold = 20;
+  int64_t skip_limit = 20;  // so many steps in a row without a finite loss end the run
+  int64_t patience = 0;     // evaluations without a better one that end the run; 0: never
+
+  std::string precision = "f32";          // of products and attention: f32 or bf16
+  bool activation_checkpointing = false;  // less memory, a third more time
 
   // Pictures: short side to image_size / crop_fraction, centre crop; then (x - mean) / std.
   std::vector<double> mean{0.5}, std{0.5};  // one number stands for every channel
   double crop_fraction = 1;
-  // Changes to training pictures (data/augment.h).
-  bool random_resized_crop = false;
-  double min_scale = 0.08;
-  int64_t crop_padding = 0;
-  bool reflect_padding = false;
-  double flip_probability = 0;
+  AugmentOptions augment;  // its fields stand beside these, without a group of their own
+  MixOptions mix;          // so do these
 
   double val_fraction = 0.1;   // held out of a set without pictures for evaluation
   int64_t evaluate_every = 1;  // epochs
@@ -49,7 +76,6 @@ struct TrainConfig {
   // Error naming the field that is out of range.
   void validate() const;
   Preprocess preprocess() const;
-  AugmentOptions augment() const;
   OpenOptions open_options() const;
 };
 

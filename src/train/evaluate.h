@@ -3,6 +3,7 @@
 
 #include "data/loader.h"
 #include "models/vit.h"
+#include "train/gradient_exchange.h"
 
 namespace vitrail {
 
@@ -12,7 +13,9 @@ struct Evaluation {
   int64_t pictures = 0;
 };
 
-// One pass over the loader's epoch 0. Error: a picture cannot be read.
-Evaluation evaluate(const VisionTransformer& model, Queue& queue, Loader& loader);
+// One pass over the loader's epoch 0; with an exchange over the ranks' shares together. Error: too
+// many pictures cannot be read.
+Evaluation evaluate(const VisionTransformer& model, Queue& queue, Loader& loader,
+                    GradientExchange* exchange = nullptr);
 
 }  // namespace vitrail

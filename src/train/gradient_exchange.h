@@ -1,9 +1,10 @@
 // GradientExchange: what the processes of a data-parallel run tell each other within a step.
 //
-// A step's batch has `parts` parts. Rank r of R computes parts r·A to r·A + A - 1, with A the parts
-// that each process accumulates, and sums their gradients in that order. The exchange sums the
-// ranks' gradients as rank 0 + rank 1 + ...; the Learner then multiplies by 1 / parts. So R ranks
-// with A = 1 give the bits of one process that accumulates R parts.
+// A step's batch has `parts` parts, A for each of R ranks. Rank r computes parts r, r + R, r + 2R,
+// ... (data/loader.h hands them out so), each part's gradient from zero, and sums them in that
+// order. The exchange sums the ranks' gradients as (rank 0 + rank 1) + rank 2 ...; the Learner then
+// multiplies by 1 / parts. So R ranks with A = 1 give the bits of one process that accumulates R
+// parts.
 #pragma once
 
 #include <span>
@@ -26,5 +27,8 @@ class GradientExchange {
   // Sums values over the ranks in their order, in place.
   virtual void sum(std::span<double> values) = 0;
 };
+
+// Returns when every rank has called it; at once without an exchange.
+void synchronise(GradientExchange* exchange);
 
 }  // namespace vitrail

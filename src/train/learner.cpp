@@ -12,7 +12,8 @@ Learner::Learner(Method& method, const LearnerOptions& options, GradientExchange
       options_(options),
       exchange_(exchange),
       plan_(default_plan(options.precision)),
-      optimizer_(method.parameters(), options.optimizer) {
+      optimizer_(make_optimizer(method.parameters(), options.optimizer)),
+      spikes_(options.spike_threshold, options.skip_limit) {
   check(options.precision != Precision::int8, "train",
         "int8 has no gradient: train in f32 or bf16");
   for (const auto& parameter : method.parameters().all())
@@ -28,6 +29,7 @@ void Learner::add_part(Queue& queue, const Batch& batch, const StepNumbers& numb
   context.tape = &tape;
   if (options_.precision != Precision::f32) context.precision = &plan_;
   context.dropout = true;
+  context.activation_checkpointing = options_.activation_checkpointing;
   context.random =
       RandomKey(options_.seed, static_cast<uint64_t>(numbers.step * numbers.parts + numbers.part));
   method_.parameters().clear_gradients();
@@ -37,14 +39,16 @@ void Learner::add_part(Queue& queue, const Batch& batch, const StepNumbers& numb
   sums.pictures += batch.images.size(0);
 
   std::vector<bool> complete(trained_.size());
+  const bool exchanges = last && exchange_ != nullptr;
   const auto finish = [&](size_t i) {
     GradientSlot& slot = *trained_[i]->slot();
     complete[i] = true;
     if (earlier_[i].defined()) slot.accumulate(queue, std::exchange(earlier_[i], Tensor{}));
-    if (last && exchange_ != nullptr && slot.has_gradient())
-      exchange_->ready(*trained_[i], slot.gradient());
+    if (exchanges && slot.has_gradient()) exchange_->ready(*trained_[i], slot.gradient());
   };
-  if (last && exchange_ != nullptr)
+  // What is rerun in checkpoints may use a parameter again after it seemed complete: then all are
+  // handed over at the end.
+  if (exchanges && !options_.activation_checkpointing)
     for (size_t i = 0; i < trained_.size(); ++i)
       trained_[i]->slot()->on_ready = [&finish, i] { finish(i); };
   tape.backward(queue, answer.loss);
@@ -55,33 +59,38 @@ void Learner::add_part(Queue& queue, const Batch& batch, const StepNumbers& numb
   }
 }
 
+void Learner::exchange_sums(StepResult& sums) {
+  exchange_->finish();
+  std::array<double, 3> values{sums.loss, static_cast<double>(sums.correct),
+                               static_cast<double>(sums.pictures)};
+  exchange_->sum(values);
+  sums.loss = values[0];
+  sums.correct = static_cast<int64_t>(values[1]);
+  sums.pictures = static_cast<int64_t>(values[2]);
+}
+
 StepResult Learner::step(Queue& queue, std::span<const Batch> parts, const StepNumbers& numbers) {
   check(!parts.empty(), "train", "a step needs a batch");
+  const int64_t ranks = exchange_ != nullptr ? exchange_->ranks() : 1;
   StepResult result;
   StepNumbers part = numbers;
-  for (size_t i = 0; i < parts.size(); ++i, ++part.part)
+  for (size_t i = 0; i < parts.size(); ++i, part.part += ranks)
     add_part(queue, parts[i], part, i + 1 == parts.size(), result);
-  if (exchange_ != nullptr) {
-    exchange_->finish();
-    std::array<double, 3> sums{result.loss, static_cast<double>(result.correct),
-                               static_cast<double>(result.pictures)};
-    exchange_->sum(sums);
-    result.loss = sums[0];
-    result.correct = static_cast<int64_t>(sums[1]);
-    result.pictures = static_cast<int64_t>(sums[2]);
-  }
+  if (exchange_ != nullptr) exchange_sums(result);
+
   const double share = 1.0 / static_cast<double>(numbers.parts);
   result.loss *= share;
   result.learning_rate = options_.schedule.at(numbers.step);
-  check(std::isfinite(result.loss), "train", "the loss is {} at step {}", result.loss,
-        numbers.step);
-  result.gradient_norm = share * optimizer_.gradient_norm(queue);
-  check(std::isfinite(result.gradient_norm), "train", "the gradient's norm is {} at step {}",
-        result.gradient_norm, numbers.step);
-  optimizer_.step(queue, result.learning_rate,
-                  share * clip_scale(result.gradient_norm, options_.clip_norm));
+  result.gradient_norm = share * optimizer_->gradient_norm(queue);
+  if (!std::isfinite(result.loss) || !std::isfinite(result.gradient_norm))
+    result.skipped = Skip::not_finite;
+  else if (spikes_.skips(result.loss))
+    result.skipped = Skip::spike;
+  if (result.skipped == Skip::no)
+    optimizer_->step(queue, result.learning_rate,
+                     share * clip_scale(result.gradient_norm, options_.clip_norm));
   method_.parameters().clear_gradients();
-  method_.after_update(queue, numbers);
+  if (result.skipped == Skip::no) method_.after_update(queue, numbers);
   return result;
 }
 

@@ -2,12 +2,31 @@
 
 #include <algorithm>
 
+#include "ops/binary_cross_entropy.h"
 #include "ops/softmax_cross_entropy.h"
 
 namespace vitrail {
 
+LossOptions loss_options(const TrainConfig& config) {
+  LossOptions options{.label_smoothing = config.label_smoothing,
+                      .binary = config.loss == "bce",
+                      .threshold = {},
+                      .sum_classes = config.bce_sum};
+  if (config.bce_threshold >= 0) options.threshold = config.bce_threshold;
+  return options;
+}
+
 Variable classification_loss(const Context& context, const Variable& logits, const Batch& batch,
                              const LossOptions& options) {
+  if (options.binary)
+    return binary_cross_entropy(context, logits,
+                                batch.targets.defined() ? batch.targets : batch.labels,
+                                {.label_smoothing = options.label_smoothing,
+                                 .threshold = options.threshold,
+                                 .sum_classes = options.sum_classes});
+  // Smoothing what was mixed is mixing what was smoothed: both are linear.
+  if (batch.targets.defined())
+    return soft_cross_entropy(context, logits, batch.targets, options.label_smoothing);
   return softmax_cross_entropy(context, logits, batch.labels, options.label_smoothing);
 }
 

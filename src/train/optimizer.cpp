@@ -1,20 +1,17 @@
 #include "train/optimizer.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <span>
-#include <string_view>
 
 #include "core/error.h"
 #include "kernels/adamw.h"
 #include "kernels/reduce.h"
+#include "kernels/sgd.h"
+#include "train/muon.h"
 
 namespace vitrail {
 namespace {
-
-constexpr const char* kFirstMoment = "optimizer.first_moment.";
-constexpr const char* kSecondMoment = "optimizer.second_moment.";
 
 Tensor read_moment(const TensorSource& tensors, const std::string& name, const Shape& shape) {
   const TensorInfo& info = tensors.info(name);
@@ -23,79 +20,170 @@ Tensor read_moment(const TensorSource& tensors, const std::string& name, const S
   return tensors.tensor(name).clone();
 }
 
+class AdamW : public Optimizer {
+ public:
+  AdamW(std::vector<Trained> trained, const OptimizerOptions& options)
+      : Optimizer(std::move(trained), {"first_moment", "second_moment"}), options_(options) {}
+
+ private:
+  void update(Queue& queue, const Update& u) override {
+    std::vector<kernels::AdamWArgs> updates;
+    for (const Slot* slot : u.slots)
+      updates.push_back(adamw_args(*slot->trained.parameter, slot->moments[0], slot->moments[1],
+                                   {.options = options_,
+                                    .trained = slot->trained,
+                                    .learning_rate = u.learning_rate,
+                                    .gradient_scale = u.gradient_scale,
+                                    .step = u.step}));
+    kernels::adamw(queue, updates);
+  }
+  OptimizerOptions options_;
+};
+
+class Sgd : public Optimizer {
+ public:
+  Sgd(std::vector<Trained> trained, const OptimizerOptions& options)
+      : Optimizer(std::move(trained), {"momentum"}), options_(options) {}
+
+ private:
+  void update(Queue& queue, const Update& u) override {
+    std::vector<kernels::SgdArgs> updates;
+    for (const Slot* slot : u.slots)
+      updates.push_back({.count = slot->parameter().shape().numel(),
+                         .parameter = slot->parameter().value().f32(),
+                         .gradient = slot->parameter().gradient().f32(),
+                         .momentum_buffer = slot->moments[0].f32(),
+                         .learning_rate = u.learning_rate * slot->trained.rate,
+                         .momentum = options_.momentum,
+                         .nesterov = options_.nesterov,
+                         .weight_decay = slot->trained.weight_decay,
+                         .gradient_scale = static_cast<float>(u.gradient_scale)});
+    kernels::sgd(queue, updates);
+  }
+  OptimizerOptions options_;
+};
+
+// Matrices within the blocks by Muon; what makes tokens, vectors and heads by AdamW.
+class MuonWithAdamW : public Optimizer {
+ public:
+  MuonWithAdamW(std::vector<Trained> trained, const OptimizerOptions& options)
+      : Optimizer(std::move(trained), {"first_moment", "second_moment"}), options_(options) {}
+
+ private:
+  void update(Queue& queue, const Update& u) override {
+    std::vector<kernels::AdamWArgs> updates;
+    for (const Slot* slot : u.slots) {
+      const UpdateOf one{.options = options_,
+                         .trained = slot->trained,
+                         .learning_rate = u.learning_rate,
+                         .gradient_scale = u.gradient_scale,
+                         .step = u.step};
+      if (is_muon_matrix(slot->parameter()))
+        muon(queue, slot->parameter(), slot->moments[0], one);
+      else
+        updates.push_back(adamw_args(slot->parameter(), slot->moments[0], slot->moments[1], one));
+    }
+    kernels::adamw(queue, updates);
+  }
+  OptimizerOptions options_;
+};
+
 }  // namespace
 
-bool is_decayed(const Parameter& parameter) {
-  static constexpr std::array<std::string_view, 5> kTables = {
-      "cls_token", "dist_token", "reg_token", "pos_embed", "attn_pool.latent"};
-  return parameter.shape().rank() > 1 &&
-         std::ranges::find(kTables, parameter.path()) == kTables.end();
+OptimizerKind optimizer_from_name(const std::string& name) {
+  if (name == "adamw") return OptimizerKind::adamw;
+  if (name == "sgd") return OptimizerKind::sgd;
+  if (name == "muon") return OptimizerKind::muon;
+  fail("training config", "optimizer is '{}'; there are adamw, sgd and muon", name);
 }
 
-AdamW::AdamW(ParameterRegistry& parameters, const AdamWOptions& options) : options_(options) {
-  for (const auto& parameter : parameters.all()) {
-    if (!parameter->trainable()) continue;
-    const bool decayed = options.decay_all || is_decayed(*parameter);
-    slots_.push_back({.parameter = parameter.get(),
-                      .first_moment = Tensor::zeros(parameter->shape()),
-                      .second_moment = Tensor::zeros(parameter->shape()),
-                      .weight_decay = decayed ? options.weight_decay : 0.0});
+kernels::AdamWArgs adamw_args(const Parameter& parameter, const Tensor& first, const Tensor& second,
+                              const UpdateOf& u) {
+  return {.count = parameter.shape().numel(),
+          .parameter = parameter.value().f32(),
+          .gradient = parameter.gradient().f32(),
+          .first_moment = first.f32(),
+          .second_moment = second.f32(),
+          .step = u.step,
+          .learning_rate = u.learning_rate * u.trained.rate,
+          .beta1 = u.options.beta1,
+          .beta2 = u.options.beta2,
+          .epsilon = u.options.epsilon,
+          .weight_decay = u.trained.weight_decay,
+          .gradient_scale = static_cast<float>(u.gradient_scale)};
+}
+
+Optimizer::Optimizer(std::vector<Trained> trained, std::vector<const char*> moment_names)
+    : moment_names_(std::move(moment_names)) {
+  for (const Trained& one : trained) {
+    Slot& slot = slots_.emplace_back(Slot{.trained = one, .moments = {}});
+    for (size_t i = 0; i < moment_names_.size(); ++i)
+      slot.moments.push_back(Tensor::zeros(one.parameter->shape()));
   }
 }
 
-double AdamW::gradient_norm(Queue& queue) const {
+double Optimizer::gradient_norm(Queue& queue) const {
+  std::vector<Tensor> kept;
   std::vector<std::span<const float>> gradients;
   for (const Slot& slot : slots_) {
-    const Tensor gradient = slot.parameter->gradient();
-    if (gradient.defined()) gradients.push_back(gradient.values());
+    const Tensor gradient = slot.parameter().gradient();
+    if (!gradient.defined()) continue;
+    gradients.push_back(gradient.values());
+    kept.push_back(gradient);
   }
   double sum = 0;
   kernels::sum_squares(queue, gradients, &sum);
   return std::sqrt(sum);
 }
 
-void AdamW::step(Queue& queue, double learning_rate, double gradient_scale) {
+void Optimizer::step(Queue& queue, double learning_rate, double gradient_scale) {
   ++steps_;
-  std::vector<kernels::AdamWArgs> updates;
-  for (const Slot& slot : slots_) {
-    const Tensor gradient = slot.parameter->gradient();
-    if (!gradient.defined()) continue;
-    updates.push_back({.count = gradient.numel(),
-                       .parameter = slot.parameter->value().f32(),
-                       .gradient = gradient.f32(),
-                       .first_moment = slot.first_moment.f32(),
-                       .second_moment = slot.second_moment.f32(),
-                       .step = steps_,
-                       .learning_rate = learning_rate,
-                       .beta1 = options_.beta1,
-                       .beta2 = options_.beta2,
-                       .epsilon = options_.epsilon,
-                       .weight_decay = slot.weight_decay,
-                       .gradient_scale = static_cast<float>(gradient_scale)});
-  }
-  kernels::adamw(queue, updates);
+  std::vector<const Slot*> ready;
   for (const Slot& slot : slots_)
-    if (slot.parameter->gradient().defined()) slot.parameter->changed();
+    if (slot.parameter().gradient().defined()) ready.push_back(&slot);
+  update(queue, {.slots = ready,
+                 .learning_rate = learning_rate,
+                 .gradient_scale = gradient_scale,
+                 .step = steps_});
+  for (const Slot* slot : ready) slot->parameter().changed();
 }
 
-NamedTensors AdamW::state() const {
+NamedTensors Optimizer::state() const {
   NamedTensors tensors;
-  for (const Slot& slot : slots_) {
-    tensors.emplace_back(kFirstMoment + slot.parameter->path(), slot.first_moment);
-    tensors.emplace_back(kSecondMoment + slot.parameter->path(), slot.second_moment);
-  }
+  for (const Slot& slot : slots_)
+    for (size_t i = 0; i < moment_names_.size(); ++i)
+      tensors.emplace_back(
+          std::string("optimizer.") + moment_names_[i] + "." + slot.parameter().path(),
+          slot.moments[i]);
   return tensors;
 }
 
-void AdamW::load(const TensorSource& tensors, int64_t steps) {
+void Optimizer::load(const TensorSource& tensors, int64_t steps) {
   std::vector<Slot> loaded = slots_;
-  for (Slot& slot : loaded) {
-    const Shape& shape = slot.parameter->shape();
-    slot.first_moment = read_moment(tensors, kFirstMoment + slot.parameter->path(), shape);
-    slot.second_moment = read_moment(tensors, kSecondMoment + slot.parameter->path(), shape);
-  }
+  for (Slot& slot : loaded)
+    for (size_t i = 0; i < moment_names_.size(); ++i)
+      slot.moments[i] = read_moment(
+          tensors, std::string("optimizer.") + moment_names_[i] + "." + slot.parameter().path(),
+          slot.parameter().shape());
   slots_ = std::move(loaded);
   steps_ = steps;
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const ParameterRegistry& parameters,
+                                          const OptimizerOptions& options) {
+  std::vector<Trained> trained =
+      trained_parameters(parameters, {.weight_decay = options.weight_decay,
+                                      .decay_all = options.decay_all,
+                                      .layer_decay = options.layer_decay});
+  switch (options.kind) {
+    case OptimizerKind::adamw:
+      return std::make_unique<AdamW>(std::move(trained), options);
+    case OptimizerKind::sgd:
+      return std::make_unique<Sgd>(std::move(trained), options);
+    case OptimizerKind::muon:
+      return std::make_unique<MuonWithAdamW>(std::move(trained), options);
+  }
+  fail("train", "unknown optimizer");
 }
 
 double clip_scale(double norm, double max_norm) {

@@ -1,33 +1,42 @@
-// AdamW over a model's parameters (Loshchilov and Hutter, "Decoupled weight decay regularization",
-// 2019), with clipping by the global norm of the gradients.
+// Optimizers over the parameters of a method: AdamW (Loshchilov and Hutter, "Decoupled weight decay
+// regularization", 2019), SGD with momentum, and Muon (Jordan et al., "Muon: an optimizer for
+// hidden layers in neural networks", 2024), with clipping by the global norm of the gradients.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/queue.h"
 #include "formats/tensor_source.h"
-#include "nn/registry.h"
+#include "train/parameter_groups.h"
 
 namespace vitrail {
 
-struct AdamWOptions {
+enum class OptimizerKind : uint8_t { adamw, sgd, muon };
+OptimizerKind optimizer_from_name(const std::string& name);  // Error: none of adamw, sgd, muon
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::adamw;
+  // Of AdamW, and of what Muon leaves to it.
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0.05;
+  double weight_decay = 0.05;  // of SGD it is added to the gradient, else decoupled
   // Also biases, norms, tokens and position embeddings, as torch.optim.AdamW does with one group.
   bool decay_all = false;
+  double layer_decay = 1;  // learning rate of each layer over that of the next one
+  // Of SGD, as torch.optim.SGD without dampening; of Muon, as torch.optim.Muon.
+  double momentum = 0.9;
+  bool nesterov = false;
+  // Muon's learning rate becomes AdamW's through 0.2 sqrt(max(rows, columns)) (Liu et al., "Muon is
+  // scalable for LLM training", 2025); false: the original sqrt(max(1, rows / columns)).
+  bool match_adamw = true;
 };
 
-// The field's convention (timm's param_groups_weight_decay): vectors, tokens and position tables
-// are not pulled to zero.
-bool is_decayed(const Parameter& parameter);
-
-class AdamW {
+class Optimizer {
  public:
-  // The registry must outlive the optimizer. Moments start at zero.
-  AdamW(ParameterRegistry& parameters, const AdamWOptions& options);
+  virtual ~Optimizer() = default;
 
   // The global norm of the gradients: the root of the sum of all squares.
   double gradient_norm(Queue& queue) const;
@@ -35,25 +44,44 @@ class AdamW {
   void step(Queue& queue, double learning_rate, double gradient_scale = 1);
   int64_t steps() const { return steps_; }
 
-  // "optimizer.first_moment.PATH" and "optimizer.second_moment.PATH", sharing the optimizer's
-  // memory.
+  // "optimizer.NAME.PATH" for each moment, sharing the optimizer's memory.
   NamedTensors state() const;
-  // Error: a tensor is missing or has another shape.
+  // Error: a tensor is missing or has another shape; nothing has changed then.
   void load(const TensorSource& tensors, int64_t steps);
 
- private:
+ protected:
   struct Slot {
-    Parameter* parameter;
-    Tensor first_moment, second_moment;
-    double weight_decay;
+    Trained trained;
+    std::vector<Tensor> moments;  // in the order of moment_names
+    Parameter& parameter() const { return *trained.parameter; }
   };
-  AdamWOptions options_;
+  Optimizer(std::vector<Trained> trained, std::vector<const char*> moment_names);
+
+  // One update of `slots`, all of which have gradients.
+  struct Update {
+    const std::vector<const Slot*>& slots;
+    double learning_rate, gradient_scale;
+    int64_t step;  // counts from 1
+  };
+  virtual void update(Queue& queue, const Update& update) = 0;
+
+ private:
+  std::vector<const char*> moment_names_;
   std::vector<Slot> slots_;
   int64_t steps_ = 0;
 };
 
+// Over every trainable parameter. The registry must outlive the optimizer; moments start at zero.
+std::unique_ptr<Optimizer> make_optimizer(const ParameterRegistry& parameters,
+                                          const OptimizerOptions& options);
+
 // What gradients are multiplied by so that their norm is at most max_norm, as
 // torch.nn.utils.clip_grad_norm_ has it; 1 when max_norm is 0.
 double clip_scale(double norm, double max_norm);
+
+// Muon's direction: the gradient [rows, columns] with its singular values brought near 1, by five
+// steps of Newton and Schulz's iteration X <- a X + (b A + c A A) X, A = X X^T, from
+// X = G / |G|; (a, b, c) = (3.4445, -4.7750, 2.0315). In f32.
+Tensor orthogonalised(Queue& queue, const Tensor& gradient);
 
 }  // namespace vitrail

@@ -71,8 +71,8 @@ TrainConfig recipe_for(const std::string& data, const std::string& architecture)
   config.learning_rate = recipe.learning_rate;
   config.warmup_epochs = recipe.warmup_epochs;
   config.label_smoothing = recipe.label_smoothing;
-  config.crop_padding = recipe.crop_padding;
-  config.flip_probability = recipe.flip ? 0.5 : 0;
+  config.augment.crop_padding = recipe.crop_padding;
+  config.augment.flip_probability = recipe.flip ? 0.5 : 0;
   config.mean.assign(recipe.mean.begin(), recipe.mean.begin() + recipe.channels);
   config.std.assign(recipe.std.begin(), recipe.std.begin() + recipe.channels);
 
@@ -83,8 +83,8 @@ TrainConfig recipe_for(const std::string& data, const std::string& architecture)
   const bool photographs = &recipe == &kPhotographs;
   if (photographs) {
     // A size that the architecture was made for; pictures are cropped to it.
-    config.random_resized_crop = true;
-    config.min_scale = 0.35;
+    config.augment.random_resized_crop = true;
+    config.augment.min_scale = 0.35;
     config.crop_fraction = 0.875;
   } else {
     const int64_t side = recipe.image > 0 ? recipe.image : set->width();

@@ -2,7 +2,7 @@
 //   train.json               the resolved configuration
 //   metrics.jsonl            a line each log interval and epoch
 //   train.log                the same for people
-//   checkpoints/             the last two and the best one
+//   checkpoints/             the last two and the best one, each with the averaged weights when on
 //   config.json, model.safetensors   the model so far: what --model takes
 //
 // A run that was killed at any moment and resumed ends with the weights of one that never was, bit
@@ -11,11 +11,16 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "train/config.h"
 #include "train/evaluate.h"
+#include "train/gradient_exchange.h"
+#include "train/methods/make_method.h"
+#include "train/run_observer.h"
 
 namespace vitrail {
 
@@ -49,10 +54,20 @@ struct RunOptions {
   std::function<void(const TrainProgress&)> on_step;
   std::function<void(const EpochReport&)> on_epoch;
   std::function<void(const std::string&)> on_message;  // lines that also go to train.log
+  std::vector<RunObserver*> observers;                 // outlive the run
+  // Several processes that train one model (train/gradient_exchange.h); outlives the run. All read
+  // options.out, and rank 0 alone writes there. A rank that throws must end the others.
+  GradientExchange* exchange = nullptr;
+  // Instead of methods/make_method.h.
+  std::function<std::unique_ptr<Method>(const MethodSetup&)> make_method;
+  // Changes the first weights, or what is trained, before a run begins or is resumed: loads a
+  // checkpoint, puts in adapters. Must do the same each time.
+  std::function<void(VisionTransformer&)> prepare_model;
 };
 
 struct TrainResult {
-  bool interrupted = false;  // by stop(); a resumed run goes on from there
+  bool interrupted = false;    // by stop(); a resumed run goes on from there
+  bool stopped_early = false;  // by patience
   int64_t step = 0;
   int64_t parameters = 0;
   std::optional<Evaluation> validation;  // of the model that the folder holds
@@ -64,7 +79,8 @@ struct TrainResult {
 // that did best on validation pictures; a set that has only test pictures besides is evaluated on
 // those each epoch, and then the last weights are kept, so that no choice is made on test pictures.
 // Errors: a folder that holds a run already (without resume), a resumed run whose configuration or
-// pictures are others, an unwritable folder, a full disk, a loss that is not finite.
+// pictures are others, an unwritable folder, a full disk, too many steps in a row whose loss is not
+// finite.
 TrainResult train(const TrainConfig& config, const RunOptions& options);
 
 // The configuration of the run in a folder; nothing when there is none. Error: it is damaged.

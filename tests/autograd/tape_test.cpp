@@ -9,7 +9,7 @@ namespace vitrail {
 namespace {
 
 // y = factor * x, the smallest recorded operation.
-Variable times(Context& context, const Variable& x, float factor) {
+Variable times(const Context& context, const Variable& x, float factor) {
   Tensor y = x.value().clone();
   for (float& element : y.values()) element *= factor;
   if (!records(context, {&x})) return y;
@@ -92,7 +92,7 @@ TEST_F(Tapes, RefusesToDropAGradient) {
 }
 
 TEST_F(Tapes, CheckpointGivesTheSameGradientsAndSavesNothing) {
-  const auto segment = [](Context& inner, const Variable& x) {
+  const auto segment = [](const Context& inner, const Variable& x) {
     return times(inner, times(inner, x, 3), 7);
   };
   const Variable x = Variable::leaf(ones());

@@ -53,7 +53,7 @@ TEST(TrainConfig, SurvivesJson) {
   set_field(config, "image_size", "32");
   EXPECT_EQ(config.epochs, 3);
   EXPECT_EQ(config.mean, (std::vector<double>{0.1, 0.2, 0.3}));
-  EXPECT_TRUE(config.random_resized_crop);
+  EXPECT_TRUE(config.augment.random_resized_crop);
   EXPECT_EQ(config.model.depth, 2);
   EXPECT_EQ(config.model.image_width, 32);
   EXPECT_EQ(train_config_from_json(to_json(config)), config);
@@ -82,7 +82,7 @@ TEST(TrainConfig, RefusesWhatCannotBe) {
   refused([](TrainConfig& c) { c.label_smoothing = 1; });
   refused([](TrainConfig& c) { c.std = {0.0}; });
   refused([](TrainConfig& c) { c.mean = {0.1, 0.2}; });
-  refused([](TrainConfig& c) { c.flip_probability = 2; });
+  refused([](TrainConfig& c) { c.augment.flip_probability = 2; });
   refused([](TrainConfig& c) { c.model.num_classes = 0; });
   nlohmann::json json = to_json(config);
   json["speed"] = 1;

@@ -38,8 +38,8 @@ inline TrainConfig tiny_config() {
   config.epochs = 3;
   config.batch_size = 8;
   config.warmup_epochs = 0.5;
-  config.crop_padding = 2;
-  config.flip_probability = 0.5;
+  config.augment.crop_padding = 2;
+  config.augment.flip_probability = 0.5;
   return config;
 }
 

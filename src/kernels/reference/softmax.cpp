@@ -37,6 +37,17 @@ std::vector<double> cross_entropy(const std::vector<double>& logits,
   return losses;
 }
 
+std::vector<double> binary_cross_entropy(const std::vector<double>& logits,
+                                         const std::vector<double>& targets, int64_t classes) {
+  std::vector<double> losses;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (i % static_cast<size_t>(classes) == 0) losses.push_back(0);
+    const double x = logits[i];
+    losses.back() += std::max(x, 0.0) - x * targets[i] + std::log1p(std::exp(-std::abs(x)));
+  }
+  return losses;
+}
+
 std::vector<double> smoothed(std::vector<double> targets, int64_t classes, double smoothing) {
   for (double& target : targets)
     target = (1 - smoothing) * target + smoothing / static_cast<double>(classes);

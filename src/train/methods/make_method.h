@@ -1,0 +1,23 @@
+// The methods by name, as a run's configuration chooses them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "train/config.h"
+#include "train/method.h"
+
+namespace vitrail {
+
+struct MethodSetup {
+  const TrainConfig& config;
+  // Of the configuration, without values yet, and the caller's. A method may have one of its own
+  // instead, and then answers with that.
+  VisionTransformer& model;
+  const std::vector<std::string>& classes;  // of the pictures
+};
+// Error: config.method is unknown; the message lists those that there are.
+std::unique_ptr<Method> make_method(const MethodSetup& setup);
+
+}  // namespace vitrail

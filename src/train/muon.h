@@ -1,0 +1,27 @@
+// The updates of single parameters, as the optimizers put them together. Not for other layers.
+#pragma once
+
+#include "kernels/adamw.h"
+#include "train/optimizer.h"
+
+namespace vitrail {
+
+struct UpdateOf {
+  const OptimizerOptions& options;
+  const Trained& trained;
+  double learning_rate, gradient_scale;
+  int64_t step;  // counts from 1
+};
+
+kernels::AdamWArgs adamw_args(const Parameter& parameter, const Tensor& first, const Tensor& second,
+                              const UpdateOf& update);
+
+// Whether Muon is meant for it: a matrix within the blocks. Embeddings and heads are AdamW's, as
+// the authors have it.
+bool is_muon_matrix(const Parameter& parameter);
+
+// One step of Muon: m += (1 - momentum) (g - m); d = nesterov ? g + momentum (m - g) : m;
+// p = (1 - lr wd) p - lr scale orthogonalised(d).
+void muon(Queue& queue, Parameter& parameter, const Tensor& moment, const UpdateOf& update);
+
+}  // namespace vitrail

@@ -1,0 +1,43 @@
+// How each parameter is trained: weight decay by the field's convention, layer-wise learning rates,
+// frozen paths.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/registry.h"
+
+namespace vitrail {
+
+struct Trained {
+  Parameter* parameter = nullptr;
+  double weight_decay = 0;
+  double rate = 1;  // of the learning rate
+};
+
+struct GroupOptions {
+  double weight_decay = 0;
+  bool decay_all = false;
+  double layer_decay = 1;  // 1: one learning rate for all
+};
+
+// The trainable parameters, in the registry's order.
+std::vector<Trained> trained_parameters(const ParameterRegistry& parameters,
+                                        const GroupOptions& options);
+
+// The field's convention (timm's param_groups_weight_decay): vectors, tokens and position tables
+// are not pulled to zero.
+bool is_decayed(const Parameter& parameter);
+
+// The layer that a path belongs to, as timm groups them (after Bao et al., "BEiT", 2022): 0 what
+// makes the tokens, i + 1 block i, `depth` the final norm, depth + 1 pooling and heads. The
+// learning rate is multiplied by layer_decay^(depth + 1 - layer).
+int64_t layer_of(const std::string& path, int64_t depth);
+
+// Stops training the parameters whose path matches one of the patterns ("blocks.0.*,patch_embed*":
+// * is any text, ? any letter). Returns how many. Error: a pattern that matches nothing, or nothing
+// is left to train.
+int64_t freeze(ParameterRegistry& parameters, const std::string& patterns);
+
+}  // namespace vitrail

@@ -1,0 +1,400 @@
+#include "train/run.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "core/error.h"
+#include "formats/json.h"
+#include "kernels/reduce.h"
+#include "models/model_folder.h"
+#include "train/parameter_groups.h"
+#include "train/run_identity.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+
+LearnerOptions learner_options(const TrainConfig& config, int64_t batches) {
+  const auto steps = [&](double epochs) {
+    return std::llround(epochs * static_cast<double>(batches));
+  };
+  return {.optimizer = {.kind = optimizer_from_name(config.optimizer),
+                        .beta1 = config.beta1,
+                        .beta2 = config.beta2,
+                        .epsilon = config.epsilon,
+                        .weight_decay = config.weight_decay,
+                        .decay_all = config.decay_all,
+                        .layer_decay = config.layer_decay,
+                        .momentum = config.momentum,
+                        .nesterov = config.nesterov,
+                        .match_adamw = config.muon_match_adamw},
+          .schedule = {.kind = schedule_from_name(config.schedule),
+                       .learning_rate = config.learning_rate,
+                       .min_learning_rate = config.min_learning_rate,
+                       .warmup_steps = steps(config.warmup_epochs),
+                       .warmup_learning_rate = config.warmup_learning_rate,
+                       .cooldown_steps = steps(config.cooldown_epochs),
+                       .total_steps = config.epochs * batches,
+                       .one_cycle_rise = config.one_cycle_rise,
+                       .one_cycle_divisor = config.one_cycle_divisor,
+                       .decay_steps = std::max<int64_t>(1, steps(config.decay_epochs)),
+                       .decay_rate = config.decay_rate},
+          .clip_norm = config.clip_norm,
+          .seed = static_cast<uint64_t>(config.seed),
+          .precision = precision_from_name(config.precision),
+          .activation_checkpointing = config.activation_checkpointing,
+          .spike_threshold = config.spike_threshold,
+          .skip_limit = config.skip_limit};
+}
+
+// With first weights, and what the configuration freezes frozen.
+std::unique_ptr<Method> first_method(const TrainConfig& config, const RunOptions& options,
+                                     VisionTransformer& model, const RunData& data) {
+  const MethodSetup setup{.config = config, .model = model, .classes = data.train->classes()};
+  std::unique_ptr<Method> method =
+      options.make_method ? options.make_method(setup) : make_method(setup);
+  method->parameters().initialise(static_cast<uint64_t>(config.seed));
+  if (options.prepare_model) options.prepare_model(method->model());
+  if (!config.freeze.empty()) freeze(method->parameters(), config.freeze);
+  return method;
+}
+
+std::string why(const StepResult& step) {
+  return step.skipped == Skip::spike ? "far above those before it"
+         : !std::isfinite(step.loss) ? "not finite"
+                                     : "finite, but its gradients are not";
+}
+
+}  // namespace
+
+fs::path config_path(const fs::path& out) {
+  return out / "train.json";
+}
+
+Run::Run(const TrainConfig& config, const RunOptions& options)
+    : config_(config),
+      options_(options),
+      data_(open_run_data(config)),
+      queue_(options.threads),
+      model_(config.model),
+      method_(first_method(config, options, model_, data_)),
+      loader_(*data_.train, training_loader(config, share(), data_.train->size())),
+      batches_(loader_.batches_per_epoch() / config.accumulate),
+      learner_(*method_, learner_options(config, batches_), options.exchange),
+      checkpoints_(options.out / "checkpoints"),
+      metrics_(options.out / "metrics.jsonl"),
+      log_(options.out / "train.log"),
+      run_parts_{*method_, learner_, nullptr, identity_of(config, data_)},
+      view_{config_, data_, *method_, queue_} {
+  check(config.patience == 0 || data_.judge, "train",
+        "patience needs validation pictures: {} has only test pictures, which choose nothing",
+        config.data);
+  if (config.ema_decay > 0)
+    run_parts_.ema = &ema_.emplace(method_->model().parameters(),
+                                   EmaOptions{config.ema_decay, config.ema_warmup});
+}
+
+LoadShare Run::share() const {
+  LoadShare share{.workers = options_.workers};
+  if (options_.exchange != nullptr) {
+    share.rank = options_.exchange->rank();
+    share.ranks = options_.exchange->ranks();
+  }
+  share.on_broken = [this](const BrokenPicture& broken) {
+    say(fmt::format("{} cannot be read and is left out: {}", broken.id, broken.what));
+  };
+  return share;
+}
+
+int64_t Run::parts() const {
+  return config_.accumulate * (options_.exchange != nullptr ? options_.exchange->ranks() : 1);
+}
+
+double Run::seconds() const {
+  return state_.seconds + std::chrono::duration<double>(Clock::now() - began_).count();
+}
+
+void Run::say(const std::string& line) const {
+  if (writes()) log_.append(line);
+  if (options_.on_message) options_.on_message(line);
+}
+
+void Run::record(const Json& line) const {
+  if (!writes()) return;
+  metrics_.append(line.dump());
+  for (RunObserver* observer : options_.observers) observer->record(line);
+}
+
+void Run::begin() {
+  if (writes()) remove_unfinished_files(options_.out);
+  const std::optional<TrainState> found =
+      options_.resume ? checkpoints_.restore(run_parts_) : std::nullopt;
+  if (found) state_ = *found;
+  synchronise(options_.exchange);  // nobody reads any more
+  if (writes()) {
+    cut_metrics(metrics_.path(), state_.step, state_.epoch);
+    write_json(config_path(options_.out), to_json(config_));
+    for (RunObserver* observer : options_.observers)
+      observer->begin(view_, state_.step, state_.epoch);
+  }
+  if (found)
+    say(fmt::format("resumed at step {} of {} (epoch {} of {})", state_.step,
+                    config_.epochs * batches_, std::min(state_.epoch + 1, config_.epochs),
+                    config_.epochs));
+  else
+    say(fmt::format("{} parameters, {} training pictures, {} epochs of {} steps",
+                    method_->model().parameters().num_elements(), data_.train->size(),
+                    config_.epochs, batches_));
+  began_ = Clock::now();
+}
+
+bool Run::weights_are_finite() {
+  std::vector<std::span<const float>> weights;
+  for (const auto& parameter : method_->parameters().all())
+    weights.push_back(parameter->value().values());
+  double sum = 0;
+  kernels::sum_squares(queue_, weights, &sum);
+  return std::isfinite(sum);
+}
+
+void Run::save() {
+  if (!writes()) return;
+  // The last good checkpoint is worth more than a new one of broken weights.
+  if (state_.not_finite > 0 && !weights_are_finite()) return;
+  TrainState state = state_;
+  state.seconds = seconds();
+  checkpoints_.save(run_parts_, state);
+}
+
+void Run::log_step(const StepResult& step) {
+  record(Json{{"kind", "step"},
+              {"step", state_.step},
+              {"epoch", state_.epoch},
+              {"loss", state_.since_log.mean_loss()},
+              {"accuracy", state_.since_log.accuracy()},
+              {"learning_rate", step.learning_rate},
+              {"gradient_norm", step.gradient_norm},
+              {"seconds", seconds()}});
+  state_.since_log = {};
+}
+
+void Run::report_progress(const StepResult& step) const {
+  if (!options_.on_step) return;
+  const int64_t total = config_.epochs * batches_;
+  const auto since = [](Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  options_.on_step(
+      {.epoch = state_.epoch,
+       .epochs = config_.epochs,
+       .batch = state_.batch,
+       .batches = batches_,
+       .step = state_.step,
+       .total_steps = total,
+       .loss = state_.since_epoch.mean_loss(),
+       .accuracy = state_.since_epoch.accuracy(),
+       .learning_rate = step.learning_rate,
+       .pictures_per_second = static_cast<double>(pictures_this_epoch_) / since(epoch_began_),
+       .seconds_left = since(began_) / static_cast<double>(steps_here_) *
+                       static_cast<double>(total - state_.step)});
+}
+
+void Run::report_skip(const StepResult& step, const std::vector<Batch>& parts) {
+  constexpr size_t kNamed = 8;
+  std::vector<std::string> ids;
+  for (const Batch& part : parts)
+    for (const int64_t index : part.indices) ids.push_back(data_.train->id(index));
+  record(Json{{"kind", "skipped"},
+              {"step", state_.step},
+              {"epoch", state_.epoch},
+              {"loss", step.loss},
+              {"gradient_norm", step.gradient_norm},
+              {"reason", step.skipped == Skip::spike ? "spike" : "not finite"},
+              {"pictures", ids}});
+  std::string named;
+  for (size_t i = 0; i < std::min(kNamed, ids.size()); ++i)
+    named += (named.empty() ? "" : ", ") + ids[i];
+  if (ids.size() > kNamed)
+    named += fmt::format(" and {} more, which metrics.jsonl lists", ids.size() - kNamed);
+  say(fmt::format("step {} is skipped: its loss {} is {}; its pictures: {}", state_.step, step.loss,
+                  why(step), named));
+  if (state_.not_finite <= config_.skip_limit) return;
+  const std::vector<int64_t> kept = checkpoints_.steps();
+  fail("train",
+       "{} steps in a row were not finite, up to that at step {}; training stopped, {}; to go on "
+       "begin a run with a lower --lr, or without the pictures that train.log names",
+       state_.not_finite, state_.step,
+       kept.empty() ? "before its first checkpoint"
+                    : "the last good checkpoint is " + checkpoints_.path_of(kept.back()).string());
+}
+
+bool Run::next_parts(std::vector<Batch>& parts) {
+  if (state_.batch == batches_) return false;
+  parts.resize(static_cast<size_t>(config_.accumulate));
+  return std::ranges::all_of(parts, [&](Batch& part) { return loader_.next(part); });
+}
+
+void Run::count(const StepResult& step) {
+  ++state_.step;
+  ++state_.batch;
+  ++steps_here_;
+  pictures_this_epoch_ += step.pictures;
+  state_.not_finite = step.skipped == Skip::not_finite ? state_.not_finite + 1 : 0;
+  if (!std::isfinite(step.loss)) return;
+  state_.since_epoch.add(step.loss, step.correct, step.pictures);
+  state_.since_log.add(step.loss, step.correct, step.pictures);
+}
+
+bool Run::asked_to_stop() const {
+  const bool here = options_.stop && options_.stop();
+  if (options_.exchange == nullptr) return here;
+  std::array<double, 1> asked{here ? 1.0 : 0.0};
+  options_.exchange->sum(asked);
+  return asked[0] > 0;
+}
+
+bool Run::train_epoch() {
+  loader_.start(state_.epoch, state_.batch * config_.accumulate);
+  epoch_began_ = Clock::now();
+  pictures_this_epoch_ = 0;
+  std::vector<Batch> batch;
+  while (next_parts(batch)) {
+    const StepResult step =
+        learner_.step(queue_, batch,
+                      {.step = state_.step,
+                       .total_steps = config_.epochs * batches_,
+                       .epoch = state_.epoch,
+                       .epochs = config_.epochs,
+                       .part = options_.exchange != nullptr ? options_.exchange->rank() : 0,
+                       .parts = parts()});
+    if (ema_ && step.skipped == Skip::no) ema_->update(queue_, learner_.optimizer().steps() - 1);
+    count(step);
+    if (step.skipped != Skip::no) report_skip(step, batch);
+    if (state_.step % options_.log_steps == 0) log_step(step);
+    report_progress(step);
+    const bool stop = asked_to_stop();
+    const bool due = options_.checkpoint_steps > 0 && state_.step % options_.checkpoint_steps == 0;
+    if (due || stop) save();
+    if (stop) return false;
+  }
+  return true;
+}
+
+Evaluation Run::evaluate_on(const Dataset& set) {
+  LoadShare mine = share();
+  Loader loader(set, evaluation_loader(config_, mine));
+  return evaluate(method_->model(), queue_, loader, options_.exchange);
+}
+
+std::optional<Evaluation> Run::judge(bool finished) {
+  if (method_->model().config().num_classes == 0) return std::nullopt;
+  if (!finished && (state_.epoch + 1) % config_.evaluate_every != 0) return std::nullopt;
+  return evaluate_on(data_.judge ? *data_.judge : *data_.test);
+}
+
+void Run::export_model() const {
+  if (!writes()) return;
+  write_model_folder(options_.out, {.network = method_->model(),
+                                    .preprocess = to_json(config_.preprocess()),
+                                    .labels = data_.train->classes()});
+}
+
+bool Run::out_of_patience() const {
+  return config_.patience > 0 && state_.unimproved >= config_.patience;
+}
+
+void Run::end_epoch() {
+  const Ema::InPlace averaged(run_parts_.ema);
+  const bool finished = state_.epoch + 1 == config_.epochs;
+  EpochReport report{.epoch = state_.epoch,
+                     .epochs = config_.epochs,
+                     .loss = state_.since_epoch.mean_loss(),
+                     .accuracy = state_.since_epoch.accuracy(),
+                     .evaluation = judge(finished),
+                     .evaluated_on = data_.judged_on,
+                     .best = false,
+                     .seconds = 0};
+  last_evaluation_ = report.evaluation;
+  if (report.evaluation && data_.judge) {
+    report.best = report.evaluation->accuracy > state_.best_accuracy;
+    state_.unimproved = report.best ? 0 : state_.unimproved + 1;
+    if (report.best) {
+      state_.best_accuracy = report.evaluation->accuracy;
+      state_.best_step = state_.step;
+    }
+  }
+  report.seconds = seconds();
+  Json line{{"kind", "epoch"},     {"step", state_.step},         {"epoch", report.epoch},
+            {"loss", report.loss}, {"accuracy", report.accuracy}, {"seconds", report.seconds}};
+  std::string text = fmt::format("epoch {}/{}: loss {:.4f}, accuracy {:.2f}%", report.epoch + 1,
+                                 report.epochs, report.loss, 100 * report.accuracy);
+  if (report.evaluation) {
+    line[data_.judged_on] = Json{{"loss", report.evaluation->loss},
+                                 {"accuracy", report.evaluation->accuracy},
+                                 {"pictures", report.evaluation->pictures}};
+    text += fmt::format("; {} loss {:.4f}, accuracy {:.2f}%", data_.judged_on,
+                        report.evaluation->loss, 100 * report.evaluation->accuracy);
+  }
+  record(line);
+  say(text + fmt::format("; {:.0f} s", report.seconds));
+  if (options_.on_epoch) options_.on_epoch(report);
+  if (report.best || !report.evaluation || !data_.judge) export_model();
+  ++state_.epoch;
+  state_.batch = 0;
+  state_.since_epoch = {};
+}
+
+TrainResult Run::result_so_far() const {
+  return {.interrupted = false,
+          .stopped_early = out_of_patience(),
+          .step = state_.step,
+          .parameters = method_->model().parameters().num_elements(),
+          .validation = {},
+          .test = {},
+          .seconds = seconds()};
+}
+
+TrainResult Run::finish() {
+  TrainResult result = result_so_far();
+  if (result.stopped_early)
+    say(fmt::format("no better accuracy in {} evaluations: training ends early",
+                    state_.unimproved));
+  const bool choose = data_.judge && state_.best_step >= 0 && state_.best_step != state_.step;
+  if (choose) checkpoints_.load_weights_of(state_.best_step, run_parts_);
+  const Ema::InPlace averaged(choose ? nullptr : run_parts_.ema);
+  export_model();
+  if (method_->model().config().num_classes > 0) {
+    if (data_.judge) result.validation = evaluate_on(*data_.judge);
+    if (data_.test)
+      result.test = !data_.judge && last_evaluation_ ? *last_evaluation_ : evaluate_on(*data_.test);
+  }
+  if (result.validation)
+    say(fmt::format("validation accuracy {:.2f}% on {} pictures", 100 * result.validation->accuracy,
+                    result.validation->pictures));
+  if (result.test)
+    say(fmt::format("test accuracy {:.2f}% on {} pictures", 100 * result.test->accuracy,
+                    result.test->pictures));
+  if (writes())
+    for (RunObserver* observer : options_.observers) observer->end(view_, result);
+  return result;
+}
+
+TrainResult Run::run() {
+  begin();
+  while (state_.epoch < config_.epochs && !out_of_patience()) {
+    if (!train_epoch()) {
+      TrainResult result = result_so_far();
+      result.interrupted = true;
+      return result;
+    }
+    end_epoch();
+    save();
+  }
+  return finish();
+}
+
+}  // namespace vitrail

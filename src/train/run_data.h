@@ -1,0 +1,40 @@
+// The pictures of a run: which set it learns from, which one it is judged on, and how they are
+// loaded.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "train/config.h"
+
+namespace vitrail {
+
+// `judge` chooses the best weights; it is nothing when the set has only test pictures besides.
+struct RunData {
+  std::unique_ptr<Dataset> train, judge, test;
+  std::string judged_on;  // "val" or "test": what each epoch is evaluated on
+
+  // What people want to know the accuracy on: the test pictures where there are some.
+  const Dataset& most_honest() const { return test ? *test : *judge; }
+};
+
+// Error: what open_dataset refuses; sets whose classes differ from each other's or the model's.
+RunData open_run_data(const TrainConfig& config);
+
+// How a process loads its share of the pictures.
+struct LoadShare {
+  int workers = 1;
+  int64_t rank = 0, ranks = 1;
+  std::function<void(const BrokenPicture&)> on_broken = {};
+};
+
+// Pictures in order, unchanged.
+LoaderOptions evaluation_loader(const TrainConfig& config, const LoadShare& share);
+// As a run of the configuration sees its `pictures` training pictures; a batch is a part of a
+// step's. Error: the parts do not divide batch_size, or there are fewer pictures than a step has.
+LoaderOptions training_loader(const TrainConfig& config, const LoadShare& share, int64_t pictures);
+
+}  // namespace vitrail
