@@ -1,71 +1,21 @@
 #include "data/augment.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "formats/option_fields.h"
+#include "image/augment/color.h"
+#include "image/augment/filter.h"
 
 namespace vitrail {
 namespace {
-
-constexpr const char* kPlace = "augment";
-constexpr int64_t kMaxPadding = 4096;
-
-constexpr auto kFields = [](auto& o, auto visit) {
-  visit("random_resized_crop", o.random_resized_crop);
-  visit("min_scale", o.min_scale);
-  visit("max_scale", o.max_scale);
-  visit("min_ratio", o.min_ratio);
-  visit("max_ratio", o.max_ratio);
-  visit("crop_filter", o.crop_filter);
-  visit("crop_padding", o.crop_padding);
-  visit("reflect_padding", o.reflect_padding);
-  visit("flip_probability", o.flip_probability);
-  visit("repeats", o.repeats);
-};
 
 Rng stream_for(const AugmentKey& key, std::string_view step) {
   const uint64_t turn = static_cast<uint64_t>(key.repeat) << 32 | static_cast<uint64_t>(key.view);
   const auto words = philox(key.seed, static_cast<uint64_t>(key.epoch), hash_path(step) ^ turn);
   return Rng(uint64_t{words[0]} << 32 | words[1], static_cast<uint64_t>(key.index));
-}
-
-// Where a coordinate beyond the edge is read: mirrored without repeating the edge, as often as it
-// takes.
-int reflected(int position, int size) {
-  if (size == 1) return 0;
-  const int period = 2 * (size - 1);
-  position = ((position % period) + period) % period;
-  return position < size ? position : period - position;
-}
-
-Image shifted(const Image& image, int dx, int dy, bool reflect) {
-  Image out(image.width, image.height, image.channels);
-  const auto channels = static_cast<size_t>(image.channels);
-  for (int y = 0; y < image.height; ++y) {
-    for (int x = 0; x < image.width; ++x) {
-      int from_x = x + dx, from_y = y + dy;
-      const bool inside =
-          from_x >= 0 && from_x < image.width && from_y >= 0 && from_y < image.height;
-      if (!inside && !reflect) continue;
-      from_x = reflected(from_x, image.width);
-      from_y = reflected(from_y, image.height);
-      std::copy_n(image.row(from_y) + from_x * channels, channels, out.row(y) + x * channels);
-    }
-  }
-  return out;
-}
-
-void flip(Image& image) {
-  for (int y = 0; y < image.height; ++y) {
-    uint8_t* row = image.row(y);
-    for (int left = 0, right = image.width - 1; left < right; ++left, --right) {
-      std::swap_ranges(row + left * image.channels, row + (left + 1) * image.channels,
-                       row + right * image.channels);
-    }
-  }
 }
 
 struct Box {
@@ -96,40 +46,29 @@ Box random_box(const Image& image, const AugmentOptions& options, Rng& rng) {
   return {(image.width - width) / 2, (image.height - height) / 2, width, height};
 }
 
+// One draw where the filter is left to chance.
+Filter filter_for(const AugmentOptions& options, Rng& rng) {
+  if (options.crop_filter != "random") return filter_of(options.crop_filter);
+  return rng.below(2) == 0 ? Filter::bilinear : Filter::bicubic;
+}
+
+Image cut_out(const Image& image, const Box& box) {
+  if (box.width == image.width && box.height == image.height) return image;
+  Image out(box.width, box.height, image.channels);
+  for (int y = 0; y < box.height; ++y)
+    std::copy_n(image.row(box.y + y) + int64_t{box.x} * image.channels, out.row_bytes(),
+                out.row(y));
+  return out;
+}
+
 }  // namespace
 
-void check_augment(const AugmentOptions& o) {
-  check(o.min_scale > 0 && o.min_scale <= o.max_scale && o.max_scale <= 1, kPlace,
-        "scale {} to {} is no range within (0, 1]", o.min_scale, o.max_scale);
-  check(o.min_ratio > 0 && o.min_ratio <= o.max_ratio && o.max_ratio <= 100, kPlace,
-        "ratio {} to {} is no range within (0, 100]", o.min_ratio, o.max_ratio);
-  const auto within = [](const char* name, auto value, auto low, auto high) {
-    check(value >= low && value <= high, kPlace, "{} is {}; it must lie between {} and {}", name,
-          value, low, high);
-  };
-  within("crop_padding", o.crop_padding, int64_t{0}, kMaxPadding);
-  within("flip_probability", o.flip_probability, 0.0, 1.0);
-  within("repeats", o.repeats, int64_t{1}, int64_t{1000});
-  filter_of(o.crop_filter);
-}
-
-Json to_json(const AugmentOptions& options) {
-  return fields_to_json(options, kFields);
-}
-void from_json(const Json& in, AugmentOptions& options) {
-  fields_from_json(options, kFields, in, kPlace);
-}
-bool set_field(AugmentOptions& options, const std::string& name, const std::string& value) {
-  return field_from_text(options, kFields, name, value, kPlace);
-}
-
+// As torchvision's resized_crop, the box is cut out first: its edge does not see what is beyond.
 Image random_resized_crop(const Image& image, const AugmentOptions& options, const AugmentKey& key,
                           int width, int height) {
   Rng rng = stream_for(key, "random resized crop");
   const Box box = random_box(image, options, rng);
-  return resize(image, width, height, filter_of(options.crop_filter),
-                {static_cast<double>(box.x), static_cast<double>(box.y),
-                 static_cast<double>(box.x + box.width), static_cast<double>(box.y + box.height)});
+  return resize(cut_out(image, box), width, height, filter_for(options, rng));
 }
 
 void shift_and_flip(Image& image, const AugmentOptions& options, const AugmentKey& key) {
@@ -139,7 +78,94 @@ void shift_and_flip(Image& image, const AugmentOptions& options, const AugmentKe
     const int dy = static_cast<int>(rng.below(2 * pad + 1) - pad);
     if (dx != 0 || dy != 0) image = shifted(image, dx, dy, options.reflect_padding);
   }
-  if (rng.uniform() < options.flip_probability) flip(image);
+  if (rng.uniform() < options.flip_probability) flip_horizontally(image);
+  if (rng.uniform() < options.vertical_flip_probability) flip_vertically(image);
+}
+
+void jitter_colors(Image& image, const AugmentOptions& options, const AugmentKey& key) {
+  Rng rng = stream_for(key, "jitter");
+  const auto factor = [&](double strength) {
+    return rng.uniform(std::max(0.0, 1 - strength), 1 + strength);
+  };
+  if (rng.uniform() < options.jitter_probability) {
+    std::array<int, 4> order{0, 1, 2, 3};
+    for (int i = 3; i > 0; --i)
+      std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(rng.below(i + 1))]);
+    for (const int which : order) {
+      if (which == 0 && options.jitter_brightness > 0)
+        adjust_brightness(image, factor(options.jitter_brightness));
+      if (which == 1 && options.jitter_contrast > 0)
+        adjust_contrast(image, factor(options.jitter_contrast));
+      if (which == 2 && options.jitter_saturation > 0)
+        adjust_saturation(image, factor(options.jitter_saturation));
+      if (which == 3 && options.jitter_hue > 0)
+        adjust_hue(image, rng.uniform(-options.jitter_hue, options.jitter_hue));
+    }
+  }
+  if (rng.uniform() < options.grey_probability) make_grey(image);
+  if (rng.uniform() < options.blur_probability)
+    gaussian_blur(image, rng.uniform(options.blur_min_radius, options.blur_max_radius));
+  if (rng.uniform() < options.solarize_probability) solarize(image, options.solarize_threshold);
+}
+
+void erase_boxes(const FloatPicture& picture, const AugmentOptions& options,
+                 const AugmentKey& key) {
+  if (options.erase_probability == 0) return;
+  Rng rng = stream_for(key, "erase");
+  if (rng.uniform() >= options.erase_probability) return;
+  const EraseMode mode = erase_mode_of(options.erase_mode);
+  const double area = static_cast<double>(picture.height) * picture.width;
+  const double widest = std::log(1 / options.erase_min_ratio);
+  const int64_t count = 1 + rng.below(options.erase_count);
+  for (int64_t i = 0; i < count; ++i) {
+    for (int attempt = 0; attempt < 10; ++attempt) {
+      const double share = rng.uniform(options.erase_min_area, options.erase_max_area);
+      const double ratio = std::exp(rng.uniform(-widest, widest));
+      const auto sides = erase_sides(share * area / static_cast<double>(count), ratio,
+                                     picture.height, picture.width);
+      if (!sides) continue;
+      const int y = static_cast<int>(rng.below(picture.height - sides->height + 1));
+      const int x = static_cast<int>(rng.below(picture.width - sides->width + 1));
+      erase(picture, {x, y, x + sides->width, y + sides->height}, mode, rng);
+      break;
+    }
+  }
+}
+
+Augmenter::Augmenter(const AugmentOptions& options, const Preprocess& preprocess, PictureSize size)
+    : options_(options), preprocess_(preprocess), after_(preprocess), size_(size) {
+  const AugmentOptions& o = options;
+  after_.resize = ResizeMode::none;
+  after_.crop = CropRule::none;
+  if (!o.auto_augment.empty()) policy_.emplace(o.auto_augment);
+  for (size_t c = 0; c < 3; ++c)
+    fill_[c] =
+        static_cast<uint8_t>(std::clamp(std::nearbyint(255 * preprocess.mean[c]), 0.0, 255.0));
+  changes_bytes_ = o.random_resized_crop || o.crop_padding > 0 || o.flip_probability > 0 ||
+                   o.vertical_flip_probability > 0 || policy_ || o.jitter_brightness > 0 ||
+                   o.jitter_contrast > 0 || o.jitter_saturation > 0 || o.jitter_hue > 0 ||
+                   o.grey_probability > 0 || o.blur_probability > 0 || o.solarize_probability > 0;
+}
+
+Image Augmenter::changed(const Image& image, const AugmentKey& key) const {
+  Image out = options_.random_resized_crop
+                  ? random_resized_crop(image, options_, key, size_.width, size_.height)
+                  : apply_geometry(image, preprocess_);
+  shift_and_flip(out, options_, key);
+  if (policy_) {
+    Rng rng = stream_for(key, "auto augment");
+    policy_->apply(out, rng, [&] { return AffineStyle{filter_for(options_, rng), fill_}; });
+  }
+  jitter_colors(out, options_, key);
+  return out;
+}
+
+void Augmenter::write(const Image& image, const AugmentKey& key, float* out) const {
+  if (changes_bytes_)
+    vitrail::apply(changed(image, key), after_, out);
+  else
+    vitrail::apply(image, preprocess_, out);
+  erase_boxes({out, preprocess_.channels, size_.height, size_.width}, options_, key);
 }
 
 }  // namespace vitrail

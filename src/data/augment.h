@@ -3,12 +3,16 @@
 // the pictures.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
-#include "image/image.h"
-#include "image/resize.h"
+#include "data/auto_augment.h"
+#include "image/augment/erase.h"
+#include "image/augment/geometric.h"
+#include "image/preprocess.h"
 
 namespace vitrail {
 
@@ -22,6 +26,8 @@ struct AugmentOptions {
   double max_scale = 1.0;
   double min_ratio = 3.0 / 4.0;  // width / height
   double max_ratio = 4.0 / 3.0;
+  // Of the crop and of auto_augment's turns: bicubic, bilinear, ..., or "random", which is bilinear
+  // or bicubic by chance (timm).
   std::string crop_filter = "bicubic";
 
   // Random shift: so many pixels on every side of the picture at input size, then a crop of that
@@ -30,6 +36,26 @@ struct AugmentOptions {
   bool reflect_padding = false;  // else black
 
   double flip_probability = 0;  // left to right
+  double vertical_flip_probability = 0;
+
+  // A policy (data/auto_augment.h): "rand-m9-mstd0.5-inc1" and the like, "3a", "cifar10".
+  std::string auto_augment;
+
+  // Colour jitter (torchvision's ColorJitter): factors from [1 - x, 1 + x], the hue's shift from
+  // [-x, x], in random order.
+  double jitter_brightness = 0, jitter_contrast = 0, jitter_saturation = 0, jitter_hue = 0;
+  double jitter_probability = 1;
+  double grey_probability = 0;
+  double blur_probability = 0, blur_min_radius = 0.1, blur_max_radius = 2;
+  double solarize_probability = 0, solarize_threshold = 128;
+
+  // Random erasing (timm's RandomErasing), after normalisation: 1 to erase_count boxes, together
+  // of these shares of the area, filled with "const" (zero), "rand" or "pixel".
+  double erase_probability = 0;
+  std::string erase_mode = "const";
+  double erase_min_area = 0.02, erase_max_area = 1.0 / 3.0;
+  double erase_min_ratio = 0.3;  // of the sides; at most 1 / erase_min_ratio
+  int64_t erase_count = 1;
 
   // Repeated augmentation (Hoffer et al., CVPR 2020): a picture stands so many times in a row in
   // the order of the epoch, which keeps its length and so meets that part of the set alone.
@@ -54,10 +80,33 @@ nlohmann::json to_json(const AugmentOptions& options);
 void from_json(const nlohmann::json& in, AugmentOptions& options);
 bool set_field(AugmentOptions& options, const std::string& name, const std::string& value);
 
-// Step one alone: a picture of width × height.
+// Single steps. A picture of width x height:
 Image random_resized_crop(const Image& image, const AugmentOptions& options, const AugmentKey& key,
                           int width, int height);
-// The other steps; the size stays.
+// The size stays.
 void shift_and_flip(Image& image, const AugmentOptions& options, const AugmentKey& key);
+void jitter_colors(Image& image, const AugmentOptions& options, const AugmentKey& key);
+void erase_boxes(const FloatPicture& picture, const AugmentOptions& options, const AugmentKey& key);
+
+// All of it, for pictures of one size.
+class Augmenter {
+ public:
+  Augmenter(const AugmentOptions& options, const Preprocess& preprocess, PictureSize size);
+
+  const PictureSize& size() const { return size_; }
+  // The changed picture before normalisation and erasing. `image` has the channels of the
+  // preprocessing.
+  Image changed(const Image& image, const AugmentKey& key) const;
+  // Writes [channels, height, width], normalised.
+  void write(const Image& image, const AugmentKey& key, float* out) const;
+
+ private:
+  AugmentOptions options_;
+  Preprocess preprocess_, after_;  // after_: what is left to do with a picture of the right size
+  PictureSize size_;
+  std::optional<AutoAugment> policy_;
+  std::array<uint8_t, 3> fill_{};  // beyond the edges: the mean colour
+  bool changes_bytes_;
+};
 
 }  // namespace vitrail

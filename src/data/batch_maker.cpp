@@ -25,11 +25,11 @@ void close_gaps(Tensor& tensor, const std::vector<char>& left_out, int64_t kept)
 }  // namespace
 
 BatchMaker::BatchMaker(const Dataset& dataset, const LoaderOptions& options)
-    : dataset_(dataset), options_(options), after_augment_(options.preprocess) {
-  after_augment_.resize = ResizeMode::none;
-  after_augment_.crop = CropRule::none;
-  for (const ViewOptions& view : options.views) crops_.push_back({view.size, view.augment});
-  if (crops_.empty()) crops_.push_back({fixed_output_size(options.preprocess), options.augment});
+    : dataset_(dataset), options_(options) {
+  for (const ViewOptions& view : options.views)
+    crops_.emplace_back(view.augment, options.preprocess, view.size);
+  if (crops_.empty())
+    crops_.emplace_back(options.augment, options.preprocess, fixed_output_size(options.preprocess));
 }
 
 int64_t BatchMaker::num_batches() const {
@@ -41,7 +41,7 @@ int64_t BatchMaker::num_batches() const {
 
 int64_t BatchMaker::batch_bytes() const {
   int64_t values = 0;
-  for (const Crop& crop : crops_) values += int64_t{crop.size.height} * crop.size.width;
+  for (const Augmenter& crop : crops_) values += int64_t{crop.size().height} * crop.size().width;
   return values * options_.preprocess.channels * options_.batch_size *
          static_cast<int64_t>(sizeof(float));
 }
@@ -62,27 +62,13 @@ std::unique_ptr<BatchDraft> BatchMaker::begin(std::shared_ptr<const EpochOrder> 
   batch.indices.resize(static_cast<size_t>(count));
   batch.labels = Tensor::empty({count}, DType::i64);
   std::vector<Tensor> pictures;
-  for (const Crop& crop : crops_)
-    pictures.push_back(
-        Tensor::empty({count, options_.preprocess.channels, crop.size.height, crop.size.width}));
+  for (const Augmenter& crop : crops_)
+    pictures.push_back(Tensor::empty(
+        {count, options_.preprocess.channels, crop.size().height, crop.size().width}));
   batch.images = pictures[0];
   if (!options_.views.empty()) batch.views = std::move(pictures);
   draft->left_out.resize(static_cast<size_t>(count));
   return draft;
-}
-
-void BatchMaker::write(const Image& image, const Crop& crop, const AugmentKey& key,
-                       float* out) const {
-  const AugmentOptions& augment = crop.augment;
-  if (!augment.random_resized_crop && augment.crop_padding == 0 && augment.flip_probability == 0) {
-    apply(image, options_.preprocess, out);
-    return;
-  }
-  Image changed = augment.random_resized_crop
-                      ? random_resized_crop(image, augment, key, crop.size.width, crop.size.height)
-                      : apply_geometry(image, options_.preprocess);
-  shift_and_flip(changed, augment, key);
-  apply(changed, after_augment_, out);
 }
 
 void BatchMaker::prepare(const Sample& sample, const AugmentKey& key, BatchDraft& draft,
@@ -98,7 +84,7 @@ void BatchMaker::prepare(const Sample& sample, const AugmentKey& key, BatchDraft
   for (size_t i = 0; i < crops_.size(); ++i) {
     Tensor& to = options_.views.empty() ? draft.batch.images : draft.batch.views[i];
     view_key.view = static_cast<int64_t>(i);
-    write(*image, crops_[i], view_key, to.f32() + row * (to.numel() / to.size(0)));
+    crops_[i].write(*image, view_key, to.f32() + row * (to.numel() / to.size(0)));
   }
 }
 
@@ -159,7 +145,7 @@ void BatchMaker::finish(BatchDraft& draft) const {
   if (!options_.mix.enabled()) return;
   const std::vector<MixDraw> draws =
       draw_mix(options_.mix, {options_.seed, draft.order->epoch, draft.number},
-               batch.labels.size(0), crops_[0].size.height, crops_[0].size.width);
+               batch.labels.size(0), crops_[0].size().height, crops_[0].size().width);
   mix_images(batch.images, draws);
   batch.targets =
       mix_targets(batch.labels, dataset_.num_classes(), options_.mix.label_smoothing, draws);

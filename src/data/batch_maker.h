@@ -42,18 +42,12 @@ class BatchMaker {
   void finish(BatchDraft& draft) const;
 
  private:
-  struct Crop {
-    PictureSize size;
-    AugmentOptions augment;
-  };
   void prepare(const Sample& sample, const AugmentKey& key, BatchDraft& draft, int64_t row) const;
-  void write(const Image& image, const Crop& crop, const AugmentKey& key, float* out) const;
   bool try_position(BatchDraft& draft, int64_t position, int64_t row) const;
 
   const Dataset& dataset_;
   LoaderOptions options_;
-  std::vector<Crop> crops_;   // one, or one a view
-  Preprocess after_augment_;  // what is left to do with a picture that has the input's size
+  std::vector<Augmenter> crops_;  // one, or one a view
 };
 
 }  // namespace vitrail

@@ -125,8 +125,7 @@ void check_views(const LoaderOptions& options) {
 
 }  // namespace
 
-Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
-    : state_(std::make_unique<State>(dataset, options)) {
+Loader::Loader(const Dataset& dataset, const LoaderOptions& options) {
   check(options.batch_size >= 1, "loader", "batch_size {} is below 1", options.batch_size);
   check(options.workers >= 0 && options.workers <= 256, "loader", "workers {} is outside 0 to 256",
         options.workers);
@@ -144,6 +143,7 @@ Loader::Loader(const Dataset& dataset, const LoaderOptions& options)
   check(output.height > 0 && output.width > 0, "loader",
         "the preprocessing gives every picture another size, and a batch wants one; crop or squash "
         "to a fixed size");
+  state_ = std::make_unique<State>(dataset, options);
   state_->ahead = std::clamp<int64_t>(options.prefetch_bytes / state_->maker.batch_bytes(), 1,
                                       options.prefetch);
   for (int i = 0; i < options.workers; ++i)
