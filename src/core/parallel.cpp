@@ -56,9 +56,7 @@ class ThreadPool::Worker {
 };
 
 struct ThreadPool::Job {
-  int64_t count;
   FunctionRef<void(int64_t, int)> body;
-  std::atomic<int64_t> next{0};
   std::mutex failure_mutex;
   std::exception_ptr failure;
 };
@@ -71,6 +69,7 @@ int available_cores() {
 
 ThreadPool::ThreadPool(int threads) {
   if (threads <= 0) threads = available_cores();
+  shares_ = std::vector<Share>(static_cast<size_t>(threads));
   for (int number = 1; number < threads; ++number)
     workers_.push_back(
         std::make_unique<Worker>([this, number](Worker& self) { work(self, number); }));
@@ -93,17 +92,30 @@ void ThreadPool::wake_sleepers() {
   wake_.notify_all();
 }
 
+void ThreadPool::divide(int64_t count) {
+  const auto threads = static_cast<int64_t>(shares_.size());
+  for (int64_t i = 0; i < threads; ++i) {
+    Share& share = shares_[static_cast<size_t>(i)];
+    share.next.store(i * count / threads, std::memory_order_relaxed);
+    share.end = (i + 1) * count / threads;
+  }
+}
+
 void ThreadPool::run_chunks(Job& job, int worker) {
   inside_job = true;
-  for (;;) {
-    const int64_t i = job.next.fetch_add(1, std::memory_order_relaxed);
-    if (i >= job.count) break;
-    try {
-      job.body(i, worker);
-    } catch (...) {
-      std::lock_guard lock(job.failure_mutex);
-      if (!job.failure) job.failure = std::current_exception();
-      job.next.store(job.count, std::memory_order_relaxed);
+  const size_t threads = shares_.size();
+  for (size_t turn = 0; turn < threads; ++turn) {
+    Share& share = shares_[(static_cast<size_t>(worker) + turn) % threads];
+    for (;;) {
+      const int64_t i = share.next.fetch_add(1, std::memory_order_relaxed);
+      if (i >= share.end) break;
+      try {
+        job.body(i, worker);
+      } catch (...) {
+        std::lock_guard lock(job.failure_mutex);
+        if (!job.failure) job.failure = std::current_exception();
+        for (Share& rest : shares_) rest.next.store(rest.end, std::memory_order_relaxed);
+      }
     }
   }
   inside_job = false;
@@ -155,7 +167,8 @@ void ThreadPool::parallel_for(int64_t count, FunctionRef<void(int64_t, int)> bod
     return;
   }
   std::lock_guard turn(callers_);
-  Job job{.count = count, .body = body, .failure_mutex = {}, .failure = {}};
+  Job job{.body = body, .failure_mutex = {}, .failure = {}};
+  divide(count);
   {
     std::lock_guard lock(mutex_);
     job_.store(&job, std::memory_order_relaxed);

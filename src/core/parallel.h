@@ -1,8 +1,9 @@
 // ThreadPool: the only place that knows about threads of computation.
 //
-// Work is cut into chunks by shape alone and chunks are claimed dynamically, so which thread does
-// what never changes a result. The calling thread works too. Workers spin for some tens of
-// microseconds after a job, then sleep, so an idle pool costs nothing.
+// Work is cut into chunks by shape alone and chunks are claimed dynamically, each thread's own
+// share first, so which thread does what never changes a result. The calling thread works too.
+// Workers spin for some tens of microseconds after a job, then sleep, so an idle pool costs
+// nothing.
 #pragma once
 
 #include <atomic>
@@ -91,12 +92,20 @@ class ThreadPool {
   bool run_spare();
   void take_back();
   class Worker;
+  // The chunks that a thread takes first. Equal shares of the rows of one operation and of the next
+  // meet in the same core's cache; whoever is done takes from the others' shares.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
   void work(Worker& self, int number);
   void wake_sleepers();  // under mutex_
-  static void run_chunks(Job& job, int worker);
+  void divide(int64_t count);
+  void run_chunks(Job& job, int worker);
 
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::mutex callers_;  // one job at a time
+  std::vector<Share> shares_;  // of the job, by thread
+  std::mutex callers_;         // one job at a time
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<uint64_t> generation_{0};

@@ -243,6 +243,16 @@ void ForEachRow(Queue& queue, const LeftOperand& left, const Convert& convert) {
   });
 }
 
+// Whether a product of few rows is cut so that each thread has rows of its own. Then every thread
+// reads all of B; otherwise every thread reads all of A and finds a part of C in others' caches.
+template <class Precision>
+bool rows_stay_with_threads(int64_t rows, int64_t depth, int64_t columns, int64_t panel_count,
+                            int threads) {
+  if (rows < 4 * kTileRows * threads) return false;  // tiles for stealing even out the ends
+  return panel_count * depth * Precision::kPanelBytes <=
+         rows * (depth + columns) * static_cast<int64_t>(sizeof(float));
+}
+
 // A's rows lie a_stride elements apart; depth is K as the panels hold it.
 template <class Precision>
 void MultiplyPanels(Queue& queue, const Precision& precision,
@@ -250,18 +260,21 @@ void MultiplyPanels(Queue& queue, const Precision& precision,
                     int64_t depth, const void* panels, int64_t columns, const GemmOutput& c) {
   const int64_t panel_count = (columns + kPanelWidth - 1) / kPanelWidth;
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  const int64_t row_blocks = (tiles * kTileRows + kMaxBlockRows - 1) / kMaxBlockRows;
+  int64_t row_blocks = (tiles * kTileRows + kMaxBlockRows - 1) / kMaxBlockRows;
+  const int threads = queue.pool().num_threads();
+  if (rows_stay_with_threads<Precision>(rows, depth, columns, panel_count, threads))
+    row_blocks = (row_blocks + threads - 1) / threads * threads;
   const int64_t block_rows = (tiles + row_blocks - 1) / row_blocks * kTileRows;
   const int64_t block_panels =
       std::clamp<int64_t>(panel_count * row_blocks / kWantedTasks, 1, kMaxBlockPanels);
   const int64_t panel_blocks = (panel_count + block_panels - 1) / block_panels;
-  const int threads = queue.pool().num_threads();
   const FinishedTileFunction<Precision> finished_tile = FinishedTileFor<Precision>(c);
   queue.pool().parallel_for(row_blocks * panel_blocks, [&](int64_t i, int) {
-    // Row blocks change fastest: neighbours in time share the panels of B.
-    const int64_t row = (i % row_blocks) * block_rows;
-    const int64_t panel = (i / row_blocks) * block_panels;
-    const int64_t next = (i + threads) / row_blocks * block_panels;
+    // A thread's share is contiguous (core/parallel.h): its rows stay in its L2 while panels of B
+    // pass, and are there when the next operation takes the same share of the rows.
+    const int64_t row = i / panel_blocks * block_rows;
+    const int64_t panel = i % panel_blocks * block_panels;
+    const int64_t next = (i + 1) % panel_blocks * block_panels;
     const Task<Precision> task{.precision = precision,
                                .a = a,
                                .a_stride = a_stride,
