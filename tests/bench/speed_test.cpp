@@ -49,6 +49,7 @@ const std::map<std::string, Floors> kFloors = {
       {"vit_base_f32", 0.65},
       {"vit_base_bf16", 0.55},
       {"vit_base_int8", 0.45}}},
+    {"avx2", {{"vit_tiny_f32", 0.50}, {"vit_tiny_bf16", 0.45}, {"vit_tiny_int8", 0.30}}},
 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(NDEBUG)
