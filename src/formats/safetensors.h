@@ -58,13 +58,16 @@ class SafetensorsFile : public TensorSource {
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
-// model.safetensors.index.json: a map from tensor names to the files beside it.
+// model.safetensors.index.json or pytorch_model.bin.index.json: a map from tensor names to the files
+// beside it.
 // Error: a shard outside the folder, a tensor that its shard lacks, a name in two shards.
-std::shared_ptr<TensorSource> open_sharded_safetensors(const std::filesystem::path& index);
+std::shared_ptr<TensorSource> open_sharded(const std::filesystem::path& index);
 
-// A .safetensors file, an .index.json, or a folder that holds model.safetensors or
-// model.safetensors.index.json.
-std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path);
+// A .safetensors file, one of torch.save (.pth, .pth.tar, .pt, .bin: told by its first bytes), an
+// .index.json, or a folder that holds model.safetensors or pytorch_model.bin, whole or in shards.
+// `state_dict` chooses among the dictionaries of a file of torch.save (formats/pth.h).
+std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
+                                           const std::string& state_dict = "");
 
 // Tells the system that a mapped tensor's pages will not be needed soon, so that they no longer
 // count as this process's memory; reading them again loads them from the file. Only pages wholly

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "formats/json.h"
+#include "formats/pth.h"
 #include "formats/safetensors.h"
 
 namespace vitrail {
@@ -16,9 +17,18 @@ bool stays_inside(const std::filesystem::path& name) {
          std::ranges::none_of(name, [](const auto& part) { return part == ".."; });
 }
 
-class ShardedSafetensors : public TensorSource {
+std::shared_ptr<TensorSource> open_file(const std::filesystem::path& path,
+                                        const std::string& state_dict) {
+  if (is_pth_file(path)) return PthFile::open(path, {.state_dict = state_dict});
+  if (!state_dict.empty())
+    fail("model", "{}: is not a file of torch.save, so state_dict={} chooses nothing in it",
+         path.string(), state_dict);
+  return SafetensorsFile::open(path);
+}
+
+class ShardedTensors : public TensorSource {
  public:
-  explicit ShardedSafetensors(const std::filesystem::path& index) : place_(index.string()) {
+  explicit ShardedTensors(const std::filesystem::path& index) : place_(index.string()) {
     const Json json = read_json(index);
     const auto map = json.is_object() ? json.find("weight_map") : json.end();
     if (!json.is_object() || map == json.end() || !map->is_object())
@@ -62,7 +72,7 @@ class ShardedSafetensors : public TensorSource {
     if (found == shards_.end()) {
       if (shards_.size() >= kMaxShards)
         fail("safetensors", "{}: names more than {} shards", place_, kMaxShards);
-      auto shard = SafetensorsFile::open(folder / shard_name);
+      auto shard = open_file(folder / shard_name, "");
       metadata_.insert(shard->metadata().begin(), shard->metadata().end());
       found = shards_.emplace(shard_name, std::move(shard)).first;
     }
@@ -72,29 +82,33 @@ class ShardedSafetensors : public TensorSource {
     where_.emplace(name, found->second.get());
   }
 
-  std::map<std::string, std::shared_ptr<SafetensorsFile>> shards_;
-  std::map<std::string, SafetensorsFile*, std::less<>> where_;
+  std::map<std::string, std::shared_ptr<TensorSource>> shards_;
+  std::map<std::string, TensorSource*, std::less<>> where_;
   std::map<std::string, std::string> metadata_;
   std::string place_;
 };
 
 }  // namespace
 
-std::shared_ptr<TensorSource> open_sharded_safetensors(const std::filesystem::path& index) {
-  return std::make_shared<ShardedSafetensors>(index);
+std::shared_ptr<TensorSource> open_sharded(const std::filesystem::path& index) {
+  return std::make_shared<ShardedTensors>(index);
 }
 
-std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path) {
+std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
+                                           const std::string& state_dict) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(path, ignored)) {
-    if (path.extension() == ".json") return open_sharded_safetensors(path);
-    return SafetensorsFile::open(path);
+    if (path.extension() == ".json") return open_sharded(path);
+    return open_file(path, state_dict);
   }
-  const auto single = path / "model.safetensors";
-  const auto index = path / "model.safetensors.index.json";
-  if (std::filesystem::exists(single, ignored)) return SafetensorsFile::open(single);
-  if (std::filesystem::exists(index, ignored)) return open_sharded_safetensors(index);
-  fail("model", "{}: holds neither model.safetensors nor model.safetensors.index.json",
+  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+    if (std::filesystem::exists(path / name, ignored)) return open_file(path / name, state_dict);
+    const auto index = path / (std::string(name) + ".index.json");
+    if (std::filesystem::exists(index, ignored)) return open_sharded(index);
+  }
+  fail("model",
+       "{}: holds neither model.safetensors nor model.safetensors.index.json, nor "
+       "pytorch_model.bin",
        path.string());
 }
 

@@ -10,6 +10,11 @@ const TensorInfo& TensorSource::info(std::string_view name) const {
   return *found;
 }
 
+const std::vector<std::string>& TensorSource::notes() const {
+  static const std::vector<std::string> none;
+  return none;
+}
+
 MemoryTensors::MemoryTensors(const NamedTensors& tensors,
                              std::map<std::string, std::string> metadata, std::string place)
     : metadata_(std::move(metadata)), place_(std::move(place)) {

@@ -30,6 +30,8 @@ class TensorSource {
   virtual const std::map<std::string, std::string>& metadata() const = 0;  // may be empty
   // What messages call it: the file's path, or "memory".
   virtual const std::string& place() const = 0;
+  // What the reader had to choose or leave out, in words.
+  virtual const std::vector<std::string>& notes() const;
 
   bool contains(std::string_view name) const { return find(name) != nullptr; }
   // Error: not there.

@@ -8,6 +8,7 @@
 #include "models/families/canonical.h"
 #include "models/families/labels.h"
 #include "models/families/quantized_tensors.h"
+#include "models/lora.h"
 #include "models/vit.h"
 
 namespace vitrail {
@@ -17,6 +18,17 @@ Json read_if_there(const std::filesystem::path& path) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return nullptr;
   return read_json(path);
+}
+
+// The value of a setting that is about the files rather than the model; it is taken out.
+std::string taken(Settings& settings, const std::string& name) {
+  std::string value;
+  std::erase_if(settings, [&](const auto& setting) {
+    if (setting.first != name) return false;
+    value = setting.second;
+    return true;
+  });
+  return value;
 }
 
 Spelling spelling_of(const TensorSource& tensors, const Json& config, const Settings& settings) {
@@ -112,6 +124,7 @@ void add_labels(CheckpointInfo& info, const CheckpointFiles& files, const std::s
 Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& files,
                            const CheckpointOptions& options) {
   Checkpoint checkpoint;
+  checkpoint.info.notes = tensors->notes();
   checkpoint.file = dequantized(std::move(tensors));
   const std::string& place = checkpoint.file->place();
   checkpoint.spelling = spelling_of(*checkpoint.file, files.config, options.settings);
@@ -144,11 +157,16 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOp
   std::error_code ignored;
   const bool folder = std::filesystem::is_directory(path, ignored);
   const std::filesystem::path beside = folder ? path : path.parent_path();
-  std::shared_ptr<TensorSource> tensors = open_tensors(path);
+  CheckpointOptions rest = options;
+  const std::string state_dict = taken(rest.settings, "state_dict");
+  const std::string adapter = taken(rest.settings, "adapter");
+  std::shared_ptr<TensorSource> tensors = open_tensors(path, state_dict);
   const CheckpointFiles files{read_if_there(beside / "config.json"),
                               read_if_there(beside / "preprocessor_config.json"),
                               labels_file_in(beside)};
-  return read_checkpoint(std::move(tensors), files, options);
+  Checkpoint checkpoint = read_checkpoint(std::move(tensors), files, rest);
+  if (!adapter.empty()) apply_adapter(checkpoint, adapter);
+  return checkpoint;
 }
 
 }  // namespace vitrail

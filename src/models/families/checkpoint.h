@@ -13,7 +13,9 @@
 namespace vitrail {
 
 struct CheckpointOptions {
-  Settings settings;  // --set key=value
+  // --set key=value. state_dict=NAME chooses among the dictionaries of a file of torch.save,
+  // adapter=FOLDER applies a LoRA adapter (models/lora.h).
+  Settings settings;
   // Whether a model whose preprocessing nobody knows is refused (it is, wherever pictures are fed).
   bool require_preprocess = true;
 };
@@ -32,8 +34,9 @@ struct Checkpoint {
   Spelling spelling;
 };
 
-// A folder (config.json, model.safetensors or its index, preprocessor_config.json, labels), a
-// .safetensors file or an index.json; what stands beside a file counts as in a folder.
+// A folder (config.json, model.safetensors or pytorch_model.bin or their index,
+// preprocessor_config.json, labels), a .safetensors file, one of torch.save (.pth, .pth.tar, .pt,
+// .bin: formats/pth.h) or an index.json; what stands beside a file counts as in a folder.
 // Errors: everything that cannot be a model, and everything undetermined, in one line.
 Checkpoint open_checkpoint(const std::filesystem::path& path,
                            const CheckpointOptions& options = {});

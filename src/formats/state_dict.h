@@ -1,0 +1,27 @@
+// Finding a model's weights among what a training script saved. Internal to the .pth reader.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "formats/pickle.h"
+
+namespace vitrail {
+
+struct StateDict {
+  std::map<std::string, uint32_t> tensors;  // name to index of Pickle::tensors
+  std::vector<std::string> notes;
+};
+
+// The dictionary of weights at path `chosen` ("ckpt.model_ema"), or by default the one that the
+// field's own loaders would take; names lose the prefixes that wrappers add ("module.").
+// Error: no weights, none of that name, or several with nothing to tell them apart.
+StateDict choose_state_dict(const Pickle& pickle, const std::string& chosen,
+                            const std::string& place);
+
+// Bytes of an element of a legacy storage. Error: of a type that cannot be skipped.
+size_t legacy_width(const PickleStorage& storage, const std::string& place);
+
+}  // namespace vitrail
