@@ -16,17 +16,21 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kKnownSpecs =
-    "folder:DIR, flat:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR, scenes[:key=value,...]";
+    "folder:DIR, flat:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR, csv:FILE, coco:FILE, "
+    "tar:SHARDS, scenes[:key=value,...]";
 
 struct SourceKind {
   const char* name;
   std::unique_ptr<Source> (*make)(const SourceSpec&);
 };
-constexpr std::array<SourceKind, 6> kKinds{{{"folder", folder_source},
+constexpr std::array<SourceKind, 9> kKinds{{{"folder", folder_source},
                                             {"flat", flat_source},
                                             {"fashion-mnist", idx_source},
                                             {"mnist", idx_source},
                                             {"cifar10", cifar_source},
+                                            {"csv", csv_source},
+                                            {"coco", coco_source},
+                                            {"tar", shard_source},
                                             {"scenes", scenes_source}}};
 
 std::unique_ptr<Source> source_of(const std::string& text, const DecodeOptions& decode) {
@@ -64,17 +68,18 @@ class Subset : public Dataset {
   std::vector<int64_t> chosen_;
 };
 
-bool held_out(const std::string& id, const OpenOptions& options) {
-  const auto words = philox(hash_path(id), options.split_seed, hash_path("held out"));
+bool held_out(const std::string& group, const OpenOptions& options) {
+  const auto words = philox(hash_path(group), options.split_seed, hash_path("held out"));
   return words[0] * 0x1p-32 < options.val_fraction;
 }
 
 // Train without, or val with, what is held out of `whole`.
 std::unique_ptr<Dataset> divide(std::unique_ptr<Dataset> whole, Split split,
                                 const OpenOptions& options) {
+  const Grouping grouping(options.group);
   std::vector<int64_t> chosen;
   for (int64_t i = 0; i < whole->size(); ++i) {
-    if (held_out(whole->id(i), options) == (split == Split::val)) chosen.push_back(i);
+    if (held_out(grouping.of(whole->id(i)), options) == (split == Split::val)) chosen.push_back(i);
   }
   check(!chosen.empty(), "data",
         "{} has no {} pictures: holding out {} of its {} training pictures leaves none",
@@ -149,6 +154,29 @@ fs::path folder_of(const SourceSpec& spec) {
   check(fs::is_directory(status), "data", "{}: '{}' is a file, not a folder", spec.kind,
         spec.arguments);
   return spec.arguments;
+}
+
+Grouping::Grouping(const std::string& rule) {
+  constexpr size_t kLongestNumber = 4;
+  const bool number = !rule.empty() && rule.size() <= kLongestNumber &&
+                      std::ranges::all_of(rule, [](char c) { return c >= '0' && c <= '9'; });
+  if (number) letters_ = std::stoul(rule);
+  if (rule.empty() || number) return;
+  try {
+    pattern_.emplace(rule);
+  } catch (const std::regex_error&) {
+    fail("data", "the group '{}' is no regular expression", rule);
+  }
+}
+
+std::string Grouping::of(const std::string& id) const {
+  if (letters_ > 0) {
+    const size_t slash = id.rfind('/');
+    return id.substr(0, (slash == std::string::npos ? 0 : slash + 1) + letters_);
+  }
+  std::smatch match;
+  if (!pattern_ || !std::regex_search(id, match, *pattern_)) return id;
+  return match.size() > 1 && match[1].matched ? match[1].str() : match[0].str();
 }
 
 std::unique_ptr<Dataset> memory_dataset(MemoryPictures pictures) {

@@ -5,11 +5,16 @@
 //   fashion-mnist:DIR   the four idx files, gzipped or plain
 //   mnist:DIR           the same
 //   cifar10:DIR         the binary batches
+//   csv:FILE[,DIR]      a table with the columns path, label and perhaps split (train, val, test)
+//   coco:FILE[,DIR]     COCO's JSON: a picture's class is the category that covers most of it
+//   tar:SHARDS          WebDataset's shards: DIR/shard-{000..012}.tar
 //   scenes[:key=value,...]   pictures that Vitrail renders itself; keys in data/scenes.h
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -58,11 +63,27 @@ class Dataset {
   int height_ = 0;
 };
 
+// Which pictures belong together, as several of one object do: a rule for their ids. A number is
+// how many characters of the file's name count; anything else is a regular expression (ECMAScript),
+// and its first group, or else the whole match, is what counts. Pictures that it does not match
+// stand alone.
+class Grouping {
+ public:
+  explicit Grouping(const std::string& rule = "");  // Error: no regular expression
+  std::string of(const std::string& id) const;      // the id itself without a rule
+
+ private:
+  size_t letters_ = 0;
+  std::optional<std::regex> pattern_;
+};
+
 struct OpenOptions {
   // Of a set without val pictures of its own, this part of the training pictures is held out: val
-  // gets them and train does not. Which ones depends on the picture's id and split_seed alone.
+  // gets them and train does not. Which ones depends on the picture's id (or its
+  // group) and split_seed alone.
   double val_fraction = 0.1;
   uint64_t split_seed = 0;
+  std::string group;     // a Grouping's rule: pictures of a group are held out together
   DecodeOptions decode;  // of picture files; Preprocess::decode_options() gives a model's
 };
 

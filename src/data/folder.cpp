@@ -50,11 +50,6 @@ bool is_picture(const fs::directory_entry& entry) {
   return is_picture_name(entry.path()) && entry.is_regular_file(error);
 }
 
-struct PictureFile {
-  std::string path;  // within the set's folder
-  int64_t label = 0;
-};
-
 class FileDataset : public Dataset {
  public:
   FileDataset(const SourceSpec& spec, fs::path root, std::vector<std::string> classes,
@@ -133,7 +128,7 @@ class FolderSource : public Source {
     }
     check(!files.empty(), "data", "{}: no pictures ({}) in the split {}", spec_.name, kPictureKinds,
           name_of(split));
-    return std::make_unique<FileDataset>(spec_, root_, classes_, std::move(files));
+    return file_dataset(spec_, root_, classes_, std::move(files));
   }
 
  private:
@@ -169,7 +164,7 @@ class FlatSource : public Source {
       const auto at = std::lower_bound(classes.begin(), classes.end(), class_of(name));
       files.push_back({name, at - classes.begin()});
     }
-    return std::make_unique<FileDataset>(spec_, root_, std::move(classes), std::move(files));
+    return file_dataset(spec_, root_, std::move(classes), std::move(files));
   }
 
  private:
@@ -186,6 +181,11 @@ class FlatSource : public Source {
 
 }  // namespace
 
+std::unique_ptr<Dataset> file_dataset(const SourceSpec& spec, fs::path root,
+                                      std::vector<std::string> classes,
+                                      std::vector<PictureFile> files) {
+  return std::make_unique<FileDataset>(spec, std::move(root), std::move(classes), std::move(files));
+}
 std::unique_ptr<Source> folder_source(const SourceSpec& spec) {
   return std::make_unique<FolderSource>(spec);
 }

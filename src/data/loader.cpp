@@ -27,6 +27,40 @@ std::vector<int64_t> epoch_order(int64_t size, bool shuffle, uint64_t seed, int6
   return order;
 }
 
+namespace {
+
+// A batch in preparation by a pool: offered as spare work, and ended whatever happens.
+class PoolBatch {
+ public:
+  PoolBatch(const BatchMaker& maker, ThreadPool& pool, std::unique_ptr<BatchDraft> draft)
+      : maker_(maker),
+        pool_(pool),
+        draft_(std::move(draft)),
+        work_(static_cast<int64_t>(draft_->left_out.size()),
+              [this](int64_t row) { maker_.picture(*draft_, row); }) {
+    pool_.offer(work_);
+  }
+  ~PoolBatch() {
+    if (draft_) pool_.withdraw(work_);
+  }
+  PoolBatch(const PoolBatch&) = delete;
+  PoolBatch& operator=(const PoolBatch&) = delete;
+
+  std::unique_ptr<BatchDraft> finish() {
+    pool_.finish(work_);
+    maker_.finish(*draft_);
+    return std::move(draft_);
+  }
+
+ private:
+  const BatchMaker& maker_;
+  ThreadPool& pool_;
+  std::unique_ptr<BatchDraft> draft_;
+  SpareWork work_;
+};
+
+}  // namespace
+
 struct Loader::State {
   const Dataset& dataset;
   const LoaderOptions options;
@@ -49,6 +83,8 @@ struct Loader::State {
   bool stop = false;
   std::map<int64_t, Result> results;
   std::vector<std::thread> workers;
+
+  std::unique_ptr<PoolBatch> following;  // without workers, with a pool
 
   std::vector<BrokenPicture> broken;
   std::set<int64_t> broken_indices;
@@ -87,7 +123,20 @@ struct Loader::State {
     }
   }
 
+  std::unique_ptr<PoolBatch> begin_on_pool(int64_t number) const {
+    return std::make_unique<PoolBatch>(maker, *options.pool, maker.begin(epoch, number));
+  }
+
+  Result take_from_pool() {
+    std::unique_ptr<PoolBatch> current = std::move(following);
+    if (!current) current = begin_on_pool(handed);
+    Result result{current->finish(), nullptr};
+    if (++handed < end) following = begin_on_pool(handed);
+    return result;
+  }
+
   Result take() {
+    if (options.workers == 0 && options.pool != nullptr) return take_from_pool();
     if (options.workers == 0) return {make_batch(epoch, handed++), nullptr};
     std::unique_lock lock(mutex);
     result_ready.wait(lock, [&] { return results.contains(handed); });
@@ -172,6 +221,7 @@ void Loader::start(int64_t epoch, int64_t first_batch) {
   const int64_t batches = state.maker.num_batches();
   check(first_batch >= 0 && first_batch <= batches, "loader",
         "batch {} is beyond the epoch, which has {}", first_batch, batches);
+  state.following = nullptr;
   auto pass = std::make_shared<EpochOrder>();
   pass->epoch = epoch;
   pass->pictures =
@@ -197,6 +247,7 @@ bool Loader::next(Batch& batch) {
       for (const BrokenPicture& picture : result.draft->broken) state.note(picture);
       batch = std::move(result.draft->batch);
     } catch (...) {
+      state.following = nullptr;
       std::lock_guard lock(state.mutex);
       state.end = state.handed;
       throw;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/parallel.h"
 #include "core/tensor.h"
 #include "data/augment.h"
 #include "data/dataset.h"
@@ -32,8 +33,13 @@ struct ViewOptions {
 
 struct LoaderOptions {
   int64_t batch_size = 64;  // of this rank; a step of all ranks together sees ranks times as many
-  int workers = 1;          // 0: next() prepares the batch itself
-  int prefetch = 4;         // batches ready or in work; at least 1
+  // Threads that prepare batches beside the computation. 0: next() does it, on the threads of
+  // `pool` when there is one; the pool's workers then also take pictures of the following batch
+  // whenever the computation leaves them waiting, so that there is never a thread more than the
+  // pool has.
+  int workers = 1;
+  ThreadPool* pool = nullptr;
+  int prefetch = 4;  // batches ready or in work; at least 1
   int64_t prefetch_bytes = int64_t{256} << 20;
   bool shuffle = false;
   // Leave out the last batches of an epoch when they are not full, or not one for each rank: then

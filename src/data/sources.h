@@ -31,9 +31,21 @@ std::unique_ptr<Source> flat_source(const SourceSpec& spec);
 std::unique_ptr<Source> idx_source(const SourceSpec& spec);
 std::unique_ptr<Source> cifar_source(const SourceSpec& spec);
 std::unique_ptr<Source> scenes_source(const SourceSpec& spec);
+std::unique_ptr<Source> csv_source(const SourceSpec& spec);
+std::unique_ptr<Source> coco_source(const SourceSpec& spec);
+std::unique_ptr<Source> shard_source(const SourceSpec& spec);
 
 // The folder that a spec names. Error: none given, or no folder.
 std::filesystem::path folder_of(const SourceSpec& spec);
+
+// Picture files below a folder.
+struct PictureFile {
+  std::string path;  // within the set's folder
+  int64_t label = 0;
+};
+std::unique_ptr<Dataset> file_dataset(const SourceSpec& spec, std::filesystem::path root,
+                                      std::vector<std::string> classes,
+                                      std::vector<PictureFile> files);
 
 // Pictures of one size kept as bytes in memory.
 struct MemoryPictures {

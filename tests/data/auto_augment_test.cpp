@@ -86,7 +86,7 @@ TEST(AutoAugment, ProbabilityAndMagnitudeCount) {
   for (uint64_t stream = 0; stream < 400; ++stream)
     unchanged += apply_policy("rand-m9-inc1-n2", stream).pixels == original.pixels;
   EXPECT_NEAR(unchanged, 100, 35);  // neither of two operations of probability one half
-  int changed = 0;  // but for blurs of a small fraction of a pixel
+  int changed = 0;                  // but for blurs of a small fraction of a pixel
   for (uint64_t stream = 0; stream < 100; ++stream)
     changed += apply_policy("3a", stream).pixels != original.pixels;
   EXPECT_GT(changed, 85);

@@ -68,7 +68,20 @@ TEST(Loader, GivesTheSameBatchesWhateverTheNumberOfWorkers) {
       EXPECT_EQ(loader.batches_per_epoch(), 5);
       runs.push_back(read_epoch(loader, 2));
     }
+    // On a pool that computes meanwhile.
+    ThreadPool pool(3);
+    LoaderOptions options = options_for(0);
+    options.augment.random_resized_crop = crop;
+    options.pool = &pool;
+    Loader loader(*set, options);
+    std::vector<Batch> batches;
+    loader.start(2);
+    for (Batch batch; loader.next(batch); batches.push_back(std::move(batch))) {
+      for (int job = 0; job < 20; ++job) pool.parallel_for(8, [](int64_t, int) {});
+    }
+    runs.push_back(std::move(batches));
     ASSERT_EQ(runs[0].size(), 5u);
+    expect_equal(runs[0], runs[3]);
     EXPECT_EQ(runs[0][0].images.shape(), (Shape{7, 3, 24, 20}));
     EXPECT_EQ(runs[0][4].images.shape(), (Shape{3, 3, 24, 20}));
     expect_equal(runs[0], runs[1]);
@@ -98,8 +111,11 @@ TEST(Loader, VisitsEveryPictureOnceAnEpochInAnotherOrder) {
 
 TEST(Loader, ResumesInTheMiddleOfAnEpoch) {
   const auto set = small_scenes();
-  for (const int workers : {0, 2}) {
-    Loader loader(*set, options_for(workers));
+  ThreadPool pool(2);
+  for (const int workers : {0, 2, -1}) {
+    LoaderOptions options = options_for(std::max(0, workers));
+    if (workers < 0) options.pool = &pool;
+    Loader loader(*set, options);
     const std::vector<Batch> whole = read_epoch(loader, 4);
     const std::vector<Batch> rest = read_epoch(loader, 4, 3);
     expect_equal({whole.begin() + 3, whole.end()}, rest);
@@ -112,12 +128,21 @@ TEST(Loader, CanBeStartedAgainBeforeTheEpochEnds) {
   const auto set = small_scenes();
   Loader loader(*set, options_for(3));
   const std::vector<Batch> whole = read_epoch(loader, 1);
-  for (int round = 0; round < 20; ++round) {
-    loader.start(round);
+  ThreadPool pool(2);
+  LoaderOptions options = options_for(0);
+  options.pool = &pool;
+  Loader on_pool(*set, options);
+  for (Loader* each : {&loader, &on_pool}) {
+    for (int round = 0; round < 20; ++round) {
+      each->start(round);
+      Batch batch;
+      ASSERT_TRUE(each->next(batch));
+    }
+    expect_equal(whole, read_epoch(*each, 1));
+    each->start(0);  // and goes away in the middle
     Batch batch;
-    ASSERT_TRUE(loader.next(batch));
+    ASSERT_TRUE(each->next(batch));
   }
-  expect_equal(whole, read_epoch(loader, 1));
 }
 
 TEST(Loader, LeavesOutTheLastBatchWhenAsked) {
@@ -256,8 +281,11 @@ TEST_F(BrokenPictures, AreLeftOutOfAnEvaluation) {
 
 TEST_F(BrokenPictures, AreAnErrorBeyondTheLimit) {
   options_.max_broken = 0.05;
+  ThreadPool pool(2);
+  options_.workers = 0;
   for (const bool shuffle : {false, true}) {
     options_.shuffle = shuffle;
+    options_.pool = shuffle ? &pool : nullptr;
     Loader loader(*set_, options_);
     const std::string message = error_of([&] { read_epoch(loader, 0); });
     expect_mentions(message, "2 broken of 22 pictures, and the limit is 1 (5%)");

@@ -1,0 +1,61 @@
+// vitrail data preview: a contact sheet of what training would see.
+#include <fmt/format.h>
+
+#include "apps/cli/data_verbs.h"
+#include "data/preview.h"
+#include "image/codec.h"
+#include "train/recipes.h"
+
+namespace vitrail::cli {
+namespace {
+
+struct PreviewArguments {
+  std::string data, out, split = "train";
+  std::vector<std::string> settings;
+  PreviewOptions options;
+};
+
+void preview(const PreviewArguments& arguments) {
+  TrainConfig config = recipe_for(data_spec(arguments.data), "");
+  AugmentOptions augment;
+  from_json(to_json(config), augment);
+  for (const auto& [name, value] : parse_settings(arguments.settings))
+    if (!set_field(augment, name, value)) set_field(config, name, value);
+  LoaderOptions loader;
+  loader.seed = static_cast<uint64_t>(config.seed);
+  loader.preprocess = config.preprocess();
+  loader.augment = augment;
+  const auto set = open_dataset(config.data, split_of(arguments.split), config.open_options());
+  write_png(arguments.out, preview_sheet(*set, loader, arguments.options));
+  fmt::print("{}: {} pictures of {}, the original and {} versions each\n", arguments.out,
+             std::min(arguments.options.pictures, set->size()), config.data,
+             arguments.options.versions);
+}
+
+}  // namespace
+
+void add_data_preview(CLI::App& data) {
+  auto arguments = std::make_shared<PreviewArguments>();
+  CLI::App* verb =
+      data.add_subcommand("preview", "Draw pictures beside what training makes of them");
+  verb->add_option("--data", arguments->data, "folder:DIR, mnist:DIR, scenes, ... or a folder")
+      ->required();
+  verb->add_option("--out", arguments->out, "PNG file")->required();
+  verb->add_option("--set", arguments->settings,
+                   "key=value: any field that vitrail train knows, as auto_augment=3a");
+  verb->add_option("--split", arguments->split)
+      ->check(CLI::IsMember({"train", "val", "test", "all"}))
+      ->capture_default_str();
+  verb->add_option("--count", arguments->options.pictures, "pictures, a row each")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  verb->add_option("--versions", arguments->options.versions, "of each picture")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  set_example(*verb,
+              "vitrail data preview --data folder:photos --set auto_augment=rand-m9-mstd0.5-inc1 "
+              "--out sheet.png");
+  verb->callback([arguments] { preview(*arguments); });
+}
+
+}  // namespace vitrail::cli
