@@ -19,7 +19,7 @@ Tensor labels_of(std::initializer_list<int64_t> values) {
 TEST(SoftmaxCrossEntropyOp, GradientsMatchDifferences) {
   const Tensor labels = labels_of({0, 6, 3});
   const Tensor soft = testing::random_tensor({3, 7}, 1, 0, 0.3);
-  Operands hard({{3, 7}}), smooth({{3, 7}}), mixed({{3, 7}}), plain({{2, 3, 7}});
+  Operands hard({{3, 7}}), smooth({{3, 7}}), mixed({{3, 7}}), both({{3, 7}}), plain({{2, 3, 7}});
   check_gradients(hard, [&](const Context& context, const Operands& o) {
     return softmax_cross_entropy(context, o.inputs[0], labels);
   });
@@ -28,6 +28,9 @@ TEST(SoftmaxCrossEntropyOp, GradientsMatchDifferences) {
   });
   check_gradients(mixed, [&](const Context& context, const Operands& o) {
     return soft_cross_entropy(context, o.inputs[0], soft);
+  });
+  check_gradients(both, [&](const Context& context, const Operands& o) {
+    return soft_cross_entropy(context, o.inputs[0], soft, 0.1);
   });
   check_gradients(plain, [](const Context& context, const Operands& o) {
     return softmax(context, o.inputs[0]);
