@@ -5,9 +5,15 @@ namespace vitrail {
 Variable checkpoint(const Context& context, const Variable& input,
                     std::function<Variable(const Context&, const Variable&)> segment) {
   if (context.tape == nullptr) return segment(context, input);
-  Context silent = context;
-  silent.tape = nullptr;
-  Tensor output = segment(silent, input.value()).value();
+  // A tape that is thrown away: what is recorded may round otherwise than what is not, and the
+  // second run must repeat the first to the bit.
+  Tensor output;
+  {
+    Tape discarded;
+    Context first = context;
+    first.tape = &discarded;
+    output = segment(first, Variable::leaf(input.value())).value();
+  }
   Context replay = context;  // the nested tape replaces the tape; probe and observer saw it once
   replay.tape = nullptr;
   replay.probe = nullptr;

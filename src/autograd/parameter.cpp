@@ -22,6 +22,11 @@ void Parameter::set_value(Tensor value) {
   ++version_;
 }
 
+void Parameter::set_computed(const Variable& variable) {
+  set_value(variable.value());
+  slot_ = variable.slot();
+}
+
 void Parameter::changed() {
   value_.storage()->bump_version();
   std::lock_guard lock(mutex_);

@@ -28,6 +28,9 @@ class Parameter {
   bool has_value() const { return value_.defined(); }
   // Error: another shape than the parameter's, or not f32.
   void set_value(Tensor value);
+  // For a weight that an operation computes (weight norm): its value, and where its gradient goes.
+  // Error: as set_value.
+  void set_computed(const Variable& variable);
   // To be called after value() was written in place: derived forms are rebuilt at their next use.
   void changed();
   uint64_t version() const { return version_; }

@@ -36,6 +36,12 @@ const Tensor& SavedTensor::get() const {
   return tensor_;
 }
 
+Tape::~Tape() {
+  if (walked_) return;
+  for (const Node& node : nodes_)
+    for (const auto& input : node.inputs) input->forget_use();
+}
+
 Variable Tape::record(const char* operation, Tensor output, std::span<const Variable> inputs,
                       Backward backward) {
   Node node{.operation = operation,

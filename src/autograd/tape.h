@@ -30,6 +30,12 @@ class SavedTensor {
 
 class Tape {
  public:
+  Tape() = default;
+  // A tape that was never walked gives the uses it recorded back.
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
   // Receives the gradient of the output; accumulates into the slots of the inputs it captured.
   using Backward = std::function<void(Queue&, const Tensor& gradient)>;
 

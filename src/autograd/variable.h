@@ -28,6 +28,7 @@ class GradientSlot {
   // (a bucketed all-reduce starts there). A use inside a checkpoint counts once it is replayed.
   void add_use() { ++pending_uses_; }
   void finish_use();
+  void forget_use() { --pending_uses_; }  // it will never be walked back
   std::function<void()> on_ready;
 
  private:

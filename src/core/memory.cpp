@@ -52,6 +52,11 @@ class Pool {
     trim_locked();
   }
 
+  void reset_peak() {
+    std::lock_guard lock(mutex_);
+    peak_in_use_ = in_use_;
+  }
+
   MemoryStats stats() {
     std::lock_guard lock(mutex_);
     return {.system_allocations = small_allocations_ + arena_.growths(),
@@ -103,6 +108,9 @@ Pool& pool() {
 
 MemoryStats memory_stats() {
   return pool().stats();
+}
+void reset_peak_memory() {
+  pool().reset_peak();
 }
 void release_cached_memory() {
   pool().trim();

@@ -20,6 +20,8 @@ struct MemoryStats {
   size_t peak_in_use = 0;
 };
 MemoryStats memory_stats();
+// From now on peak_in_use is what is in use at most from now on.
+void reset_peak_memory();
 // Gives every cached block back to the system.
 void release_cached_memory();
 

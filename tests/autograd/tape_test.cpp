@@ -103,6 +103,25 @@ TEST_F(Tapes, CheckpointGivesTheSameGradientsAndSavesNothing) {
   EXPECT_EQ(x.gradient().f32()[0], 42);
 }
 
+TEST_F(Tapes, AParameterInACheckpointIsReadyOnce) {
+  Parameter parameter("w", {2});
+  parameter.set_value(ones());
+  int ready = 0;
+  parameter.slot()->on_ready = [&] { ++ready; };
+  const Variable y =
+      checkpoint(context, Variable::leaf(ones()), [&](const Context& inner, const Variable& x) {
+        const Variable w = times(inner, parameter.variable(), 5);
+        return inner.tape->record("first", w.value(), {w, x},
+                                  [slot = w.slot()](Queue& q, const Tensor& gradient) {
+                                    slot->accumulate(q, gradient.clone());
+                                  });
+      });
+  EXPECT_EQ(ready, 0);
+  tape.backward(queue, y);
+  EXPECT_EQ(ready, 1);
+  EXPECT_EQ(parameter.gradient().f32()[0], 5);
+}
+
 TEST(Parameter, RebuildsDerivedFormsWhenItsValueChanges) {
   Parameter parameter("w", {2});
   EXPECT_THROW(parameter.value(), Error);
