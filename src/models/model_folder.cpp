@@ -4,6 +4,7 @@
 #include "formats/safetensors.h"
 #include "kernels/gemm_int8.h"
 #include "models/families/quantized_tensors.h"
+#include "models/lora.h"
 
 namespace vitrail {
 namespace {
@@ -11,20 +12,19 @@ namespace {
 NamedTensors stored_weights(const ModelFolder& model) {
   NamedTensors tensors;
   Queue queue;
-  for (const auto& parameter : model.network.parameters().all()) {
-    const Tensor& value = parameter->value();
-    const Precision precision =
-        parameter->read_packed() ? model.precision.of(parameter->path()) : Precision::f32;
+  for (const auto& [path, value] : merged_weights(model.network)) {
+    const Parameter& parameter = model.network.parameters().at(path);
+    const Precision precision = parameter.read_packed() ? model.precision.of(path) : Precision::f32;
     if (precision == Precision::f32) {
-      tensors.emplace_back(parameter->path(), value);
+      tensors.emplace_back(path, value);
     } else if (precision == Precision::bf16) {
-      tensors.emplace_back(parameter->path(), value.to(DType::bf16));
+      tensors.emplace_back(path, value.to(DType::bf16));
     } else {
       const int64_t outputs = value.size(0);
       kernels::QuantizedWeight weight =
           kernels::quantize_weight(queue, value.f32(), outputs, value.numel() / outputs);
-      tensors.emplace_back(parameter->path(), weight.values.reshape(value.shape()));
-      tensors.emplace_back(scale_name(parameter->path()), weight.scales);
+      tensors.emplace_back(path, weight.values.reshape(value.shape()));
+      tensors.emplace_back(scale_name(path), weight.scales);
     }
   }
   return tensors;

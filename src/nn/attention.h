@@ -26,6 +26,11 @@ class Attention {
   Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue) const;
 
+  void visit_linears(const VisitLinear& visit) {
+    visit(qkv_);
+    if (proj_.present()) visit(proj_);
+  }
+
  private:
   AttentionConfig config_;
   std::string path_;

@@ -27,6 +27,10 @@ class Block {
   // [B, N, D], both. A caller that needs x no more moves it in.
   Variable forward(const Context& context, Variable x) const;
   const std::string& path() const { return path_; }
+  void visit_linears(const VisitLinear& visit) {
+    attn_.visit_linears(visit);
+    mlp_.visit_linears(visit);
+  }
 
  private:
   Variable attend(const Context& context, const LinearInput& input, const Variable* residual) const;

@@ -2,6 +2,7 @@
 // (a low-rank adapter around it) can take its place later.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "nn/registry.h"
@@ -24,6 +25,8 @@ class Linear {
   Linear(const Scope& scope, int64_t inputs, int64_t outputs)
       : Linear(scope, inputs, outputs, Options()) {}
   virtual ~Linear() = default;
+  Linear(const Linear&) = delete;
+  Linear& operator=(const Linear&) = delete;
 
   // [..., inputs] to [..., outputs].
   virtual Variable forward(const Context& context, const LinearInput& input,
@@ -32,6 +35,10 @@ class Linear {
   }
   Parameter& weight() const { return weight_; }
   Parameter* bias() const { return bias_; }
+
+ protected:
+  // For what stands around another projection: the same parameters.
+  Linear(Parameter& weight, Parameter* bias) : weight_(weight), bias_(bias) {}
 
  private:
   Parameter& weight_;
@@ -52,9 +59,13 @@ class LinearSlot {
   }
   bool present() const { return linear_ != nullptr; }
   Linear* operator->() const { return linear_.get(); }
+  Linear* get() const { return linear_.get(); }
 
  private:
   std::unique_ptr<Linear> linear_;
 };
+
+// Told each projection of a module, so that something may take its place.
+using VisitLinear = std::function<void(LinearSlot& slot)>;
 
 }  // namespace vitrail

@@ -28,6 +28,11 @@ class Mlp {
   Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue = {}) const;
 
+  void visit_linears(const VisitLinear& visit) {
+    for (LinearSlot* slot : {&fc1_, &fc1_gate_, &fc1_value_, &fc2_})
+      if (slot->present()) visit(*slot);
+  }
+
  private:
   Variable all_rows(const Context& context, const LinearInput& input,
                     const LinearEpilogue& epilogue) const;

@@ -18,15 +18,34 @@ Initializer Initializer::torch_uniform(int64_t fan_in) {
 Parameter& ParameterRegistry::add(const std::string& path, const Shape& shape,
                                   Initializer initializer, Parameter::Kind kind) {
   check(!by_path_.contains(path), "parameters", "the path {} is taken", path);
-  parameters_.push_back(std::make_unique<Parameter>(path, shape, kind));
+  parameters_.push_back(std::make_shared<Parameter>(path, shape, kind));
   Parameter& parameter = *parameters_.back();
   by_path_[path] = &parameter;
-  initializers_[&parameter] = initializer;
+  initializers_[&parameter] = std::move(initializer);
   return parameter;
 }
 
 void ParameterRegistry::tie(const std::string& path, Parameter& parameter) {
   check(by_path_.emplace(path, &parameter).second, "parameters", "the path {} is taken", path);
+}
+
+void ParameterRegistry::include(const ParameterRegistry& other) {
+  for (const auto& parameter : other.parameters_) {
+    tie(parameter->path(), *parameter);
+    parameters_.push_back(parameter);
+    initializers_[parameter.get()] = other.initializers_.at(parameter.get());
+  }
+}
+
+void ParameterRegistry::set_initializer(const Parameter& parameter, Initializer initializer) {
+  initializers_.at(&parameter) = std::move(initializer);
+}
+
+void ParameterRegistry::remove(const std::string& path) {
+  Parameter* parameter = &at(path);
+  std::erase_if(by_path_, [&](const auto& entry) { return entry.second == parameter; });
+  initializers_.erase(parameter);
+  std::erase_if(parameters_, [&](const auto& own) { return own.get() == parameter; });
 }
 
 Parameter* ParameterRegistry::find(const std::string& path) const {
@@ -64,6 +83,7 @@ void ParameterRegistry::initialise(uint64_t seed) {
 
 void ParameterRegistry::initialise(uint64_t seed, Parameter& parameter) {
   const Initializer& how = initializers_.at(&parameter);
+  if (how.kind == Initializer::Kind::values) return parameter.set_value(how.values.clone());
   Tensor value = Tensor::empty(parameter.shape());
   Rng rng(RandomKey(seed, 0), parameter.path());
   for (float& element : value.values()) {
@@ -77,6 +97,8 @@ void ParameterRegistry::initialise(uint64_t seed, Parameter& parameter) {
       case Initializer::Kind::uniform:
         element = static_cast<float>(rng.uniform(-how.value, how.value));
         break;
+      case Initializer::Kind::values:
+        break;  // above
     }
   }
   parameter.set_value(std::move(value));
@@ -93,12 +115,12 @@ Scope Scope::child(const std::string& name) const {
 
 Parameter& Scope::parameter(const std::string& name, const Shape& shape,
                             Initializer initializer) const {
-  return registry_->add(join(name), shape, initializer);
+  return registry_->add(join(name), shape, std::move(initializer));
 }
 
 Parameter& Scope::buffer(const std::string& name, const Shape& shape,
                          Initializer initializer) const {
-  return registry_->add(join(name), shape, initializer, Parameter::Kind::buffer);
+  return registry_->add(join(name), shape, std::move(initializer), Parameter::Kind::buffer);
 }
 
 }  // namespace vitrail

@@ -14,9 +14,10 @@ namespace vitrail {
 
 // How a parameter starts its life when no checkpoint gives it a value.
 struct Initializer {
-  enum class Kind : uint8_t { constant, truncated_normal, uniform };
+  enum class Kind : uint8_t { constant, truncated_normal, uniform, values };
   Kind kind = Kind::constant;
-  double value = 0;  // the constant; the standard deviation, cut at two of them; the bound
+  double value = 0;    // the constant; the standard deviation, cut at two of them; the bound
+  Tensor values = {};  // copied as they stand: a fixed table of positions
 
   static Initializer zeros() { return {}; }
   static Initializer constant(double value) { return {Kind::constant, value}; }
@@ -24,6 +25,7 @@ struct Initializer {
     return {Kind::truncated_normal, deviation};
   }
   static Initializer uniform(double bound) { return {Kind::uniform, bound}; }
+  static Initializer table(Tensor values) { return {Kind::values, 0, std::move(values)}; }
   // Uniform with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010, eq. 16).
   static Initializer xavier_uniform(int64_t fan_in, int64_t fan_out);
   // torch.nn.Linear's and Conv2d's default: uniform within 1 / sqrt(fan_in).
@@ -37,12 +39,20 @@ class ParameterRegistry {
                  Parameter::Kind kind = Parameter::Kind::weight);
   // The same parameter under a second path (tied weights): found by it, listed and trained once.
   void tie(const std::string& path, Parameter& parameter);
+  // Lists the other's parameters as well, under their paths: a model and what is trained with it.
+  // They are shared, not copied. Error: a path is taken.
+  void include(const ParameterRegistry& other);
+  // How a parameter listed here starts from now on.
+  void set_initializer(const Parameter& parameter, Initializer initializer);
+
+  // Forgets a parameter, which nobody may use afterwards (an adapter that was merged).
+  void remove(const std::string& path);
 
   Parameter* find(const std::string& path) const;  // null when there is none
   // Error naming the nearest path when there is none.
   Parameter& at(const std::string& path) const;
   // In the order of construction.
-  const std::vector<std::unique_ptr<Parameter>>& all() const { return parameters_; }
+  const std::vector<std::shared_ptr<Parameter>>& all() const { return parameters_; }
   int64_t num_elements() const;
 
   // Gives every parameter its initial value; each draws from a stream that seed and path fix.
@@ -52,7 +62,7 @@ class ParameterRegistry {
   void clear_gradients();
 
  private:
-  std::vector<std::unique_ptr<Parameter>> parameters_;
+  std::vector<std::shared_ptr<Parameter>> parameters_;
   std::unordered_map<std::string, Parameter*> by_path_;
   std::unordered_map<const Parameter*, Initializer> initializers_;
 };

@@ -1,0 +1,121 @@
+#include "models/transfer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/error.h"
+#include "nn/position_embedding.h"
+
+namespace vitrail {
+namespace {
+
+bool is_head(const std::string& path) {
+  return path.starts_with("head.") || path.starts_with("head_dist.");
+}
+
+struct Grid {
+  int64_t height = 0, width = 0;
+  bool operator==(const Grid&) const = default;
+};
+
+Grid picture_grid(const VisionTransformerConfig& c) {
+  return {c.grid_height(c.image_height), c.grid_width(c.image_width)};
+}
+Grid table_grid(const VisionTransformerConfig& c) {
+  if (c.position_grid_height > 0) return {c.position_grid_height, c.position_grid_width};
+  return picture_grid(c);
+}
+
+Tensor resized_positions(const Tensor& table, const VisionTransformerConfig& from, const Grid& to) {
+  const Grid grid = table_grid(from);
+  ParameterRegistry registry;
+  const PositionEmbedding position(Scope(registry), {.kind = from.position,
+                                                     .embed_dim = from.embed_dim,
+                                                     .prefix = from.position_prefix,
+                                                     .grid_height = grid.height,
+                                                     .grid_width = grid.width,
+                                                     .resize = from.position_resize});
+  registry.at("pos_embed").set_value(table);
+  Queue queue;
+  const Context context(queue);
+  return position.table(context, {.grid_height = to.height, .grid_width = to.width}).value();
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr size_t kListed = 4;
+  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(kListed, names.size()));
+  std::string text = fmt::format("{}", fmt::join(names.begin(), end, ", "));
+  if (names.size() > kListed) text += fmt::format(" and {} more", names.size() - kListed);
+  return text;
+}
+
+}  // namespace
+
+std::string TransferReport::summary() const {
+  std::string text = fmt::format("{} weights loaded", loaded);
+  if (!resized.empty()) text += "; resized: " + list_of(resized);
+  if (!fresh.empty()) text += "; new: " + list_of(fresh);
+  if (!left_out.empty()) text += "; left out: " + list_of(left_out);
+  return text;
+}
+
+VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
+                                        const TransferOptions& options) {
+  check(options.classes.size() >= 2, "transfer", "{} classes are too few to tell apart",
+        options.classes.size());
+  VisionTransformerConfig config = checkpoint.info.config;
+  config.num_classes = static_cast<int64_t>(options.classes.size());
+  config.drop_path = options.drop_path;
+  config.position_grid_height = config.position_grid_width = 0;
+  return config;
+}
+
+TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& checkpoint,
+                                 const TransferOptions& options) {
+  const VisionTransformerConfig& from = checkpoint.info.config;
+  const bool same_classes =
+      from.num_classes == model.config().num_classes && checkpoint.info.labels == options.classes;
+  const Grid before = table_grid(from), after = picture_grid(from);
+  TransferReport report;
+  for (const auto& parameter : model.parameters().all()) {
+    const std::string& path = parameter->path();
+    if (is_head(path) && !same_classes) {
+      model.parameters().initialise(options.seed, *parameter);
+      report.fresh.push_back(path);
+      continue;
+    }
+    Tensor value = checkpoint.tensors->tensor(path).to(DType::f32);
+    if (path == "pos_embed" && before != after) {
+      value = resized_positions(value, from, after);
+      report.resized.push_back(fmt::format("pos_embed from {}x{} to {}x{}", before.height,
+                                           before.width, after.height, after.width));
+    } else {
+      ++report.loaded;
+    }
+    parameter->set_value(value.clone());  // a mapped file cannot be written into
+  }
+  if (!same_classes)
+    for (const std::string& name : checkpoint.tensors->names())
+      if (is_head(name)) report.left_out.push_back(name);
+  return report;
+}
+
+void freeze_all_but_last(VisionTransformer& model, int64_t blocks) {
+  const int64_t first = model.config().depth - blocks;
+  constexpr std::string_view kBlocks = "blocks.";
+  for (const auto& parameter : model.parameters().all()) {
+    const std::string& path = parameter->path();
+    bool trained = is_head(path) || path.starts_with("norm.") || path.starts_with("fc_norm.") ||
+                   path.starts_with("attn_pool.") || path.starts_with("sequence_pool.");
+    if (path.starts_with(kBlocks)) {
+      int64_t index = 0;
+      std::from_chars(path.data() + kBlocks.size(), path.data() + path.size(), index);
+      trained = index >= first;
+    }
+    parameter->set_trainable(trained);
+  }
+}
+
+}  // namespace vitrail

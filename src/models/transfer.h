@@ -1,0 +1,41 @@
+// A checkpoint of any family as the start of another training: new classes, another picture size.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/families/checkpoint.h"
+#include "models/vit.h"
+
+namespace vitrail {
+
+struct TransferOptions {
+  // In the order of the new logits. When they are the checkpoint's own, its head is kept.
+  std::vector<std::string> classes;
+  uint64_t seed = 0;     // of what is new
+  double drop_path = 0;  // of the last block while training
+};
+
+// What became of the checkpoint's weights.
+struct TransferReport {
+  int64_t loaded = 0;                 // parameters taken as they are
+  std::vector<std::string> resized;   // "pos_embed from 14x14 to 24x24"
+  std::vector<std::string> fresh;     // new ones with their initial values
+  std::vector<std::string> left_out;  // the checkpoint's that have no place
+  std::string summary() const;        // one line
+};
+
+// The configuration to train: the checkpoint's with these classes, and a position table of the
+// picture's own grid. Error: fewer than two classes.
+VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
+                                        const TransferOptions& options);
+
+// Gives a model of that configuration its values, each in memory of its own (the file's is
+// read-only); positions are resized by the family's rule. Error: a weight that is not finite.
+TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& checkpoint,
+                                 const TransferOptions& options);
+
+// Freezes everything but the heads, the last norms and the last `blocks` blocks.
+void freeze_all_but_last(VisionTransformer& model, int64_t blocks);
+
+}  // namespace vitrail
