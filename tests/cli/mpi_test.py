@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Training by two processes: the bits of one process that accumulates, the losses of the whole
+batch, and what remains when a process dies. Skips where mpirun or the module is missing.
+usage: mpi_test.py BINARY SOURCE_DIR"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from command import BINARY, Result
+
+DATA = "scenes:size=32,count=240,val=16,test=16"
+RECIPE = ["--arch", "vit_lite_7_4", "--set", "image_size=32", "--set", "embed_dim=64",
+          "--set", "num_heads=2", "--set", "depth=2", "--set", "drop_path=0.1",
+          "--seed", "3", "--log-steps", "1", "--workers", "1"]
+NOTHING_RANDOM = ["--set", "drop_path=0", "--set", "dropout=0", "--set", "attention_dropout=0"]
+STEPS = 20
+
+
+def environment():
+    return dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                OMPI_MCA_btl_base_warn_component_unused="0")
+
+
+def command_line(out, *arguments, ranks=1):
+    start = ["mpirun", "-np", str(ranks), "--oversubscribe"] if ranks > 1 else []
+    return [*start, BINARY, "train", "--out", str(out), "--threads", "1", *map(str, arguments)]
+
+
+def first(data=DATA, batch=12, epochs=1):
+    return ["--data", data, *RECIPE, "--batch", batch, "--epochs", epochs]
+
+
+def train(out, *arguments, ranks=1):
+    process = subprocess.run(command_line(out, *arguments, ranks=ranks), capture_output=True,
+                             text=True, timeout=300, env=environment())
+    return Result(process)
+
+
+def lines_of(out, kind):
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == kind]
+
+
+def losses(out):
+    return [line["loss"] for line in lines_of(out, "step")]
+
+
+class MpiTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def begin(self, name, *arguments, ranks=1):
+        out = self.folder / name
+        result = train(out, *first(), *arguments, ranks=ranks)
+        self.assertEqual(result.status, 0, result.errors)
+        return out
+
+    def same_weights(self, a, b):
+        self.assertEqual((a / "model.safetensors").read_bytes(),
+                         (b / "model.safetensors").read_bytes())
+
+    def test_two_processes_are_one_that_accumulates(self):
+        two = self.begin("two", "--json", ranks=2)
+        parts = self.begin("parts", "--set", "accumulate=2")
+        self.assertEqual(len(losses(two)), STEPS)
+        self.assertEqual(losses(two), losses(parts))
+        self.same_weights(two, parts)
+        # The evaluation is shared and counts each picture once.
+        for kind in ("loss", "accuracy", "pictures"):
+            self.assertAlmostEqual(lines_of(two, "epoch")[0]["val"][kind],
+                                   lines_of(parts, "epoch")[0]["val"][kind], places=6)
+
+    def test_two_processes_are_the_whole_batch_but_for_rounding(self):
+        two = self.begin("two", *NOTHING_RANDOM, ranks=2)
+        whole = self.begin("whole", *NOTHING_RANDOM)
+        self.assertEqual(len(losses(whole)), STEPS)
+        for line_of_two, line_of_whole in zip(losses(two), losses(whole)):
+            self.assertAlmostEqual(line_of_two, line_of_whole, delta=1e-4)
+
+    def test_three_processes_add_in_their_order(self):
+        three = self.begin("three", ranks=3)
+        parts = self.begin("parts", "--set", "accumulate=3")
+        self.assertEqual(losses(three), losses(parts))
+        self.same_weights(three, parts)
+
+    def test_results_are_printed_once(self):
+        out = self.folder / "run"
+        result = train(out, *first(), "--json", ranks=2)
+        self.assertEqual(result.status, 0, result.errors)
+        self.assertEqual(len(result.lines), 1, result.lines)
+        self.assertEqual(result.json()[0]["steps"], STEPS)
+        self.assertEqual(sum("parameters" in line for line in result.errors), 1, result.errors)
+        again = train(out, *first(), ranks=2)
+        self.assertNotEqual(again.status, 0)
+        said = [line for line in again.errors if line.startswith("vitrail: ")]
+        self.assertEqual(len(said), 1, again.errors)
+        self.assertIn("holds a run already", said[0])
+
+    def test_a_batch_that_cannot_be_divided(self):
+        result = train(self.folder / "odd", *first(batch=5), ranks=2)
+        self.assertNotEqual(result.status, 0)
+        said = [line for line in result.errors if line.startswith("vitrail: ")]
+        self.assertEqual(len(said), 1, result.errors)
+        self.assertIn("batch_size 5", said[0])
+
+    def test_one_that_dies_ends_the_job_and_another_number_goes_on(self):
+        out = self.folder / "run"
+        process = subprocess.Popen(
+            command_line(out, *first(epochs=500), "--checkpoint-steps", "4", ranks=2), env=environment(), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace")
+        self.addCleanup(process.kill)
+        victim = self.second_process_of(process.pid, out)
+        os.kill(victim, signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+        self.assertNotEqual(process.returncode, 0)
+        said = [line for line in errors.splitlines() if "vitrail: [train]" in line]
+        self.assertEqual(len(said), 1, errors)
+        self.assertIn("another process of this run has ended", said[0])
+        self.assertIn("--resume --out", said[0])
+        kept = max(int(path.stem.split("-")[-1]) for path in (out / "checkpoints").iterdir()
+                   if path.suffix == ".safetensors")
+        self.assertGreaterEqual(kept, 4)
+        self.assertIn(f"step {kept};", said[0])
+        # 500 epochs are what the run was begun with; a fresh signal ends it after it has gone on.
+        resumed = subprocess.Popen(command_line(out, "--resume", "--checkpoint-steps", "4",
+                                                "--log-steps", "1"),
+                                   stderr=subprocess.PIPE, text=True, env=environment())
+        self.addCleanup(resumed.kill)
+        self.wait_for(lambda: (out / "metrics.jsonl").read_text().count('"kind":"step"') >= kept + 3)
+        resumed.send_signal(signal.SIGTERM)
+        _, errors = resumed.communicate(timeout=60)
+        self.assertIn(f"resumed at step {kept} of", errors)
+        steps = [line["step"] for line in lines_of(out, "step")]
+        self.assertEqual(steps, list(range(1, len(steps) + 1)))
+
+    def wait_for(self, condition, seconds=60):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "nothing happened")
+            time.sleep(0.05)
+
+    def second_process_of(self, mpirun, out):
+        """The process of rank 1, once there is a checkpoint."""
+        self.wait_for(lambda: len(list((out / "checkpoints").glob("*.safetensors"))) >= 2)
+        for process in pathlib.Path("/proc").iterdir():
+            if not process.name.isdigit():
+                continue
+            try:
+                variables = (process / "environ").read_bytes().split(b"\0")
+                parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
+            except OSError:
+                continue
+            if parent == str(mpirun) and b"OMPI_COMM_WORLD_RANK=1" in variables:
+                return int(process.name)
+        self.fail("there is no process of rank 1")
+
+
+if __name__ == "__main__":
+    if shutil.which("mpirun") is None:
+        print("skipped: there is no mpirun")
+        sys.exit(77)
+    if not (pathlib.Path(BINARY).parent / "libvitrail_mpi.so").exists():
+        print("skipped: this build has no MPI")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1])
