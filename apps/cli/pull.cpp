@@ -1,0 +1,73 @@
+// vitrail pull: a model from a Hugging Face-compatible hub into its cache.
+#include <fmt/format.h>
+
+#include "apps/cli/common.h"
+#include "apps/cli/hub_model.h"
+#include "apps/cli/verbs.h"
+
+namespace vitrail::cli {
+namespace {
+
+struct Arguments {
+  std::string model, revision;
+  std::vector<std::string> files;
+  bool json = false;
+};
+
+void print_pulled(const HubModel& model, const PulledModel& pulled) {
+  nlohmann::ordered_json json;
+  json["model"] = model.name;
+  json["revision"] = model.revision;
+  json["commit"] = pulled.commit;
+  json["path"] = pulled.folder.string();
+  json["files"] = nlohmann::ordered_json::array();
+  for (const PulledFile& file : pulled.files) {
+    nlohmann::ordered_json entry;
+    entry["name"] = file.name;
+    entry["path"] = file.path.string();
+    entry["bytes"] = file.bytes;
+    entry["downloaded"] = file.downloaded;
+    json["files"].push_back(std::move(entry));
+  }
+  print_json(json);
+}
+
+void pull_model(const Arguments& arguments) {
+  if (!is_hub_name(arguments.model))
+    throw BadUsage(fmt::format("pull takes OWNER/NAME, not '{}'", printable(arguments.model)));
+  HubModel model = parse_hub_name(arguments.model);
+  if (!arguments.revision.empty()) {
+    if (arguments.model.find('@') != std::string::npos)
+      throw BadUsage("the revision is given twice, with @ and with --revision");
+    model = parse_hub_name(arguments.model + "@" + arguments.revision);
+  }
+  const PulledModel pulled =
+      pull(hub_settings(), model, {.patterns = arguments.files, .progress = download_progress()});
+  if (arguments.json) return print_pulled(model, pulled);
+  for (const PulledFile& file : pulled.files)
+    fmt::print("{:<12} {:>10}  {}\n", file.downloaded ? "downloaded" : "was there",
+               human_bytes(file.bytes), file.name);
+  fmt::print("{} is in {}\n", model.name, pulled.folder.string());
+  if (arguments.files.empty()) {
+    const std::string at = model.revision == "main" ? "" : "@" + model.revision;
+    fmt::print("vitrail classify --model {}{} PICTURE\n", model.name, at);
+  }
+}
+
+}  // namespace
+
+void add_pull(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("pull", "Fetch a model from a Hugging Face hub");
+  verb->add_option("model", arguments->model, "OWNER/NAME or OWNER/NAME@REVISION")->required();
+  verb->add_option("--revision", arguments->revision, "branch, tag or commit (default: main)");
+  verb->add_option("--file", arguments->files,
+                   "only the files of this name or pattern, such as '*.md'; may be repeated "
+                   "(default: what Vitrail needs)")
+      ->allow_extra_args(false);
+  verb->add_flag("--json", arguments->json, "results as JSON");
+  set_example(*verb, "vitrail pull google/vit-base-patch16-224");
+  verb->callback([arguments] { pull_model(*arguments); });
+}
+
+}  // namespace vitrail::cli
