@@ -1,15 +1,18 @@
-# vitrail_layer(NAME LINKS other layers ... LIBRARIES external targets ...)
+# vitrail_layer(NAME [PROGRAMS] LINKS other layers ... LIBRARIES external targets ...)
 # A layer is a folder of src/: one static target holding every .cpp below it, linking only the
-# layers named. tools/check_layers.py holds includes to the same edges.
+# layers named. tools/check_layers.py holds includes to the same edges. A layer of the PROGRAMS is no
+# part of the library.
 function(vitrail_layer name)
-  cmake_parse_arguments(LAYER "" "" "LINKS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(LAYER "PROGRAMS" "" "LINKS;LIBRARIES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/reference/")
   list(TRANSFORM LAYER_LINKS PREPEND vitrail_)
   if(sources)
     add_library(vitrail_${name} STATIC ${sources})
     set(scope PUBLIC)
-    set_property(GLOBAL APPEND PROPERTY VITRAIL_LAYERS vitrail_${name})
+    if(NOT LAYER_PROGRAMS)
+      set_property(GLOBAL APPEND PROPERTY VITRAIL_LAYERS vitrail_${name})
+    endif()
   else()  # headers only
     add_library(vitrail_${name} INTERFACE)
     set(scope INTERFACE)

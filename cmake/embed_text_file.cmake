@@ -1,7 +1,7 @@
 # Writes OUTPUT, a C++ file that holds the text file INPUT as a string of NAMESPACE.
 cmake_path(GET INPUT FILENAME name)
 set(variable k)
-string(REPLACE "." ";" words ${name})
+string(REGEX REPLACE "[._]" ";" words ${name})
 foreach(word ${words})
   string(SUBSTRING ${word} 0 1 first)
   string(SUBSTRING ${word} 1 -1 rest)

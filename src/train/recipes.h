@@ -1,4 +1,4 @@
-// Recipes: what to train with when the command says nothing, for each kind of data set.
+// What to train with: a preset, or when the command names none that of the kind of data set.
 #pragma once
 
 #include <string>
@@ -7,10 +7,16 @@
 
 namespace vitrail {
 
-// The configuration for a data set: architecture (the recipe's own when `architecture` is empty,
-// else models/architectures.h) with the set's channels, picture size and classes; recipes for
-// fashion-mnist, mnist, cifar10, scenes, and for folders of photographs. Opens the set to learn its
-// shape. Error: an unknown spec or architecture.
-TrainConfig recipe_for(const std::string& data, const std::string& architecture = "");
+struct RecipeChoice {
+  std::string architecture;  // models/architectures.h; empty: the preset's
+  std::string preset;        // train/presets.h, over the data set's own; empty: that alone
+};
+
+// The configuration for a data set, with its channels, picture size and classes. Opens the set to
+// learn its shape. Error: an unknown spec, architecture or preset.
+TrainConfig recipe_for(const std::string& data, const RecipeChoice& choice = {});
+inline TrainConfig recipe_for(const std::string& data, const std::string& architecture) {
+  return recipe_for(data, RecipeChoice{.architecture = architecture, .preset = {}});
+}
 
 }  // namespace vitrail

@@ -1,0 +1,11 @@
+# Writes OUTPUT, a C++ file that holds FILES (a list) as vitrail::kPresetFiles, in order of names.
+list(SORT FILES)
+set(code "#include \"${HEADER}\"\n\nnamespace vitrail {\n")
+string(APPEND code "const std::vector<PresetFile> kPresetFiles = {\n")
+foreach(file ${FILES})
+  cmake_path(GET file STEM name)
+  file(READ ${file} content)
+  string(APPEND code "    {\"${name}\", R\"embedded(${content})embedded\"},\n")
+endforeach()
+string(APPEND code "};\n}  // namespace vitrail\n")
+file(WRITE ${OUTPUT} "${code}")
