@@ -216,33 +216,40 @@ Variable VisionTransformer::pool(const Context& context, const Variable& tokens,
   fail("vit", "unknown pooling");
 }
 
-Variable VisionTransformer::classify(const Context& context, const Variable& pooled,
-                                     const Variable& tokens) const {
-  const Variable logits = head_->forward(context, pooled);
-  if (!head_dist_.present()) return logits;
+void VisionTransformer::classify(const Context& context, VitOutput& output) const {
+  const Variable logits = head_->forward(context, output.pooled);
+  output.logits = logits;
+  if (!head_dist_.present()) return;
   // DeiT: both heads vote (Touvron et al. 2021, section 4.1).
-  const Variable distilled = reshape(context, slice(context, tokens, 1, 1, 2), pooled.shape());
-  return scale(context, add(context, logits, head_dist_->forward(context, distilled)), 0.5f);
+  const Variable distilled =
+      reshape(context, slice(context, output.tokens, 1, 1, 2), output.pooled.shape());
+  output.class_logits = logits;
+  output.distillation_logits = head_dist_->forward(context, distilled);
+  output.logits = scale(context, add(context, logits, output.distillation_logits), 0.5f);
+}
+
+Variable VisionTransformer::encode(const Context& context, Variable tokens) const {
+  for (const auto& block : blocks_) {
+    tokens = run_block(context, *block, std::move(tokens));
+    context.observe(block->path(), tokens);
+  }
+  if (norm_) tokens = norm_->forward(context, tokens);
+  context.observe("norm", tokens);
+  return tokens;
 }
 
 VitOutput VisionTransformer::forward(const Context& context, const Variable& images) const {
   check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "vit",
         "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
   VitOutput output{.layout = layout(images.size(2), images.size(3))};
-  Variable x = embed(context, images, output.layout);
-  context.observe("tokens", x);
-  for (const auto& block : blocks_) {
-    x = run_block(context, *block, std::move(x));
-    context.observe(block->path(), x);
-  }
-  output.tokens = norm_ ? norm_->forward(context, x) : x;
-  x = {};
-  context.observe("norm", output.tokens);
+  Variable tokens = embed(context, images, output.layout);
+  context.observe("tokens", tokens);
+  output.tokens = encode(context, std::move(tokens));
   output.pooled = pool(context, output.tokens, output.layout);
   if (fc_norm_) output.pooled = fc_norm_->forward(context, output.pooled);
   context.observe("pooled", output.pooled);
   if (head_.present()) {
-    output.logits = classify(context, output.pooled, output.tokens);
+    classify(context, output);
     context.observe("head", output.logits);
   }
   return output;

@@ -20,6 +20,8 @@ namespace vitrail {
 
 struct VitOutput {
   Variable logits;  // [B, num_classes]; undefined when the model has no head
+  // Of the two heads of a model with a distillation token, whose mean `logits` is; else undefined.
+  Variable class_logits, distillation_logits;
   Variable pooled;  // [B, pooled_dim]: what the head reads
   Variable tokens;  // [B, N, D] after the final norm
   TokenLayout layout;
@@ -50,6 +52,16 @@ class VisionTransformer {
 
   TokenLayout layout(int64_t picture_height, int64_t picture_width) const;
 
+  // The two halves of what forward() does before it pools, for who changes the tokens in between
+  // (masked autoencoding): [B, N, D] with positions added; and the blocks with the final norm.
+  Variable embed(const Context& context, const Variable& images, const TokenLayout& layout) const;
+  Variable encode(const Context& context, Variable tokens) const;
+
+  // The projections of the blocks, in order (qkv, proj, fc1, fc2 of each).
+  void visit_linears(const VisitLinear& visit) {
+    for (const auto& block : blocks_) block->visit_linears(visit);
+  }
+
   // For inference: packs every projection in its precision, one on each thread, and gives its
   // source back, so that the weights are in memory once. Weights of our own memory cannot be read
   // or saved afterwards. `fill`, where there is one, gives a parameter its value when its turn
@@ -58,9 +70,8 @@ class VisionTransformer {
                           const std::function<void(Parameter&)>& fill = nullptr);
 
  private:
-  Variable embed(const Context& context, const Variable& images, const TokenLayout& layout) const;
   Variable pool(const Context& context, const Variable& tokens, const TokenLayout& layout) const;
-  Variable classify(const Context& context, const Variable& pooled, const Variable& tokens) const;
+  void classify(const Context& context, VitOutput& output) const;
 
   VisionTransformerConfig config_;
   std::unique_ptr<ParameterRegistry> registry_;  // outlives the modules that refer into it

@@ -301,8 +301,9 @@ Spelling recognise(const TensorSource& tensors, const nlohmann::json& config) {
   }
   if (const auto prefix = prefix_of(names, "patch_embed.proj.weight")) {
     s.prefix = *prefix;
-    const bool original = tensors.contains(s.prefix + "mask_token") ||
-                          tensors.contains(s.prefix + "register_tokens") ||
+    const bool masked = tensors.contains(s.prefix + "mask_token") &&
+                        !tensors.contains(s.prefix + "decoder_embed.weight");  // MAE's is timm's
+    const bool original = masked || tensors.contains(s.prefix + "register_tokens") ||
                           any_contains(names, ".mlp.w12.");
     if (original) {
       s.family = Family::dinov2;
@@ -409,7 +410,7 @@ bool is_left_out(const Spelling& s, std::string_view name) {
     case Family::vitrail:  // kept for the family it came from
       return own == "mask_token";
     case Family::timm:
-      return own.starts_with("pre_logits.");
+      return own.starts_with("pre_logits.") || own.starts_with("decoder_") || own == "mask_token";
     case Family::vit_pytorch:
       return false;
   }

@@ -20,4 +20,7 @@ struct MethodSetup {
 // Error: config.method is unknown; the message lists those that there are.
 std::unique_ptr<Method> make_method(const MethodSetup& setup);
 
+// The crops of a training batch: DINO's, as its authors change them; none for the other methods.
+std::vector<ViewOptions> views_of(const TrainConfig& config);
+
 }  // namespace vitrail
