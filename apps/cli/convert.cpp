@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/common.h"
+#include "apps/cli/model_export.h"
 #include "apps/cli/verbs.h"
 #include "models/families/checkpoint.h"
 
@@ -15,28 +16,6 @@ struct Arguments {
   std::string to, out;
   bool json = false;
 };
-
-// Error: the target cannot say what this preprocessing does.
-nlohmann::json preprocess_for(Family target, const Preprocess& preprocess,
-                              std::vector<std::string>& differences) {
-  const auto take = [&](TranslatedPreprocess translated) {
-    differences = std::move(translated.differences);
-    return nlohmann::json(translated.config);
-  };
-  switch (target) {
-    case Family::timm:
-      return take(to_timm(preprocess));
-    case Family::hf_vit:
-    case Family::hf_deit:
-    case Family::hf_dinov2:
-      return take(to_hf(preprocess));
-    case Family::dinov2:
-    case Family::vit_pytorch:
-    case Family::vitrail:
-      return to_json(preprocess);
-  }
-  return nullptr;
-}
 
 void convert_model(const Arguments& arguments) {
   const auto model = open_model(arguments.model);

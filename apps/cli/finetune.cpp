@@ -1,0 +1,197 @@
+// vitrail finetune: a model of one's own classes from a checkpoint of any family.
+#include "train/finetune.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "apps/cli/common.h"
+#include "apps/cli/model_export.h"
+#include "apps/cli/run_display.h"
+#include "apps/cli/stop_signal.h"
+#include "apps/cli/verbs.h"
+#include "core/log.h"
+#include "core/statistics.h"
+#include "formats/json.h"
+#include "models/families/checkpoint.h"
+#include "models/families/convert.h"
+#include "train/accuracy_text.h"
+
+namespace vitrail::cli {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  std::string data, out, method = "auto", to, precision;
+  std::vector<std::string> train_settings;
+  FinetuneOptions options;
+  int64_t size = 0;
+  int threads = 0, workers = 1;
+  bool resume = false, json = false;
+};
+
+// The preprocessing for pictures of another size: resize and crop in the same proportion.
+Preprocess at_size(Preprocess preprocess, int64_t side) {
+  const PictureSize now = fixed_output_size(preprocess);
+  const auto wanted = static_cast<int>(side);
+  if (now.height == wanted && now.width == wanted) return preprocess;
+  check(now.height > 0 && now.height == now.width, "finetune",
+        "--size changes square pictures of one size; this model's preprocessing has others");
+  const auto scaled = [&](int length) {
+    return static_cast<int>(static_cast<int64_t>(length) * wanted / now.height);
+  };
+  preprocess.resize_to = {scaled(preprocess.resize_to.height), scaled(preprocess.resize_to.width)};
+  preprocess.crop_to = {wanted, wanted};
+  return preprocess;
+}
+
+// Rewrites the model in `folder` in the first of the forms that can say it. Returns which.
+Family write_in_form(const std::filesystem::path& folder, Family source, const std::string& to,
+                     const Preprocess& preprocess, const std::vector<std::string>& classes) {
+  const Checkpoint checkpoint = open_checkpoint(folder);
+  std::vector<Family> targets;
+  if (!to.empty()) {
+    targets = {conversion_target(to, checkpoint.info.config)};
+  } else {
+    // Files of original DINOv2 and vit-pytorch have no place for a head, labels and preprocessing.
+    const bool library = source == Family::timm || source == Family::hf_vit ||
+                         source == Family::hf_deit || source == Family::hf_dinov2;
+    if (source == Family::dinov2) targets.push_back(Family::hf_dinov2);
+    targets.push_back(library ? source : Family::timm);
+  }
+  for (const Family target : targets) {
+    if (target == Family::vitrail) break;
+    try {
+      ConversionOptions options{.target = target};
+      std::vector<std::string> differences;
+      options.preprocess = preprocess_for(target, preprocess, differences);
+      options.labels = classes;
+      const ConversionReport report = write_converted(folder, checkpoint, options);
+      for (const std::string& text : differences) log_info("preprocessing: " + text);
+      for (const std::string& text : report.folds) log_info(text);
+      return target;
+    } catch (const Error& error) {
+      if (!to.empty()) throw;
+      log_info(fmt::format("not in {}'s form: {}", name_of(target), error.what()));
+    }
+  }
+  return Family::vitrail;
+}
+
+nlohmann::ordered_json to_json(const Measured& m) {
+  const Interval interval = wilson_interval(m.correct, m.pictures);
+  return {{"accuracy", static_cast<double>(m.correct) / static_cast<double>(m.pictures)},
+          {"interval", {interval.low, interval.high}},
+          {"correct", m.correct},
+          {"count", m.pictures}};
+}
+
+void print_result(const Arguments& arguments, const FinetuneResult& result, Family form) {
+  if (arguments.json) {
+    nlohmann::ordered_json json{
+        {"model", arguments.out},          {"method", name_of(result.method)},
+        {"form", name_of(form)},           {"classes", result.classes.size()},
+        {"parameters", result.parameters}, {"trained_parameters", result.trained_parameters},
+        {"probe", to_json(result.probe)},  {"validation", to_json(result.validation)},
+        {"seconds", result.seconds}};
+    if (result.test) json["test"] = to_json(*result.test);
+    return print_json(json);
+  }
+  fmt::print("validation accuracy {}\n",
+             accuracy_text(result.validation.correct, result.validation.pictures));
+  if (result.test)
+    fmt::print("test accuracy {}\n", accuracy_text(result.test->correct, result.test->pictures));
+  fmt::print("the model ({}, in {}'s form) is in {}: vitrail classify --model {} PICTURE\n",
+             name_of(result.method), name_of(form), arguments.out, arguments.out);
+}
+
+void run(Arguments& arguments) {
+  FinetuneOptions& options = arguments.options;
+  if (arguments.size > 0)
+    arguments.model.settings.push_back("image_size=" + std::to_string(arguments.size));
+  const auto model = open_model(arguments.model);
+  const Checkpoint checkpoint =
+      open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
+  options.data = data_spec(arguments.data);
+  options.preprocess =
+      arguments.size > 0 ? at_size(model->preprocess, arguments.size) : model->preprocess;
+  options.base_name = model->name;
+  options.method = finetune_method_from_name(arguments.method);
+  options.settings = parse_settings(arguments.train_settings);
+  if (!arguments.precision.empty()) options.settings.emplace_back("precision", arguments.precision);
+  options.run.out = arguments.out;
+  options.run.resume = arguments.resume;
+  options.run.threads = arguments.threads;
+  options.run.workers = arguments.workers;
+  options.run.stop = stop_asked;
+  RunDisplay display(options.run);
+  note_signals();
+  const FinetuneResult result = finetune(checkpoint, options);
+  display.clear();
+  if (result.interrupted) {
+    fmt::print(stderr, "stopped; continue with the same command and --resume\n");
+    throw Failed{};
+  }
+  const Family form = write_in_form(arguments.out, checkpoint.info.family, arguments.to,
+                                    options.preprocess, result.classes);
+  if (result.method != FinetuneMethod::probe) display.finish(true);  // a probe has no run
+  print_result(arguments, result, form);
+}
+
+}  // namespace
+
+void add_finetune(CLI::App& app) {
+  CLI::App* verb =
+      app.add_subcommand("finetune", "Turn a checkpoint into a model of your own classes");
+  auto arguments = std::make_shared<Arguments>();
+  Arguments& a = *arguments;
+  FinetuneOptions& o = a.options;
+  add_model_options(*verb, a.model);
+  verb->add_option("--data", a.data,
+                   "folder:DIR with a folder a class (train/ and val/ in it are used), or another "
+                   "data set's name")
+      ->required();
+  verb->add_option("--out", a.out, "folder of the run; it is the model, too")->required();
+  verb->add_option("--method", a.method,
+                   "probe: the head alone, in seconds; lora; partial: the last blocks; full; "
+                   "auto (default) chooses")
+      ->check(CLI::IsMember({"auto", "probe", "lora", "partial", "full"}));
+  verb->add_option("--minutes", o.minutes, "of training that the choices aim at")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--group", o.group,
+                   "keeps near-duplicates on one side of the split: a regular expression whose "
+                   "first parentheses give a picture's group, or 'folder'");
+  verb->add_option("--val-fraction", o.val_fraction,
+                   "held out for validation where the data has no val/")
+      ->check(CLI::Range(0.01, 0.9))
+      ->capture_default_str();
+  verb->add_option("--epochs", o.epochs)->check(CLI::PositiveNumber);
+  verb->add_option("--batch", o.batch_size, "pictures a step")->check(CLI::PositiveNumber);
+  verb->add_option("--lr", o.learning_rate, "peak learning rate");
+  verb->add_option("--layer-decay", o.layer_decay,
+                   "learning rate of a layer over that of the next one");
+  verb->add_option("--blocks", o.blocks, "of --method partial: how many of the last ones");
+  verb->add_option("--rank", o.rank, "of --method lora");
+  verb->add_option("--size", a.size, "side of the pictures, when it is not the checkpoint's")
+      ->check(CLI::Range(1, kMaxPreprocessSide));
+  verb->add_option("--train-set", a.train_settings,
+                   "KEY=VALUE: any field of the training that train.json shows");
+  verb->add_option("--precision", a.precision, "of training: f32 or bf16")
+      ->check(CLI::IsMember({"f32", "bf16"}));
+  verb->add_option("--to", a.to,
+                   "form of the model: timm, hf, vitrail, ... (default: its family's own)");
+  verb->add_option("--seed", o.seed)->check(CLI::NonNegativeNumber);
+  verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
+  verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
+  verb->add_option("--workers", a.workers, "threads that prepare pictures")
+      ->check(CLI::Range(0, 256));
+  verb->add_flag("--json", a.json, "print the result as one JSON object");
+  set_example(*verb,
+              "vitrail finetune --model vit_tiny --data folder:photos --out runs/mine\n"
+              "  vitrail finetune --model vit_tiny.pth --data folder:photos --out runs/quick "
+              "--method probe");
+  verb->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace vitrail::cli

@@ -1,0 +1,66 @@
+// Fine-tuning: from a checkpoint of any family and pictures in folders to a model of their classes,
+// with every choice made and said.
+//
+// It begins with a linear probe: features computed once, a classifier fitted to them. The other
+// methods start from the probe's head, so that the first steps do not spoil the backbone (Kumar et
+// al., "Fine-tuning can distort pretrained features", 2022), and are kept only where they do better
+// on validation pictures.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "image/preprocess.h"
+#include "models/lora.h"
+#include "models/transfer.h"
+#include "train/trainer.h"
+
+namespace vitrail {
+
+enum class FinetuneMethod : uint8_t {
+  automatic,  // by the number of pictures, the size of the model and the speed of the machine
+  probe,      // the head alone
+  lora,       // low-rank adapters and the head
+  partial,    // the last blocks and the head
+  full,
+};
+const char* name_of(FinetuneMethod method);
+FinetuneMethod finetune_method_from_name(const std::string& name);  // Error: lists the names
+
+struct FinetuneOptions {
+  std::string data;       // a data set's spec
+  Preprocess preprocess;  // the checkpoint's
+  std::string base_name;  // of the checkpoint, for people
+  FinetuneMethod method = FinetuneMethod::automatic;
+  double minutes = 10;  // of training that choices aim at
+  std::string group;    // train/held_out.h, when validation pictures are split off
+  double val_fraction = 0.2;
+  int64_t seed = 0;
+  std::optional<int64_t> epochs, batch_size, blocks, rank;
+  std::optional<double> learning_rate, layer_decay;
+  std::vector<std::pair<std::string, std::string>> settings;  // of TrainConfig
+  RunOptions run;  // run.out is the folder; with run.resume an interrupted run goes on
+};
+
+struct Measured {
+  int64_t correct = 0, pictures = 0;
+};
+struct FinetuneResult {
+  bool interrupted = false;
+  FinetuneMethod method = FinetuneMethod::probe;  // that made the model
+  Measured probe, validation;
+  std::optional<Measured> test;
+  int64_t parameters = 0, trained_parameters = 0;
+  std::vector<std::string> classes;
+  double seconds = 0;
+};
+
+// Writes the run (train/trainer.h), finetune.json (what was chosen and measured), the model in our
+// own form and, of lora, adapter/ in PEFT's. on_message is told each choice.
+// Errors: those of the data and of training.
+FinetuneResult finetune(const Checkpoint& checkpoint, const FinetuneOptions& options);
+
+}  // namespace vitrail

@@ -1,0 +1,116 @@
+#include "train/held_out.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <regex>
+
+#include "core/error.h"
+#include "core/rng.h"
+
+namespace vitrail {
+namespace {
+
+class Part : public Dataset {
+ public:
+  Part(std::shared_ptr<const Dataset> whole, std::vector<int64_t> chosen)
+      : whole_(std::move(whole)), chosen_(std::move(chosen)) {
+    name_ = whole_->name();
+    classes_ = whole_->classes();
+    channels_ = whole_->channels();
+    width_ = whole_->width();
+    height_ = whole_->height();
+  }
+  int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
+  Sample get(int64_t index) const override { return whole_->get(at(index)); }
+  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
+  std::string id(int64_t index) const override { return whole_->id(at(index)); }
+
+ private:
+  int64_t at(int64_t index) const { return chosen_[static_cast<size_t>(index)]; }
+  std::shared_ptr<const Dataset> whole_;
+  std::vector<int64_t> chosen_;
+};
+
+std::string match(const std::regex& expression, const std::string& id) {
+  std::smatch found;
+  if (!std::regex_search(id, found, expression)) return "picture " + id;
+  return found.size() > 1 ? found[1].str() : found[0].str();
+}
+
+}  // namespace
+
+std::vector<std::string> group_keys(const Dataset& set, const std::string& pattern) {
+  std::vector<std::string> keys;
+  std::regex expression;
+  try {
+    if (pattern != "folder") expression = std::regex(pattern, std::regex::ECMAScript);
+  } catch (const std::regex_error&) {
+    fail("--group", "'{}' is not a regular expression", pattern);
+  }
+  for (int64_t i = 0; i < set.size(); ++i) {
+    const std::string id = set.id(i);
+    if (pattern.empty())
+      keys.push_back(id);
+    else if (pattern == "folder")
+      keys.push_back(std::filesystem::path(id).parent_path().string());
+    else
+      keys.push_back(match(expression, id));
+  }
+  return keys;
+}
+
+std::vector<bool> hold_out(const Dataset& set, const std::vector<std::string>& groups,
+                           double fraction, uint64_t seed) {
+  struct Group {
+    uint64_t order = 0;
+    std::vector<int64_t> pictures;
+  };
+  std::map<std::string, Group> by_key;
+  for (int64_t i = 0; i < set.size(); ++i) {
+    Group& group = by_key[groups[static_cast<size_t>(i)]];
+    group.pictures.push_back(i);
+  }
+  std::vector<const Group*> order;
+  for (auto& [key, group] : by_key) {
+    group.order = philox(hash_path(key), seed, hash_path("held out"))[0];
+    order.push_back(&group);
+  }
+  std::ranges::stable_sort(order, {}, [](const Group* group) { return group->order; });
+
+  const auto classes = static_cast<size_t>(set.num_classes());
+  std::vector<int64_t> total(classes), held(classes);
+  for (int64_t i = 0; i < set.size(); ++i) ++total[static_cast<size_t>(set.label(i))];
+  std::vector<bool> out(static_cast<size_t>(set.size()), false);
+  for (const Group* group : order) {
+    std::map<size_t, int64_t> takes;
+    for (const int64_t i : group->pictures) ++takes[static_cast<size_t>(set.label(i))];
+    // A group goes when a class of it still wants pictures and none of its classes would lose all.
+    bool wanted = false, possible = true;
+    for (const auto& [label, count] : takes) {
+      const auto goal = std::max<int64_t>(
+          1, static_cast<int64_t>(fraction * static_cast<double>(total[label]) + 0.5));
+      wanted |= held[label] < goal;
+      possible &= held[label] + count < total[label];
+    }
+    if (!wanted || !possible) continue;
+    for (const auto& [label, count] : takes) held[label] += count;
+    for (const int64_t i : group->pictures) out[static_cast<size_t>(i)] = true;
+  }
+  check(std::ranges::find(out, true) != out.end(), "data",
+        "{}: no picture can be held out for validation: each class needs two groups of pictures",
+        set.name());
+  return out;
+}
+
+HeldOut split_held_out(std::shared_ptr<const Dataset> whole, const std::string& group_pattern,
+                       double fraction, uint64_t seed) {
+  const std::vector<bool> out = hold_out(*whole, group_keys(*whole, group_pattern), fraction, seed);
+  std::vector<int64_t> train, validation;
+  for (size_t i = 0; i < out.size(); ++i)
+    (out[i] ? validation : train).push_back(static_cast<int64_t>(i));
+  return {std::make_unique<Part>(whole, std::move(train)),
+          std::make_unique<Part>(whole, std::move(validation))};
+}
+
+}  // namespace vitrail

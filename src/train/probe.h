@@ -1,0 +1,52 @@
+// The linear probe: a classifier on features that are computed once. Multinomial logistic
+// regression with a squared penalty, fitted by L-BFGS (Liu and Nocedal 1989), so that a penalty has
+// one answer and nothing depends on a learning rate.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "data/loader.h"
+#include "models/vit.h"
+
+namespace vitrail {
+
+struct Features {
+  Tensor values;  // [N, F]: what the heads read; of two heads, side by side
+  Tensor labels;  // [N] i64
+  int64_t pictures() const { return values.size(0); }
+};
+
+// One pass over the loader's epoch 0, without a gradient. `progress` is told the pictures done.
+// Error: no picture could be read.
+Features features_of(const VisionTransformer& model, Queue& queue, Loader& loader,
+                     const std::function<void(int64_t)>& progress = nullptr);
+
+struct ProbeOptions {
+  // Tried from the strongest on, each from the last one's answer. Of mean cross-entropy, in units
+  // of features scaled to deviation 1.
+  std::vector<double> penalties = {1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4};
+  int max_iterations = 200;
+  double tolerance = 1e-4;  // of the gradient's norm
+};
+
+struct LinearProbe {
+  Tensor weight;  // [classes, F], for the features as they are
+  Tensor bias;    // [classes]
+  double penalty = 0;
+  int64_t correct = 0;  // of the validation features
+  double loss = 0;      // on them
+};
+
+// The probe of the penalty that answers most validation features rightly (of equal ones, with the
+// lowest loss). Error: a label outside [0, classes), features of different widths.
+LinearProbe fit_probe(Queue& queue, const Features& train, const Features& validation,
+                      int64_t classes, const ProbeOptions& options = {});
+
+// How many of the features it answers rightly.
+int64_t count_correct(Queue& queue, const LinearProbe& probe, const Features& features);
+
+// Makes the probe the model's head (or heads). Error: the model has no head, or another shape.
+void set_head(VisionTransformer& model, const LinearProbe& probe);
+
+}  // namespace vitrail
