@@ -5,8 +5,16 @@
 
 namespace vitrail::web {
 
+extern const std::string_view kPageCss;  // the style of every page
+extern const std::string_view kMapsJs;   // maps over patches, for every page
+
 extern const std::string_view kExplainHtml;
 extern const std::string_view kExplainCss;
 extern const std::string_view kExplainJs;
+
+extern const std::string_view kRunHtml;
+extern const std::string_view kRunCss;
+extern const std::string_view kRunJs;
+extern const std::string_view kRunChartsJs;
 
 }  // namespace vitrail::web

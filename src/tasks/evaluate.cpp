@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
 #include "tasks/match_classes.h"
@@ -34,17 +36,100 @@ int64_t rank_of(const float* logits, int64_t classes, int64_t truth) {
   return rank;
 }
 
+// The best class but the true one; of equal logits the lower index.
+int64_t best_other(const float* logits, int64_t classes, int64_t truth) {
+  int64_t best = truth == 0 ? 1 : 0;
+  for (int64_t i = best + 1; i < classes; ++i)
+    if (i != truth && logits[i] > logits[best]) best = i;
+  return best;
+}
+
+double log_sum_exp(const float* logits, int64_t classes) {
+  const double largest = *std::max_element(logits, logits + classes);
+  double sum = 0;
+  for (int64_t i = 0; i < classes; ++i) sum += std::exp(logits[i] - largest);
+  return largest + std::log(sum);
+}
+
+// The true class was less expected; of equal ones the earlier picture comes first.
+bool is_worse(const Mistake& a, const Mistake& b) {
+  return a.label_probability != b.label_probability ? a.label_probability < b.label_probability
+                                                    : a.index < b.index;
+}
+
+// Evaluation of one set, a batch of logits at a time.
+class Judge {
+ public:
+  Judge(std::vector<int64_t> to_model, int64_t model_classes, const EvaluateOptions& options)
+      : to_model_(std::move(to_model)), model_classes_(model_classes), options_(options) {
+    for (size_t i = 0; i < to_model_.size(); ++i) to_set_[to_model_[i]] = static_cast<int64_t>(i);
+    result_.confusion = Confusion(static_cast<int64_t>(to_model_.size()));
+  }
+
+  void add(int64_t index, int64_t label, const float* logits);
+  EvaluationResult finish(const std::vector<std::string>& names);
+
+ private:
+  void keep(const Mistake& mistake);
+
+  std::vector<int64_t> to_model_;
+  std::map<int64_t, int64_t> to_set_;
+  int64_t model_classes_;
+  const EvaluateOptions& options_;
+  EvaluationResult result_;
+  std::vector<ClassScore> scores_ = std::vector<ClassScore>(to_model_.size());
+  double loss_ = 0;
+};
+
+void Judge::add(int64_t index, int64_t label, const float* logits) {
+  const int64_t truth = to_model_[static_cast<size_t>(label)];
+  const int64_t rank = rank_of(logits, model_classes_, truth);
+  ClassScore& score = scores_[static_cast<size_t>(label)];
+  ++score.count;
+  score.top1 += rank < 1 ? 1 : 0;
+  score.top5 += rank < 5 ? 1 : 0;
+  const double sum = log_sum_exp(logits, model_classes_);
+  loss_ += sum - logits[truth];
+  if (rank == 0) return result_.confusion.add(label, label);
+  const int64_t answer = best_other(logits, model_classes_, truth);
+  const auto in_set = to_set_.find(answer);
+  result_.confusion.add(label, in_set == to_set_.end() ? Confusion::kOther : in_set->second);
+  keep({.index = index,
+        .label = label,
+        .answer = answer,
+        .answer_probability = std::exp(logits[answer] - sum),
+        .label_probability = std::exp(logits[truth] - sum)});
+}
+
+void Judge::keep(const Mistake& mistake) {
+  std::vector<Mistake>& kept = result_.mistakes;
+  const auto place = std::upper_bound(kept.begin(), kept.end(), mistake, is_worse);
+  if (place - kept.begin() >= options_.mistakes) return;
+  kept.insert(place, mistake);
+  if (static_cast<int64_t>(kept.size()) > options_.mistakes) kept.pop_back();
+}
+
+EvaluationResult Judge::finish(const std::vector<std::string>& names) {
+  for (size_t i = 0; i < names.size(); ++i) scores_[i].name = names[i];
+  for (const ClassScore& score : scores_) {
+    result_.count += score.count;
+    result_.top1 += score.top1;
+    result_.top5 += score.top5;
+  }
+  result_.classes = std::move(scores_);
+  result_.loss = loss_ / static_cast<double>(result_.count);
+  return std::move(result_);
+}
+
 }  // namespace
 
 EvaluationResult evaluate(Session& session, const Dataset& dataset,
                           const EvaluateOptions& options) {
-  const std::vector<int64_t> to_model = model_classes(session, dataset, options);
   const int64_t classes = session.model().network->config().num_classes;
+  Judge judge(model_classes(session, dataset, options), classes, options);
   const int64_t total =
       options.limit > 0 ? std::min(options.limit, dataset.size()) : dataset.size();
   check(total > 0, "eval", "{} has no pictures", dataset.name());
-  EvaluationResult result;
-  for (const std::string& name : dataset.classes()) result.classes.push_back({.name = name});
   const auto visit = [&](size_t begin, const PreparedBatch& batch) {
     const auto first = static_cast<int64_t>(begin);
     const auto count = static_cast<int64_t>(batch.errors.size());
@@ -52,25 +137,13 @@ EvaluationResult evaluate(Session& session, const Dataset& dataset,
       check(batch.errors[static_cast<size_t>(i)].empty(), "eval", "{}: {}", dataset.id(first + i),
             batch.errors[static_cast<size_t>(i)]);
     const Tensor logits = session.run(batch.images).logits.value();
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t label = dataset.label(first + i);
-      const int64_t rank =
-          rank_of(logits.f32() + i * classes, classes, to_model[static_cast<size_t>(label)]);
-      ClassScore& score = result.classes[static_cast<size_t>(label)];
-      ++score.count;
-      score.top1 += rank < 1 ? 1 : 0;
-      score.top5 += rank < 5 ? 1 : 0;
-    }
+    for (int64_t i = 0; i < count; ++i)
+      judge.add(first + i, dataset.label(first + i), logits.f32() + i * classes);
     if (options.progress) options.progress(first + count, total);
   };
   session.for_each_batch(
       total, [&](int64_t i) { return dataset.get(i).image; }, visit);
-  for (const ClassScore& score : result.classes) {
-    result.count += score.count;
-    result.top1 += score.top1;
-    result.top5 += score.top5;
-  }
-  return result;
+  return judge.finish(dataset.classes());
 }
 
 }  // namespace vitrail

@@ -8,6 +8,7 @@
 
 #include "data/dataset.h"
 #include "infer/session.h"
+#include "tasks/confusion.h"
 
 namespace vitrail {
 
@@ -16,8 +17,20 @@ struct ClassScore {
   int64_t count = 0, top1 = 0, top5 = 0;
 };
 
+// A picture that was answered wrongly.
+struct Mistake {
+  int64_t index = 0;              // of the picture in the set
+  int64_t label = 0;              // the set's class
+  int64_t answer = 0;             // the model's class
+  double answer_probability = 0;  // softmax over all of the model's classes
+  double label_probability = 0;
+};
+
 struct EvaluationResult {
   int64_t count = 0, top1 = 0, top5 = 0;
+  double loss = 0;                  // mean cross-entropy over the model's classes
+  Confusion confusion;              // over the set's classes
+  std::vector<Mistake> mistakes;    // the worst first: where the true class was least expected
   std::vector<ClassScore> classes;  // in the set's order; those that were seen have a count
   double top1_fraction() const { return fraction(top1); }
   double top5_fraction() const { return fraction(top5); }
@@ -29,7 +42,8 @@ struct EvaluationResult {
 };
 
 struct EvaluateOptions {
-  int64_t limit = 0;  // the first so many pictures; 0: all
+  int64_t limit = 0;     // the first so many pictures; 0: all
+  int64_t mistakes = 0;  // how many of the worst mistakes are kept
   // The set's own numbers are the model's classes: for sets whose files hold numbers, with models
   // that know no names. Otherwise classes are matched by name.
   bool classes_by_number = false;

@@ -15,20 +15,19 @@ namespace vitrail {
 
 using Json = nlohmann::json;
 
-void LineFile::append(const std::string& line) const {
-  const std::string text = line + "\n";
-  const int descriptor = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   ssize_t written = -1;
   if (descriptor >= 0) {
-    written = ::write(descriptor, text.data(), text.size());
+    written = ::write(descriptor, bytes.data(), bytes.size());
     const int error_number = errno;
     ::close(descriptor);
     errno = error_number;
   }
-  check(written >= 0, "file", "{}: cannot be written: {}", path_.string(),
+  check(written >= 0, "file", "{}: cannot be written: {}", path.string(),
         std::generic_category().message(errno));
-  check(written == static_cast<ssize_t>(text.size()), "file",
-        "{}: cannot be written: no space left", path_.string());
+  check(written == static_cast<ssize_t>(bytes.size()), "file",
+        "{}: cannot be written: no space left", path.string());
 }
 
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs) {
@@ -41,6 +40,7 @@ void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs
     const auto found = entry.find("step");
     if (found == entry.end() || !found->is_number_integer() || found->get<int64_t>() > step)
       continue;
+    if (entry.value("kind", Json()) == "end") continue;
     if (entry.value("kind", Json()) == "epoch" && entry.value("epoch", Json()) >= epochs) continue;
     kept += line + "\n";
   }

@@ -3,8 +3,13 @@
 
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
 
 namespace vitrail {
+
+// Appends with one write. Error: the file cannot be written, or not wholly (a full disk).
+void append_to_file(const std::filesystem::path& path, std::string_view bytes);
 
 // Appends to a file of lines; each line is one write, so a killed run leaves at most its last line
 // incomplete.
@@ -12,7 +17,7 @@ class LineFile {
  public:
   explicit LineFile(std::filesystem::path path) : path_(std::move(path)) {}
   // Error: the file cannot be written.
-  void append(const std::string& line) const;
+  void append(const std::string& line) const { append_to_file(path_, line + "\n"); }
   const std::filesystem::path& path() const { return path_; }
 
  private:
@@ -21,7 +26,7 @@ class LineFile {
 
 // Keeps only the lines that a run resumed at `step`, with `epochs` ended, does not write again:
 // those up to the step, and of lines of kind "epoch" those of epochs that ended (the last batch's
-// checkpoint may be older than the line of its epoch). An incomplete line goes. A missing file
+// checkpoint may be older than the line of its epoch). An incomplete line goes, and that of an end. A missing file
 // stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -185,6 +186,47 @@ TEST_F(EvaluateFolder, CountsWhatTheModelSays) {
                {.limit = 5, .progress = [&](int64_t done, int64_t) { steps.push_back(done); }});
   EXPECT_EQ(part.count, 5);
   EXPECT_EQ(steps, (std::vector<int64_t>{3, 5}));
+}
+
+TEST_F(EvaluateFolder, KeepsTheWorstMistakes) {
+  Session session(model_, {.threads = 2, .batch = 3});
+  const auto dataset = open_dataset(spec(), Split::all);
+  const EvaluationResult all = evaluate(session, *dataset, {.mistakes = 100});
+  ASSERT_EQ(static_cast<int64_t>(all.mistakes.size()), all.count - all.top1);
+  ASSERT_GE(all.mistakes.size(), 3u);
+  double loss = 0;
+  for (int64_t i = 0; i < dataset->size(); ++i) {
+    const Sample sample = dataset->get(i);
+    const auto answer = classify(session, session.prepare({&sample.image, 1}), 7)[0];
+    const std::string truth = dataset->classes()[static_cast<size_t>(sample.label)];
+    double label_probability = 0;
+    for (const Prediction& prediction : answer.top)
+      if (prediction.label == truth) label_probability = prediction.probability;
+    loss -= std::log(label_probability) / 8;
+    const auto mistake = std::find_if(all.mistakes.begin(), all.mistakes.end(),
+                                      [&](const Mistake& m) { return m.index == i; });
+    ASSERT_EQ(mistake == all.mistakes.end(), answer.top[0].label == truth);
+    if (mistake == all.mistakes.end()) continue;
+    EXPECT_EQ(mistake->label, sample.label);
+    EXPECT_EQ(mistake->answer, answer.top[0].index);
+    EXPECT_NEAR(mistake->answer_probability, answer.top[0].probability, 1e-9);
+    EXPECT_NEAR(mistake->label_probability, label_probability, 1e-9);
+  }
+  EXPECT_NEAR(all.loss, loss, 1e-6);
+  EXPECT_TRUE(std::is_sorted(all.mistakes.begin(), all.mistakes.end(),
+                             [](const Mistake& a, const Mistake& b) {
+                               return a.label_probability < b.label_probability;
+                             }));
+  int64_t counted = 0;
+  for (const Confusion::Cell& cell : all.confusion.cells()) counted += cell.count;
+  EXPECT_EQ(counted, 8);
+  EXPECT_EQ(all.confusion.count(0, 0) + all.confusion.count(1, 1), all.top1);
+
+  const EvaluationResult two = evaluate(session, *dataset, {.mistakes = 2});
+  ASSERT_EQ(two.mistakes.size(), 2u);
+  EXPECT_EQ(two.mistakes[0].index, all.mistakes[0].index);
+  EXPECT_EQ(two.mistakes[1].index, all.mistakes[1].index);
+  EXPECT_TRUE(evaluate(session, *dataset).mistakes.empty());
 }
 
 TEST_F(EvaluateFolder, RefusesClassesByPosition) {

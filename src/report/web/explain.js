@@ -1,6 +1,5 @@
 // Draws the explanation that the page carries. Nothing is fetched: every row of attention is
 // computed here, as exp(scale * q.k - lse), from the queries, keys and log-sum-exp in #data.
-'use strict';
 (async () => {
   const data = JSON.parse(document.getElementById('data').textContent);
   const element = (id) => document.getElementById(id);
@@ -10,25 +9,15 @@
 
   // ---- What the page carries ----
 
-  // Base 85 over printable characters: five characters hold a 32-bit word, little-endian.
-  const digits = new Uint8Array(128);
-  [...data.alphabet].forEach((character, value) => { digits[character.charCodeAt(0)] = value; });
-  function decodeWords(text) {
-    const words = new Uint32Array(text.length / 5);
-    for (let i = 0, at = 0; i < words.length; ++i) {
-      let word = 0;
-      for (let digit = 0; digit < 5; ++digit) word = word * 85 + digits[text.charCodeAt(at++)];
-      words[i] = word;
-    }
-    return words;
-  }
+  const { rangeOf, percent } = maps;
+  const decodeWords = (text) => maps.decodeWords(text, data.alphabet);
+  const decodeFloats = (text) => maps.decodeFloats(text, data.alphabet);
   function floatOfHalf(bits) {
     const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
     if (exponent === 31) return fraction ? NaN : sign * Infinity;
     return exponent === 0 ? sign * fraction * 2 ** -24
                           : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
   }
-  const decodeFloats = (text) => new Float32Array(decodeWords(text).buffer);
   function decodeNumbers(text, count) {
     if (attention.precision === 'f32') return decodeFloats(text).subarray(0, count);
     const halves = new Uint16Array(decodeWords(text).buffer);
@@ -104,34 +93,9 @@
       return exact ? weights[token] : weights[token] / tokenSize[token];
     });
   }
-  function rangeOf(values) {
-    const sorted = [...values].sort((a, b) => a - b), last = sorted.length - 1;
-    const low = sorted[0], high = sorted[Math.floor(0.99 * last)];
-    return { low, high: high > low ? high : sorted[last] };
-  }
-  function heat(t) {
-    const place = Math.min(1, Math.max(0, t)) * (data.heat.length - 1);
-    const below = Math.min(Math.floor(place), data.heat.length - 2);
-    return data.heat[below].map((c, i) => c + (place - below) * (data.heat[below + 1][i] - c));
-  }
-  // A canvas with one pixel a patch. The lighter a colour, the more of the photo shines through it:
-  // what is attended to stays visible, and the rest grows dark.
-  function paint(canvas, values, { low, high }, transparency) {
-    canvas.width = layout.columns;
-    canvas.height = layout.rows;
-    const pixels = new ImageData(layout.columns, layout.rows);
-    values.forEach((value, i) => {
-      const t = high > low ? Math.min(1, (value - low) / (high - low)) : 0;
-      pixels.data.set([...heat(t), 255 * (1 - transparency * t)], 4 * i);
-    });
-    canvas.getContext('2d').putImageData(pixels, 0, 0);
-    return canvas;
-  }
-  function percent(share) {
-    const value = 100 * share;
-    return `${value === 0 ? '0' : value < 0.001 ? '< 0.001'
-        : value >= 99.95 ? value.toFixed(0) : value.toPrecision(value < 10 ? 2 : 3)}%`;
-  }
+  const heat = (t) => maps.heat(data.heat, t);
+  const paint = (canvas, values, range, transparency) =>
+      maps.paint(canvas, layout, values, range, { steps: data.heat, transparency });
   const placeName = (patch) => `row ${Math.floor(patch / layout.columns) + 1}, column ` +
                                `${patch % layout.columns + 1}`;
   const tokenName = (token) => token < prefix ? `the ${layout.prefix[token]} token`

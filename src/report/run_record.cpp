@@ -1,0 +1,194 @@
+#include "report/run_record.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <optional>
+
+#include "core/error.h"
+#include "formats/json.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr size_t kLogLines = 60;
+
+template <typename Visit>
+void for_each_line(const fs::path& path, Visit visit) {
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);) visit(line);
+}
+
+std::optional<int64_t> integer(const json& line, const char* name) {
+  const auto found = line.find(name);
+  if (found == line.end() || !found->is_number_integer()) return std::nullopt;
+  return found->get<int64_t>();
+}
+
+Numbers numbers_of(const json& object) {
+  Numbers numbers;
+  for (const auto& [name, value] : object.items()) {
+    if (name == "step" || name == "epoch" || name == "kind") continue;
+    if (value.is_number()) numbers[name] = value.get<double>();
+    if (value.is_null()) numbers[name] = NAN;
+  }
+  return numbers;
+}
+
+std::string value_text(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_null()) return "not finite";
+  if (!value.is_array()) return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  constexpr size_t kNamed = 4;
+  std::string text;
+  for (size_t i = 0; i < std::min(kNamed, value.size()); ++i)
+    text += (i > 0 ? ", " : "") + value_text(value[i]);
+  if (value.size() > kNamed) text += fmt::format(" and {} more", value.size() - kNamed);
+  return text;
+}
+
+// Its message, or what else it says: "reason spike; pictures a.png, b.png and 62 more".
+std::string event_text(const json& line) {
+  if (const auto text = line.find("message"); text != line.end()) return value_text(*text);
+  std::string text;
+  for (const auto& [name, value] : line.items())
+    if (name != "kind" && name != "step" && name != "epoch")
+      text += (text.empty() ? "" : "; ") + name + " " + value_text(value);
+  return text;
+}
+
+void take_line(RunRecord& record, const json& line) {
+  const auto kind = line.find("kind");
+  const std::optional<int64_t> step = integer(line, "step");
+  if (kind == line.end() || !kind->is_string() || !step) return;
+  RunLine taken{.step = *step, .epoch = integer(line, "epoch").value_or(0)};
+  taken.values = numbers_of(line);
+  for (const auto& [name, value] : line.items())
+    if (value.is_object()) taken.evaluations[name] = numbers_of(value);
+  if (*kind == "step")
+    record.steps.push_back(std::move(taken));
+  else if (*kind == "epoch")
+    record.epochs.push_back(std::move(taken));
+  else if (*kind == "end")
+    record.state = RunState::finished;
+  else
+    record.events.push_back({.step = *step,
+                             .kind = *kind,
+                             .text = event_text(line),
+                             .not_finite = line.contains("loss") && line.at("loss").is_null()});
+}
+
+double value_or_nan(const Numbers& numbers, const char* name) {
+  const auto found = numbers.find(name);
+  return found == numbers.end() ? NAN : found->second;
+}
+
+// The last line at or before a step of which the clock is known: a step's or an epoch's end, whose
+// evaluation is not the training's time.
+void add_speeds(RunRecord& record) {
+  const double batch = record.number("batch_size");
+  struct Moment {
+    int64_t step = 0;
+    double seconds = 0;
+  };
+  std::vector<Moment> ends;
+  for (const RunLine& line : record.epochs)
+    ends.push_back({line.step, value_or_nan(line.values, "seconds")});
+  Moment before;
+  auto end = ends.begin();
+  for (RunLine& line : record.steps) {
+    for (; end != ends.end() && end->step < line.step; ++end)
+      if (end->step >= before.step) before = *end;
+    const Moment now{line.step, value_or_nan(line.values, "seconds")};
+    const double taken = now.seconds - before.seconds;
+    if (!line.values.contains("pictures_per_second") && batch > 0 && taken > 0)
+      line.values["pictures_per_second"] =
+          batch * static_cast<double>(now.step - before.step) / taken;
+    before = now;
+  }
+}
+
+bool last_loss_is_not_finite(const RunRecord& record) {
+  const int64_t last = record.last_step();
+  if (!record.events.empty() && record.events.back().step >= last)
+    return record.events.back().not_finite;
+  const auto is_broken = [&](const std::vector<RunLine>& lines) {
+    return !lines.empty() && lines.back().step == last && lines.back().values.contains("loss") &&
+           !std::isfinite(lines.back().values.at("loss"));
+  };
+  return is_broken(record.steps) || is_broken(record.epochs);
+}
+
+}  // namespace
+
+std::string RunRecord::text(const char* field) const {
+  const auto found = config.find(field);
+  return found != config.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+double RunRecord::number(const char* field) const {
+  const auto found = config.find(field);
+  return found != config.end() && found->is_number() ? found->get<double>() : 0;
+}
+
+int64_t RunRecord::epochs_planned() const {
+  return static_cast<int64_t>(number("epochs"));
+}
+
+int64_t RunRecord::last_step() const {
+  const int64_t a = steps.empty() ? 0 : steps.back().step;
+  return std::max(a, epochs.empty() ? 0 : epochs.back().step);
+}
+
+double RunRecord::seconds() const {
+  double longest = 0;
+  for (const auto* lines : {&steps, &epochs})
+    if (!lines->empty()) longest = std::max(longest, value_or_nan(lines->back().values, "seconds"));
+  return longest;
+}
+
+double RunRecord::median_speed() const {
+  std::vector<double> speeds;
+  for (const RunLine& line : steps)
+    if (const double speed = value_or_nan(line.values, "pictures_per_second"); speed > 0)
+      speeds.push_back(speed);
+  if (speeds.empty()) return 0;
+  const auto middle = speeds.begin() + static_cast<std::ptrdiff_t>(speeds.size() / 2);
+  std::nth_element(speeds.begin(), middle, speeds.end());
+  return *middle;
+}
+
+RunRecord read_run(const fs::path& folder) {
+  std::error_code ignored;
+  check(fs::exists(folder / "train.json", ignored), "report",
+        "{} holds no run: there is no train.json in it", folder.string());
+  RunRecord record{.folder = folder, .config = read_json(folder / "train.json")};
+  check(record.config.is_object(), "report", "{}: holds no object",
+        (folder / "train.json").string());
+  for_each_line(folder / "metrics.jsonl", [&](const std::string& text) {
+    const json line = json::parse(text, nullptr, false);
+    if (line.is_object()) take_line(record, line);
+  });
+  for_each_line(folder / "machine.jsonl", [&](const std::string& text) {
+    const json line = json::parse(text, nullptr, false);
+    if (line.is_object()) record.processes.push_back(line);
+  });
+  for_each_line(folder / "train.log", [&](const std::string& line) { record.log.push_back(line); });
+  if (record.log.size() > kLogLines)
+    record.log.erase(record.log.begin(), record.log.end() - kLogLines);
+
+  add_speeds(record);
+  if (!record.epochs.empty()) {
+    const RunLine& last = record.epochs.back();
+    record.steps_per_epoch = static_cast<double>(last.step) / static_cast<double>(last.epoch + 1);
+    if (last.epoch + 1 >= record.epochs_planned()) record.state = RunState::finished;
+  }
+  if (record.state == RunState::waiting && record.last_step() > 0) record.state = RunState::stopped;
+  record.diverged = record.state != RunState::finished && last_loss_is_not_finite(record);
+  return record;
+}
+
+}  // namespace vitrail

@@ -1,0 +1,181 @@
+#include "report/run_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/isa.h"
+#include "core/log.h"
+#include "core/machine.h"
+#include "core/parallel.h"
+#include "report/run_page.h"
+#include "train/run_data.h"
+#include "train/trainer.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kPicturesWithoutAnswer = 12;
+
+// "the 1,000 pictures of scenes:size=32"
+std::string described(const Dataset& dataset, int64_t count) {
+  return count == dataset.size() ? fmt::format("the {} pictures of {}", count, dataset.name())
+                                 : fmt::format("the first {} of {} pictures of {}", count,
+                                               dataset.size(), dataset.name());
+}
+
+std::string answer_name(const Model& model, int64_t index) {
+  const auto& names = model.labels.names;
+  if (index < static_cast<int64_t>(names.size()))
+    if (const auto& name = names[static_cast<size_t>(index)]) return *name;
+  return fmt::format("class {}", index);
+}
+
+std::vector<GalleryPicture> gallery_of(Session& session, const Dataset& dataset,
+                                       const std::vector<Mistake>& mistakes) {
+  std::vector<GalleryPicture> gallery;
+  for (const Mistake& mistake : mistakes) {
+    GalleryPicture picture = gallery_picture(session, dataset.get(mistake.index).image);
+    picture.id = dataset.id(mistake.index);
+    picture.label = dataset.classes()[static_cast<size_t>(mistake.label)];
+    picture.answer = answer_name(session.model(), mistake.answer);
+    picture.label_probability = mistake.label_probability;
+    picture.answer_probability = mistake.answer_probability;
+    gallery.push_back(std::move(picture));
+  }
+  return gallery;
+}
+
+// Evenly spaced pictures, where no answer is there to be wrong.
+std::vector<GalleryPicture> some_pictures(Session& session, const Dataset& dataset) {
+  std::vector<GalleryPicture> gallery;
+  const int64_t count = std::min(kPicturesWithoutAnswer, dataset.size());
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = i * dataset.size() / count;
+    GalleryPicture picture = gallery_picture(session, dataset.get(index).image);
+    picture.id = dataset.id(index);
+    picture.label = dataset.classes()[static_cast<size_t>(dataset.label(index))];
+    gallery.push_back(std::move(picture));
+  }
+  return gallery;
+}
+
+// Methods that learn without labels leave a head that answers nothing.
+bool has_answers(const RunRecord& record, const Model& model) {
+  const std::string method = record.text("method");
+  return model.network->config().num_classes > 0 && method != "mae" && method != "dino";
+}
+
+void add_model(RunPage& page, const RunReportOptions& options, const RunData& data) {
+  const fs::path& folder = page.record->folder;
+  std::error_code ignored;
+  if (!fs::exists(folder / "model.safetensors", ignored)) {
+    page.notes.push_back("The folder holds no model yet: the first one is written after an epoch.");
+    return;
+  }
+  Session session(load_model(folder.string(), {.threads = options.threads}),
+                  {.threads = options.threads, .batch = 32});
+  const Model& model = session.model();
+  page.parameters = model.network->parameters().num_elements();
+  const Dataset& judged = data.most_honest();
+  if (!has_answers(*page.record, model)) {
+    page.gallery_of_mistakes = false;
+    page.gallery = some_pictures(session, judged);
+    return;
+  }
+  page.evaluation = evaluate(session, judged,
+                             {.limit = options.limit,
+                              .mistakes = kShownMistakes,
+                              .classes_by_number = !model.labels.any_known(),
+                              .progress = options.progress});
+  page.evaluated_on =
+      described(judged, page.evaluation->count) + (data.test ? " (test)" : " (validation)");
+  page.gallery = gallery_of(session, judged, page.evaluation->mistakes);
+}
+
+void add_pictures(RunPage& page, const RunReportOptions& options) {
+  try {
+    TrainConfig config = config_of_run(page.record->folder).value();
+    if (!options.data.empty()) config.data = options.data;
+    const RunData data = open_run_data(config);
+    page.sample_classes = data.train->classes();
+    page.samples = sample_pictures(config, *data.train, kShownSamples);
+    add_model(page, options, data);
+  } catch (const Error& error) {
+    page.notes.push_back(fmt::format("Pictures are missing here: {}", error.what()));
+    log_warning(page.notes.back());
+  }
+}
+
+NamedTexts commands_for(const RunRecord& record, bool has_model) {
+  const std::string run = record.folder.string();
+  NamedTexts commands;
+  if (record.state != RunState::finished)
+    commands.emplace_back("Go on where the run stopped",
+                          fmt::format("vitrail train --resume --out {}", run));
+  if (has_model) {
+    commands.emplace_back("Name what pictures show",
+                          fmt::format("vitrail classify --model {} PICTURE", run));
+    commands.emplace_back("See where attention goes",
+                          fmt::format("vitrail explain --model {} PICTURE", run));
+    commands.emplace_back("Measure it on other pictures",
+                          fmt::format("vitrail eval DATA --model {} --report page.html", run));
+  }
+  commands.emplace_back("Write this page again", fmt::format("vitrail report {}", run));
+  commands.emplace_back(
+      "Compare runs in TensorBoard",
+      fmt::format("tensorboard --logdir {}", record.folder.has_parent_path()
+                                                 ? record.folder.parent_path().string()
+                                                 : std::string(".")));
+  return commands;
+}
+
+std::string without_end_slash(const fs::path& folder) {
+  std::string text = folder.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+void write_run_report(const fs::path& run, const fs::path& page_path,
+                      const RunReportOptions& options) {
+  RunPage page{.record = read_run(without_end_slash(run))};
+  const RunRecord& record = *page.record;
+  page.name = fs::absolute(record.folder).lexically_normal().filename().string();
+  const std::string method = record.text("method");
+  const bool plain = method.empty() || method == "supervised";
+  page.about =
+      fmt::format("{} on {}", plain ? "trained" : "trained by " + method, record.text("data"));
+  page.running = options.running;
+  if (options.pictures) add_pictures(page, options);
+  std::error_code ignored;
+  page.commands = commands_for(record, fs::exists(record.folder / "model.safetensors", ignored));
+  write_file_atomically(page_path, run_page(page));
+}
+
+void write_evaluation_report(Session& session, const Dataset& dataset,
+                             const EvaluationResult& result, const fs::path& page_path) {
+  RunPage page{.name = session.model().name,
+               .about = "on " + described(dataset, result.count),
+               .evaluation = result,
+               .evaluated_on = described(dataset, result.count)};
+  page.gallery = gallery_of(session, dataset, result.mistakes);
+  page.parameters = session.model().network->parameters().num_elements();
+  page.machine = {{"cpu", cpu_name()},
+                  {"cores", std::to_string(available_cores())},
+                  {"isa", active_isa()},
+                  {"threads", std::to_string(session.queue().pool().num_threads())},
+                  {"precision", name_of(session.precision().base)},
+                  {"written", utc_time()}};
+  if (!session.model().path.empty())
+    page.commands = {{"See where attention goes", fmt::format("vitrail explain --model {} PICTURE",
+                                                              session.model().path.string())}};
+  write_file_atomically(page_path, run_page(page));
+}
+
+}  // namespace vitrail
