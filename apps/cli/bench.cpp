@@ -16,11 +16,12 @@ struct Restriction {
 const Restriction kRestrictions[] = {
     {"--peak",
      {"name", "--model", "--set", "--labels", "--size", "--runs", "--probe", "--profile", "--input",
-      "--output", "--batch", "--precision", "--train", "--pictures"}},
+      "--output", "--batch", "--precision", "--train", "--data", "--pictures"}},
     {"--pictures",
      {"--size", "--probe", "--profile", "--input", "--output", "--batch", "--precision",
       "--train"}},
     {"--train", {"--probe", "--profile", "--input", "--output"}},
+    {"--data", {"--size", "--pictures", "--peak", "--probe", "--profile", "--input", "--output"}},
     {"--input", {"--size", "--batch"}}};
 
 void check_restrictions(const CLI::App& verb) {
@@ -36,7 +37,10 @@ void check_restrictions(const CLI::App& verb) {
 void bench(const BenchArguments& arguments) {
   if (arguments.peak) return bench_peak(arguments);
   if (!arguments.pictures.empty()) return bench_pictures(arguments);
+  if (!arguments.data.empty()) return bench_loading(arguments);
   if (arguments.train) return bench_train(arguments);
+  if (arguments.activation_checkpointing)
+    throw BadUsage("--activation-checkpointing goes with --train");
   bench_model(arguments);
 }
 
@@ -67,6 +71,17 @@ void add_bench(CLI::App& app) {
   const std::string group = "Instead of passes of a model";
   verb->add_flag("--train", arguments->train,
                  "steps of training (forward, backward, AdamW) on random pictures")
+      ->group(group);
+  verb->add_option("--data", arguments->data,
+                   "steps of training on a data set's pictures, beside the same with pictures in "
+                   "memory; --set takes options of augmentation, too")
+      ->group(group);
+  verb->add_option("--workers", arguments->workers,
+                   "with --data: threads that prepare pictures (0: those that compute)")
+      ->check(CLI::Range(0, 256))
+      ->group(group);
+  verb->add_flag("--activation-checkpointing", arguments->activation_checkpointing,
+                 "with --train: blocks are run again in the backward pass, for less memory")
       ->group(group);
   verb->add_option("--pictures", arguments->pictures,
                    "decoding and preprocessing these pictures, or folders of them, as the model "

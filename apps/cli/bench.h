@@ -19,13 +19,17 @@ struct BenchArguments {
   bool profile = false;
   bool peak = false;
   bool train = false;
-  std::string input, output;  // .npy
+  std::string data;  // a set's spec: training on its pictures
+  int workers = 0;
+  bool activation_checkpointing = false;  // of train
+  std::string input, output;              // .npy
   std::vector<std::string> pictures;
 };
 
 void bench_model(const BenchArguments& arguments);
 void bench_peak(const BenchArguments& arguments);
 void bench_train(const BenchArguments& arguments);
+void bench_loading(const BenchArguments& arguments);
 void bench_pictures(const BenchArguments& arguments);
 // Where the time of a pass goes: tables on stdout, or "profile" of `json` when there is one.
 void bench_profile(Session& session, const Tensor& images, int runs, nlohmann::ordered_json* json);

@@ -1,7 +1,10 @@
 // vitrail bench NAME --train: how fast a model learns.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apps/cli/bench.h"
+#include "core/memory.h"
 #include "infer/cost.h"
 #include "train/learner.h"
 #include "train/methods/supervised.h"
@@ -19,6 +22,17 @@ Tensor random_labels(int64_t count, int64_t classes) {
 void own_the_weights(VisionTransformer& network) {
   for (const auto& parameter : network.parameters().all())
     parameter->set_value(parameter->value().clone());
+}
+
+// What a step needs beside weights (packed ones too), gradients and the optimizer's moments.
+template <typename Step>
+int64_t activation_bytes(const VisionTransformer& network, Step step) {
+  reset_peak_memory();
+  const auto before = static_cast<int64_t>(memory_stats().bytes_in_use);
+  step();
+  const int64_t gradients = network.parameters().num_elements() * int64_t{sizeof(float)};
+  return std::max<int64_t>(0,
+                           static_cast<int64_t>(memory_stats().peak_in_use) - before - gradients);
 }
 
 }  // namespace
@@ -57,11 +71,15 @@ void bench_train(const BenchArguments& arguments) {
   const Measured measured = measure_beside_peak(queue, subject, multiply_adds, arguments.runs, [&] {
     learner.step(queue, batch, {.step = step++});
   });
+  const MemoryUse memory = memory_use();
+  const int64_t activations =
+      activation_bytes(network, [&] { learner.step(queue, batch, {.step = step++}); });
   if (!arguments.run.json) {
     fmt::print("training {}\n", text(subject));
     fmt::print("  step    {}\n", measured.times.text());
     fmt::print("  speed   {}\n", text(measured.speed));
-    fmt::print("  memory  {}\n", text(memory_use()));
+    fmt::print("  memory  {}; activations {:.0f} MB\n", text(memory),
+               static_cast<double>(activations) / 1e6);
     return;
   }
   nlohmann::ordered_json json;
@@ -70,7 +88,8 @@ void bench_train(const BenchArguments& arguments) {
   write_to(json, measured.speed);
   json["parameters"] = cost.parameters;
   json["multiply_adds"] = multiply_adds;
-  write_to(json, memory_use());
+  write_to(json, memory);
+  json["activation_bytes"] = activations;
   print_json(json);
 }
 

@@ -2,7 +2,6 @@
 #include "tasks/classify.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <optional>
@@ -60,9 +59,8 @@ void classify_pictures(const Arguments& arguments) {
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
       session_options(arguments.run, arguments.exif));
-  // On one terminal, results are the progress.
   std::optional<Progress> progress;
-  if (isatty(STDOUT_FILENO) == 0) progress.emplace("classify", static_cast<int64_t>(files.size()));
+  if (!results_are_progress()) progress.emplace("classify", static_cast<int64_t>(files.size()));
   bool failed = false;
   session.for_each_batch(files, [&](size_t first, const PreparedBatch& batch) {
     const auto answers = classify(session, batch, arguments.top);

@@ -1,7 +1,6 @@
 #include "apps/cli/common.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "apps/cli/hub_model.h"
 #include "core/log.h"
 #include "models/families/published.h"
 
@@ -27,6 +27,8 @@ bool has_picture_extension(const fs::path& path) {
 }
 
 void announce(const Model& model) {
+  for (const std::string& note : model.info.notes)
+    log_info(fmt::format("{}: {}", model.name, note));
   for (const std::string& warning : model.info.warnings)
     log_warning(fmt::format("{}: {}", model.name, warning));
   if (!model.bundled) return;
@@ -41,9 +43,11 @@ void announce(const Model& model) {
 }  // namespace
 
 void add_model_options(CLI::App& verb, ModelArguments& arguments) {
-  verb.add_option("--model", arguments.model,
-                  "model folder or .safetensors file of any family, or a bundled model's name "
-                  "(default: the bundled model)");
+  verb.add_option(
+      "--model", arguments.model,
+      "model folder, .safetensors or torch.save file (.pth, .pth.tar, .pt, .bin) of any family, a "
+      "bundled model's name, or OWNER/NAME[@REVISION] of a Hugging Face hub (default: the bundled "
+      "model)");
   verb.add_option("--set", arguments.settings,
                   "KEY=VALUE that the checkpoint does not say, such as num_heads=4")
       ->allow_extra_args(false)
@@ -106,8 +110,15 @@ LoadOptions load_options(const ModelArguments& arguments, const RunArguments& ru
   return options;
 }
 
+std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options) {
+  const ResolvedModel resolved = resolve_model(arguments.model);
+  auto model = vitrail::load_model(resolved.path, options);
+  if (!resolved.hub_name.empty()) model->name = resolved.hub_name;
+  return model;
+}
+
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options) {
-  auto model = load_model(arguments.model, options);
+  auto model = load_model(arguments, options);
   announce(*model);
   return model;
 }
@@ -193,21 +204,6 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& argumen
     pictures.insert(pictures.end(), found.begin(), found.end());
   }
   return pictures;
-}
-
-Progress::Progress(std::string what, int64_t total)
-    : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO) != 0) {}
-
-Progress::~Progress() {
-  if (shown_) fmt::print(stderr, "\r\033[K");
-}
-
-void Progress::update(int64_t done) {
-  if (!terminal_ || total_ <= 0) return;
-  constexpr int64_t kWidth = 30;
-  const auto filled = static_cast<size_t>(kWidth * std::min(done, total_) / total_);
-  fmt::print(stderr, "\r\033[K{} [{:<30}] {}/{}", what_, std::string(filled, '#'), done, total_);
-  shown_ = true;
 }
 
 }  // namespace vitrail::cli

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/cli/progress.h"
 #include "core/error.h"
 #include "image/preprocess.h"
 #include "infer/model.h"
@@ -46,6 +47,8 @@ LoadOptions load_options(const ModelArguments& arguments);
 // many it will see at most, where that is known.
 LoadOptions load_options(const ModelArguments& arguments, const RunArguments& run,
                          std::optional<size_t> pictures = std::nullopt);
+// What --model names, from a hub too.
+std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options);
 // Loads, and says the checkpoint's warnings on stderr; of a bundled model also the classes it
 // knows.
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options);
@@ -67,22 +70,6 @@ std::string human_count(double count);
 
 // Files as given; folders are walked, their pictures sorted by name. Error: a folder without one.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments);
-
-// A line on stderr that shows how far long work is; silent unless stderr is a terminal.
-class Progress {
- public:
-  Progress(std::string what, int64_t total);
-  ~Progress();  // clears the line
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-  void update(int64_t done);
-
- private:
-  std::string what_;
-  int64_t total_;
-  bool shown_ = false;
-  bool terminal_;
-};
 
 // A mistake in the arguments that only the verb can see: exit status 2.
 struct BadUsage : Error {

@@ -136,7 +136,7 @@ void print_report(const Model& model, const std::vector<Finding>& findings) {
 }
 
 void examine(const Arguments& arguments) {
-  const auto model = load_model(arguments.model.model, load_options(arguments.model));
+  const auto model = load_model(arguments.model, load_options(arguments.model));
   std::vector<Finding> findings;
   check_weights(*model, findings);  // before packing gives the weights back
   check_preprocessing(*model, findings);

@@ -95,6 +95,9 @@ void embed_pictures(const Arguments& arguments) {
       session_options(arguments.run, arguments.exif));
   const EmbedOptions options = embed_options(arguments, session.model().network->config());
   Collector collector(files.size());
+  std::optional<Progress> progress;
+  if (format != Format::json_lines || !results_are_progress())
+    progress.emplace("embed", static_cast<int64_t>(files.size()));
   bool failed = false;
   session.for_each_batch(files, [&](size_t first, const PreparedBatch& batch) {
     Tensor part;
@@ -104,7 +107,10 @@ void embed_pictures(const Arguments& arguments) {
       failed = failed || !error.empty();
       if (format != Format::json_lines) {
         // An array has no place for what is missing.
-        if (!error.empty()) fmt::print(stderr, "vitrail: {}\n", error);
+        if (!error.empty()) {
+          progress->clear();
+          fmt::print(stderr, "vitrail: {}\n", error);
+        }
         continue;
       }
       nlohmann::ordered_json line;
@@ -118,6 +124,7 @@ void embed_pictures(const Arguments& arguments) {
       print_json(line);
     }
     if (format != Format::json_lines && !failed) collector.add(part);
+    if (progress) progress->update(static_cast<int64_t>(first + batch.errors.size()));
   });
   if (failed) throw Failed{};
   if (format != Format::json_lines) write(arguments, files, collector.all());

@@ -2,12 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "apps/cli/common.h"
 #include "apps/cli/verbs.h"
+#include "core/error.h"
 #include "core/log.h"
+#include "core/statistics.h"
 #include "data/dataset.h"
+#include "data/scenes_dataset.h"
+#include "explain/pointing_game.h"
+#include "report/run_report.h"
 #include "tasks/evaluate.h"
+#include "train/feature_probe.h"
 
 namespace vitrail::cli {
 namespace {
@@ -15,8 +22,9 @@ namespace {
 struct Arguments {
   ModelArguments model;
   RunArguments run;
-  std::string data, split, exif;
-  int64_t limit = 0;
+  std::string data, split, exif, report;
+  int64_t limit = 0, mistakes = 0;
+  bool features = false, pointing = false;
 };
 
 // The most honest split that there is.
@@ -34,16 +42,53 @@ bool is_numbered(const std::string& spec) {
   return kind == "mnist" || kind == "fashion-mnist" || kind == "cifar10";
 }
 
-void print_result(const Arguments& arguments, const EvaluationResult& result, Split split) {
+nlohmann::ordered_json or_null(double value) {
+  return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
+}
+
+std::string class_name(const EvaluationResult& result, int64_t index) {
+  return index == Confusion::kOther ? "" : result.classes[static_cast<size_t>(index)].name;
+}
+
+// Which classes are taken for which, and the worst mistakes when they are asked for.
+void add_mistakes(const Dataset& dataset, const Model& model, const EvaluationResult& result,
+                  nlohmann::ordered_json& json) {
+  json["confused"] = nlohmann::ordered_json::array();
+  for (const Confusion::Cell& cell : result.confusion.mistakes())
+    json["confused"].push_back({{"label", class_name(result, cell.truth)},
+                                {"answer", class_name(result, cell.answer)},
+                                {"count", cell.count}});
+  json["mistakes"] = nlohmann::ordered_json::array();
+  for (const Mistake& mistake : result.mistakes) {
+    const auto& names = model.labels.names;
+    const auto answer = static_cast<size_t>(mistake.answer);
+    const bool known = answer < names.size() && names[answer].has_value();
+    json["mistakes"].push_back(
+        {{"file", dataset.id(mistake.index)},
+         {"label", class_name(result, mistake.label)},
+         {"answer", known ? nlohmann::ordered_json(*names[answer]) : nlohmann::ordered_json()},
+         {"answer_index", mistake.answer},
+         {"answer_probability", mistake.answer_probability},
+         {"label_probability", mistake.label_probability}});
+  }
+}
+
+void print_result(const Arguments& arguments, const Dataset& dataset, const Model& model,
+                  const EvaluationResult& result, Split split) {
+  const Interval sure = wilson_interval(result.top1, result.count);
+  const std::vector<ClassMetrics> metrics = result.confusion.by_class();
   if (arguments.run.json) {
     nlohmann::ordered_json json;
     json["data"] = arguments.data;
     json["split"] = name_of(split);
     json["count"] = result.count;
     json["top1"] = result.top1_fraction();
+    json["top1_interval"] = {sure.low, sure.high};
     json["top5"] = result.top5_fraction();
+    json["loss"] = result.loss;
     json["classes"] = nlohmann::ordered_json::array();
-    for (const ClassScore& score : result.classes) {
+    for (size_t i = 0; i < result.classes.size(); ++i) {
+      const ClassScore& score = result.classes[i];
       if (score.count == 0) continue;
       const auto count = static_cast<double>(score.count);
       nlohmann::ordered_json entry;
@@ -51,8 +96,12 @@ void print_result(const Arguments& arguments, const EvaluationResult& result, Sp
       entry["count"] = score.count;
       entry["top1"] = static_cast<double>(score.top1) / count;
       entry["top5"] = static_cast<double>(score.top5) / count;
+      entry["precision"] = or_null(metrics[i].precision);
+      entry["recall"] = metrics[i].recall;
+      entry["f1"] = metrics[i].f1;
       json["classes"].push_back(std::move(entry));
     }
+    add_mistakes(dataset, model, result, json);
     return print_json(json);
   }
   for (const ClassScore& score : result.classes)
@@ -60,8 +109,57 @@ void print_result(const Arguments& arguments, const EvaluationResult& result, Sp
       fmt::print("{:6.2f}%  {:>5}/{:<5}  {}\n",
                  100.0 * static_cast<double>(score.top1) / static_cast<double>(score.count),
                  score.top1, score.count, score.name);
-  fmt::print("top-1 {:.2f}%, top-5 {:.2f}% of {} pictures ({})\n", 100 * result.top1_fraction(),
+  fmt::print("top-1 {:.2f}% (95% interval {:.2f} to {:.2f}%), top-5 {:.2f}% of {} pictures ({})\n",
+             100 * result.top1_fraction(), 100 * sure.low, 100 * sure.high,
              100 * result.top5_fraction(), result.count, name_of(split));
+}
+
+// What a model's features say of the set's classes: for models without a head.
+void evaluate_features(Session& session, const std::string& spec, Split split, bool json) {
+  check(split != Split::train && split != Split::all, "eval",
+        "--features learns from the training pictures; judge them on --split val or test");
+  const OpenOptions open{.decode = session.preprocess().decode_options()};
+  const NeighbourOptions neighbours;
+  const auto features = [&](Split part) {
+    const auto set = open_dataset(spec, part, open);
+    LoaderOptions options;
+    options.preprocess = session.preprocess();
+    Loader loader(*set, options);
+    return features_of(*session.model().network, session.queue(), loader, neighbours.max_pictures);
+  };
+  const LabelledFeatures train = features(Split::train), judged = features(split);
+  const Evaluation nearest = vote_of_neighbours(session.queue(), train, judged, neighbours);
+  const Evaluation linear = linear_probe(session.queue(), train, judged);
+  if (json)
+    return print_json({{"data", spec},
+                       {"split", name_of(split)},
+                       {"count", linear.pictures},
+                       {"training_pictures", train.labels.size()},
+                       {"nearest_neighbours", nearest.accuracy},
+                       {"linear_probe", linear.accuracy}});
+  fmt::print("nearest neighbours {:.2f}%, linear probe {:.2f}% of {} pictures ({})\n",
+             100 * nearest.accuracy, 100 * linear.accuracy, linear.pictures, name_of(split));
+}
+
+// Whether attention falls on what a scene shows.
+void evaluate_pointing(Session& session, const std::string& spec, Split split, int64_t limit,
+                       bool json) {
+  check(spec == "scenes" || spec.starts_with("scenes:"), "eval",
+        "--pointing needs pictures whose objects are known: scenes, not {}", spec);
+  const SceneSetOptions set = parse_scene_arguments(spec.substr(std::min<size_t>(spec.size(), 7)));
+  const int64_t own = split == Split::test ? set.test : split == Split::val ? set.val : set.count;
+  check(split != Split::all, "eval", "--pointing takes one of --split train, val and test");
+  const PointingResult result =
+      pointing_game(session, set.scene, split, limit > 0 ? std::min(limit, own) : own);
+  if (json)
+    return print_json({{"data", spec},
+                       {"split", name_of(split)},
+                       {"count", result.pictures},
+                       {"pointing", result.accuracy()},
+                       {"chance", result.chance},
+                       {"heads", result.head_accuracies()}});
+  fmt::print("attention points at an object in {:.2f}% of {} pictures ({}); chance is {:.2f}%\n",
+             100 * result.accuracy(), result.pictures, name_of(split), 100 * result.chance);
 }
 
 void evaluate_model(const Arguments& arguments) {
@@ -69,8 +167,13 @@ void evaluate_model(const Arguments& arguments) {
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
   const Split split = arguments.split.empty() ? default_split(spec) : split_of(arguments.split);
+  if (arguments.features) return evaluate_features(session, spec, split, arguments.run.json);
+  if (arguments.pointing)
+    return evaluate_pointing(session, spec, split, arguments.limit, arguments.run.json);
   const auto dataset = open_dataset(spec, split, {.decode = session.preprocess().decode_options()});
-  EvaluateOptions options{.limit = arguments.limit};
+  const int64_t shown = arguments.report.empty() ? 0 : kShownMistakes;
+  EvaluateOptions options{.limit = arguments.limit,
+                          .mistakes = std::max(arguments.mistakes, shown)};
   options.classes_by_number = is_numbered(spec) && !session.model().labels.any_known();
   if (options.classes_by_number)
     log_info("the model's classes have no names; they are taken to be the set's own numbers");
@@ -81,7 +184,11 @@ void evaluate_model(const Arguments& arguments) {
     options.progress = [&](int64_t done, int64_t) { progress.update(done); };
     result = evaluate(session, *dataset, options);
   }
-  print_result(arguments, result, split);
+  if (!arguments.report.empty())
+    write_evaluation_report(session, *dataset, result, arguments.report);
+  if (static_cast<int64_t>(result.mistakes.size()) > arguments.mistakes)
+    result.mistakes.resize(static_cast<size_t>(arguments.mistakes));
+  print_result(arguments, *dataset, session.model(), result, split);
 }
 
 }  // namespace
@@ -99,9 +206,23 @@ void add_eval(CLI::App& app) {
       ->check(CLI::IsMember({"train", "val", "test", "all"}));
   verb->add_option("--limit", arguments->limit, "only the first so many pictures")
       ->check(CLI::PositiveNumber);
+  verb->add_option("--report", arguments->report,
+                   "write a page: confusion matrix, classes, worst mistakes with their attention");
+  verb->add_option("--mistakes", arguments->mistakes,
+                   "list so many of the worst mistakes in --json")
+      ->check(CLI::NonNegativeNumber);
+  auto* features = verb->add_flag(
+      "--features", arguments->features,
+      "judge the features, not the head: nearest neighbours and a linear probe that learn from "
+      "the set's training pictures");
+  verb->add_flag("--pointing", arguments->pointing,
+                 "how often the class token's attention in the last layer is highest on an object "
+                 "of the rendered scenes")
+      ->excludes(features);
   add_exif_option(*verb, arguments->exif);
   add_run_options(*verb, arguments->run);
-  set_example(*verb, "vitrail eval folder:flowers --model runs/flowers --split val");
+  set_example(*verb,
+              "vitrail eval folder:flowers --model runs/flowers --split val --report page.html");
   verb->callback([arguments] { evaluate_model(*arguments); });
 }
 

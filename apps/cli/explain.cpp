@@ -184,7 +184,8 @@ void explain_pictures(const Arguments& arguments) {
     mask =
         load_picture(arguments.mask, {.exif = session.preprocess().exif, .color = ColorMode::grey});
   OutputNames names(arguments);
-  Progress progress("explain", static_cast<int64_t>(pictures.size()));
+  std::optional<Progress> progress;
+  if (!results_are_progress()) progress.emplace("explain", static_cast<int64_t>(pictures.size()));
   bool failed = false;
   for (size_t i = 0; i < pictures.size(); ++i) {
     const std::string& picture = pictures[i];
@@ -208,7 +209,7 @@ void explain_pictures(const Arguments& arguments) {
     else
       print_text(picture, answer);
     std::fflush(stdout);
-    progress.update(static_cast<int64_t>(i + 1));
+    if (progress) progress->update(static_cast<int64_t>(i + 1));
   }
   if (failed) throw Failed{};
 }

@@ -29,11 +29,14 @@ void add_verbs(CLI::App& app) {
   add_embed(app);
   add_explain(app);
   add_train(app);
+  add_finetune(app);
   add_eval(app);
+  add_report(app);
   add_inspect(app);
   add_doctor(app);
   add_convert(app);
   add_data(app);
+  add_pull(app);
   add_quantize(app);
   add_bench(app);
 }

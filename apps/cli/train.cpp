@@ -1,34 +1,27 @@
 // vitrail train: a model from a data set.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "apps/cli/common.h"
+#include "apps/cli/run_display.h"
+#include "apps/cli/stop_signal.h"
+#include "apps/cli/train_job.h"
 #include "apps/cli/verbs.h"
 #include "core/error.h"
+#include "train/presets.h"
 #include "train/recipes.h"
 #include "train/trainer.h"
 
 namespace vitrail::cli {
 namespace {
 
-std::atomic<int> stop_signal{0};
-
-// The first signal asks for a checkpoint; the second one ends the program as usual.
-extern "C" void ask_to_stop(int signal) {
-  stop_signal = signal;
-  std::signal(signal, SIG_DFL);
-}
-
 struct TrainArguments {
-  std::string data, architecture, out;
-  std::optional<std::string> val, precision;
-  std::optional<int64_t> epochs, batch, seed;
+  std::string data, architecture, preset, out;
+  std::optional<std::string> val, precision, method, teacher, distillation;
+  std::optional<int64_t> epochs, batch, accumulate, seed;
   std::optional<double> learning_rate, weight_decay, warmup, label_smoothing;
   std::vector<std::string> settings;
   int threads = 0, workers = 1;
@@ -41,6 +34,16 @@ void take(const std::optional<T>& given, T& field) {
   if (given) field = *given;
 }
 
+// A long recipe's warm-up and cool-down shrink with it where they would not fit.
+void shorten(TrainConfig& config, int64_t epochs) {
+  const double share = static_cast<double>(epochs) / static_cast<double>(config.epochs);
+  if (config.warmup_epochs + config.cooldown_epochs > static_cast<double>(epochs)) {
+    config.warmup_epochs *= share;
+    config.cooldown_epochs *= share;
+  }
+  config.epochs = epochs;
+}
+
 TrainConfig resolve(const TrainArguments& arguments) {
   const std::optional<TrainConfig> run =
       arguments.resume ? config_of_run(arguments.out) : std::nullopt;
@@ -48,54 +51,31 @@ TrainConfig resolve(const TrainArguments& arguments) {
     if (arguments.resume) fail("train", "{} holds no run; --data begins one", arguments.out);
     fail("train", "--data is missing: folder:DIR, fashion-mnist:DIR, scenes, ...");
   }
-  TrainConfig config = run && arguments.architecture.empty()
+  TrainConfig config = run && arguments.architecture.empty() && arguments.preset.empty()
                            ? *run
-                           : recipe_for(run ? run->data : arguments.data, arguments.architecture);
+                           : recipe_for(run ? run->data : arguments.data,
+                                        {arguments.architecture, arguments.preset});
   if (!arguments.data.empty()) config.data = arguments.data;
   take(arguments.val, config.val);
-  take(arguments.epochs, config.epochs);
+  if (arguments.epochs) shorten(config, *arguments.epochs);
   take(arguments.batch, config.batch_size);
+  take(arguments.accumulate, config.accumulate);
   take(arguments.seed, config.seed);
   take(arguments.learning_rate, config.learning_rate);
   take(arguments.weight_decay, config.weight_decay);
   take(arguments.warmup, config.warmup_epochs);
   take(arguments.label_smoothing, config.label_smoothing);
   take(arguments.precision, config.precision);
+  take(arguments.method, config.method);
+  take(arguments.teacher, config.learning.teacher);
+  // A teacher that is named is listened to.
+  if (arguments.teacher && !arguments.distillation && config.learning.distillation == "none")
+    config.learning.distillation = "soft";
+  take(arguments.distillation, config.learning.distillation);
   for (const auto& [name, value] : parse_settings(arguments.settings))
     set_field(config, name, value);
   return config;
 }
-
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
-  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
-                       : fmt::format("{}:{:02}", whole / 60, whole % 60);
-}
-
-// One line that is drawn over itself; nothing unless stderr is a terminal.
-class ProgressBar {
- public:
-  void draw(const TrainProgress& p) {
-    if (!terminal_) return;
-    constexpr int kWidth = 24;
-    const auto filled = static_cast<int>(kWidth * p.batch / std::max<int64_t>(1, p.batches));
-    fmt::print(
-        stderr,
-        "\r\x1b[Kepoch {}/{} [{}{}] loss {:.4f}  accuracy {:.1f}%  {:.0f} pictures/s  {} left",
-        p.epoch + 1, p.epochs, std::string(filled, '#'), std::string(kWidth - filled, '.'), p.loss,
-        100 * p.accuracy, p.pictures_per_second, clock_text(p.seconds_left));
-    std::fflush(stderr);
-    drawn_ = true;
-  }
-  void clear() {
-    if (drawn_) fmt::print(stderr, "\r\x1b[K");
-    drawn_ = false;
-  }
-
- private:
-  bool terminal_ = ::isatty(STDERR_FILENO) != 0;
-  bool drawn_ = false;
-};
 
 nlohmann::json to_json(const std::optional<Evaluation>& evaluation) {
   if (!evaluation) return nullptr;
@@ -115,40 +95,50 @@ void print_json(const TrainArguments& arguments, const TrainResult& result) {
   fmt::print("{}\n", line.dump());
 }
 
-void run(const TrainArguments& arguments) {
+void list_presets() {
+  for (const auto& [name, preset] : presets()) fmt::print("{:<22}{}\n", name, preset.description);
+}
+
+void run_in(TrainJob& job, const TrainArguments& arguments) {
   const TrainConfig config = resolve(arguments);
-  ProgressBar bar;
   RunOptions options;
+  RunDisplay display(options);
   options.out = arguments.out;
   options.resume = arguments.resume;
-  options.threads = arguments.threads;
+  options.exchange = job.exchange();
+  options.threads = job.threads(arguments.threads);
   options.workers = arguments.workers;
   options.checkpoint_steps = arguments.checkpoint_steps;
   options.log_steps = arguments.log_steps;
-  options.stop = [] { return stop_signal != 0; };
-  options.on_step = [&](const TrainProgress& progress) { bar.draw(progress); };
-  options.on_message = [&](const std::string& line) {
-    bar.clear();
-    fmt::print(stderr, "{}\n", line);
-  };
-  std::signal(SIGINT, ask_to_stop);
-  std::signal(SIGTERM, ask_to_stop);
+  options.stop = stop_asked;
   TrainResult result;
   try {
     result = train(config, options);
   } catch (...) {
-    bar.clear();  // the error has a line of its own
+    display.finish(false);  // the error has a line of its own
     throw;
   }
-  bar.clear();
-  if (arguments.json) print_json(arguments, result);
+  display.finish(!result.interrupted);
+  if (arguments.json && job.leads()) print_json(arguments, result);
   if (result.interrupted) {
-    fmt::print(stderr, "stopped at step {}; continue with: vitrail train --resume --out {}\n",
-               result.step, arguments.out);
+    if (job.leads())
+      fmt::print(stderr, "stopped at step {}; continue with: vitrail train --resume --out {}\n",
+                 result.step, arguments.out);
     throw Failed{};
   }
-  if (!arguments.json)
-    fmt::print("the model is in {0}: vitrail classify --model {0} PICTURE\n", arguments.out);
+  if (!arguments.json && job.leads())
+    fmt::print("the model is in {0}: vitrail classify --model {0} PICTURE\n{1} shows the run\n",
+               arguments.out, report_path(arguments.out).string());
+}
+
+void run(const TrainArguments& arguments) {
+  if (arguments.preset == "list") return list_presets();
+  if (arguments.out.empty()) throw BadUsage("--out is missing: the folder of the run");
+  note_signals();
+  TrainJob job(arguments.out, stop_asked);
+  // mpirun passes this one on and goes on itself; after the two others it kills within a second.
+  if (job.exchange() != nullptr) note_signals({SIGUSR1});
+  job.run([&] { run_in(job, arguments); });
 }
 
 }  // namespace
@@ -161,16 +151,27 @@ void add_train(CLI::App& app) {
       "--data", a.data,
       "folder:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR or scenes[:key=value,...]");
   verb->add_option("--val", a.val, "evaluate on another set (its val, test or whole)");
-  verb->add_option("--out", a.out, "folder of the run; it is the model, too")->required();
+  verb->add_option("--out", a.out, "folder of the run; it is the model, too");
   verb->add_option("--arch", a.architecture,
                    "architecture: cct_2_3x2, vit_lite_7_4, ... or timm's name; "
                    "the default suits the set");
+  verb->add_option("--preset", a.preset, "a recipe by name; 'list' lists them");
   verb->add_option("--epochs", a.epochs);
   verb->add_option("--batch", a.batch, "pictures a step");
+  verb->add_option("--accumulate", a.accumulate,
+                   "parts of a step that are computed one after the other: less memory");
   verb->add_option("--lr", a.learning_rate, "peak learning rate");
   verb->add_option("--weight-decay", a.weight_decay);
   verb->add_option("--precision", a.precision,
                    "f32, or bf16: products and attention in bf16, weights and sums in f32");
+  verb->add_option("--method", a.method,
+                   "supervised (default), mae or dino: from pictures alone, for fine-tuning")
+      ->check(CLI::IsMember({"supervised", "mae", "dino"}));
+  verb->add_option("--teacher", a.teacher,
+                   "a model folder or file whose answers are learned beside the labels");
+  verb->add_option("--distillation", a.distillation,
+                   "how the teacher is followed: soft (default) or hard")
+      ->check(CLI::IsMember({"none", "soft", "hard"}));
   verb->add_option("--warmup", a.warmup, "epochs of linear warm-up before the cosine");
   verb->add_option("--label-smoothing", a.label_smoothing);
   verb->add_option("--seed", a.seed);
@@ -191,6 +192,9 @@ void add_train(CLI::App& app) {
       *verb,
       "vitrail train --data fashion-mnist:DIR --out runs/fashion\n"
       "  vitrail train --data folder:photos --out runs/mine --epochs 30 --set image_size=96\n"
+      "  vitrail train --data cifar10:DIR --preset cct_7_3x1 --out runs/cct\n"
+      "  vitrail train --data folder:photos --out runs/small --teacher runs/mine\n"
+      "  vitrail train --data folder:photos --out runs/features --method dino\n"
       "  vitrail train --resume --out runs/mine");
   verb->callback([arguments] { run(*arguments); });
 }

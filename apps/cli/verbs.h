@@ -10,11 +10,15 @@ void add_classify(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_train(CLI::App& app);
+void add_finetune(CLI::App& app);
 void add_eval(CLI::App& app);
+void add_report(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_data(CLI::App& app);
+void add_data_get(CLI::App& data);  // data get, registered by add_data
+void add_pull(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_bench(CLI::App& app);
 

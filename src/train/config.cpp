@@ -63,6 +63,7 @@ constexpr auto kFields = [](auto& c, auto visit) {
   visit("val_fraction", c.val_fraction);
   visit("evaluate_every", c.evaluate_every);
   visit("seed", c.seed);
+  visit_method_fields(c.learning, visit);
 };
 
 void check_range(const char* name, double value, double low, double high) {
@@ -82,6 +83,7 @@ std::array<double, 3> channel_values(const std::vector<double>& values) {
 
 void TrainConfig::validate() const {
   model.validate();
+  learning.validate(method);
   check(model.num_classes > 0 || method != "supervised", kPlace,
         "num_classes is 0; a classifier needs a head");
   check(model.in_channels == 1 || model.in_channels == 3, kPlace,
@@ -133,6 +135,7 @@ void TrainConfig::validate() const {
 }
 
 Preprocess TrainConfig::preprocess() const {
+  if (pictures) return *pictures;
   Preprocess p;
   p.channels = static_cast<int>(model.in_channels);
   p.crop_to = {static_cast<int>(model.image_height), static_cast<int>(model.image_width)};
@@ -165,6 +168,7 @@ json to_json(const TrainConfig& config) {
   out.update(to_json(config.augment));
   out.update(to_json(config.mix));
   out["model"] = to_json(config.model);
+  if (config.pictures) out["pictures"] = to_json(*config.pictures);
   return out;
 }
 
@@ -175,6 +179,8 @@ TrainConfig train_config_from_json(const json& in) {
   from_json(in, config.mix);
   const auto model = in.find("model");
   if (model != in.end()) config.model = vit_config_from_json(*model);
+  if (const auto pictures = in.find("pictures"); pictures != in.end())
+    config.pictures = from_json(*pictures);
   const json known = to_json(config);
   for (const auto& item : in.items())
     check(known.contains(item.key()), kPlace, "there is no field '{}'", item.key());
@@ -214,7 +220,7 @@ std::string describe_differences(const TrainConfig& run, const TrainConfig& now)
   std::string text;
   after["accumulate"] = before.at("accumulate");  // changes how a step is computed, not which
   for (const auto& item : before.items()) {
-    const json& other = after.at(item.key());
+    const json& other = after[item.key()];  // null: one of them has no preprocessing of its own
     if (item.value() == other) continue;
     text += fmt::format("{}{} is {} in the run and {} now", text.empty() ? "" : "; ", item.key(),
                         item.value().dump(), other.dump());

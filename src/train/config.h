@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "data/mix.h"
 #include "image/preprocess.h"
 #include "models/vit_config.h"
+#include "train/methods/method_config.h"
 
 namespace vitrail {
 
@@ -63,6 +65,8 @@ struct TrainConfig {
   bool activation_checkpointing = false;  // less memory, a third more time
 
   // Pictures: short side to image_size / crop_fraction, centre crop; then (x - mean) / std.
+  // A checkpoint that is fine-tuned brings a preprocessing of its own, which counts instead.
+  std::optional<Preprocess> pictures;
   std::vector<double> mean{0.5}, std{0.5};  // one number stands for every channel
   double crop_fraction = 1;
   AugmentOptions augment;  // its fields stand beside these, without a group of their own
@@ -71,6 +75,7 @@ struct TrainConfig {
   double val_fraction = 0.1;   // held out of a set without pictures for evaluation
   int64_t evaluate_every = 1;  // epochs
   int64_t seed = 0;
+  MethodConfig learning;  // its fields stand beside these, too
   bool operator==(const TrainConfig&) const = default;
 
   // Error naming the field that is out of range.

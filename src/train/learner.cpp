@@ -64,6 +64,7 @@ void Learner::exchange_sums(StepResult& sums) {
   std::array<double, 3> values{sums.loss, static_cast<double>(sums.correct),
                                static_cast<double>(sums.pictures)};
   exchange_->sum(values);
+  if (const std::span<double> own = method_.step_sums(); !own.empty()) exchange_->sum(own);
   sums.loss = values[0];
   sums.correct = static_cast<int64_t>(values[1]);
   sums.pictures = static_cast<int64_t>(values[2]);
@@ -86,6 +87,7 @@ StepResult Learner::step(Queue& queue, std::span<const Batch> parts, const StepN
     result.skipped = Skip::not_finite;
   else if (spikes_.skips(result.loss))
     result.skipped = Skip::spike;
+  if (options_.weight_decay) optimizer_->set_weight_decay(options_.weight_decay->at(numbers.step));
   if (result.skipped == Skip::no)
     optimizer_->step(queue, result.learning_rate,
                      share * clip_scale(result.gradient_norm, options_.clip_norm));

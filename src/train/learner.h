@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,8 +18,9 @@ namespace vitrail {
 struct LearnerOptions {
   OptimizerOptions optimizer;
   Schedule schedule;
-  double clip_norm = 1;  // 0: no clipping
-  uint64_t seed = 0;     // of dropout and drop-path
+  std::optional<Schedule> weight_decay;  // over the run, instead of the optimizer's constant
+  double clip_norm = 1;                  // 0: no clipping
+  uint64_t seed = 0;                     // of dropout and drop-path
   // Of the products and attention, forward and backward: f32 or bf16. Weights, sums, gradients and
   // the optimizer's moments are f32 in both.
   Precision precision = Precision::f32;

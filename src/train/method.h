@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <span>
 
 #include "autograd/context.h"
 #include "data/loader.h"
 #include "formats/tensor_source.h"
+#include "image/preprocess.h"
 #include "models/vit.h"
 
 namespace vitrail {
@@ -33,6 +36,18 @@ class Method {
   virtual ParameterRegistry& parameters() = 0;
   // Records on context.tape. The random key is that of the part.
   virtual MethodLoss forward(Context& context, const Batch& batch, const StepNumbers& numbers) = 0;
+  // Once, when parameters() have their first values, and model() those of a checkpoint if the run
+  // starts from one. A run that is resumed loads its state afterwards.
+  virtual void begin() {}
+  // After an evaluation: what people look at, from a batch of the pictures that were judged, as
+  // files in the run's folder.
+  virtual void illustrate(Queue& queue, const Batch& batch, const Preprocess& preprocess,
+                          const std::filesystem::path& folder) {
+    (void)queue, (void)batch, (void)preprocess, (void)folder;
+  }
+  // Numbers that add up over the parts of a step; several processes sum theirs before
+  // after_update().
+  virtual std::span<double> step_sums() { return {}; }
   // After the optimizer's step: a momentum teacher, a centre. Not called when a step is skipped.
   virtual void after_update(Queue& queue, const StepNumbers& numbers) {
     (void)queue, (void)numbers;

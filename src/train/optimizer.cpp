@@ -20,6 +20,20 @@ Tensor read_moment(const TensorSource& tensors, const std::string& name, const S
   return tensors.tensor(name).clone();
 }
 
+const std::string kSteps = "optimizer.steps.";
+
+// Of one parameter; `all` where it had a gradient in every step.
+int64_t read_steps(const TensorSource& tensors, const std::string& name, int64_t all) {
+  if (!tensors.contains(name)) return all;
+  const TensorInfo& info = tensors.info(name);
+  check(info.shape == Shape{1} && info.dtype == DType::i64, "checkpoint", "{}: {} is {} {}",
+        tensors.place(), name, name_of(info.dtype), info.shape.str());
+  const int64_t steps = *tensors.tensor(name).data<int64_t>();
+  check(steps >= 0 && steps <= all, "checkpoint", "{}: {} is {} of {} steps", tensors.place(), name,
+        steps, all);
+  return steps;
+}
+
 class AdamW : public Optimizer {
  public:
   AdamW(std::vector<Trained> trained, const OptimizerOptions& options)
@@ -34,7 +48,7 @@ class AdamW : public Optimizer {
                                     .trained = slot->trained,
                                     .learning_rate = u.learning_rate,
                                     .gradient_scale = u.gradient_scale,
-                                    .step = u.step}));
+                                    .step = slot->steps}));
     kernels::adamw(queue, updates);
   }
   OptimizerOptions options_;
@@ -77,7 +91,7 @@ class MuonWithAdamW : public Optimizer {
                          .trained = slot->trained,
                          .learning_rate = u.learning_rate,
                          .gradient_scale = u.gradient_scale,
-                         .step = u.step};
+                         .step = slot->steps};
       if (is_muon_matrix(slot->parameter()))
         muon(queue, slot->parameter(), slot->moments[0], one);
       else
@@ -139,12 +153,12 @@ double Optimizer::gradient_norm(Queue& queue) const {
 void Optimizer::step(Queue& queue, double learning_rate, double gradient_scale) {
   ++steps_;
   std::vector<const Slot*> ready;
-  for (const Slot& slot : slots_)
-    if (slot.parameter().gradient().defined()) ready.push_back(&slot);
-  update(queue, {.slots = ready,
-                 .learning_rate = learning_rate,
-                 .gradient_scale = gradient_scale,
-                 .step = steps_});
+  for (Slot& slot : slots_) {
+    if (!slot.parameter().gradient().defined()) continue;
+    ++slot.steps;
+    ready.push_back(&slot);
+  }
+  update(queue, {.slots = ready, .learning_rate = learning_rate, .gradient_scale = gradient_scale});
   for (const Slot* slot : ready) slot->parameter().changed();
 }
 
@@ -155,16 +169,29 @@ NamedTensors Optimizer::state() const {
       tensors.emplace_back(
           std::string("optimizer.") + moment_names_[i] + "." + slot.parameter().path(),
           slot.moments[i]);
+  for (const Slot& slot : slots_) {
+    if (slot.steps == steps_) continue;
+    Tensor steps = Tensor::empty({1}, DType::i64);
+    *steps.data<int64_t>() = slot.steps;
+    tensors.emplace_back(kSteps + slot.parameter().path(), steps);
+  }
   return tensors;
+}
+
+void Optimizer::set_weight_decay(double weight_decay) {
+  for (Slot& slot : slots_)
+    if (slot.trained.decayed) slot.trained.weight_decay = weight_decay;
 }
 
 void Optimizer::load(const TensorSource& tensors, int64_t steps) {
   std::vector<Slot> loaded = slots_;
-  for (Slot& slot : loaded)
+  for (Slot& slot : loaded) {
+    slot.steps = read_steps(tensors, kSteps + slot.parameter().path(), steps);
     for (size_t i = 0; i < moment_names_.size(); ++i)
       slot.moments[i] = read_moment(
           tensors, std::string("optimizer.") + moment_names_[i] + "." + slot.parameter().path(),
           slot.parameter().shape());
+  }
   slots_ = std::move(loaded);
   steps_ = steps;
 }

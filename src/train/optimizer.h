@@ -43,8 +43,11 @@ class Optimizer {
   // Updates every parameter that has a gradient; gradients are multiplied by gradient_scale first.
   void step(Queue& queue, double learning_rate, double gradient_scale = 1);
   int64_t steps() const { return steps_; }
+  // Of the parameters that are decayed, from the next step on.
+  void set_weight_decay(double weight_decay);
 
-  // "optimizer.NAME.PATH" for each moment, sharing the optimizer's memory.
+  // "optimizer.NAME.PATH" for each moment, sharing the optimizer's memory; and, i64 [1],
+  // "optimizer.steps.PATH" where a parameter had no gradient in some steps.
   NamedTensors state() const;
   // Error: a tensor is missing or has another shape; nothing has changed then.
   void load(const TensorSource& tensors, int64_t steps);
@@ -53,15 +56,15 @@ class Optimizer {
   struct Slot {
     Trained trained;
     std::vector<Tensor> moments;  // in the order of moment_names
+    int64_t steps = 0;            // with a gradient: a moment is as old as these, as in torch
     Parameter& parameter() const { return *trained.parameter; }
   };
   Optimizer(std::vector<Trained> trained, std::vector<const char*> moment_names);
 
   // One update of `slots`, all of which have gradients.
   struct Update {
-    const std::vector<const Slot*>& slots;
+    const std::vector<const Slot*>& slots;  // their steps count this one
     double learning_rate, gradient_scale;
-    int64_t step;  // counts from 1
   };
   virtual void update(Queue& queue, const Update& update) = 0;
 

@@ -55,6 +55,7 @@ std::vector<Trained> trained_parameters(const ParameterRegistry& parameters,
     const int64_t above = depth + 1 - layer_of(parameter->path(), depth);
     trained.push_back({.parameter = parameter.get(),
                        .weight_decay = decayed ? options.weight_decay : 0.0,
+                       .decayed = decayed,
                        .rate = std::pow(options.layer_decay, static_cast<double>(above))});
   }
   return trained;

@@ -13,7 +13,8 @@ namespace vitrail {
 struct Trained {
   Parameter* parameter = nullptr;
   double weight_decay = 0;
-  double rate = 1;  // of the learning rate
+  bool decayed = false;  // by the convention, however large the decay is
+  double rate = 1;       // of the learning rate
 };
 
 struct GroupOptions {

@@ -10,58 +10,15 @@
 #include "formats/json.h"
 #include "kernels/reduce.h"
 #include "models/model_folder.h"
-#include "train/parameter_groups.h"
+#include "train/feature_probe.h"
 #include "train/run_identity.h"
+#include "train/run_setup.h"
+#include "train/samples.h"
 
 namespace vitrail {
 namespace {
 
 namespace fs = std::filesystem;
-
-LearnerOptions learner_options(const TrainConfig& config, int64_t batches) {
-  const auto steps = [&](double epochs) {
-    return std::llround(epochs * static_cast<double>(batches));
-  };
-  return {.optimizer = {.kind = optimizer_from_name(config.optimizer),
-                        .beta1 = config.beta1,
-                        .beta2 = config.beta2,
-                        .epsilon = config.epsilon,
-                        .weight_decay = config.weight_decay,
-                        .decay_all = config.decay_all,
-                        .layer_decay = config.layer_decay,
-                        .momentum = config.momentum,
-                        .nesterov = config.nesterov,
-                        .match_adamw = config.muon_match_adamw},
-          .schedule = {.kind = schedule_from_name(config.schedule),
-                       .learning_rate = config.learning_rate,
-                       .min_learning_rate = config.min_learning_rate,
-                       .warmup_steps = steps(config.warmup_epochs),
-                       .warmup_learning_rate = config.warmup_learning_rate,
-                       .cooldown_steps = steps(config.cooldown_epochs),
-                       .total_steps = config.epochs * batches,
-                       .one_cycle_rise = config.one_cycle_rise,
-                       .one_cycle_divisor = config.one_cycle_divisor,
-                       .decay_steps = std::max<int64_t>(1, steps(config.decay_epochs)),
-                       .decay_rate = config.decay_rate},
-          .clip_norm = config.clip_norm,
-          .seed = static_cast<uint64_t>(config.seed),
-          .precision = precision_from_name(config.precision),
-          .activation_checkpointing = config.activation_checkpointing,
-          .spike_threshold = config.spike_threshold,
-          .skip_limit = config.skip_limit};
-}
-
-// With first weights, and what the configuration freezes frozen.
-std::unique_ptr<Method> first_method(const TrainConfig& config, const RunOptions& options,
-                                     VisionTransformer& model, const RunData& data) {
-  const MethodSetup setup{.config = config, .model = model, .classes = data.train->classes()};
-  std::unique_ptr<Method> method =
-      options.make_method ? options.make_method(setup) : make_method(setup);
-  method->parameters().initialise(static_cast<uint64_t>(config.seed));
-  if (options.prepare_model) options.prepare_model(method->model());
-  if (!config.freeze.empty()) freeze(method->parameters(), config.freeze);
-  return method;
-}
 
 std::string why(const StepResult& step) {
   return step.skipped == Skip::spike ? "far above those before it"
@@ -78,7 +35,7 @@ fs::path config_path(const fs::path& out) {
 Run::Run(const TrainConfig& config, const RunOptions& options)
     : config_(config),
       options_(options),
-      data_(open_run_data(config)),
+      data_(options.open_data ? options.open_data(config) : open_run_data(config)),
       queue_(options.threads),
       model_(config.model),
       method_(first_method(config, options, model_, data_)),
@@ -86,7 +43,7 @@ Run::Run(const TrainConfig& config, const RunOptions& options)
       batches_(loader_.batches_per_epoch() / config.accumulate),
       learner_(*method_, learner_options(config, batches_), options.exchange),
       checkpoints_(options.out / "checkpoints"),
-      metrics_(options.out / "metrics.jsonl"),
+      metrics_(options.out),
       log_(options.out / "train.log"),
       run_parts_{*method_, learner_, nullptr, identity_of(config, data_)},
       view_{config_, data_, *method_, queue_} {
@@ -125,8 +82,24 @@ void Run::say(const std::string& line) const {
 
 void Run::record(const Json& line) const {
   if (!writes()) return;
-  metrics_.append(line.dump());
+  metrics_.append(line);
   for (RunObserver* observer : options_.observers) observer->record(line);
+}
+
+void Run::begin_records(bool resumed) {
+  const RunPosition position{.step = state_.step, .epochs = state_.epoch};
+  metrics_.begin(position);
+  metrics_.machine(
+      position,
+      {{"threads", queue_.pool().num_threads()},
+       {"workers", options_.workers},
+       {"processes", options_.exchange != nullptr ? options_.exchange->ranks() : int64_t{1}},
+       {"precision", config_.precision}});
+  if (resumed) return;
+  constexpr int64_t kSamples = 32;
+  constexpr int kColumns = 8;
+  const std::vector<SamplePicture> samples = sample_pictures(config_, *data_.train, kSamples);
+  if (!samples.empty()) metrics_.picture(0, "training pictures", contact_sheet(samples, kColumns));
 }
 
 void Run::begin() {
@@ -136,8 +109,8 @@ void Run::begin() {
   if (found) state_ = *found;
   synchronise(options_.exchange);  // nobody reads any more
   if (writes()) {
-    cut_metrics(metrics_.path(), state_.step, state_.epoch);
     write_json(config_path(options_.out), to_json(config_));
+    begin_records(found.has_value());
     for (RunObserver* observer : options_.observers)
       observer->begin(view_, state_.step, state_.epoch);
   }
@@ -164,22 +137,29 @@ bool Run::weights_are_finite() {
 void Run::save() {
   if (!writes()) return;
   // The last good checkpoint is worth more than a new one of broken weights.
-  if (state_.not_finite > 0 && !weights_are_finite()) return;
+  if (!weights_are_finite())
+    return say(fmt::format("step {}: the weights are not finite, and no checkpoint is made of them",
+                           state_.step));
   TrainState state = state_;
   state.seconds = seconds();
   checkpoints_.save(run_parts_, state);
 }
 
 void Run::log_step(const StepResult& step) {
-  record(Json{{"kind", "step"},
-              {"step", state_.step},
-              {"epoch", state_.epoch},
-              {"loss", state_.since_log.mean_loss()},
-              {"accuracy", state_.since_log.accuracy()},
-              {"learning_rate", step.learning_rate},
-              {"gradient_norm", step.gradient_norm},
-              {"seconds", seconds()}});
+  record(Json{
+      {"kind", "step"},
+      {"step", state_.step},
+      {"epoch", state_.epoch},
+      {"loss", state_.since_log.mean_loss()},
+      {"accuracy", state_.since_log.accuracy()},
+      {"learning_rate", step.learning_rate},
+      {"gradient_norm", step.gradient_norm},
+      {"pictures_per_second", static_cast<double>(pictures_since_log_) /
+                                  std::chrono::duration<double>(Clock::now() - log_began_).count()},
+      {"seconds", seconds()}});
   state_.since_log = {};
+  pictures_since_log_ = 0;
+  log_began_ = Clock::now();
 }
 
 void Run::report_progress(const StepResult& step) const {
@@ -243,6 +223,7 @@ void Run::count(const StepResult& step) {
   ++state_.batch;
   ++steps_here_;
   pictures_this_epoch_ += step.pictures;
+  pictures_since_log_ += step.pictures;
   state_.not_finite = step.skipped == Skip::not_finite ? state_.not_finite + 1 : 0;
   if (!std::isfinite(step.loss)) return;
   state_.since_epoch.add(step.loss, step.correct, step.pictures);
@@ -259,8 +240,8 @@ bool Run::asked_to_stop() const {
 
 bool Run::train_epoch() {
   loader_.start(state_.epoch, state_.batch * config_.accumulate);
-  epoch_began_ = Clock::now();
-  pictures_this_epoch_ = 0;
+  epoch_began_ = log_began_ = Clock::now();
+  pictures_this_epoch_ = pictures_since_log_ = 0;
   std::vector<Batch> batch;
   while (next_parts(batch)) {
     const StepResult step =
@@ -285,22 +266,44 @@ bool Run::train_epoch() {
 }
 
 Evaluation Run::evaluate_on(const Dataset& set) {
+  if (!classifies()) return evaluate_features(set);
   LoadShare mine = share();
   Loader loader(set, evaluation_loader(config_, mine));
   return evaluate(method_->model(), queue_, loader, options_.exchange);
 }
 
+// Every process judges all pictures: the training ones that vote are the same for each.
+Evaluation Run::evaluate_features(const Dataset& set) {
+  const LoadShare alone{.workers = options_.workers};
+  const NeighbourOptions neighbours;
+  Loader voting(*data_.train, evaluation_loader(config_, alone));
+  Loader judged(set, evaluation_loader(config_, alone));
+  return vote_of_neighbours(queue_,
+                            features_of(method_->model(), queue_, voting, neighbours.max_pictures),
+                            features_of(method_->model(), queue_, judged, set.size()), neighbours);
+}
+
+void Run::illustrate(const Dataset& set) {
+  if (!writes()) return;
+  Loader loader(set, evaluation_loader(config_, {.workers = 0}));
+  Batch batch;
+  loader.start(0);
+  if (loader.next(batch)) method_->illustrate(queue_, batch, config_.preprocess(), options_.out);
+}
+
 std::optional<Evaluation> Run::judge(bool finished) {
-  if (method_->model().config().num_classes == 0) return std::nullopt;
   if (!finished && (state_.epoch + 1) % config_.evaluate_every != 0) return std::nullopt;
-  return evaluate_on(data_.judge ? *data_.judge : *data_.test);
+  const Dataset& set = data_.judge ? *data_.judge : *data_.test;
+  if (config_.method != "supervised") illustrate(set);
+  return evaluate_on(set);
 }
 
 void Run::export_model() const {
   if (!writes()) return;
-  write_model_folder(options_.out, {.network = method_->model(),
-                                    .preprocess = to_json(config_.preprocess()),
-                                    .labels = data_.train->classes()});
+  write_model_folder(
+      options_.out, {.network = method_->model(),
+                     .preprocess = to_json(config_.preprocess()),
+                     .labels = classifies() ? data_.train->classes() : std::vector<std::string>()});
 }
 
 bool Run::out_of_patience() const {
@@ -319,8 +322,11 @@ void Run::end_epoch() {
                      .best = false,
                      .seconds = 0};
   last_evaluation_ = report.evaluation;
-  if (report.evaluation && data_.judge) {
-    report.best = report.evaluation->accuracy > state_.best_accuracy;
+  // The features that the nearest neighbours like best need not be the best to learn from.
+  const bool chooses = data_.judge && classifies();
+  if (report.evaluation && chooses) {
+    report.best = std::isfinite(report.evaluation->loss) &&
+                  report.evaluation->accuracy > state_.best_accuracy;
     state_.unimproved = report.best ? 0 : state_.unimproved + 1;
     if (report.best) {
       state_.best_accuracy = report.evaluation->accuracy;
@@ -330,19 +336,23 @@ void Run::end_epoch() {
   report.seconds = seconds();
   Json line{{"kind", "epoch"},     {"step", state_.step},         {"epoch", report.epoch},
             {"loss", report.loss}, {"accuracy", report.accuracy}, {"seconds", report.seconds}};
-  std::string text = fmt::format("epoch {}/{}: loss {:.4f}, accuracy {:.2f}%", report.epoch + 1,
-                                 report.epochs, report.loss, 100 * report.accuracy);
+  std::string text =
+      fmt::format("epoch {}/{}: loss {:.4f}", report.epoch + 1, report.epochs, report.loss);
+  if (classifies()) text += fmt::format(", accuracy {:.2f}%", 100 * report.accuracy);
   if (report.evaluation) {
     line[data_.judged_on] = Json{{"loss", report.evaluation->loss},
                                  {"accuracy", report.evaluation->accuracy},
                                  {"pictures", report.evaluation->pictures}};
-    text += fmt::format("; {} loss {:.4f}, accuracy {:.2f}%", data_.judged_on,
-                        report.evaluation->loss, 100 * report.evaluation->accuracy);
+    const double percent = 100 * report.evaluation->accuracy;
+    text += classifies() ? fmt::format("; {} loss {:.4f}, accuracy {:.2f}%", data_.judged_on,
+                                       report.evaluation->loss, percent)
+                         : fmt::format("; {} accuracy of the nearest neighbours {:.2f}%",
+                                       data_.judged_on, percent);
   }
   record(line);
   say(text + fmt::format("; {:.0f} s", report.seconds));
   if (options_.on_epoch) options_.on_epoch(report);
-  if (report.best || !report.evaluation || !data_.judge) export_model();
+  if (report.best || !chooses) export_model();
   ++state_.epoch;
   state_.batch = 0;
   state_.since_epoch = {};
@@ -367,17 +377,20 @@ TrainResult Run::finish() {
   if (choose) checkpoints_.load_weights_of(state_.best_step, run_parts_);
   const Ema::InPlace averaged(choose ? nullptr : run_parts_.ema);
   export_model();
-  if (method_->model().config().num_classes > 0) {
-    if (data_.judge) result.validation = evaluate_on(*data_.judge);
-    if (data_.test)
-      result.test = !data_.judge && last_evaluation_ ? *last_evaluation_ : evaluate_on(*data_.test);
-  }
+  if (data_.judge) result.validation = evaluate_on(*data_.judge);
+  if (data_.test)
+    result.test = !data_.judge && last_evaluation_ ? *last_evaluation_ : evaluate_on(*data_.test);
+  const char* whose = classifies() ? "" : " of the nearest neighbours";
   if (result.validation)
-    say(fmt::format("validation accuracy {:.2f}% on {} pictures", 100 * result.validation->accuracy,
-                    result.validation->pictures));
+    say(fmt::format("validation accuracy{} {:.2f}% on {} pictures", whose,
+                    100 * result.validation->accuracy, result.validation->pictures));
   if (result.test)
-    say(fmt::format("test accuracy {:.2f}% on {} pictures", 100 * result.test->accuracy,
+    say(fmt::format("test accuracy{} {:.2f}% on {} pictures", whose, 100 * result.test->accuracy,
                     result.test->pictures));
+  record({{"kind", "end"},
+          {"step", state_.step},
+          {"epoch", state_.epoch},
+          {"stopped_early", result.stopped_early}});
   if (writes())
     for (RunObserver* observer : options_.observers) observer->end(view_, result);
   return result;

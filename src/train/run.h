@@ -11,6 +11,7 @@
 #include "train/checkpoint.h"
 #include "train/metrics.h"
 #include "train/run_data.h"
+#include "train/run_log.h"
 #include "train/trainer.h"
 
 namespace vitrail {
@@ -24,6 +25,7 @@ class Run {
   using Clock = std::chrono::steady_clock;
 
   void begin();
+  void begin_records(bool resumed);
   bool train_epoch();  // false: stopped
   bool next_parts(std::vector<Batch>& parts);
   void count(const StepResult& step);
@@ -35,6 +37,9 @@ class Run {
   bool out_of_patience() const;
   std::optional<Evaluation> judge(bool finished);
   Evaluation evaluate_on(const Dataset& set);
+  Evaluation evaluate_features(const Dataset& set);
+  void illustrate(const Dataset& set);
+  bool classifies() const { return method_->model().config().num_classes > 0; }
   TrainResult finish();
   TrainResult result_so_far() const;
 
@@ -59,14 +64,17 @@ class Run {
   Learner learner_;
   std::optional<Ema> ema_;
   CheckpointFolder checkpoints_;
-  LineFile metrics_, log_;
+  RunLog metrics_;
+  LineFile log_;
   RunParts run_parts_;
   RunView view_;
   TrainState state_;
   std::optional<Evaluation> last_evaluation_;
   Clock::time_point began_ = Clock::now();
   Clock::time_point epoch_began_ = began_;
-  int64_t pictures_this_epoch_ = 0;  // by this process
+  Clock::time_point log_began_ = began_;  // what the next line of metrics counts from
+  int64_t pictures_this_epoch_ = 0;       // by this process
+  int64_t pictures_since_log_ = 0;
   int64_t steps_here_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "train/methods/make_method.h"
 
 namespace vitrail {
 namespace {
@@ -72,6 +73,7 @@ LoaderOptions training_loader(const TrainConfig& config, const LoadShare& share,
   loader.drop_last = pictures >= config.batch_size;
   loader.augment = config.augment;
   loader.mix = config.mix;
+  loader.views = views_of(config);
   return loader;
 }
 

@@ -49,7 +49,8 @@ double Schedule::at(int64_t step) const {
       return learning_rate + (min_learning_rate - learning_rate) * progress;
     case ScheduleKind::step:
       return learning_rate *
-             std::pow(decay_rate, static_cast<double>(step / std::max<int64_t>(1, decay_steps)));
+             std::pow(decay_rate, static_cast<double>((step - warmup_steps) /
+                                                      std::max<int64_t>(1, decay_steps)));
     case ScheduleKind::constant:
     case ScheduleKind::one_cycle:
       return learning_rate;

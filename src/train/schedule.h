@@ -9,7 +9,7 @@ namespace vitrail {
 enum class ScheduleKind : uint8_t {
   cosine,     // half a cosine (Loshchilov and Hutter, "SGDR", 2017, without restarts)
   one_cycle,  // up and down by half a cosine each (Smith and Topin, "Super-convergence", 2018)
-  step,       // times decay_rate every decay_steps, counted from the beginning
+  step,       // times decay_rate every decay_steps, counted from the end of warm-up
   linear,
   constant,
 };
@@ -30,9 +30,9 @@ struct Schedule {
   double decay_rate = 0.1;
 
   // `step` counts from 0. With progress running from 0 after warm-up to 1 before cool-down, cosine
-  // is min + (peak - min) / 2 * (1 + cos(pi * progress)): timm's CosineLRScheduler with
-  // warmup_prefix. One-cycle is torch's OneCycleLR with two phases. Step and constant never reach
-  // min_learning_rate but in cool-down.
+  // is min + (peak - min) / 2 * (1 + cos(pi * progress)): timm's CosineLRScheduler, and its
+  // StepLRScheduler, with warmup_prefix. One-cycle is torch's OneCycleLR with two phases. Step and
+  // constant never reach min_learning_rate but in cool-down.
   double at(int64_t step) const;
 };
 

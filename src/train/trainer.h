@@ -1,6 +1,8 @@
 // A training run, from a configuration to a folder:
 //   train.json               the resolved configuration
-//   metrics.jsonl            a line each log interval and epoch
+//   metrics.jsonl            a line each log interval and epoch; the same numbers in
+//   events.out.tfevents.*    for TensorBoard, a file a process
+//   machine.jsonl            a line a process: what it ran on
 //   train.log                the same for people
 //   checkpoints/             the last two and the best one, each with the averaged weights when on
 //   config.json, model.safetensors   the model so far: what --model takes
@@ -60,6 +62,8 @@ struct RunOptions {
   GradientExchange* exchange = nullptr;
   // Instead of methods/make_method.h.
   std::function<std::unique_ptr<Method>(const MethodSetup&)> make_method;
+  // Instead of open_run_data().
+  std::function<RunData(const TrainConfig&)> open_data;
   // Changes the first weights, or what is trained, before a run begins or is resumed: loads a
   // checkpoint, puts in adapters. Must do the same each time.
   std::function<void(VisionTransformer&)> prepare_model;

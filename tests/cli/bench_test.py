@@ -124,6 +124,25 @@ class Train(BenchTest):
         self.refuses(MODEL, "--train", "--profile", saying="--profile")
 
 
+class Loading(BenchTest):
+    def test_what_loading_costs(self):
+        for workers in (0, 1):
+            report = self.report("vitc_nano_patch8", "--data", "scenes:count=64,size=32", "--set",
+                                 "flip_probability=1", "--set", "epochs=3", "--batch", 4, "--runs",
+                                 1, "--threads", 2, "--workers", workers)
+            self.assertEqual((report["batch"], report["workers"]), (4, workers))
+            attainable = report["pictures_per_second_in_memory"] * report[
+                "core_milliseconds_computing"] / (report["core_milliseconds_computing"] +
+                                                  report["core_milliseconds_loading"])
+            self.assertAlmostEqual(report["pictures_per_second_attainable"] / attainable, 1, 6)
+            self.assertAlmostEqual(
+                report["pictures_per_second"] / attainable / report["share_of_attainable"], 1, 6)
+
+    def test_refusals(self):
+        self.refuses("vitc_nano_patch8", "--data", "scenes", "--size", 32, saying="--size")
+        self.refuses("vitc_nano_patch8", "--data", "scenes", "--labels", "x", saying="--labels")
+
+
 class Pictures(BenchTest):
     def setUp(self):
         super().setUp()

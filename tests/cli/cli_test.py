@@ -14,8 +14,8 @@ import unittest
 from command import (BINARY, GOLDENS, read_safetensors, vitrail, write_png, write_safetensors)
 
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
-VERBS = ["classify", "embed", "explain", "train", "eval", "inspect", "doctor", "convert",
-         "quantize", "data", "bench"]
+VERBS = ["classify", "embed", "explain", "train", "finetune", "eval", "report", "inspect", "doctor",
+         "convert", "quantize", "data", "bench", "pull"]
 
 
 class CommandTest(unittest.TestCase):
@@ -295,6 +295,32 @@ class Eval(CommandTest):
         limited, = vitrail("eval", self.set, *arguments, "--json", "--limit", 2).json()
         self.assertEqual(limited["count"], 2)
 
+    def test_names_confusions_and_mistakes_and_writes_a_page(self):
+        arguments = ("--model", MODEL, "--labels", self.labels)
+        page = self.folder / "page.html"
+        report, = vitrail("eval", f"folder:{self.set}", *arguments, "--json", "--mistakes", 2,
+                          "--report", page).json()
+        wrong = report["count"] - round(report["top1"] * report["count"])
+        self.assertGreaterEqual(wrong, 2)
+        self.assertEqual(sum(entry["count"] for entry in report["confused"]), wrong)
+        low, high = report["top1_interval"]
+        self.assertTrue(0 <= low <= report["top1"] <= high <= 1)
+        for entry in report["classes"]:
+            self.assertEqual(entry["recall"], entry["top1"])
+        answers = {line["file"]: {top["label"]: top["probability"] for top in line["top"]}
+                   for line in vitrail("classify", self.set, *arguments, "--json").json()}
+        self.assertEqual(len(report["mistakes"]), 2)
+        for mistake in report["mistakes"]:
+            given = answers[str(self.set / mistake["file"])]
+            self.assertNotEqual(mistake["label"], mistake["answer"].lower()[:3])
+            self.assertAlmostEqual(mistake["answer_probability"], given[mistake["answer"]])
+            self.assertEqual(mistake["answer_probability"], max(given.values()))
+        text = page.read_text()
+        self.assertIn(report["mistakes"][0]["file"], text)
+        self.assertNotIn("{{", text.split('id="data"')[0])
+        self.fails("eval", self.set, *arguments, "--report", self.folder / "no" / "page.html",
+                   saying="page.html")
+
     def test_unmatched_classes_are_refused(self):
         self.labels.write_text("ant\nbee\ncat\ndog\nemu\n")
         self.fails("eval", f"folder:{self.set}", "--model", MODEL, "--labels", self.labels,
@@ -304,6 +330,24 @@ class Eval(CommandTest):
     def test_unknown_sets(self):
         self.fails("eval", "nothing:here", "--model", MODEL)
         self.fails("eval", f"folder:{self.folder}/none", "--model", MODEL)
+
+
+class Report(CommandTest):
+    def test_refuses_what_is_no_run(self):
+        self.fails("report", self.folder, saying="holds no run")
+        (self.folder / "train.json").write_text("{")
+        self.fails("report", self.folder, saying="train.json")
+        self.assertFalse((self.folder / "report.html").exists())
+
+    def test_a_run_with_its_records_alone(self):
+        (self.folder / "train.json").write_text('{"epochs": 2, "data": "folder:/gone"}')
+        (self.folder / "metrics.jsonl").write_text('{"kind":"step","step":1,"loss":2}\n')
+        page = self.folder / "page.html"
+        answer, = vitrail("report", self.folder, "--out", page, "--json").json()
+        self.assertEqual(answer["page"], str(page))
+        self.assertIn("Pictures are missing here", page.read_text())
+        self.assertEqual(vitrail("report", self.folder, "--records-only").lines,
+                         [str(self.folder / "report.html")])
 
 
 class Inspect(CommandTest):
@@ -426,6 +470,38 @@ class Quantize(CommandTest):
                 self.assertAlmostEqual(other[index], value, delta=0.1 * largest)
 
 
+class Train(CommandTest):
+    DATA = "scenes:size=16,count=32,val=8,test=8"
+    SMALL = ("--set", "image_size=16", "--set", "embed_dim=16", "--set", "depth=1", "--set",
+             "num_heads=2", "--epochs", 1, "--batch", 8, "--threads", 1)
+
+    def test_presets_are_listed_and_used(self):
+        listed = vitrail("train", "--preset", "list")
+        self.assertEqual(listed.status, 0)
+        for name in ("cct_2_3x2", "cct_7_3x1", "vit_lite_7_4", "cvt_7_4", "deit_tiny", "finetune"):
+            self.assertIn(name, listed.out)
+        out = self.folder / "run"
+        result = vitrail("train", "--data", self.DATA, "--preset", "cct_2_3x2", "--out", out,
+                         *self.SMALL, "--warmup", 0, "--set", "cooldown_epochs=0",
+                         "--set", "ema_decay=0.9", "--accumulate", 2, "--json")
+        self.assertEqual(result.status, 0, result.errors)
+        self.assertEqual(result.json()[0]["steps"], 4)
+        config = json.loads((out / "train.json").read_text())
+        self.assertEqual((config["weight_decay"], config["accumulate"]), (0.06, 2))
+        self.assertEqual(config["model"]["pooling"], "sequence")
+        self.fails("train", "--data", self.DATA, "--preset", "cct_9", "--out", out / "b",
+                   saying="cct_7_3x1")
+
+    def test_what_cannot_be(self):
+        self.fails("train", "--data", self.DATA, status=2, saying="--out")
+        out = self.folder / "bad"
+        for setting, saying in (("optimizer=lion", "muon"), ("schedule=stairs", "one_cycle"),
+                                ("loss=hinge", "bce"), ("freeze=block.*", "block.*"),
+                                ("method=guess", "supervised"), ("accumulate=3", "accumulate")):
+            self.fails("train", "--data", self.DATA, "--out", out, *self.SMALL, "--set", setting,
+                       saying=saying)
+
+
 class Data(CommandTest):
     def test_renders_with_ground_truth(self):
         out, mask = self.folder / "scene.png", self.folder / "mask.png"
@@ -443,6 +519,27 @@ class Data(CommandTest):
         self.assertEqual(again.read_bytes(), out.read_bytes())
         self.fails("data", "render", "--out", self.folder / "none" / "x.png")
         self.fails("data", "render", "--out", out, "--size", 2, status=2)
+
+    def test_previews(self):
+        for name in ("a", "b"):
+            for index in range(2):
+                vitrail("data", "render", "--index", index, "--size", 32, "--out",
+                        self.made(name) / f"{index}.png")
+        out, again = self.folder / "sheet.png", self.folder / "again.png"
+        arguments = ("data", "preview", "--data", self.folder / "set", "--count", 2, "--split", "all",
+                     "--versions", 3, "--set", "auto_augment=3a", "--set", "image_size=32")
+        self.assertIn("2 pictures", vitrail(*arguments, "--out", out).out)
+        vitrail(*arguments, "--out", again)
+        self.assertEqual(out.read_bytes(), again.read_bytes())
+        vitrail(*arguments, "--set", "seed=3", "--out", again)
+        self.assertNotEqual(out.read_bytes(), again.read_bytes())
+        self.fails(*arguments, "--set", "auto_augment=4a", "--out", self.folder / "none.png")
+        self.assertFalse((self.folder / "none.png").exists())
+
+    def made(self, name):
+        folder = self.folder / "set" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def test_describes(self):
         for name in ("ant", "bee"):

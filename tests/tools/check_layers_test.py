@@ -78,6 +78,16 @@ class CheckLayers(unittest.TestCase):
     def test_parser_in_the_library(self):
         self.expect("src/autograd/options.cpp", "#include <CLI/CLI.hpp>\n", "belongs to apps/")
 
+    def test_network_in_the_library(self):
+        self.expect("src/autograd/http.cpp", "#include <curl/curl.h>\n", "belongs to apps/")
+        fetch = {"src/fetch/CMakeLists.txt": "vitrail_layer(fetch PROGRAMS LINKS formats)\n",
+                 "src/fetch/hub.h": "#include <curl/curl.h>\n"}
+        self.assertEqual(self.check(files=fetch), ([], []))
+
+    def test_no_layer_links_those_of_the_programs(self):
+        for layer, edges in check_layers.EDGES.items():
+            self.assertFalse(set(edges) & check_layers.PROGRAM_LAYERS, layer)
+
     def test_missing_file(self):
         self.expect("src/autograd/tape.cpp", '#include "kernels/gemn.h"\n', "there is no")
 

@@ -49,6 +49,7 @@ std::string metrics_of(const std::filesystem::path& out) {
   while (std::getline(in, line)) {
     nlohmann::json entry = nlohmann::json::parse(line);
     entry.erase("seconds");
+    entry.erase("pictures_per_second");
     text += entry.dump() + "\n";
   }
   return text;

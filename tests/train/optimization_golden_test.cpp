@@ -1,0 +1,192 @@
+// Schedules, optimizers, layer-wise decay and averaged weights against timm's and torch's.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "formats/json.h"
+#include "models/vit.h"
+#include "train/ema.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+namespace vitrail {
+namespace {
+
+const Json& golden() {
+  static const Json json =
+      read_json(std::filesystem::path(VITRAIL_SOURCE_DIR) / "tests/golden/train/optimization.json");
+  return json;
+}
+
+// The generator's inputs.
+Tensor golden_values(const Shape& shape, int64_t start = 0) {
+  Tensor values = Tensor::empty(shape);
+  for (int64_t i = 0; i < values.numel(); ++i)
+    values.f32()[i] = static_cast<float>((i + start) * 37 % 101) / 64.0f - 0.75f;
+  return values;
+}
+
+double largest_difference(const Tensor& tensor, const Json& expected) {
+  double largest = 0;
+  EXPECT_EQ(static_cast<size_t>(tensor.numel()), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i)
+    largest = std::max(largest, std::abs(tensor.f32()[i] - expected[i].get<double>()));
+  return largest;
+}
+
+TEST(OptimizationGolden, Schedules) {
+  const auto follows = [](const char* name, const Schedule& schedule) {
+    const Json& rates = golden()["schedules"][name];
+    for (size_t step = 0; step < rates.size(); ++step)
+      EXPECT_NEAR(schedule.at(static_cast<int64_t>(step)), rates[step].get<double>(), 1e-12)
+          << name << " at " << step;
+  };
+  follows("cosine", {.learning_rate = 0.5,
+                     .min_learning_rate = 0.01,
+                     .warmup_steps = 6,
+                     .warmup_learning_rate = 0.002,
+                     .cooldown_steps = 8,
+                     .total_steps = 40});
+  follows("step", {.kind = ScheduleKind::step,
+                   .learning_rate = 0.5,
+                   .warmup_steps = 5,
+                   .warmup_learning_rate = 0.002,
+                   .total_steps = 40,
+                   .decay_steps = 7,
+                   .decay_rate = 0.3});
+  follows("one_cycle", {.kind = ScheduleKind::one_cycle,
+                        .learning_rate = 0.5,
+                        .min_learning_rate = 0.5 / 20 / 5,
+                        .total_steps = 40,
+                        .one_cycle_divisor = 20});
+  follows("linear", {.kind = ScheduleKind::linear,
+                     .learning_rate = 0.5,
+                     .min_learning_rate = 0.01,
+                     .total_steps = 40});
+  follows("constant", {.kind = ScheduleKind::constant,
+                       .learning_rate = 0.5,
+                       .warmup_steps = 4,
+                       .warmup_learning_rate = 0.1,
+                       .total_steps = 40});
+}
+
+// The parameter after four steps with the generator's gradients.
+Tensor stepped(const std::string& path, const Shape& shape, double rate,
+               const OptimizerOptions& options) {
+  Queue queue(2);
+  ParameterRegistry registry;
+  Parameter& parameter = registry.add(path, shape, Initializer::zeros());
+  parameter.set_value(golden_values(shape));
+  const auto optimizer = make_optimizer(registry, options);
+  for (int64_t step = 1; step <= 4; ++step) {
+    registry.clear_gradients();
+    Tensor gradient = golden_values(shape, shape.numel() * step);
+    for (float& value : gradient.values()) value *= 4;  // as clipping would have it
+    parameter.slot()->accumulate(queue, gradient);
+    optimizer->step(queue, rate, 0.25);
+  }
+  return parameter.value();
+}
+
+TEST(OptimizationGolden, Sgd) {
+  for (const Json& one : golden()["sgd"]) {
+    const Tensor after = stepped("w", {19}, 0.05,
+                                 {.kind = OptimizerKind::sgd,
+                                  .weight_decay = one["weight_decay"].get<double>(),
+                                  .decay_all = true,
+                                  .momentum = one["momentum"].get<double>(),
+                                  .nesterov = one["nesterov"].get<bool>()});
+    EXPECT_LT(largest_difference(after, one["values"]), 1e-6);
+  }
+}
+
+TEST(OptimizationGolden, Muon) {
+  for (const Json& one : golden()["muon"]) {
+    SCOPED_TRACE(one["shape"].dump());
+    const Shape shape{one["shape"][0].get<int64_t>(), one["shape"][1].get<int64_t>()};
+    const Tensor after = stepped("blocks.0.w", shape, 0.02,
+                                 {.kind = OptimizerKind::muon,
+                                  .weight_decay = 0.1,
+                                  .momentum = 0.9,
+                                  .nesterov = one["nesterov"].get<bool>(),
+                                  .match_adamw = one["match"].get<bool>()});
+    EXPECT_LT(largest_difference(after, one["values"]), 2e-5);
+    // torch itself iterates in bfloat16, whose direction is good to some percent.
+    EXPECT_LT(largest_difference(after, one["bfloat16"]), 0.01);
+  }
+}
+
+TEST(Muon, LeavesWhatIsNoMatrixOfABlockToAdamW) {
+  const Shape shape{6, 10};
+  const OptimizerOptions muon{.kind = OptimizerKind::muon}, adamw{};
+  for (const char* path : {"head.weight", "patch_embed.proj.weight"})
+    EXPECT_EQ(std::memcmp(stepped(path, shape, 0.01, muon).raw(),
+                          stepped(path, shape, 0.01, adamw).raw(), 60 * sizeof(float)),
+              0);
+  EXPECT_NE(
+      std::memcmp(stepped("blocks.1.mlp.fc1.weight", shape, 0.01, muon).raw(),
+                  stepped("blocks.1.mlp.fc1.weight", shape, 0.01, adamw).raw(), 60 * sizeof(float)),
+      0);
+}
+
+TEST(OptimizationGolden, LayerWiseDecay) {
+  VisionTransformerConfig config;
+  config.image_height = config.image_width = 8;
+  config.patch_height = config.patch_width = 4;
+  config.embed_dim = 8;
+  config.depth = 3;
+  config.num_heads = 2;
+  config.num_classes = 3;
+  config.register_tokens = 2;
+  const VisionTransformer model(config);
+  const Json& expected = golden()["layers"];
+  const std::vector<Trained> trained =
+      trained_parameters(model.parameters(), {.weight_decay = 0.05, .layer_decay = 0.7});
+  EXPECT_EQ(trained.size(), expected.size());
+  for (const Trained& one : trained) {
+    const std::string& path = one.parameter->path();
+    ASSERT_TRUE(expected.contains(path)) << path;
+    EXPECT_NEAR(one.rate, expected[path][0].get<double>(), 1e-12) << path;
+    EXPECT_EQ(one.weight_decay, expected[path][1].get<double>()) << path;
+  }
+}
+
+TEST(OptimizationGolden, AveragedWeights) {
+  for (const Json& one : golden()["ema"]) {
+    Queue queue(2);
+    ParameterRegistry registry;
+    Parameter& parameter = registry.add("w", {19}, Initializer::zeros());
+    parameter.set_value(golden_values({19}));
+    Ema ema(registry, {.decay = one["decay"].get<double>(), .warmup = one["warmup"].get<bool>()});
+    for (int64_t step = 0; step < 8; ++step) {
+      parameter.set_value(golden_values({19}, 19 * (step + 1)));
+      EXPECT_NEAR(ema.decay_at(step), one["decays"][static_cast<size_t>(step)].get<double>(),
+                  1e-12);
+      ema.update(queue, step);
+    }
+    EXPECT_LT(largest_difference(ema.state()[0].second, one["values"]), 1e-6);
+    const Tensor plain = parameter.value();
+    {
+      const Ema::InPlace averaged(&ema);
+      EXPECT_LT(largest_difference(parameter.value(), one["values"]), 1e-6);
+    }
+    EXPECT_EQ(parameter.value().raw(), plain.raw());
+  }
+}
+
+TEST(Freeze, StopsTrainingWhatMatches) {
+  ParameterRegistry registry;
+  for (const char* path : {"cls_token", "blocks.0.w", "blocks.1.w", "head.weight"})
+    registry.add(path, {2}, Initializer::zeros());
+  EXPECT_EQ(freeze(registry, "cls_token,blocks.0.*"), 2);
+  EXPECT_FALSE(registry.at("blocks.0.w").trainable());
+  EXPECT_TRUE(registry.at("blocks.1.w").trainable());
+  EXPECT_EQ(trained_parameters(registry, {}).size(), 2u);
+  EXPECT_THROW(freeze(registry, "block.0.*"), Error);
+  EXPECT_THROW(freeze(registry, "*"), Error);
+}
+
+}  // namespace
+}  // namespace vitrail
