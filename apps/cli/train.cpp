@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "apps/cli/common.h"
+#include "apps/cli/hub_model.h"
 #include "apps/cli/run_display.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/train_job.h"
@@ -67,7 +68,7 @@ TrainConfig resolve(const TrainArguments& arguments) {
   take(arguments.label_smoothing, config.label_smoothing);
   take(arguments.precision, config.precision);
   take(arguments.method, config.method);
-  take(arguments.teacher, config.learning.teacher);
+  if (arguments.teacher) config.learning.teacher = resolve_model(*arguments.teacher).path;
   // A teacher that is named is listened to.
   if (arguments.teacher && !arguments.distillation && config.learning.distillation == "none")
     config.learning.distillation = "soft";
@@ -167,8 +168,10 @@ void add_train(CLI::App& app) {
   verb->add_option("--method", a.method,
                    "supervised (default), mae or dino: from pictures alone, for fine-tuning")
       ->check(CLI::IsMember({"supervised", "mae", "dino"}));
-  verb->add_option("--teacher", a.teacher,
-                   "a model folder or file whose answers are learned beside the labels");
+  verb->add_option(
+      "--teacher", a.teacher,
+      "a model (folder, file, or OWNER/NAME of a hub) whose answers are learned beside the "
+      "labels");
   verb->add_option("--distillation", a.distillation,
                    "how the teacher is followed: soft (default) or hard")
       ->check(CLI::IsMember({"none", "soft", "hard"}));
