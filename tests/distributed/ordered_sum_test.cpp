@@ -4,10 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <random>
+#include <span>
 #include <thread>
 
 #include "core/error.h"
@@ -59,7 +60,8 @@ TEST(OrderedSum, AddsInTheOrderOfTheRanks) {
         });
       for (std::thread& thread : threads) thread.join();
       for (const auto& values : got)
-        EXPECT_EQ(std::memcmp(values.data(), want.data(), count * sizeof(float)), 0)
+        EXPECT_TRUE(
+            std::ranges::equal(std::as_bytes(std::span(values)), std::as_bytes(std::span(want))))
             << ranks << " ranks, " << count << " values";
     }
   }
