@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "data/sources.h"
+#include "data/subset.h"
 
 namespace vitrail {
 namespace {
@@ -45,28 +46,6 @@ std::unique_ptr<Source> source_of(const std::string& text, const DecodeOptions& 
   fail("data", "unknown data set '{}'; known are {}{}", text, kKnownSpecs,
        folder ? fmt::format(" (for the folder itself: folder:{})", text) : "");
 }
-
-// Some of another set's pictures.
-class Subset : public Dataset {
- public:
-  Subset(std::unique_ptr<Dataset> whole, std::vector<int64_t> chosen)
-      : whole_(std::move(whole)), chosen_(std::move(chosen)) {
-    name_ = whole_->name();
-    classes_ = whole_->classes();
-    channels_ = whole_->channels();
-    width_ = whole_->width();
-    height_ = whole_->height();
-  }
-  int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
-  Sample get(int64_t index) const override { return whole_->get(at(index)); }
-  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
-  std::string id(int64_t index) const override { return whole_->id(at(index)); }
-
- private:
-  int64_t at(int64_t index) const { return chosen_[static_cast<size_t>(index)]; }
-  std::unique_ptr<Dataset> whole_;
-  std::vector<int64_t> chosen_;
-};
 
 bool held_out(const std::string& group, const OpenOptions& options) {
   const auto words = philox(hash_path(group), options.split_seed, hash_path("held out"));

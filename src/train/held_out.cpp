@@ -7,30 +7,10 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/subset.h"
 
 namespace vitrail {
 namespace {
-
-class Part : public Dataset {
- public:
-  Part(std::shared_ptr<const Dataset> whole, std::vector<int64_t> chosen)
-      : whole_(std::move(whole)), chosen_(std::move(chosen)) {
-    name_ = whole_->name();
-    classes_ = whole_->classes();
-    channels_ = whole_->channels();
-    width_ = whole_->width();
-    height_ = whole_->height();
-  }
-  int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
-  Sample get(int64_t index) const override { return whole_->get(at(index)); }
-  int64_t label(int64_t index) const override { return whole_->label(at(index)); }
-  std::string id(int64_t index) const override { return whole_->id(at(index)); }
-
- private:
-  int64_t at(int64_t index) const { return chosen_[static_cast<size_t>(index)]; }
-  std::shared_ptr<const Dataset> whole_;
-  std::vector<int64_t> chosen_;
-};
 
 std::string match(const std::regex& expression, const std::string& id) {
   std::smatch found;
@@ -109,8 +89,8 @@ HeldOut split_held_out(std::shared_ptr<const Dataset> whole, const std::string& 
   std::vector<int64_t> train, validation;
   for (size_t i = 0; i < out.size(); ++i)
     (out[i] ? validation : train).push_back(static_cast<int64_t>(i));
-  return {std::make_unique<Part>(whole, std::move(train)),
-          std::make_unique<Part>(whole, std::move(validation))};
+  return {std::make_unique<Subset>(whole, std::move(train)),
+          std::make_unique<Subset>(whole, std::move(validation))};
 }
 
 }  // namespace vitrail
