@@ -92,8 +92,7 @@ class Finetune(unittest.TestCase):
 
     def test_an_adapter_saved_apart_answers_as_the_merged_model(self):
         line, _ = self.succeeds("--method", "lora", "--epochs", 3, "--batch", 4, "--rank", 2)
-        if line["method"] != "lora":
-            self.skipTest("the probe did better")
+        self.assertEqual(line["method"], "lora", "the probe did better: train longer")
         adapter = self.folder / "run" / "adapter"
         names = read_safetensors(adapter / "adapter_model.safetensors")
         self.assertIn("base_model.model.blocks.0.attn.qkv.lora_A.weight", names)

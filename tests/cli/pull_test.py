@@ -15,10 +15,12 @@ import tempfile
 import time
 import unittest
 
-from command import BINARY, GOLDENS, Result, write_png
+from command import BINARY, GOLDENS, SOURCE, Result, write_png
 from hub_server import Hub, Server, hang
 
 MODEL = GOLDENS / "timm" / "augreg"
+FASHION = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA",
+                                      SOURCE.parent / "shared" / "data")) / "fashion-mnist"
 NAME = "someone/tiny"
 FOLDER = "models--someone--tiny"
 
@@ -421,9 +423,10 @@ class Data(PullTest):
             self.assertEqual(self.left(), [])
         self.assertFalse((self.folder / "evil").exists())
 
-    @unittest.skipUnless(os.environ.get("VITRAIL_SHARED_DATA"), "VITRAIL_SHARED_DATA is not set")
+    @unittest.skipUnless(FASHION.is_dir(),
+                         f"no Fashion-MNIST at {FASHION}; VITRAIL_SHARED_DATA names the data")
     def test_fashion_mnist(self):
-        shared = pathlib.Path(os.environ["VITRAIL_SHARED_DATA"]) / "fashion-mnist"
+        shared = FASHION
         server = self.publisher({path.name: path.read_bytes() for path in shared.glob("*.gz")})
         result = self.get("fashion-mnist", server)
         self.assertEqual(result.status, 0, result.errors)

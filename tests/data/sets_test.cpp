@@ -302,7 +302,8 @@ TEST(HeldOut, TrainAndValDivideTheSet) {
 
 TEST(RealSets, FashionMnistHasItsSizes) {
   const fs::path root = shared_data("fashion-mnist");
-  if (root.empty()) GTEST_SKIP() << "the shared data folder has no fashion-mnist";
+  if (root.empty())
+    GTEST_SKIP() << "no fashion-mnist in the shared data; VITRAIL_SHARED_DATA names its folder";
   const auto train = open_dataset("fashion-mnist:" + root.string(), Split::train, no_validation());
   EXPECT_EQ(train->size(), 60000);
   std::vector<int64_t> counts(10);
@@ -315,7 +316,8 @@ TEST(RealSets, FashionMnistHasItsSizes) {
 
 TEST(RealSets, MnistWithTestFilesOnlySaysWhatTrainingLacks) {
   const fs::path root = shared_data("mnist");
-  if (root.empty()) GTEST_SKIP() << "the shared data folder has no mnist";
+  if (root.empty())
+    GTEST_SKIP() << "no mnist in the shared data; VITRAIL_SHARED_DATA names its folder";
   EXPECT_EQ(open_dataset("mnist:" + root.string(), Split::test)->size(), 10000);
   expect_mentions(error_of([&] { open_dataset("mnist:" + root.string(), Split::train); }),
                   "train-images-idx3-ubyte");
@@ -323,7 +325,8 @@ TEST(RealSets, MnistWithTestFilesOnlySaysWhatTrainingLacks) {
 
 TEST(RealSets, ImageNetSampleIsFlat) {
   const fs::path root = shared_data("imagenet-sample");
-  if (root.empty()) GTEST_SKIP() << "the shared data folder has no imagenet-sample";
+  if (root.empty())
+    GTEST_SKIP() << "no imagenet-sample in the shared data; VITRAIL_SHARED_DATA names its folder";
   const auto set = open_dataset("flat:" + root.string(), Split::all);
   EXPECT_EQ(set->size(), 500);
   EXPECT_EQ(set->num_classes(), 500);

@@ -291,7 +291,8 @@ std::filesystem::path shared_data() {
 
 TEST(RealCheckpoints, VitTinyOpensByItself) {
   const auto folder = shared_data() / "vit-tiny-imagenet";
-  if (!std::filesystem::exists(folder)) GTEST_SKIP() << folder << " is not there";
+  if (!std::filesystem::exists(folder))
+    GTEST_SKIP() << "no real checkpoint at " << folder << "; VITRAIL_SHARED_DATA names the data";
   const Checkpoint checkpoint = open_checkpoint(folder);
   EXPECT_EQ(checkpoint.info.family, Family::timm);
   EXPECT_EQ(checkpoint.info.config.num_heads, 3);
@@ -302,7 +303,8 @@ TEST(RealCheckpoints, VitTinyOpensByItself) {
 
 TEST(RealCheckpoints, VitMnistNeedsExactlyWhatItsFileDoesNotSay) {
   const auto file = shared_data() / "vit-mnist" / "model.safetensors";
-  if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is not there";
+  if (!std::filesystem::exists(file))
+    GTEST_SKIP() << "no real checkpoint at " << file << "; VITRAIL_SHARED_DATA names the data";
   const std::string message = testing::error_of([&] { open_checkpoint(file); });
   EXPECT_NE(message.find("do not determine activation, num_heads, pooling, mean, std, "
                          "interpolation, crop_pct;"),
