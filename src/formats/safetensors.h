@@ -58,9 +58,9 @@ class SafetensorsFile : public TensorSource {
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
-// model.safetensors.index.json or pytorch_model.bin.index.json: a map from tensor names to the files
-// beside it.
-// Error: a shard outside the folder, a tensor that its shard lacks, a name in two shards.
+// model.safetensors.index.json or pytorch_model.bin.index.json: a map from tensor names to the
+// files beside it. Error: a shard outside the folder, a tensor that its shard lacks, a name in two
+// shards.
 std::shared_ptr<TensorSource> open_sharded(const std::filesystem::path& index);
 
 // A .safetensors file, one of torch.save (.pth, .pth.tar, .pt, .bin: told by its first bytes), an

@@ -21,7 +21,8 @@ struct ModelFolder {
   PrecisionPlan precision = {};
 };
 
-// LoRA adapters are merged. Each file appears whole or not at all; the folder must exist. Error: it cannot be written.
+// LoRA adapters are merged. Each file appears whole or not at all; the folder must exist. Error: it
+// cannot be written.
 void write_model_folder(const std::filesystem::path& folder, const ModelFolder& model);
 
 // A model's weights under their paths, sharing its memory.

@@ -26,8 +26,8 @@ class LineFile {
 
 // Keeps only the lines that a run resumed at `step`, with `epochs` ended, does not write again:
 // those up to the step, and of lines of kind "epoch" those of epochs that ended (the last batch's
-// checkpoint may be older than the line of its epoch). An incomplete line goes, and that of an end. A missing file
-// stays missing.
+// checkpoint may be older than the line of its epoch). An incomplete line goes, and that of an end.
+// A missing file stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
 
 }  // namespace vitrail

@@ -58,7 +58,7 @@ struct CheckpointInfo {
   std::filesystem::path labels_file;  // stands in the folder when the configuration has no labels
   std::vector<Provenance> sources;
   std::vector<std::string> left_out;  // tensors that no answer depends on, and why
-  std::vector<std::string> notes;  // what reading the file had to choose
+  std::vector<std::string> notes;     // what reading the file had to choose
   std::vector<std::string> warnings;
 };
 
