@@ -20,13 +20,14 @@ struct Arguments {
   int64_t top = 5;
 };
 
-void print_line(const std::string& file, const Classification& answer) {
+void print_line(const std::string& file, const Classification& answer, const Model& model) {
   nlohmann::ordered_json line;
   line["file"] = file;
   if (!answer.error.empty()) {
     line["error"] = answer.error;
     return print_json(line);
   }
+  if (model.rejection) line["none"] = answer.none;
   line["top"] = nlohmann::ordered_json::array();
   for (const Prediction& prediction : answer.top) {
     nlohmann::ordered_json entry;
@@ -42,13 +43,14 @@ void print_line(const std::string& file, const Classification& answer) {
   print_json(line);
 }
 
-void print_text(const std::string& file, const Classification& answer) {
+void print_text(const std::string& file, const Classification& answer, const Model& model) {
   if (!answer.error.empty()) {
     std::fflush(stdout);
     fmt::print(stderr, "vitrail: {}\n", answer.error);
     return;
   }
   fmt::print("{}\n", file);
+  if (answer.none) fmt::print("  {}; the nearest:\n", none_of(model.labels.size()));
   for (const Prediction& prediction : answer.top)
     fmt::print("  {:6.2f}%  {}\n", 100 * prediction.probability,
                prediction.label.value_or(fmt::format("class {}", prediction.index)));
@@ -66,7 +68,7 @@ void classify_pictures(const Arguments& arguments) {
     const auto answers = classify(session, batch, arguments.top);
     for (size_t i = 0; i < answers.size(); ++i) {
       failed = failed || !answers[i].error.empty();
-      (arguments.run.json ? print_line : print_text)(files[first + i], answers[i]);
+      (arguments.run.json ? print_line : print_text)(files[first + i], answers[i], session.model());
     }
     std::fflush(stdout);
     if (progress) progress->update(static_cast<int64_t>(first + answers.size()));

@@ -86,6 +86,10 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
     json["top1_interval"] = {sure.low, sure.high};
     json["top5"] = result.top5_fraction();
     json["loss"] = result.loss;
+    if (model.rejection) {
+      json["none"] = result.none;
+      json["none_top1"] = result.none_top1;
+    }
     json["classes"] = nlohmann::ordered_json::array();
     for (size_t i = 0; i < result.classes.size(); ++i) {
       const ClassScore& score = result.classes[i];
@@ -112,6 +116,12 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
   fmt::print("top-1 {:.2f}% (95% interval {:.2f} to {:.2f}%), top-5 {:.2f}% of {} pictures ({})\n",
              100 * result.top1_fraction(), 100 * sure.low, 100 * sure.high,
              100 * result.top5_fraction(), result.count, name_of(split));
+  if (!model.rejection) return;
+  const auto counted = static_cast<double>(result.count - result.none);
+  fmt::print(
+      "\"{}\" to {} of them; of the others {:.2f}% are right\n", none_of(model.labels.size()),
+      result.none,
+      counted == 0 ? 0 : 100 * static_cast<double>(result.top1 - result.none_top1) / counted);
 }
 
 // What a model's features say of the set's classes: for models without a head.

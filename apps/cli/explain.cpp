@@ -87,6 +87,7 @@ class OutputNames {
 struct Answer {
   Explanation explanation;
   std::vector<Prediction> top;
+  std::string verdict;  // "none of my ten classes"; empty: the best class counts
   ordered_json rows = ordered_json::array();  // those asked for
   OutputFiles files;
 };
@@ -97,6 +98,7 @@ void write_files(Session& session, const Answer& answer, const std::string& pict
   if (!answer.files.page.empty()) {
     ExplainPage page{.picture_name = fs::path(picture).filename().string(),
                      .model_name = model.name,
+                     .verdict = answer.verdict,
                      .mask = mask};
     for (const Prediction& prediction : answer.top)
       page.predictions.push_back({.index = prediction.index,
@@ -130,6 +132,7 @@ void print_line(const std::string& picture, const Answer& answer) {
   const auto prefix = explanation.rollout.begin() + explanation.layout.prefix();
   ordered_json line;
   line["file"] = picture;
+  if (!answer.verdict.empty()) line["none"] = true;
   line["top"] = ordered_json::array();
   for (const Prediction& prediction : answer.top)
     line["top"].push_back(
@@ -151,6 +154,7 @@ void print_line(const std::string& picture, const Answer& answer) {
 
 void print_text(const std::string& picture, const Answer& answer) {
   fmt::print("{}\n", picture);
+  if (!answer.verdict.empty()) fmt::print("  {}; the nearest:\n", answer.verdict);
   for (const Prediction& prediction : answer.top)
     fmt::print("  {:6.2f}%  {}\n", 100 * prediction.probability,
                prediction.label.value_or(fmt::format("class {}", prediction.index)));
@@ -201,6 +205,8 @@ void explain_pictures(const Arguments& arguments) {
     if (!answer.explanation.logits.empty())
       answer.top =
           top_predictions(answer.explanation.logits, session.model().labels, kShownClasses);
+    if (is_none(session.model(), answer.top))
+      answer.verdict = none_of(session.model().labels.size());
     answer.rows = rows_json(session, answer.explanation, rows);
     answer.files = names.of(picture);
     write_files(session, answer, picture, mask);

@@ -31,6 +31,7 @@ void add_verbs(CLI::App& app) {
   add_train(app);
   add_finetune(app);
   add_eval(app);
+  add_calibrate(app);
   add_report(app);
   add_inspect(app);
   add_doctor(app);

@@ -39,7 +39,8 @@ void write_folder(const Arguments& arguments, const Model& model, const Precisio
   ModelFolder folder{.network = *model.network,
                      .preprocess = to_json(model.preprocess),
                      .labels = {},
-                     .precision = plan};
+                     .precision = plan,
+                     .rejection = model.rejection};
   if (model.labels.any_known()) {
     for (const auto& name : model.labels.names) folder.labels.push_back(name.value_or(""));
     folder.wnids = model.labels.wnids;

@@ -6,6 +6,7 @@
 
 namespace vitrail::cli {
 
+void add_calibrate(CLI::App& app);
 void add_classify(CLI::App& app);
 void add_embed(CLI::App& app);
 void add_explain(CLI::App& app);

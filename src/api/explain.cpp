@@ -22,12 +22,15 @@ Explanation Session::explain(const Picture& picture, const ExplainOptions& optio
       vitrail::explain_picture(session, photo,
                                {.fusion = vitrail::head_fusion_from_name(options.fusion),
                                 .discard_ratio = options.discard_ratio});
-  if (!result->explanation.logits.empty())
-    result->top =
-        to_public(vitrail::top_predictions(result->explanation.logits, session.model().labels, 5));
+  const vitrail::Model& model = session.model();
+  if (!result->explanation.logits.empty()) {
+    const auto top = vitrail::top_predictions(result->explanation.logits, model.labels, 5);
+    if (vitrail::is_none(model, top)) result->page.verdict = vitrail::none_of(model.labels.size());
+    result->top = to_public(top);
+  }
   const auto* path = std::get_if<std::filesystem::path>(&picture.source());
   result->page.picture_name = path == nullptr ? "picture" : path->filename().string();
-  result->page.model_name = session.model().name;
+  result->page.model_name = model.name;
   for (const Prediction& p : result->top)
     result->page.predictions.push_back(
         {.index = p.index, .label = p.label, .probability = p.probability});

@@ -18,6 +18,11 @@ std::optional<std::string> Model::label(std::int64_t index) const {
   return impl_->model->labels.name(index);
 }
 
+std::optional<double> Model::rejection_threshold() const {
+  if (!impl_->model->rejection) return std::nullopt;
+  return impl_->model->rejection->threshold;
+}
+
 std::int64_t Model::depth() const {
   return impl_->model->network->config().depth;
 }

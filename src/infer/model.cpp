@@ -165,6 +165,7 @@ std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOpt
   model->preprocess = preprocess_of(model->info);
   model->precision = model->info.precision;
   model->labels = labels_of(model->info, options.labels);
+  model->rejection = model->info.rejection;
   model->network = std::make_shared<VisionTransformer>(model->info.config);
   fill(*model, options, [&](Parameter& parameter) { load_weight(parameter, *checkpoint.tensors); });
   return model;

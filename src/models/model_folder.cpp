@@ -46,6 +46,7 @@ void write_model_folder(const std::filesystem::path& folder, const ModelFolder& 
   if (!model.labels.empty()) config["labels"] = model.labels;
   if (!model.wnids.empty()) config["wnids"] = model.wnids;
   if (model.precision != PrecisionPlan{}) config["precision"] = to_json(model.precision);
+  if (model.rejection) config["rejection"] = to_json(*model.rejection);
   write_json(folder / "config.json", config);
   write_safetensors(folder / "model.safetensors", stored_weights(model), {{"format", "pt"}});
 }

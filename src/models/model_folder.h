@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/precision.h"
 #include "formats/tensor_source.h"
+#include "models/rejection.h"
 #include "models/vit.h"
 
 namespace vitrail {
@@ -19,6 +21,7 @@ struct ModelFolder {
   std::vector<std::string> wnids = {};  // their WordNet identifiers, where they are known
   // Weights of projections are stored as they will run: f32, bf16, or 8 bits with their scales.
   PrecisionPlan precision = {};
+  std::optional<Rejection> rejection = std::nullopt;
 };
 
 // LoRA adapters are merged. Each file appears whole or not at all; the folder must exist. Error: it

@@ -47,6 +47,7 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
   const TokenLayout& layout = explanation.layout;
   json data = {{"picture", page.picture_name},
                {"model", page.model_name},
+               {"verdict", page.verdict},
                {"photo", {{"source", jpeg_address(photo, kPhotoQuality)}}},
                {"box", {seen.x0, seen.y0, seen.x1, seen.y1}},
                {"layout",

@@ -20,6 +20,7 @@ struct PagePrediction {
 
 struct ExplainPage {
   std::string picture_name, model_name;
+  std::string verdict;  // stands above the predictions: "none of my ten classes"; empty: nothing
   std::vector<PagePrediction> predictions;  // best first; empty: a model without a head
   Image mask;  // where the object is, in the photo's size; no pixels: unknown
 };

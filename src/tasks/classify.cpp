@@ -36,6 +36,11 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
   return top;
 }
 
+bool is_none(const Model& model, std::span<const Prediction> predictions) {
+  return model.rejection && !predictions.empty() &&
+         model.rejection->rejects(predictions.front().probability);
+}
+
 std::vector<Classification> classify(Session& session, const PreparedBatch& batch, int64_t k) {
   const Model& model = session.model();
   const int64_t classes = model.network->config().num_classes;
@@ -51,6 +56,7 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
     if (!answers[i].error.empty()) continue;
     const float* row = logits.f32() + static_cast<int64_t>(i) * classes;
     answers[i].top = top_predictions({row, static_cast<size_t>(classes)}, model.labels, k);
+    answers[i].none = is_none(model, answers[i].top);
   }
   return answers;
 }

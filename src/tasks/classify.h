@@ -25,8 +25,13 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
 
 struct Classification {
   std::vector<Prediction> top;  // empty when there is an error
+  bool none = false;            // the best class is too improbable to be meant (models/rejection.h)
   std::string error;            // "" when the picture was read
 };
+
+// Whether a model answers "none of my classes". predictions: the best first. False without any, and
+// of a model that was not calibrated.
+bool is_none(const Model& model, std::span<const Prediction> predictions);
 
 // Answers for a batch of prepared pictures. Error: a model without a head.
 std::vector<Classification> classify(Session& session, const PreparedBatch& batch, int64_t k);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "tasks/classify.h"
 #include "tasks/match_classes.h"
 
 namespace vitrail {
@@ -60,8 +61,11 @@ bool is_worse(const Mistake& a, const Mistake& b) {
 // Evaluation of one set, a batch of logits at a time.
 class Judge {
  public:
-  Judge(std::vector<int64_t> to_model, int64_t model_classes, const EvaluateOptions& options)
-      : to_model_(std::move(to_model)), model_classes_(model_classes), options_(options) {
+  Judge(std::vector<int64_t> to_model, const Model& model, const EvaluateOptions& options)
+      : to_model_(std::move(to_model)),
+        model_classes_(model.network->config().num_classes),
+        model_(model),
+        options_(options) {
     for (size_t i = 0; i < to_model_.size(); ++i) to_set_[to_model_[i]] = static_cast<int64_t>(i);
     result_.confusion = Confusion(static_cast<int64_t>(to_model_.size()));
   }
@@ -75,6 +79,7 @@ class Judge {
   std::vector<int64_t> to_model_;
   std::map<int64_t, int64_t> to_set_;
   int64_t model_classes_;
+  const Model& model_;
   const EvaluateOptions& options_;
   EvaluationResult result_;
   std::vector<ClassScore> scores_ = std::vector<ClassScore>(to_model_.size());
@@ -90,6 +95,10 @@ void Judge::add(int64_t index, int64_t label, const float* logits) {
   score.top5 += rank < 5 ? 1 : 0;
   const double sum = log_sum_exp(logits, model_classes_);
   loss_ += sum - logits[truth];
+  if (is_none(model_, top_predictions({logits, static_cast<size_t>(model_classes_)}, {}, 1))) {
+    ++result_.none;
+    result_.none_top1 += rank < 1 ? 1 : 0;
+  }
   if (rank == 0) return result_.confusion.add(label, label);
   const int64_t answer = best_other(logits, model_classes_, truth);
   const auto in_set = to_set_.find(answer);
@@ -126,7 +135,7 @@ EvaluationResult Judge::finish(const std::vector<std::string>& names) {
 EvaluationResult evaluate(Session& session, const Dataset& dataset,
                           const EvaluateOptions& options) {
   const int64_t classes = session.model().network->config().num_classes;
-  Judge judge(model_classes(session, dataset, options), classes, options);
+  Judge judge(model_classes(session, dataset, options), session.model(), options);
   const int64_t total =
       options.limit > 0 ? std::min(options.limit, dataset.size()) : dataset.size();
   check(total > 0, "eval", "{} has no pictures", dataset.name());

@@ -28,6 +28,9 @@ struct Mistake {
 
 struct EvaluationResult {
   int64_t count = 0, top1 = 0, top5 = 0;
+  // Of a calibrated model (models/rejection.h): pictures whose best class did not count, which the
+  // other numbers take no notice of, and those among them for which it was right.
+  int64_t none = 0, none_top1 = 0;
   double loss = 0;                  // mean cross-entropy over the model's classes
   Confusion confusion;              // over the set's classes
   std::vector<Mistake> mistakes;    // the worst first: where the true class was least expected

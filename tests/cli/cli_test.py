@@ -15,7 +15,7 @@ from command import (BINARY, GOLDENS, read_safetensors, vitrail, write_png, writ
 
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
 VERBS = ["classify", "embed", "explain", "train", "finetune", "eval", "report", "inspect", "doctor",
-         "convert", "quantize", "data", "bench", "pull"]
+         "convert", "quantize", "data", "bench", "pull", "calibrate"]
 
 
 class CommandTest(unittest.TestCase):
@@ -267,7 +267,7 @@ class Embed(CommandTest):
                    self.folder / "no" / "such" / "folder.npy")
 
 
-class Eval(CommandTest):
+class SetOfPictures(CommandTest):
     def setUp(self):
         super().setUp()
         self.set = self.folder / "set"
@@ -278,6 +278,8 @@ class Eval(CommandTest):
         self.labels = self.folder / "labels.txt"
         self.labels.write_text("ant\nbee\ncat\ndog\nElk, Alces alces\n")
 
+
+class Eval(SetOfPictures):
     def test_counts_what_classify_says(self):
         arguments = ("--model", MODEL, "--labels", self.labels)
         result = vitrail("eval", f"folder:{self.set}", *arguments, "--json")
@@ -330,6 +332,77 @@ class Eval(CommandTest):
     def test_unknown_sets(self):
         self.fails("eval", "nothing:here", "--model", MODEL)
         self.fails("eval", f"folder:{self.folder}/none", "--model", MODEL)
+
+
+class Calibrate(SetOfPictures):
+    def setUp(self):
+        super().setUp()
+        self.model = self.folder / "calibrated"
+        result = vitrail("convert", "--model", MODEL, "--labels", self.labels, "--to", "vitrail",
+                         "--out", self.model)
+        self.assertEqual(result.status, 0, result.errors)
+
+    def calibrate(self, *arguments):
+        return vitrail("calibrate", f"folder:{self.set}", "--split", "all", "--model", self.model,
+                       *arguments)
+
+    def test_answers_below_the_threshold_are_none(self):
+        others = self.folder / "others"
+        others.mkdir()
+        for i in range(4):
+            write_png(others / f"{i}.png", shade=150 + 20 * i)
+        result = self.calibrate("--accept", 0.5, "--others", others, "--json")
+        self.assertEqual(result.status, 0, result.errors)
+        report, = result.json()
+        self.assertEqual(report["count"], 6)
+        self.assertGreaterEqual(report["accepted"], 0.5)
+        self.assertEqual(report["others"][0]["count"], 4)
+        lines = vitrail("classify", self.set, "--model", self.model, "--json").json()
+        accepted = 0
+        for line in lines:
+            self.assertEqual(line["none"], line["top"][0]["probability"] < report["threshold"])
+            accepted += not line["none"]
+        self.assertEqual(accepted / 6, report["accepted"])
+        self.assertLess(accepted, 6)
+        judged, = vitrail("eval", self.set, "--model", self.model, "--json").json()
+        self.assertEqual(judged["none"], 6 - accepted)
+        strange = sum(not line["none"] for line in
+                      vitrail("classify", others, "--model", self.model, "--json").json())
+        self.assertEqual(strange / 4, report["others"][0]["false_accepts"])
+        text = vitrail("classify", self.set, "--model", self.model)
+        self.assertIn("none of my five classes", text.out)
+        refused = next(line["file"] for line in lines if line["none"])
+        page = self.folder / "page.html"
+        explained = vitrail("explain", refused, "--model", self.model, "--page", page)
+        self.assertEqual(explained.status, 0, explained.errors)
+        self.assertIn("none of my five classes", explained.out)
+        self.assertIn("none of my five classes", page.read_text())
+        quantized = self.folder / "quantized"
+        result = vitrail("quantize", "--model", self.model, "--data", self.set, "--max-drop", 100,
+                         "--out", quantized)
+        self.assertEqual(result.status, 0, result.errors)
+        self.assertEqual(json.loads((quantized / "config.json").read_text())["rejection"],
+                         json.loads((self.model / "config.json").read_text())["rejection"])
+
+    def test_a_dry_run_changes_nothing(self):
+        before = (self.model / "config.json").read_bytes()
+        self.assertEqual(self.calibrate("--dry-run").status, 0)
+        self.assertEqual((self.model / "config.json").read_bytes(), before)
+        lines = vitrail("classify", self.set, "--model", self.model, "--json").json()
+        self.assertTrue(all("none" not in line for line in lines))
+
+    def test_bad_input(self):
+        self.fails("calibrate", self.set, "--split", "all", "--model", MODEL, "--labels",
+                   self.labels, saying="convert --to vitrail")
+        self.fails("calibrate", self.folder / "nothing", "--model", self.model)
+        (self.set / "yak").mkdir()
+        write_png(self.set / "yak" / "0.png")
+        self.fails("calibrate", self.set, "--split", "all", "--model", self.model, saying="yak")
+        config = json.loads((self.model / "config.json").read_text())
+        config["rejection"] = {"threshold": 2, "accepted": 1}
+        (self.model / "config.json").write_text(json.dumps(config))
+        self.fails("classify", self.folder / "a.png", "--model", self.model,
+                   saying="rejection.threshold")
 
 
 class Report(CommandTest):

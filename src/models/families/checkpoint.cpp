@@ -138,6 +138,8 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
   info.sources = std::move(draft.sources);
   if (files.config.is_object() && files.config.contains("precision"))
     info.precision = precision_plan_from_json(files.config["precision"], "config.json");
+  if (files.config.is_object() && files.config.contains("rejection"))
+    info.rejection = rejection_from_json(files.config["rejection"], "config.json");
   info.preprocess_kind = draft.preprocess_kind;
   info.preprocess = std::move(draft.preprocess);
   if (files.config.is_object())

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/precision.h"
 #include "formats/tensor_source.h"
+#include "models/rejection.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -55,6 +57,7 @@ struct CheckpointInfo {
 
   std::vector<std::string> labels;    // empty: unknown; else one for each class
   std::vector<std::string> wnids;     // WordNet identifiers of the classes, where they are known
+  std::optional<Rejection> rejection;  // of a calibrated classifier
   std::filesystem::path labels_file;  // stands in the folder when the configuration has no labels
   std::vector<Provenance> sources;
   std::vector<std::string> left_out;  // tensors that no answer depends on, and why

@@ -338,6 +338,8 @@
 
   element('picture-name').textContent = data.picture;
   element('model-name').textContent = data.model;
+  element('verdict').hidden = !data.verdict;
+  element('verdict').textContent = data.verdict && `This shows ${data.verdict.replace('my', 'the model’s')}; the nearest are`;
   for (const { label, index, probability } of data.predictions) {
     const line = document.createElement('div'), bar = document.createElement('div');
     line.className = 'prediction-line';

@@ -1,0 +1,140 @@
+// vitrail calibrate: teaches a classifier to say when a picture shows none of its classes.
+#include "tasks/calibrate.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "apps/cli/common.h"
+#include "apps/cli/verbs.h"
+#include "core/statistics.h"
+#include "formats/json.h"
+
+namespace vitrail::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  ModelArguments model;
+  RunArguments run;
+  std::string data, split = "val";
+  std::vector<std::string> others;
+  double accept = 0.95;
+  bool dry_run = false;
+};
+
+struct Measured {
+  std::string place;
+  Acceptance acceptance;
+};
+
+double share(int64_t part, int64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+nlohmann::ordered_json interval_json(int64_t part, int64_t whole) {
+  const Interval interval = wilson_interval(part, whole);
+  return {interval.low, interval.high};
+}
+
+std::vector<Certainty> held_out_certainties(Session& session, const Arguments& arguments) {
+  const auto set = open_dataset(data_spec(arguments.data), split_of(arguments.split),
+                                {.decode = session.preprocess().decode_options()});
+  Progress progress("calibrate", set->size());
+  return certainties(session, *set, [&](int64_t done) { progress.update(done); });
+}
+
+Acceptance accepted_others(Session& session, const std::string& place, const Rejection& rejection) {
+  const std::vector<std::string> files = expand_pictures({place});
+  Progress progress("others", static_cast<int64_t>(files.size()));
+  return acceptance(certainties(session, files, [&](int64_t done) { progress.update(done); }),
+                    rejection);
+}
+
+// The file that says it; only folders of our own form have a place for it.
+fs::path config_of(const Model& model) {
+  const fs::path config = model.path / "config.json";
+  check(model.info.family == Family::vitrail && fs::is_regular_file(config), "calibrate",
+        "{}: only model folders in Vitrail's own form can hold a threshold; write one with vitrail "
+        "convert --to vitrail",
+        model.path.string());
+  return config;
+}
+
+void print_result(const Arguments& arguments, const Rejection& rejection, const Measured& held_out,
+                  const std::vector<Measured>& others) {
+  const Acceptance& own = held_out.acceptance;
+  if (arguments.run.json) {
+    nlohmann::ordered_json json{{"threshold", rejection.threshold},
+                                {"data", held_out.place},
+                                {"count", own.pictures},
+                                {"accepted", share(own.accepted, own.pictures)},
+                                {"accepted_top1", share(own.correct, own.accepted)},
+                                {"others", nlohmann::ordered_json::array()}};
+    for (const auto& [place, a] : others)
+      json["others"].push_back({{"place", place},
+                                {"count", a.pictures},
+                                {"false_accepts", share(a.accepted, a.pictures)},
+                                {"interval", interval_json(a.accepted, a.pictures)}});
+    return print_json(json);
+  }
+  fmt::print("threshold {:.4f}: accepts {:.2f}% of {} held-out pictures, {:.2f}% of them rightly\n",
+             rejection.threshold, 100 * share(own.accepted, own.pictures), own.pictures,
+             100 * share(own.correct, own.accepted));
+  for (const auto& [place, a] : others) {
+    const Interval interval = wilson_interval(a.accepted, a.pictures);
+    fmt::print("false accepts {:.1f}% (95% interval {:.1f} to {:.1f}%) of {} pictures ({})\n",
+               100 * share(a.accepted, a.pictures), 100 * interval.low, 100 * interval.high,
+               a.pictures, place);
+  }
+}
+
+void calibrate_model(const Arguments& arguments) {
+  Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
+                  session_options(arguments.run));
+  const Model& model = session.model();
+  fs::path config;
+  if (!arguments.dry_run) config = config_of(model);
+  const std::vector<Certainty> held_out = held_out_certainties(session, arguments);
+  const Rejection rejection = calibrate(held_out, arguments.accept);
+  std::vector<Measured> others;
+  for (const std::string& place : arguments.others)
+    others.push_back({place, accepted_others(session, place, rejection)});
+  if (!arguments.dry_run) {
+    Json json = read_json(config);
+    json["rejection"] = to_json(rejection);
+    write_json(config, json);
+  }
+  print_result(arguments, rejection, {arguments.data, acceptance(held_out, rejection)}, others);
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb =
+      app.add_subcommand("calibrate", "Teach a classifier to say \"none of my classes\"");
+  verb->add_option(
+          "data", arguments->data,
+          "pictures of the model's classes that it did not learn from, as for vitrail eval")
+      ->required();
+  add_model_options(*verb, arguments->model);
+  verb->add_option("--split", arguments->split, "train, val, test or all")
+      ->check(CLI::IsMember({"train", "val", "test", "all"}))
+      ->capture_default_str();
+  verb->add_option("--accept", arguments->accept,
+                   "share of these pictures whose best class must still count")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  verb->add_option(
+      "--others", arguments->others,
+      "pictures of other things, and folders of them: how many are accepted by mistake");
+  verb->add_flag("--dry-run", arguments->dry_run, "measure only; the model stays as it is");
+  add_run_options(*verb, arguments->run);
+  set_example(*verb,
+              "vitrail calibrate folder:photos --model runs/mine --others holiday/ flowers/");
+  verb->callback([arguments] { calibrate_model(*arguments); });
+}
+
+}  // namespace vitrail::cli

@@ -1,0 +1,111 @@
+#include "tasks/calibrate.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "data/dataset.h"
+#include "infer/small_models.h"
+#include "models/model_folder.h"
+#include "tasks/classify.h"
+#include "tasks/evaluate.h"
+
+namespace vitrail {
+namespace {
+
+using testing::model_of;
+using testing::small_config;
+using testing::TemporaryFolder;
+
+std::vector<Certainty> with(const std::vector<double>& probabilities) {
+  std::vector<Certainty> all;
+  for (const double p : probabilities) all.push_back({.probability = p, .correct = p > 0.5});
+  return all;
+}
+
+TEST(Calibrate, TakesTheLargestThresholdThatEnoughPicturesReach) {
+  const auto pictures = with({0.9, 0.1, 0.8, 0.3, 0.7, 0.6, 0.5, 0.4, 0.95, 0.2});
+  EXPECT_EQ(calibrate(pictures, 0.8), (Rejection{.threshold = 0.3, .accepted = 0.8}));
+  EXPECT_EQ(calibrate(pictures, 0.75), (Rejection{.threshold = 0.3, .accepted = 0.8}));
+  EXPECT_EQ(calibrate(pictures, 1), (Rejection{.threshold = 0.1, .accepted = 1}));
+  EXPECT_EQ(calibrate(pictures, 0.01), (Rejection{.threshold = 0.95, .accepted = 0.1}));
+  // Equal ones stand or fall together.
+  EXPECT_EQ(calibrate(with({0.5, 0.5, 0.5, 0.9}), 0.5),
+            (Rejection{.threshold = 0.5, .accepted = 1}));
+}
+
+TEST(Calibrate, RefusesNothingToLearnFromAndSharesOutOfRange) {
+  EXPECT_THROW(calibrate({}, 0.9), Error);
+  EXPECT_THROW(calibrate(with({0.5}), 0), Error);
+  EXPECT_THROW(calibrate(with({0.5}), 1.01), Error);
+}
+
+TEST(Calibrate, CountsWhatIsAcceptedAndRight) {
+  const Acceptance a = acceptance(with({0.9, 0.6, 0.45, 0.1}), {.threshold = 0.45});
+  EXPECT_EQ(a.pictures, 4);
+  EXPECT_EQ(a.accepted, 3);
+  EXPECT_EQ(a.correct, 2);
+}
+
+// Ten classes, named as the scenes are, and random weights.
+std::shared_ptr<Model> classifier() {
+  VisionTransformerConfig config = small_config();
+  config.num_classes = 10;
+  auto model = model_of(config);
+  const auto scenes = open_dataset("scenes:count=20,size=32", Split::train, {});
+  for (size_t i = 0; i < 10; ++i) model->labels.names[i] = scenes->classes()[i];
+  return model;
+}
+
+TEST(Calibrate, MeasuresWhatClassifyAnswersAndEvaluationCounts) {
+  const auto model = classifier();
+  const auto set = open_dataset("scenes:count=20,size=32", Split::train, {});
+  Session session(model, {.threads = 2, .batch = 8});
+  const std::vector<Certainty> all = certainties(session, *set);
+  ASSERT_EQ(all.size(), 20u);
+  int64_t correct = 0;
+  for (const Certainty& picture : all) correct += picture.correct ? 1 : 0;
+  EXPECT_EQ(correct, evaluate(session, *set).top1);
+  EXPECT_EQ(evaluate(session, *set).none, 0);
+
+  model->rejection = calibrate(all, 0.5);
+  const EvaluationResult judged = evaluate(session, *set);
+  const Acceptance accepted = acceptance(all, *model->rejection);
+  EXPECT_EQ(judged.count - judged.none, accepted.accepted);
+  EXPECT_EQ(judged.top1 - judged.none_top1, accepted.correct);
+  for (int64_t i = 0; i < 20; ++i) {
+    const std::vector<Image> pictures{set->get(i).image};
+    const Classification answer = classify(session, session.prepare(pictures), 3).front();
+    EXPECT_EQ(answer.top.front().probability, all[static_cast<size_t>(i)].probability);
+    EXPECT_EQ(answer.none, answer.top.front().probability < model->rejection->threshold);
+  }
+}
+
+TEST(Rejection, IsPartOfAModelFolder) {
+  const auto model = classifier();
+  const TemporaryFolder folder;
+  write_model_folder(folder.path(), {.network = *model->network,
+                                     .preprocess = to_json(model->preprocess),
+                                     .labels = {},
+                                     .rejection = Rejection{.threshold = 0.25, .accepted = 0.95}});
+  EXPECT_EQ(load_model(folder.path())->rejection, (Rejection{.threshold = 0.25, .accepted = 0.95}));
+}
+
+TEST(Rejection, RefusesOtherForms) {
+  using nlohmann::json;
+  for (const json& bad :
+       {json(0.5), json{{"threshold", 0.5}}, json{{"accepted", 0.5}},
+        json{{"threshold", "0.5"}, {"accepted", 0.9}}, json{{"threshold", 1.5}, {"accepted", 0.9}},
+        json{{"threshold", -0.1}, {"accepted", 0.9}}})
+    EXPECT_THROW(rejection_from_json(bad, "config.json"), Error) << bad;
+}
+
+TEST(Rejection, CountsInWords) {
+  EXPECT_EQ(none_of(10), "none of my ten classes");
+  EXPECT_EQ(none_of(12), "none of my twelve classes");
+  EXPECT_EQ(none_of(13), "none of my 13 classes");
+}
+
+}  // namespace
+}  // namespace vitrail
