@@ -31,6 +31,7 @@ constexpr std::array kCompact = {
     CompactArchitecture{"vit_lite_7_4", Kind::vit_lite, 256, 7, 4, 2, 0, 4, 32},
     CompactArchitecture{"vitc_nano_patch4", Kind::vitc_pooled, 64, 4, 2, 2, 2, 3, 28},
     CompactArchitecture{"vitc_nano_patch8", Kind::vitc, 96, 4, 3, 2, 3, 3, 64},
+    CompactArchitecture{"vitc_micro_patch4", Kind::vitc_pooled, 192, 6, 3, 2, 2, 3, 32},
     CompactArchitecture{"vit_teaching", Kind::teaching, 64, 4, 4, 2, 0, 4, 28},
 };
 
@@ -81,13 +82,14 @@ VisionTransformerConfig compact_config(const CompactArchitecture& a) {
       break;
     case Kind::vitc_pooled:
       c.patch_embedding = PatchEmbedding::tokenizer;
-      // Pictures of 28 pixels afford CCT's stem, which learns in half the epochs.
+      // Small pictures afford CCT's stem, which learns in half the epochs. Its first convolution
+      // runs at the picture's own size: more than 48 channels there cost as much as a block.
       c.tokenizer = {.layers = a.stem_layers,
                      .kernel = a.kernel,
                      .stride = 1,
                      .padding = a.kernel / 2,
                      .pool_kernel = 3,
-                     .hidden_channels = a.embed_dim / 2,
+                     .hidden_channels = std::min<int64_t>(48, a.embed_dim / 2),
                      .bias = true};
       break;
     case Kind::teaching:

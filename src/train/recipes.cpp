@@ -4,6 +4,17 @@
 #include "train/presets.h"
 
 namespace vitrail {
+namespace {
+
+// What is the pictures' own, whatever the recipe: their mean and deviation.
+Preset normalisation_of(Preset preset) {
+  std::erase_if(preset.settings, [](const auto& setting) {
+    return setting.first != "mean" && setting.first != "std";
+  });
+  return preset;
+}
+
+}  // namespace
 
 TrainConfig recipe_for(const std::string& data, const RecipeChoice& choice) {
   const Preset& own = preset_for_data(data);
@@ -19,7 +30,7 @@ TrainConfig recipe_for(const std::string& data, const RecipeChoice& choice) {
   config.model.num_classes = set->num_classes();
   // Photographs of any size are cropped to the one that the architecture was made for.
   if (set->width() > 0) config.model.image_height = config.model.image_width = set->width();
-  apply_settings(config, own);
+  apply_settings(config, chosen == nullptr ? own : normalisation_of(own));
   if (chosen != nullptr) apply_settings(config, *chosen);
   return config;
 }

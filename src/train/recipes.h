@@ -9,7 +9,7 @@ namespace vitrail {
 
 struct RecipeChoice {
   std::string architecture;  // models/architectures.h; empty: the preset's
-  std::string preset;        // train/presets.h, over the data set's own; empty: that alone
+  std::string preset;        // train/presets.h; empty: the data set's own
 };
 
 // The configuration for a data set, with its channels, picture size and classes. Opens the set to

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "core/error.h"
+#include "image/codec.h"
+#include "support/temporary_folder.h"
 #include "train/recipes.h"
 
 namespace vitrail {
@@ -38,6 +42,24 @@ TEST(Presets, KnowTheirDataSets) {
   EXPECT_EQ(preset_for_data("cifar10:somewhere").name, "cifar10");
   EXPECT_EQ(preset_for_data("fashion-mnist:somewhere").name, "fashion-mnist");
   EXPECT_EQ(preset_for_data("folder:somewhere").name, "photographs");
+}
+
+// Of the set's own recipe a named one keeps what the pictures are, not how they were changed.
+TEST(Presets, ANamedOneTakesThePlaceOfTheSetsOwn) {
+  const testing::TemporaryFolder folder;
+  for (const char* name : {"ant", "bee"}) {
+    std::filesystem::create_directories(folder / name);
+    write_png(folder / (name + std::string("/0.png")), Image(8, 8, 3));
+  }
+  const std::string data = "folder:" + folder.path().string();
+  const TrainConfig own = recipe_for(data);
+  EXPECT_TRUE(own.augment.random_resized_crop);
+  const TrainConfig config = recipe_for(data, {"vitc_micro_patch4", "cifar10_distilled"});
+  EXPECT_FALSE(config.augment.random_resized_crop);
+  EXPECT_EQ(config.augment.crop_padding, 4);
+  EXPECT_EQ(config.mean, (std::vector<double>{0.4914, 0.4822, 0.4465}));
+  const TrainConfig deit = recipe_for(data, {"vit_tiny_patch16_224", "deit_tiny"});
+  EXPECT_EQ(deit.mean, own.mean);
 }
 
 TEST(Presets, RefuseWhatTheyCannotRead) {
