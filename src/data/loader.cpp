@@ -150,8 +150,9 @@ struct Loader::State {
     if (!broken_indices.insert(picture.index).second) return;
     broken.push_back(picture);
     if (static_cast<int64_t>(broken.size()) > maker.max_broken())
-      fail("data", "{}; {} broken of {} pictures, and the limit is {} ({:g}%)", picture.what,
-           broken.size(), dataset.size(), maker.max_broken(), 100 * options.max_broken);
+      fail("data", "{}; {} broken of {} pictures, and the limit is {} ({:g}%): --max-broken",
+           picture.what, broken.size(), dataset.size(), maker.max_broken(),
+           100 * options.max_broken);
     if (options.on_broken) options.on_broken(picture);
   }
 };
@@ -255,6 +256,14 @@ bool Loader::next(Batch& batch) {
     if (batch.images.defined()) return true;  // not all of it is broken
   }
   return false;
+}
+
+void Loader::stop() {
+  State& state = *state_;
+  state.following = nullptr;
+  std::lock_guard lock(state.mutex);
+  state.claimed = state.handed = state.end;
+  state.results.clear();
 }
 
 }  // namespace vitrail

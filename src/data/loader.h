@@ -20,6 +20,9 @@
 
 namespace vitrail {
 
+// The share of a set's pictures that may be broken, where nobody says otherwise.
+inline constexpr double kMaxBroken = 0.01;
+
 struct BrokenPicture {
   int64_t index = 0;
   std::string id, what;
@@ -61,7 +64,7 @@ struct LoaderOptions {
   // This share of the set's pictures may be broken; more end the epoch with an error. A shuffled
   // epoch has the next good picture of its order in the place of a broken one; another, which is an
   // evaluation, leaves it out.
-  double max_broken = 0.01;
+  double max_broken = kMaxBroken;
   std::function<void(const BrokenPicture&)> on_broken;  // once for each, from next()
 };
 
@@ -93,6 +96,9 @@ class Loader {
   // The next batch of the epoch, or false at its end. Error: more pictures are broken than
   // max_broken allows; batches before that have been returned, and the epoch is over.
   bool next(Batch& batch);
+  // The caller wants no more of the epoch: nothing is prepared ahead any longer, and the pool is
+  // free for another loader.
+  void stop();
   // Those met so far, each once, in the order they were met.
   const std::vector<BrokenPicture>& broken() const;
 

@@ -134,25 +134,47 @@ EvaluationResult Judge::finish(const std::vector<std::string>& names) {
 
 EvaluationResult evaluate(Session& session, const Dataset& dataset,
                           const EvaluateOptions& options) {
+  check(options.max_broken >= 0 && options.max_broken <= 1, "eval",
+        "max_broken {} is outside 0 to 1", options.max_broken);
   const int64_t classes = session.model().network->config().num_classes;
   Judge judge(model_classes(session, dataset, options), session.model(), options);
   const int64_t total =
       options.limit > 0 ? std::min(options.limit, dataset.size()) : dataset.size();
   check(total > 0, "eval", "{} has no pictures", dataset.name());
+  std::vector<BrokenPicture> broken;
+  const auto limit = static_cast<int64_t>(options.max_broken * static_cast<double>(total));
+  const auto leave_out = [&](int64_t index, const std::string& why) {
+    broken.push_back({index, dataset.id(index), why});
+    const auto count = static_cast<int64_t>(broken.size());
+    check(count <= limit, "eval",
+          "{}: {}; {} broken of {} pictures, and the limit is {} ({:g}%): --max-broken",
+          broken.back().id, why, count, total, limit, 100 * options.max_broken);
+    if (options.on_broken) options.on_broken(broken.back());
+  };
   const auto visit = [&](size_t begin, const PreparedBatch& batch) {
     const auto first = static_cast<int64_t>(begin);
     const auto count = static_cast<int64_t>(batch.errors.size());
+    const auto error = [&](int64_t i) -> const std::string& {
+      return batch.errors[static_cast<size_t>(i)];
+    };
     for (int64_t i = 0; i < count; ++i)
-      check(batch.errors[static_cast<size_t>(i)].empty(), "eval", "{}: {}", dataset.id(first + i),
-            batch.errors[static_cast<size_t>(i)]);
-    const Tensor logits = session.run(batch.images).logits.value();
-    for (int64_t i = 0; i < count; ++i)
-      judge.add(first + i, dataset.label(first + i), logits.f32() + i * classes);
+      if (!error(i).empty()) leave_out(first + i, error(i));
+    // A single picture of a size of its own has no memory when it was not read.
+    if (batch.images.defined()) {
+      const Tensor logits = session.run(batch.images).logits.value();
+      for (int64_t i = 0; i < count; ++i)
+        if (error(i).empty())
+          judge.add(first + i, dataset.label(first + i), logits.f32() + i * classes);
+    }
     if (options.progress) options.progress(first + count, total);
   };
   session.for_each_batch(
       total, [&](int64_t i) { return dataset.get(i).image; }, visit);
-  return judge.finish(dataset.classes());
+  check(static_cast<int64_t>(broken.size()) < total, "eval", "{}: no picture could be read",
+        dataset.name());
+  EvaluationResult result = judge.finish(dataset.classes());
+  result.broken = std::move(broken);
+  return result;
 }
 
 }  // namespace vitrail

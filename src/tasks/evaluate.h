@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/loader.h"
 #include "infer/session.h"
 #include "tasks/confusion.h"
 
@@ -31,10 +31,11 @@ struct EvaluationResult {
   // Of a calibrated model (models/rejection.h): pictures whose best class did not count, which the
   // other numbers take no notice of, and those among them for which it was right.
   int64_t none = 0, none_top1 = 0;
-  double loss = 0;                  // mean cross-entropy over the model's classes
-  Confusion confusion;              // over the set's classes
-  std::vector<Mistake> mistakes;    // the worst first: where the true class was least expected
-  std::vector<ClassScore> classes;  // in the set's order; those that were seen have a count
+  double loss = 0;                    // mean cross-entropy over the model's classes
+  Confusion confusion;                // over the set's classes
+  std::vector<Mistake> mistakes;      // the worst first: where the true class was least expected
+  std::vector<ClassScore> classes;    // in the set's order; those that were seen have a count
+  std::vector<BrokenPicture> broken;  // that were left out
   double top1_fraction() const { return fraction(top1); }
   double top5_fraction() const { return fraction(top5); }
 
@@ -50,11 +51,13 @@ struct EvaluateOptions {
   // The set's own numbers are the model's classes: for sets whose files hold numbers, with models
   // that know no names. Otherwise classes are matched by name.
   bool classes_by_number = false;
+  double max_broken = kMaxBroken;  // this share of the pictures may be unreadable
+  std::function<void(const BrokenPicture&)> on_broken;
   std::function<void(int64_t done, int64_t total)> progress;
 };
 
 // Equal logits count against the model: the true class must be strictly among the best.
-// Error: classes that match no label, a picture that cannot be read, a model without a head.
+// Error: classes that match no label, more broken pictures than may be, a model without a head.
 EvaluationResult evaluate(Session& session, const Dataset& dataset,
                           const EvaluateOptions& options = {});
 

@@ -293,6 +293,28 @@ TEST_F(BrokenPictures, AreAnErrorBeyondTheLimit) {
   }
 }
 
+TEST(Loader, StopEndsTheEpochAndFreesThePool) {
+  const auto set = small_scenes();
+  ThreadPool pool(2);
+  for (const int workers : {0, 2}) {
+    LoaderOptions options = options_for(workers);
+    options.batch_size = 4;
+    options.pool = &pool;
+    Loader stopped(*set, options), other(*set, options);
+    const std::vector<Batch> whole = read_epoch(other, 1);
+    Batch batch;
+    stopped.start(1);
+    ASSERT_TRUE(stopped.next(batch));
+    stopped.stop();
+    EXPECT_FALSE(stopped.next(batch));
+    EXPECT_EQ(read_epoch(other, 1).size(), whole.size());
+    stopped.start(1, 2);
+    ASSERT_TRUE(stopped.next(batch));
+    EXPECT_EQ(batch.indices, whole[2].indices);
+    EXPECT_TRUE(std::ranges::equal(batch.images.values(), whole[2].images.values()));
+  }
+}
+
 TEST(Loader, RanksTakeTheBatchesOfOneOrderInTurn) {
   const auto set = small_scenes();
   for (const bool drop_last : {false, true}) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <limits>
 
 #include "core/error.h"
@@ -186,6 +187,34 @@ TEST_F(EvaluateFolder, CountsWhatTheModelSays) {
                {.limit = 5, .progress = [&](int64_t done, int64_t) { steps.push_back(done); }});
   EXPECT_EQ(part.count, 5);
   EXPECT_EQ(steps, (std::vector<int64_t>{3, 5}));
+}
+
+TEST_F(EvaluateFolder, LeavesOutSoManyBrokenPictures) {
+  const auto dataset = open_dataset(spec(), Split::all);
+  const auto path = [&](int64_t i) { return folder_ / dataset->id(i); };
+  Session session(model_, {.threads = 1, .batch = 3});
+  const EvaluationResult before = evaluate(session, *dataset);
+  EXPECT_TRUE(before.broken.empty());
+  for (const int64_t i : {1, 6}) std::ofstream(path(i), std::ios::trunc) << "no picture";
+  try {
+    evaluate(session, *dataset, {.max_broken = 0.2});
+    ADD_FAILURE() << "two of eight are more than a fifth";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("2 broken of 8 pictures, and the limit is 1 (20%)"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_THROW(evaluate(session, *dataset), Error);
+  std::vector<int64_t> named;
+  const EvaluationResult result =
+      evaluate(session, *dataset, {.max_broken = 0.25, .on_broken = [&](const BrokenPicture& one) {
+                                     named.push_back(one.index);
+                                   }});
+  EXPECT_EQ(named, (std::vector<int64_t>{1, 6}));
+  EXPECT_EQ(result.broken.size(), 2u);
+  EXPECT_EQ(result.count, 6);
+  for (int64_t i = 0; i < dataset->size(); ++i) std::ofstream(path(i), std::ios::trunc) << "no";
+  EXPECT_THROW(evaluate(session, *dataset, {.max_broken = 1}), Error);
 }
 
 TEST_F(EvaluateFolder, KeepsTheWorstMistakes) {
