@@ -149,10 +149,10 @@ void bench_loading(const BenchArguments& arguments) {
                        {"pictures_per_second_attainable", figures.attainable()},
                        {"share_of_attainable", figures.share()}});
   }
-  fmt::print(
-      "training {} on {}, batch {}, {}, {}\n", name, set->name(), options.batch_size,
-      threads_text(bench.threads()),
-      options.workers == 0 ? "which load, too" : fmt::format("and {} that load", options.workers));
+  fmt::print("training {} on {}, batch {}, {}, {}\n", name, set->name(), options.batch_size,
+             threads_text(bench.threads()),
+             options.workers == 0 ? "which load, too"
+                                  : fmt::format("and {} more that load", options.workers));
   fmt::print("  a picture takes {:.3f} ms of a core to compute and {:.3f} to load\n",
              figures.computing * 1e3, figures.loading * 1e3);
   fmt::print(

@@ -80,6 +80,20 @@ void add_exif_option(CLI::App& verb, std::string& exif) {
       ->check(CLI::IsMember({"apply", "ignore"}));
 }
 
+void add_workers_option(CLI::App& verb, int& workers) {
+  verb.add_option("--workers", workers,
+                  "threads beside those that compute, to prepare pictures ahead: for disks that "
+                  "keep one waiting (0: those that compute do it whenever they would wait)")
+      ->check(CLI::Range(0, 256));
+}
+
+void add_max_broken_option(CLI::App& verb, double& share) {
+  verb.add_option("--max-broken", share,
+                  "this share of the pictures may be unreadable; they are named and left out")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+}
+
 void set_example(CLI::App& verb, const std::string& example) {
   verb.footer("Example:\n  " + example);
 }

@@ -36,6 +36,9 @@ void add_model_options(CLI::App& verb, ModelArguments& arguments);
 void add_run_options(CLI::App& verb, RunArguments& arguments);
 // --exif apply|ignore
 void add_exif_option(CLI::App& verb, std::string& exif);
+// --workers and --max-broken, of what loads a data set.
+void add_workers_option(CLI::App& verb, int& workers);
+void add_max_broken_option(CLI::App& verb, double& share);
 // The example that --help ends with.
 void set_example(CLI::App& verb, const std::string& example);
 

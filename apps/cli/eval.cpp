@@ -14,7 +14,8 @@
 #include "explain/pointing_game.h"
 #include "report/run_report.h"
 #include "tasks/evaluate.h"
-#include "train/feature_probe.h"
+#include "train/linear_probe.h"
+#include "train/neighbours.h"
 
 namespace vitrail::cli {
 namespace {
@@ -24,6 +25,7 @@ struct Arguments {
   RunArguments run;
   std::string data, split, exif, report;
   int64_t limit = 0, mistakes = 0;
+  double max_broken = kMaxBroken;
   bool features = false, pointing = false;
 };
 
@@ -90,6 +92,8 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
       json["none"] = result.none;
       json["none_top1"] = result.none_top1;
     }
+    json["broken"] = nlohmann::ordered_json::array();
+    for (const BrokenPicture& broken : result.broken) json["broken"].push_back(broken.id);
     json["classes"] = nlohmann::ordered_json::array();
     for (size_t i = 0; i < result.classes.size(); ++i) {
       const ClassScore& score = result.classes[i];
@@ -124,8 +128,13 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
       counted == 0 ? 0 : 100 * static_cast<double>(result.top1 - result.none_top1) / counted);
 }
 
+void name_broken(const BrokenPicture& broken) {
+  log_info(fmt::format("{} cannot be read and is left out: {}", broken.id, broken.what));
+}
+
 // What a model's features say of the set's classes: for models without a head.
-void evaluate_features(Session& session, const std::string& spec, Split split, bool json) {
+void evaluate_features(Session& session, const Arguments& arguments, const std::string& spec,
+                       Split split) {
   check(split != Split::train && split != Split::all, "eval",
         "--features learns from the training pictures; judge them on --split val or test");
   const OpenOptions open{.decode = session.preprocess().decode_options()};
@@ -134,17 +143,22 @@ void evaluate_features(Session& session, const std::string& spec, Split split, b
     const auto set = open_dataset(spec, part, open);
     LoaderOptions options;
     options.preprocess = session.preprocess();
+    options.workers = 0;
+    options.pool = &session.queue().pool();
+    options.max_broken = arguments.max_broken;
+    options.on_broken = name_broken;
     Loader loader(*set, options);
-    return features_of(*session.model().network, session.queue(), loader, neighbours.max_pictures);
+    return features_of(*session.model().network, session.queue(), loader,
+                       {.limit = neighbours.max_pictures});
   };
-  const LabelledFeatures train = features(Split::train), judged = features(split);
+  const Features train = features(Split::train), judged = features(split);
   const Evaluation nearest = vote_of_neighbours(session.queue(), train, judged, neighbours);
-  const Evaluation linear = linear_probe(session.queue(), train, judged);
-  if (json)
+  const Evaluation linear = judge_by_probe(session.queue(), train, judged);
+  if (arguments.run.json)
     return print_json({{"data", spec},
                        {"split", name_of(split)},
                        {"count", linear.pictures},
-                       {"training_pictures", train.labels.size()},
+                       {"training_pictures", train.pictures()},
                        {"nearest_neighbours", nearest.accuracy},
                        {"linear_probe", linear.accuracy}});
   fmt::print("nearest neighbours {:.2f}%, linear probe {:.2f}% of {} pictures ({})\n",
@@ -177,13 +191,15 @@ void evaluate_model(const Arguments& arguments) {
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
   const Split split = arguments.split.empty() ? default_split(spec) : split_of(arguments.split);
-  if (arguments.features) return evaluate_features(session, spec, split, arguments.run.json);
+  if (arguments.features) return evaluate_features(session, arguments, spec, split);
   if (arguments.pointing)
     return evaluate_pointing(session, spec, split, arguments.limit, arguments.run.json);
   const auto dataset = open_dataset(spec, split, {.decode = session.preprocess().decode_options()});
   const int64_t shown = arguments.report.empty() ? 0 : kShownMistakes;
   EvaluateOptions options{.limit = arguments.limit,
-                          .mistakes = std::max(arguments.mistakes, shown)};
+                          .mistakes = std::max(arguments.mistakes, shown),
+                          .max_broken = arguments.max_broken,
+                          .on_broken = name_broken};
   options.classes_by_number = is_numbered(spec) && !session.model().labels.any_known();
   if (options.classes_by_number)
     log_info("the model's classes have no names; they are taken to be the set's own numbers");
@@ -221,6 +237,7 @@ void add_eval(CLI::App& app) {
   verb->add_option("--mistakes", arguments->mistakes,
                    "list so many of the worst mistakes in --json")
       ->check(CLI::NonNegativeNumber);
+  add_max_broken_option(*verb, arguments->max_broken);
   auto* features = verb->add_flag(
       "--features", arguments->features,
       "judge the features, not the head: nearest neighbours and a linear probe that learn from "

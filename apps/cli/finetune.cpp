@@ -9,6 +9,7 @@
 #include "apps/cli/model_export.h"
 #include "apps/cli/run_display.h"
 #include "apps/cli/stop_signal.h"
+#include "apps/cli/train_job.h"
 #include "apps/cli/verbs.h"
 #include "core/log.h"
 #include "core/statistics.h"
@@ -20,13 +21,15 @@
 namespace vitrail::cli {
 namespace {
 
+constexpr const char* kResume = "the same command and --resume";
+
 struct Arguments {
   ModelArguments model;
   std::string data, out, method = "auto", to, precision;
   std::vector<std::string> train_settings;
   FinetuneOptions options;
   int64_t size = 0;
-  int threads = 0, workers = 1;
+  int threads = 0;
   bool resume = false, json = false;
 };
 
@@ -105,11 +108,13 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
              name_of(result.method), name_of(form), arguments.out, arguments.out);
 }
 
-void run(Arguments& arguments) {
+void run_in(TrainJob& job, Arguments& arguments) {
   FinetuneOptions& options = arguments.options;
   if (arguments.size > 0)
     arguments.model.settings.push_back("image_size=" + std::to_string(arguments.size));
-  const auto model = open_model(arguments.model);
+  // Its warnings are said once.
+  const auto model = job.leads() ? open_model(arguments.model)
+                                 : load_model(arguments.model, load_options(arguments.model));
   const Checkpoint checkpoint =
       open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
   options.data = data_spec(arguments.data);
@@ -121,21 +126,28 @@ void run(Arguments& arguments) {
   if (!arguments.precision.empty()) options.settings.emplace_back("precision", arguments.precision);
   options.run.out = arguments.out;
   options.run.resume = arguments.resume;
-  options.run.threads = arguments.threads;
-  options.run.workers = arguments.workers;
+  options.run.exchange = job.exchange();
+  options.run.threads = job.threads(arguments.threads);
   options.run.stop = stop_asked;
   RunDisplay display(options.run);
-  note_signals();
   const FinetuneResult result = finetune(checkpoint, options);
   display.clear();
   if (result.interrupted) {
-    fmt::print(stderr, "stopped; continue with the same command and --resume\n");
+    if (job.leads()) fmt::print(stderr, "stopped; continue with {}\n", kResume);
     throw Failed{};
   }
+  if (!job.leads()) return;
   const Family form = write_in_form(arguments.out, checkpoint.info.family, arguments.to,
                                     options.preprocess, result.classes);
   if (result.method != FinetuneMethod::probe) display.finish(true);  // a probe has no run
   print_result(arguments, result, form);
+}
+
+void run(Arguments& arguments) {
+  note_signals();
+  TrainJob job(arguments.out, kResume, stop_asked);
+  if (job.exchange() != nullptr) note_signals({SIGUSR1});  // as train
+  job.run([&] { run_in(job, arguments); });
 }
 
 }  // namespace
@@ -184,8 +196,8 @@ void add_finetune(CLI::App& app) {
   verb->add_option("--seed", o.seed)->check(CLI::NonNegativeNumber);
   verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
-  verb->add_option("--workers", a.workers, "threads that prepare pictures")
-      ->check(CLI::Range(0, 256));
+  add_workers_option(*verb, o.run.workers);
+  add_max_broken_option(*verb, o.run.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(*verb,
               "vitrail finetune --model vit_tiny --data folder:photos --out runs/mine\n"

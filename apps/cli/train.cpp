@@ -25,7 +25,8 @@ struct TrainArguments {
   std::optional<int64_t> epochs, batch, accumulate, seed;
   std::optional<double> learning_rate, weight_decay, warmup, label_smoothing;
   std::vector<std::string> settings;
-  int threads = 0, workers = 1;
+  int threads = 0, workers = 0;
+  double max_broken = kMaxBroken;
   int64_t checkpoint_steps = 0, log_steps = 50;
   bool resume = false, json = false;
 };
@@ -100,6 +101,10 @@ void list_presets() {
   for (const auto& [name, preset] : presets()) fmt::print("{:<22}{}\n", name, preset.description);
 }
 
+std::string resume_command(const TrainArguments& arguments) {
+  return "vitrail train --resume --out " + arguments.out;
+}
+
 void run_in(TrainJob& job, const TrainArguments& arguments) {
   const TrainConfig config = resolve(arguments);
   RunOptions options;
@@ -109,6 +114,7 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
   options.exchange = job.exchange();
   options.threads = job.threads(arguments.threads);
   options.workers = arguments.workers;
+  options.max_broken = arguments.max_broken;
   options.checkpoint_steps = arguments.checkpoint_steps;
   options.log_steps = arguments.log_steps;
   options.stop = stop_asked;
@@ -123,8 +129,8 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
   if (arguments.json && job.leads()) print_json(arguments, result);
   if (result.interrupted) {
     if (job.leads())
-      fmt::print(stderr, "stopped at step {}; continue with: vitrail train --resume --out {}\n",
-                 result.step, arguments.out);
+      fmt::print(stderr, "stopped at step {}; continue with: {}\n", result.step,
+                 resume_command(arguments));
     throw Failed{};
   }
   if (!arguments.json && job.leads())
@@ -136,7 +142,7 @@ void run(const TrainArguments& arguments) {
   if (arguments.preset == "list") return list_presets();
   if (arguments.out.empty()) throw BadUsage("--out is missing: the folder of the run");
   note_signals();
-  TrainJob job(arguments.out, stop_asked);
+  TrainJob job(arguments.out, resume_command(arguments), stop_asked);
   // mpirun passes this one on and goes on itself; after the two others it kills within a second.
   if (job.exchange() != nullptr) note_signals({SIGUSR1});
   job.run([&] { run_in(job, arguments); });
@@ -188,8 +194,8 @@ void add_train(CLI::App& app) {
   verb->add_option("--log-steps", a.log_steps, "steps between lines of metrics.jsonl")
       ->check(CLI::PositiveNumber);
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
-  verb->add_option("--workers", a.workers, "threads that prepare pictures")
-      ->check(CLI::Range(0, 256));
+  add_workers_option(*verb, a.workers);
+  add_max_broken_option(*verb, a.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(
       *verb,

@@ -36,8 +36,8 @@ int cores_left() {
 
 }  // namespace
 
-TrainJob::TrainJob(std::string out, std::function<bool()> ending)
-    : out_(std::move(out)), communicator_(join_job()) {
+TrainJob::TrainJob(std::string out, std::string resume, std::function<bool()> ending)
+    : out_(std::move(out)), resume_(std::move(resume)), communicator_(join_job()) {
   if (communicator_->ranks() == 1) return;
   communicator_->on_wait = [this, ending = std::move(ending)](double seconds) {
     if (seconds > kPatience && ending()) throw Error("train", lost_message());
@@ -63,8 +63,8 @@ std::string TrainJob::lost_message() const {
                      kept.empty()
                          ? "there is no checkpoint yet (--checkpoint-steps makes them more often)"
                          : fmt::format("the last checkpoint is that of step {}; continue, with any "
-                                       "number of processes: vitrail train --resume --out {}",
-                                       kept.back(), out_));
+                                       "number of processes: {}",
+                                       kept.back(), resume_));
 }
 
 void TrainJob::take_leave(std::byte word) {

@@ -15,9 +15,9 @@ namespace vitrail::cli {
 
 class TrainJob {
  public:
-  // `out`: the run's folder, for messages. `ending` tells whether somebody has sent a signal to
-  // end. Error: as join_job().
-  TrainJob(std::string out, std::function<bool()> ending);
+  // `out`: the run's folder, and `resume`: what to do to go on, for messages. `ending` tells
+  // whether somebody has sent a signal to end. Error: as join_job().
+  TrainJob(std::string out, std::string resume, std::function<bool()> ending);
 
   GradientExchange* exchange() { return exchange_.get(); }  // null: alone
   // Whether this process speaks for all.
@@ -35,7 +35,7 @@ class TrainJob {
   void take_leave(std::byte word);
   bool somebody_spoke();
 
-  std::string out_;
+  std::string out_, resume_;
   std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<BucketExchange> exchange_;
   std::vector<std::byte> words_;  // by rank

@@ -91,6 +91,7 @@ void add_model(RunPage& page, const RunReportOptions& options, const RunData& da
                              {.limit = options.limit,
                               .mistakes = kShownMistakes,
                               .classes_by_number = !model.labels.any_known(),
+                              .max_broken = 1,  // the run has said which
                               .progress = options.progress});
   page.evaluated_on =
       described(judged, page.evaluation->count) + (data.test ? " (test)" : " (validation)");

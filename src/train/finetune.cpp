@@ -15,7 +15,7 @@
 #include "train/accuracy_text.h"
 #include "train/finetune_plan.h"
 #include "train/held_out.h"
-#include "train/probe.h"
+#include "train/linear_probe.h"
 
 namespace vitrail {
 namespace {
@@ -48,10 +48,13 @@ RunData open_data(const FinetuneOptions& options) {
     check(options.group.empty(), "--group", "{} has validation pictures of its own", options.data);
     data.train = open_dataset(options.data, Split::train, open);
     data.judge = open_dataset(options.data, Split::val, open);
+    check_classes(*data.train, "finetune");
     return data;
   }
-  HeldOut parts = split_held_out(open_dataset(options.data, Split::train, open), options.group,
-                                 options.val_fraction, static_cast<uint64_t>(options.seed));
+  std::unique_ptr<Dataset> whole = open_dataset(options.data, Split::train, open);
+  check_classes(*whole, "finetune");
+  HeldOut parts = split_held_out(std::move(whole), options.group, options.val_fraction,
+                                 static_cast<uint64_t>(options.seed));
   data.train = std::move(parts.train);
   data.judge = std::move(parts.validation);
   return data;
@@ -88,18 +91,14 @@ class Finetuning {
     if (options_.run.resume) {
       resume();
     } else {
-      const bool taken = config_of_run(options_.run.out).has_value() ||
-                         fs::exists(options_.run.out / "finetune.json");
-      check(!taken, "finetune",
-            "{} holds a run already: continue it with --resume, or choose another --out",
-            options_.run.out.string());
+      begin_folder();
       probe();
-      save_choices();
+      if (writes()) save_choices();
     }
     if (plan_.method != How::probe) train_on();
     if (result_.interrupted) return result_;
     result_.seconds = seconds_since(begin);
-    write_json(options_.run.out / "finetune.json", summary());
+    if (writes()) write_json(options_.run.out / "finetune.json", summary());
     return result_;
   }
 
@@ -108,16 +107,75 @@ class Finetuning {
     if (options_.run.on_message) options_.run.on_message(line);
   }
 
+  GradientExchange* exchange() const { return options_.run.exchange; }
+  bool writes() const { return exchange() == nullptr || exchange()->rank() == 0; }
+
+  // Process 0 looks before anybody computes.
+  void begin_folder() const {
+    if (writes()) {
+      const fs::path& out = options_.run.out;
+      const bool taken = config_of_run(out).has_value() || fs::exists(out / "finetune.json");
+      check(!taken, "finetune",
+            "{} holds a run already: continue it with --resume, or choose another --out",
+            out.string());
+      std::error_code error;
+      fs::create_directories(out, error);
+      check(!error, "finetune", "{}: the folder cannot be made: {}", out.string(), error.message());
+    }
+    synchronise(exchange());
+  }
+
+  // Each process computes a share, and gets all.
   Features features(const VisionTransformer& model, Queue& queue, const Dataset& set) const {
     LoaderOptions loader;
     loader.batch_size = 32;
     loader.workers = options_.run.workers;
+    loader.pool = &queue.pool();
+    loader.max_broken = options_.run.max_broken;
     loader.preprocess = options_.preprocess;
+    if (exchange() != nullptr) {
+      loader.rank = exchange()->rank();
+      loader.ranks = exchange()->ranks();
+    }
     loader.on_broken = [&](const BrokenPicture& broken) {
       say(fmt::format("{} cannot be read and is left out: {}", broken.id, broken.what));
     };
     Loader pictures(set, loader);
-    return features_of(model, queue, pictures);
+    return features_of(model, queue, pictures, {.exchange = exchange()});
+  }
+
+  // What process 0 has, for all: clocks differ, and so may the last bits of other processors.
+  void share(std::span<double> values) const {
+    if (exchange() == nullptr) return;
+    if (!writes()) std::ranges::fill(values, 0);
+    exchange()->sum(values);
+  }
+  void share(Tensor& values) const {
+    std::vector<double> numbers(values.values().begin(), values.values().end());
+    share(numbers);
+    std::ranges::transform(numbers, values.values().begin(),
+                           [](double number) { return static_cast<float>(number); });
+  }
+
+  struct Probed {
+    int64_t pictures = 0;  // learned from
+    Measured validation;
+    double rate = 0;  // pictures a second
+  };
+  Probed fit(const VisionTransformer& model, Queue& queue) {
+    const Clock::time_point begin = Clock::now();
+    const Features train = features(model, queue, *data_.train);
+    std::array<double, 1> rate{static_cast<double>(train.pictures()) / seconds_since(begin)};
+    const Features validation = features(model, queue, *data_.judge);
+    probe_ = fit_probe(queue, train, validation, model.config().num_classes);
+    std::array<double, 2> answers{static_cast<double>(probe_.correct), probe_.penalty};
+    share(rate);
+    share(answers);
+    share(probe_.weight);
+    share(probe_.bias);
+    probe_.correct = std::llround(answers[0]);
+    probe_.penalty = answers[1];
+    return {train.pictures(), {probe_.correct, validation.pictures()}, rate[0]};
   }
 
   void probe() {
@@ -126,32 +184,26 @@ class Finetuning {
     result_.parameters = model.parameters().num_elements();
     Queue queue(options_.run.threads);
     const Clock::time_point begin = Clock::now();
-    const Features train = features(model, queue, *data_.train);
-    const double rate = static_cast<double>(train.pictures()) / seconds_since(begin);
-    const Features validation = features(model, queue, *data_.judge);
-    probe_ = fit_probe(queue, train, validation, model.config().num_classes);
-    result_.probe = {probe_.correct, validation.pictures()};
+    const Probed probed = fit(model, queue);
+    result_.probe = probed.validation;
     result_.method = How::probe;
     result_.validation = result_.probe;
     result_.trained_parameters = probe_.weight.numel() + probe_.bias.numel();
     say(fmt::format("linear probe: {}; penalty {}, {:.0f} s ({:.0f} pictures/s)",
-                    accuracy_text(probe_.correct, validation.pictures()), probe_.penalty,
-                    seconds_since(begin), rate));
+                    accuracy_text(probed.validation.correct, probed.validation.pictures),
+                    probe_.penalty, seconds_since(begin), probed.rate));
     if (data_.test) {
       const Features test = features(model, queue, *data_.test);
       result_.test = {count_correct(queue, probe_, test), test.pictures()};
     }
     set_head(model, probe_);
-    std::error_code error;
-    fs::create_directories(options_.run.out, error);
-    check(!error, "finetune", "{}: the folder cannot be made: {}", options_.run.out.string(),
-          error.message());
     write_model(model);
     plan_ = plan_finetune(model.config(), options_,
-                          {.pictures = train.pictures(),
+                          {.pictures = probed.pictures,
                            .classes = data_.train->num_classes(),
                            .parameters = result_.parameters,
-                           .forward_rate = rate});
+                           .forward_rate = probed.rate,
+                           .processes = exchange() != nullptr ? exchange()->ranks() : 1});
     say(fmt::format("method {}: {}", name_of(plan_.method), plan_.why));
     if (plan_.method == How::probe) return;
     const TrainConfig& config = plan_.config;
@@ -164,6 +216,7 @@ class Finetuning {
   }
 
   void write_model(const VisionTransformer& model) const {
+    if (!writes()) return;
     write_model_folder(options_.run.out, {.network = model,
                                           .preprocess = vitrail::to_json(options_.preprocess),
                                           .labels = result_.classes});
@@ -238,21 +291,34 @@ class Finetuning {
     result_.interrupted = trained.interrupted;
     if (trained.interrupted) return;
     const Measured after = measured(*trained.validation);
-    // After a resumption the probe's model is gone, so what was trained stays.
-    if (probe_.weight.defined() && after.correct < result_.probe.correct) {
+    if (after.correct < result_.probe.correct) {
       say(fmt::format("training came to {}: the probe's model is kept",
                       accuracy_text(after.correct, after.pictures)));
       VisionTransformer model(transfer_config(checkpoint_, transfer_));
       load_for_transfer(model, checkpoint_, transfer_);
+      if (!probe_.weight.defined()) probe_again(model);
       set_head(model, probe_);
       write_model(model);
       std::error_code ignored;
-      fs::remove_all(options_.run.out / "adapter", ignored);
+      if (writes()) fs::remove_all(options_.run.out / "adapter", ignored);
+      result_.method = How::probe;
+      result_.validation = result_.probe;
+      result_.trained_parameters = probe_.weight.numel() + probe_.bias.numel();
       return;
     }
     result_.method = plan_.method;
     result_.validation = after;
     if (trained.test) result_.test = measured(*trained.test);
+  }
+
+  // A resumed run has not kept the probe, nor its answers on test pictures.
+  void probe_again(const VisionTransformer& model) {
+    data_ = open_data(options_);
+    Queue queue(options_.run.threads);
+    fit(model, queue);
+    if (!data_.test) return;
+    const Features test = features(model, queue, *data_.test);
+    result_.test = {count_correct(queue, probe_, test), test.pictures()};
   }
 
   Json summary() const {

@@ -79,7 +79,8 @@ FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneO
   config.pictures = options.preprocess;
   config.val_fraction = options.val_fraction;
   config.seed = options.seed;
-  config.batch_size = options.batch_size.value_or(batch_for(facts.pictures));
+  const int64_t share = (batch_for(facts.pictures) + facts.processes - 1) / facts.processes;
+  config.batch_size = options.batch_size.value_or(share * facts.processes);
   const double affordable = budget / std::max(1e-9, epoch_seconds(plan.method));
   config.epochs = options.epochs.value_or(
       std::clamp<int64_t>(static_cast<int64_t>(std::min(affordable, 1e6)), kMinEpochs, kMaxEpochs));

@@ -19,6 +19,7 @@ struct FinetuneFacts {
   int64_t pictures = 0, classes = 0;
   int64_t parameters = 0;
   double forward_rate = 0;  // pictures a second through the frozen model, measured
+  int64_t processes = 1;    // among which a batch must divide
 };
 
 // Error: a setting that no field has.

@@ -49,7 +49,8 @@ class Run {
   void say(const std::string& line) const;
   void record(const nlohmann::json& line) const;
   bool writes() const { return options_.exchange == nullptr || options_.exchange->rank() == 0; }
-  LoadShare share() const;
+  LoadShare alone();  // as if there were no other process
+  LoadShare share();
   int64_t parts() const;  // of a step, over all processes
   double seconds() const;
 

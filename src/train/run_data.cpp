@@ -14,6 +14,17 @@ bool has_split(const std::vector<Split>& splits, Split split) {
 
 }  // namespace
 
+void check_classes(const Dataset& set, const char* place) {
+  check(set.size() > 0 && set.num_classes() > 0, place, "{} has no pictures of a class",
+        set.name());
+  for (int64_t i = 1; i < set.size(); ++i)
+    if (set.label(i) != set.label(0)) return;
+  fail(place,
+       "{} has training pictures of one class, '{}', and a classifier tells two or more apart "
+       "(train --method mae and dino need no classes)",
+       set.name(), set.classes()[static_cast<size_t>(set.label(0))]);
+}
+
 RunData open_run_data(const TrainConfig& config) {
   const std::vector<Split> splits = own_splits(config.data);
   OpenOptions open = config.open_options();
@@ -23,6 +34,7 @@ RunData open_run_data(const TrainConfig& config) {
   if (!config.val.empty() || own_test) open.val_fraction = 0;
   RunData data;
   data.train = open_dataset(config.data, Split::train, open);
+  if (config.method == "supervised") check_classes(*data.train, "train");
   if (own_test) data.test = open_dataset(config.data, Split::test, open);
   if (!config.val.empty()) {
     const std::vector<Split> theirs = own_splits(config.val);
@@ -50,6 +62,8 @@ LoaderOptions evaluation_loader(const TrainConfig& config, const LoadShare& shar
   LoaderOptions loader;
   loader.batch_size = config.batch_size / config.accumulate;
   loader.workers = share.workers;
+  loader.pool = share.pool;
+  loader.max_broken = share.max_broken;
   loader.rank = share.rank;
   loader.ranks = share.ranks;
   loader.on_broken = share.on_broken;

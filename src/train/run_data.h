@@ -21,12 +21,19 @@ struct RunData {
   const Dataset& most_honest() const { return test ? *test : *judge; }
 };
 
-// Error: what open_dataset refuses; sets whose classes differ from each other's or the model's.
+// Error: what open_dataset refuses; sets whose classes differ from each other's or the model's;
+// training pictures of one class, unless the method needs no labels.
 RunData open_run_data(const TrainConfig& config);
 
-// How a process loads its share of the pictures.
+// Error: the pictures are not of two classes at least, which is what a classifier learns to tell
+// apart.
+void check_classes(const Dataset& set, const char* place);
+
+// How a process loads its share of the pictures; LoaderOptions says what the fields mean.
 struct LoadShare {
-  int workers = 1;
+  int workers = 0;
+  ThreadPool* pool = nullptr;
+  double max_broken = kMaxBroken;
   int64_t rank = 0, ranks = 1;
   std::function<void(const BrokenPicture&)> on_broken = {};
 };

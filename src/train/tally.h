@@ -16,10 +16,9 @@ struct Tally {
     correct += correct_pictures;
     pictures += batch_pictures;
   }
-  double mean_loss() const { return pictures > 0 ? loss / static_cast<double>(pictures) : 0; }
-  double accuracy() const {
-    return pictures > 0 ? static_cast<double>(correct) / static_cast<double>(pictures) : 0;
-  }
+  // Of no pictures: NaN, which metrics.jsonl has as null.
+  double mean_loss() const { return loss / static_cast<double>(pictures); }
+  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(pictures); }
 };
 
 }  // namespace vitrail

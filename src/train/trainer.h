@@ -48,11 +48,13 @@ struct EpochReport {
 struct RunOptions {
   std::filesystem::path out;
   bool resume = false;
-  int threads = 0;               // 0: all cores
-  int workers = 1;               // threads that prepare pictures
-  int64_t checkpoint_steps = 0;  // also within an epoch, every so many steps; 0: at its end alone
-  int64_t log_steps = 50;        // steps between two lines of metrics
-  std::function<bool()> stop;    // asked after each step: write a checkpoint and return
+  int threads = 0;  // 0: all cores
+  // Threads beside them that prepare pictures; 0: those that compute, whenever they would wait.
+  int workers = 0;
+  double max_broken = kMaxBroken;  // share of the pictures that may be unreadable
+  int64_t checkpoint_steps = 0;    // also within an epoch, every so many steps; 0: at its end alone
+  int64_t log_steps = 50;          // steps between two lines of metrics
+  std::function<bool()> stop;      // asked after each step: write a checkpoint and return
   std::function<void(const TrainProgress&)> on_step;
   std::function<void(const EpochReport&)> on_epoch;
   std::function<void(const std::string&)> on_message;  // lines that also go to train.log

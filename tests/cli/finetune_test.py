@@ -4,13 +4,16 @@ fails. usage: finetune_test.py BINARY SOURCE_DIR"""
 import json
 import pathlib
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import unittest
 
-from command import GOLDENS, SOURCE, read_safetensors, vitrail, write_png
+from command import BINARY, GOLDENS, SOURCE, read_safetensors, vitrail, write_png
 
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
+HF = GOLDENS / "hf" / "vit_10"  # 5 classes at 16 x 16
 HOSTILE = SOURCE / "tests" / "golden" / "formats" / "hostile_pth"
 
 
@@ -121,6 +124,74 @@ class Finetune(unittest.TestCase):
         config = json.loads((self.folder / "run" / "config.json").read_text())
         self.assertEqual(config["pretrained_cfg"]["input_size"][1:], [20, 20])
 
+    def test_transformers_form_at_another_size(self):
+        line, result = self.succeeds("--method", "probe", "--size", 24, model=HF)
+        self.assertEqual((line["form"], line["classes"]), ("hf_vit", 2))
+        self.assertTrue(any("resized: pos_embed from 4x4 to 6x6" in text for text in result.errors),
+                        result.errors)
+        config = json.loads((self.folder / "run" / "config.json").read_text())
+        self.assertEqual(config["image_size"], 24)
+        self.assertEqual(config["id2label"], {"0": "dark", "1": "light"})
+        preprocessing = json.loads((self.folder / "run" / "preprocessor_config.json").read_text())
+        self.assertEqual((preprocessing["size"]["height"], preprocessing["size"]["width"]),
+                         (24, 24))
+        table = read_safetensors(self.folder / "run" / "model.safetensors")[
+            "vit.embeddings.position_embeddings"]
+        self.assertEqual(table[0][1], 1 + (24 // 4) ** 2)
+        self.assertIn("light", str(self.answers("--model", self.folder / "run")))
+
+    def test_a_run_that_was_stopped_goes_on_to_the_same_bits(self):
+        # The last one unlearns: then the probe's model is kept, of which a resumed run knows nothing.
+        for model, rate, method in ((MODEL, 1e-3, "full"), (HF, 1e-3, "full"), (MODEL, 5, "probe")):
+            arguments = ["--method", "full", "--epochs", 40, "--batch", 4, "--lr", rate,
+                         "--train-set", "patience=0"]
+            with self.subTest(model=model.name, rate=rate):
+                whole, _ = self.succeeds(*arguments, model=model)
+                self.assertEqual(whole["method"], method)
+                expected = (self.folder / "run" / "model.safetensors").read_bytes()
+                shutil.rmtree(self.folder / "run")
+                self.stopped_run(*arguments, model=model)
+                again, result = self.succeeds("--resume", *arguments, model=model)
+                self.assertTrue(any(text.startswith("resumed at step ") for text in result.errors),
+                                result.errors)
+                for key in ("method", "validation", "probe", "trained_parameters"):
+                    self.assertEqual(again[key], whole[key], key)
+                self.assertEqual((self.folder / "run" / "model.safetensors").read_bytes(), expected)
+                shutil.rmtree(self.folder / "run")
+        self.fails("finetune.json", "--resume")
+
+    def stopped_run(self, *arguments, model):
+        command = [BINARY, "finetune", "--model", model, "--data", f"folder:{self.data}",
+                   "--out", self.folder / "run", "--threads", 1, *arguments]
+        with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
+            seen = []
+            for text in process.stderr:
+                seen.append(text)
+                if text.startswith("epoch 2/40: "):
+                    process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.returncode, 1, seen)
+        self.assertIn("stopped; continue with the same command and --resume\n", seen)
+        self.assertNotIn("epoch 40/40: ", "".join(seen))
+
+    def test_so_many_pictures_may_be_broken(self):
+        for name in ("dark/shot0-0.png", "light/shot3-7.png"):
+            (self.data / name).write_text("no picture")
+        self.fails("--max-broken", "--method", "probe")
+        _, result = self.succeeds("--method", "probe", "--max-broken", 0.5)
+        left_out = [text for text in result.errors if "is left out" in text]
+        self.assertEqual(len(left_out), 2, result.errors)
+        model = ["--model", self.folder / "run", "--json"]
+        strict = vitrail("eval", f"folder:{self.data}", *model)
+        self.assertEqual(strict.status, 1)
+        self.assertEqual(len(strict.errors), 1, strict.errors)
+        self.assertIn("1 broken of 24 pictures, and the limit is 0 (1%): --max-broken",
+                      strict.errors[0])
+        lenient = vitrail("eval", f"folder:{self.data}", *model, "--max-broken", 0.1)
+        self.assertEqual(lenient.status, 0, lenient.errors)
+        self.assertEqual(lenient.json()[0]["count"], 22)
+        self.assertEqual(lenient.json()[0]["broken"], ["dark/shot0-0.png", "light/shot3-7.png"])
+        self.assertEqual(vitrail("eval", "x", "--max-broken", 2).status, 2)
+
     def test_a_run_is_not_overwritten(self):
         self.succeeds("--method", "probe")
         self.fails("holds a run already", "--method", "probe")
@@ -129,6 +200,20 @@ class Finetune(unittest.TestCase):
         one = self.folder / "one"
         shutil.copytree(self.data / "dark", one / "dark")
         self.fails("one class", data=f"folder:{one}")
+        flat = self.folder / "flat"
+        flat.mkdir()
+        self.fails("holds no pictures", data=f"flat:{flat}")
+        for picture in (self.data / "dark").iterdir():
+            shutil.copy(picture, flat / f"dark_{picture.name}")
+        self.fails("pictures of one class, 'dark'", data=f"flat:{flat}")
+        self.assertFalse((self.folder / "run").exists())
+        (self.folder / "none").mkdir()
+        for data in (f"folder:{self.folder / 'none'}", f"flat:{flat}"):
+            result = vitrail("train", "--data", data, "--arch", "vit_lite_7_4", "--out",
+                             self.folder / "trained", "--set", "image_size=16")
+            self.assertEqual(result.status, 1)
+            self.assertEqual(len(result.errors), 1, result.errors)
+            self.assertRegex(result.errors[0], "no folders|pictures of one class, 'dark'")
         self.fails("no such", model=self.folder / "missing")
         self.fails("would call os.system", model=HOSTILE / "reduce_os_system.pth")
         self.fails("--blocks 9", "--method", "partial", "--blocks", 9)

@@ -5,6 +5,7 @@ usage: mpi_test.py BINARY SOURCE_DIR"""
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -13,12 +14,12 @@ import tempfile
 import time
 import unittest
 
-from command import BINARY, Result
+from command import BINARY, GOLDENS, Result, write_png
 
 DATA = "scenes:size=32,count=240,val=16,test=16"
 RECIPE = ["--arch", "vit_lite_7_4", "--set", "image_size=32", "--set", "embed_dim=64",
           "--set", "num_heads=2", "--set", "depth=2", "--set", "drop_path=0.1",
-          "--seed", "3", "--log-steps", "1", "--workers", "1"]
+          "--seed", "3", "--log-steps", "1"]
 NOTHING_RANDOM = ["--set", "drop_path=0", "--set", "dropout=0", "--set", "attention_dropout=0"]
 STEPS = 20
 
@@ -141,6 +142,81 @@ class MpiTest(unittest.TestCase):
         self.assertIn(f"resumed at step {kept} of", errors)
         steps = [line["step"] for line in lines_of(out, "step")]
         self.assertEqual(steps, list(range(1, len(steps) + 1)))
+
+    def test_a_signal_to_mpirun_ends_the_run_with_a_checkpoint(self):
+        for sent in (signal.SIGUSR1, signal.SIGTERM):
+            with self.subTest(sent.name):
+                out = self.folder / sent.name
+                process = subprocess.Popen(
+                    command_line(out, *first(epochs=500), "--checkpoint-steps", "4", ranks=2),
+                    env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                    errors="replace")
+                self.addCleanup(process.kill)
+                self.wait_for(lambda: self.checkpoints(out))
+                process.send_signal(sent)
+                _, errors = process.communicate(timeout=60)
+                self.assertNotEqual(process.returncode, 0)
+                said = [line for line in errors.splitlines()
+                        if f"vitrail train --resume --out {out}" in line]
+                self.assertEqual(len(said), 1, errors)
+                kept = self.checkpoints(out)
+                step = int(re.search(r"step (\d+)", said[0]).group(1))
+                self.assertEqual(step, max(kept), said)
+                # mpirun lets a run go on after USR1, so that it ends at the step it stood at.
+                if sent == signal.SIGUSR1:
+                    self.assertIn("stopped at step", said[0])
+                resumed = subprocess.Popen(command_line(out, "--resume"), stderr=subprocess.PIPE,
+                                           text=True, env=environment())
+                self.addCleanup(resumed.kill)
+                self.assertIn(f"resumed at step {step} of", resumed.stderr.readline())
+                resumed.kill()
+                resumed.communicate()
+
+    def checkpoints(self, out):
+        return [int(path.stem.split("-")[-1]) for path in (out / "checkpoints").glob("*.safetensors")]
+
+    def finetune(self, name, *arguments, ranks=1):
+        start = ["mpirun", "-np", str(ranks), "--oversubscribe"] if ranks > 1 else []
+        process = subprocess.run(
+            [*start, BINARY, "finetune", "--model", GOLDENS / "timm" / "augreg", "--data",
+             f"folder:{self.pictures()}", "--out", self.folder / name, "--threads", "1", "--json",
+             "--method", "full", "--epochs", "3", *map(str, arguments)],
+            capture_output=True, text=True, timeout=300, env=environment())
+        return Result(process)
+
+    def pictures(self):
+        folder = self.folder / "pictures"
+        for label, shade in (("dark", 0), ("light", 140)):
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            for i in range(22):
+                write_png(folder / label / f"{i}.png", shade=shade + i)
+        (folder / "dark" / "7.png").write_text("no picture")
+        return folder
+
+    def test_finetuning_by_two_is_that_of_one_in_two_parts(self):
+        lenient = ["--batch", "8", "--lr", "1e-3", "--max-broken", "0.3"]
+        two = self.finetune("two", *lenient, ranks=2)
+        parts = self.finetune("parts", *lenient, "--train-set", "accumulate=2")
+        for result in (two, parts):
+            self.assertEqual(result.status, 0, result.errors)
+            self.assertEqual(len(result.lines), 1, result.lines)
+        a, b = two.json()[0], parts.json()[0]
+        for key in ("method", "form", "probe", "validation", "trained_parameters"):
+            self.assertEqual(a[key], b[key], key)
+        for kind in ("linear probe: ", "method full: "):
+            self.assertEqual(sum(line.startswith(kind) for line in two.errors), 1, two.errors)
+        self.same_weights(self.folder / "two", self.folder / "parts")
+        again = self.finetune("two", *lenient, ranks=2)
+        self.assertNotEqual(again.status, 0)
+        said = [line for line in again.errors if line.startswith("vitrail: [")]
+        self.assertEqual(len(said), 1, again.errors)
+        self.assertIn("holds a run already", said[0])
+
+    def test_a_batch_that_nobody_chose_divides_among_three(self):
+        result = self.finetune("three", "--max-broken", "0.3", ranks=3)
+        self.assertEqual(result.status, 0, result.errors)
+        config = json.loads((self.folder / "three" / "train.json").read_text())
+        self.assertEqual(config["batch_size"], 9)
 
     def wait_for(self, condition, seconds=60):
         end = time.monotonic() + seconds

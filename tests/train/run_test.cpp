@@ -1,6 +1,7 @@
 // Whole runs: what survives an interruption, what ends one, what is exported.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,6 +14,7 @@
 #include "train/methods/supervised.h"
 #include "train/pair_exchange.h"
 #include "train/run_helpers.h"
+#include "train/run_log.h"
 
 namespace vitrail::testing {
 namespace {
@@ -208,6 +210,77 @@ TEST(Run, NamesAndSkipsTheBatchOfAPictureWithoutLoss) {
       EXPECT_TRUE(line["loss"].is_number()) << line;
     }
   }
+}
+
+TEST(Run, AnIntervalWithoutALossHasNone) {
+  const fs::path out = fresh_folder("run");
+  TrainConfig config = tiny_config();
+  config.skip_limit = 1000;
+  train(config, poisoned_options(out, -1));
+  int lines = 0;
+  for (const auto& line : lines_of(out)) {
+    if (line["kind"] != "step" && line["kind"] != "epoch") continue;
+    ++lines;
+    EXPECT_TRUE(line["loss"].is_null()) << line;
+    EXPECT_TRUE(line["accuracy"].is_null()) << line;
+    for (const NamedScalar& scalar : scalars_of(line))
+      if (scalar.tag == "train/loss" || scalar.tag == "epoch/loss") {
+        EXPECT_TRUE(std::isnan(scalar.value)) << line;
+      }
+  }
+  EXPECT_EQ(lines, 36 / 5 + 3);
+}
+
+TEST(Run, PicturesOfOneClassAreRefusedWhereClassesAreLearned) {
+  const fs::path folder = fresh_folder("pictures");
+  fs::create_directories(folder);
+  for (int i = 0; i < 24; ++i) write_png(folder / fmt::format("only_{}.png", i), Image(16, 16, 3));
+  TrainConfig config = tiny_config();
+  config.data = "flat:" + folder.string();
+  config.model.num_classes = 1;
+  config.val_fraction = 0.4;
+  config.epochs = 1;
+  config.batch_size = 4;
+  try {
+    train(config, quiet_options(fresh_folder("supervised")));
+    ADD_FAILURE() << "one class";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("pictures of one class, 'only'"), std::string::npos)
+        << error.what();
+  }
+  for (const char* method : {"mae", "dino"}) {
+    SCOPED_TRACE(method);
+    config.method = method;
+    config.learning.decoder_embed_dim = 12;
+    config.learning.decoder_depth = 1;
+    config.learning.decoder_num_heads = 2;
+    config.learning.local_crops = 2;
+    config.learning.local_size = 8;
+    config.learning.dino_hidden = 24;
+    config.learning.dino_bottleneck = 8;
+    config.learning.dino_outputs = 20;
+    EXPECT_GT(train(config, quiet_options(fresh_folder(method))).step, 0);
+  }
+}
+
+TEST(Run, SoManyPicturesMayBeBroken) {
+  const fs::path folder = fresh_folder("pictures");
+  fs::create_directories(folder);
+  for (int i = 0; i < 40; ++i)
+    write_png(folder / fmt::format("{}_{}.png", i % 2 == 0 ? "a" : "b", i), Image(16, 16, 3));
+  for (const char* name : {"a_2.png", "b_3.png", "a_10.png"}) std::ofstream(folder / name) << "no";
+  TrainConfig config = tiny_config();
+  config.data = "flat:" + folder.string();
+  config.val_fraction = 0.3;
+  config.model.num_classes = 2;
+  config.epochs = 1;
+  EXPECT_THROW(train(config, quiet_options(fresh_folder("strict"))), Error);
+  RunOptions options = quiet_options(fresh_folder("lenient"));
+  options.max_broken = 0.5;
+  std::string log;
+  options.on_message = [&](const std::string& line) { log += line + "\n"; };
+  EXPECT_GT(train(config, options).step, 0);
+  EXPECT_NE(log.find("cannot be read and is left out"), std::string::npos) << log;
 }
 
 TEST(Run, EndsAfterTooManyStepsWithoutLoss) {

@@ -8,7 +8,6 @@
 #include "infer/session.h"
 #include "models/families/checkpoint.h"
 #include "models/mae.h"
-#include "train/feature_probe.h"
 #include "train/methods/make_method.h"
 #include "train/run_helpers.h"
 

@@ -1,10 +1,12 @@
-#include "train/probe.h"
+#include "train/linear_probe.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "core/error.h"
+#include "core/rng.h"
 #include "ops/linear.h"
 #include "ops/softmax_cross_entropy.h"
 #include "train/lbfgs.h"
@@ -12,21 +14,6 @@
 
 namespace vitrail {
 namespace {
-
-// What the heads read: the pooled vector, and for DeiT's second head the distillation token.
-void copy_features(const VisionTransformer& model, const VitOutput& output, int64_t i, float* out) {
-  const int64_t width = output.pooled.size(1);
-  std::copy_n(output.pooled.value().f32() + i * width, width, out);
-  if (model.parameters().find("head_dist.weight") == nullptr) return;
-  const Tensor& tokens = output.tokens.value();
-  std::copy_n(tokens.f32() + (i * tokens.size(1) + 1) * tokens.size(2), tokens.size(2),
-              out + width);
-}
-
-int64_t feature_width(const VisionTransformer& model) {
-  const bool two = model.parameters().find("head_dist.weight") != nullptr;
-  return model.config().pooled_dim() + (two ? model.config().embed_dim : 0);
-}
 
 // Mean and deviation of each column; a constant one keeps deviation 1.
 struct Scaling {
@@ -138,33 +125,6 @@ LinearProbe unscaled(const std::vector<double>& at, const Scaling& scaling, int6
 
 }  // namespace
 
-Features features_of(const VisionTransformer& model, Queue& queue, Loader& loader,
-                     const std::function<void(int64_t)>& progress) {
-  const int64_t width = feature_width(model);
-  std::vector<float> values;
-  std::vector<int64_t> labels;
-  const Context context(queue);
-  Batch batch;
-  loader.start(0);
-  while (loader.next(batch)) {
-    const VitOutput output = model.forward(context, batch.images);
-    const int64_t count = batch.images.size(0);
-    const size_t before = values.size();
-    values.resize(before + static_cast<size_t>(count * width));
-    for (int64_t i = 0; i < count; ++i) {
-      copy_features(model, output, i, values.data() + before + i * width);
-      labels.push_back(batch.labels.data<int64_t>()[i]);
-    }
-    if (progress) progress(static_cast<int64_t>(labels.size()));
-  }
-  check(!labels.empty(), "probe", "no picture could be read");
-  const auto count = static_cast<int64_t>(labels.size());
-  Features features{.values = Tensor::from(values, {count, width}),
-                    .labels = Tensor::empty({count}, DType::i64)};
-  std::ranges::copy(labels, features.labels.data<int64_t>());
-  return features;
-}
-
 LinearProbe fit_probe(Queue& queue, const Features& train, const Features& validation,
                       int64_t classes, const ProbeOptions& options) {
   check(train.values.size(1) == validation.values.size(1), "probe",
@@ -189,6 +149,30 @@ LinearProbe fit_probe(Queue& queue, const Features& train, const Features& valid
     if (better) best = std::move(probe);
   }
   return best;
+}
+
+Evaluation judge_by_probe(Queue& queue, const Features& train, const Features& judged,
+                          const ProbeOptions& options) {
+  check(train.pictures() > 1 && judged.pictures() > 0, "features",
+        "{} pictures cannot say what {} are", train.pictures(), judged.pictures());
+  constexpr int64_t kOneOf = 5;
+  std::vector<int64_t> learning{0}, choosing{1};
+  Rng rng(hash_path("linear probe"), 0);
+  for (int64_t i = 2; i < train.pictures(); ++i)
+    (rng.below(kOneOf) == 0 ? choosing : learning).push_back(i);
+  int64_t classes = 0;
+  for (const Features* each : {&train, &judged}) {
+    const std::span labels(each->labels.data<int64_t>(), static_cast<size_t>(each->pictures()));
+    classes = std::max(classes, std::ranges::max(labels) + 1);
+  }
+  const LinearProbe first =
+      fit_probe(queue, rows_of(train, learning), rows_of(train, choosing), classes, options);
+  ProbeOptions chosen = options;
+  chosen.penalties = {first.penalty};
+  const LinearProbe probe = fit_probe(queue, train, judged, classes, chosen);
+  return {.loss = probe.loss,
+          .accuracy = static_cast<double>(probe.correct) / static_cast<double>(judged.pictures()),
+          .pictures = judged.pictures()};
 }
 
 int64_t count_correct(Queue& queue, const LinearProbe& probe, const Features& features) {

@@ -3,24 +3,12 @@
 // one answer and nothing depends on a learning rate.
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "data/loader.h"
-#include "models/vit.h"
+#include "train/evaluate.h"
+#include "train/features.h"
 
 namespace vitrail {
-
-struct Features {
-  Tensor values;  // [N, F]: what the heads read; of two heads, side by side
-  Tensor labels;  // [N] i64
-  int64_t pictures() const { return values.size(0); }
-};
-
-// One pass over the loader's epoch 0, without a gradient. `progress` is told the pictures done.
-// Error: no picture could be read.
-Features features_of(const VisionTransformer& model, Queue& queue, Loader& loader,
-                     const std::function<void(int64_t)>& progress = nullptr);
 
 struct ProbeOptions {
   // Tried from the strongest on, each from the last one's answer. Of mean cross-entropy, in units
@@ -42,6 +30,12 @@ struct LinearProbe {
 // lowest loss). Error: a label outside [0, classes), features of different widths.
 LinearProbe fit_probe(Queue& queue, const Features& train, const Features& validation,
                       int64_t classes, const ProbeOptions& options = {});
+
+// How good features are: a probe of the training pictures, judged on others that choose nothing; a
+// fifth of the training pictures chooses the penalty, with which all of them are fitted. The loss
+// is the mean cross-entropy of the judged. Error: fewer than two training pictures.
+Evaluation judge_by_probe(Queue& queue, const Features& train, const Features& judged,
+                          const ProbeOptions& options = {});
 
 // How many of the features it answers rightly.
 int64_t count_correct(Queue& queue, const LinearProbe& probe, const Features& features);

@@ -1,4 +1,4 @@
-#include "train/probe.h"
+#include "train/linear_probe.h"
 
 #include <gtest/gtest.h>
 
