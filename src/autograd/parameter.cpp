@@ -7,7 +7,23 @@
 
 namespace vitrail {
 
+namespace {
+
+// The pages of a mapped tensor go back to the system. Only whole ones inside it: its neighbours in
+// the file stay as they are.
+void drop_pages(const Tensor& tensor) {
+  if (tensor.storage()->pooled() || !tensor.storage()->read_only()) return;
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(tensor.raw());
+  const uintptr_t first = (begin + page - 1) / page * page;
+  const uintptr_t last = (begin + tensor.bytes()) / page * page;
+  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
+}  // namespace
+
 const Tensor& Parameter::value() const {
+  if (only_quantized()) dequantize();
   check(value_.defined(), "parameter", "{} {} has no value", path_, shape_.str());
   return value_;
 }
@@ -18,8 +34,37 @@ void Parameter::set_value(Tensor value) {
   check(value.dtype() == DType::f32, "parameter", "{} must be f32, the value given is {}", path_,
         name_of(value.dtype()));
   std::lock_guard lock(mutex_);
+  forget_quantized();
   value_ = std::move(value);
   ++version_;
+}
+
+void Parameter::set_quantized(const Tensor& values, Tensor scales) {
+  const int64_t outputs = shape_.rank() == 0 ? 0 : shape_[0];
+  check(values.dtype() == DType::i8 && values.shape() == shape_ && scales.dtype() == DType::f32 &&
+            scales.shape() == Shape{outputs} && outputs > 0,
+        "parameter", "{} is {}; {} {} with scales {} do not fit", path_, shape_.str(),
+        name_of(values.dtype()), values.shape().str(), scales.shape().str());
+  std::lock_guard lock(mutex_);
+  value_ = {};
+  quantized_ = {values.reshape({outputs, -1}), std::move(scales)};
+  only_quantized_.store(true, std::memory_order_release);
+  ++version_;
+}
+
+void Parameter::dequantize() const {
+  std::lock_guard lock(dequantizing_);
+  if (!only_quantized()) return;  // somebody else was first
+  Tensor value = Tensor::empty(shape_);
+  Queue queue(1);  // weights are asked for by several threads already
+  kernels::dequantize_weight(queue, *quantized_, value.f32());
+  value_ = std::move(value);
+  only_quantized_.store(false, std::memory_order_release);
+}
+
+void Parameter::forget_quantized() {
+  quantized_.reset();
+  only_quantized_.store(false, std::memory_order_release);
 }
 
 void Parameter::set_computed(const Variable& variable) {
@@ -28,24 +73,22 @@ void Parameter::set_computed(const Variable& variable) {
 }
 
 void Parameter::changed() {
-  value_.storage()->bump_version();
+  value().storage()->bump_version();
   std::lock_guard lock(mutex_);
+  forget_quantized();
   ++version_;
 }
 
 void Parameter::release_source() {
-  if (!value_.defined()) return;
-  if (value_.storage()->pooled()) {
-    value_ = {};
-    return;
+  if (quantized_) {
+    drop_pages(quantized_->values);
+    forget_quantized();
   }
-  // Only whole pages inside the tensor: its neighbours in the file stay as they are.
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(value_.raw());
-  const uintptr_t first = (begin + page - 1) / page * page;
-  const uintptr_t last = (begin + value_.bytes()) / page * page;
-  if (last > first && value_.storage()->read_only())
-    madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  if (!value_.defined()) return;
+  if (value_.storage()->pooled())
+    value_ = {};
+  else
+    drop_pages(value_);
 }
 
 void Parameter::set_trainable(bool trainable) {

@@ -10,6 +10,10 @@ const TensorInfo& TensorSource::info(std::string_view name) const {
   return *found;
 }
 
+std::optional<QuantizedTensor> TensorSource::quantized(std::string_view) const {
+  return std::nullopt;
+}
+
 const std::vector<std::string>& TensorSource::notes() const {
   static const std::vector<std::string> none;
   return none;

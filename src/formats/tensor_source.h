@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +21,12 @@ struct TensorInfo {
   size_t bytes() const { return static_cast<size_t>(shape.numel()) * size_of(dtype); }
 };
 
+// Rows of integers, each with a scale: x[n, ...] = scales[n] * values[n, ...].
+struct QuantizedTensor {
+  Tensor values;  // i8 [N, ...]
+  Tensor scales;  // f32 [N]
+};
+
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
@@ -28,6 +35,9 @@ class TensorSource {
   virtual const TensorInfo* find(std::string_view name) const = 0;         // nullptr: not there
   virtual Tensor tensor(std::string_view name) const = 0;                  // Error: not there
   virtual const std::map<std::string, std::string>& metadata() const = 0;  // may be empty
+  // A tensor that is stored as integers with scales, as it is stored: tensor() gives the floats
+  // that they stand for. Nothing: it is stored in another way, or is not there.
+  virtual std::optional<QuantizedTensor> quantized(std::string_view name) const;
   // What messages call it: the file's path, or "memory".
   virtual const std::string& place() const = 0;
   // What the reader had to choose or leave out, in words.

@@ -14,11 +14,12 @@
 
 namespace vitrail::kernels {
 
-// The longest K whose 32-bit sums cannot overflow: 255 * 127 * K < 2^31.
-inline constexpr int64_t kMaxInt8Depth = 66'000;
+// The longest K whose 32-bit sums cannot overflow: 255 * 128 * K < 2^31. quantize_weight() makes no
+// -128, but files of others may hold it.
+inline constexpr int64_t kMaxInt8Depth = 65'793;
 
 struct QuantizedWeight {
-  Tensor values;  // i8 [N, K]
+  Tensor values;  // i8 [N, K], at any address
   Tensor scales;  // f32 [N]
 };
 // weight: f32 [N, K], contiguous; finite.

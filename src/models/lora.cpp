@@ -81,20 +81,30 @@ class AdaptedTensors : public TensorSource {
   }
   Tensor tensor(std::string_view name) const override {
     const std::string path(name);
-    const std::string theirs = kPeftPrefix + path;
-    if (is_head(path)) return adapter_->tensor(theirs);
+    if (is_head(path)) return adapter_->tensor(kPeftPrefix + path);
     const Tensor weight = base_->tensor(name);
-    if (!path.ends_with(kWeight)) return weight;
-    const std::string module = theirs.substr(0, theirs.size() - kWeight.size());
-    if (!adapter_->contains(module + kA)) return weight;
+    const std::string module = adapted_module(path);
+    if (module.empty()) return weight;
     Queue queue(1);  // weights are read from several threads already
     return add_low_rank(queue, weight.to(DType::f32), adapter_->tensor(module + kA),
                         adapter_->tensor(module + kB), scale_);
+  }
+  std::optional<QuantizedTensor> quantized(std::string_view name) const override {
+    const std::string path(name);
+    const bool changed = is_head(path) || !adapted_module(path).empty();
+    return changed ? std::nullopt : base_->quantized(name);
   }
   const std::map<std::string, std::string>& metadata() const override { return base_->metadata(); }
   const std::string& place() const override { return base_->place(); }
 
  private:
+  // The adapter's name for the module of this weight; "": it leaves the parameter alone.
+  std::string adapted_module(const std::string& path) const {
+    if (!path.ends_with(kWeight)) return "";
+    const std::string module = kPeftPrefix + path.substr(0, path.size() - kWeight.size());
+    return adapter_->contains(module + kA) ? module : "";
+  }
+
   std::shared_ptr<TensorSource> base_, adapter_;
   double scale_;
   std::map<std::string, TensorInfo, std::less<>> infos_;

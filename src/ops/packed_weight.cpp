@@ -35,12 +35,13 @@ std::shared_ptr<const PackedBf16> packed_bf16(Queue& queue, const Parameter& wei
 }
 
 std::shared_ptr<const PackedInt8> packed_int8(Queue& queue, const Parameter& weight) {
-  return weight.derived<PackedInt8>(
-      "packed.int8." + kernels::active_isa(), [&](const Tensor& value) {
-        return kernels::pack_int8(
-            queue,
-            kernels::quantize_weight(queue, value.f32(), weight.shape()[0], input_size(weight)));
-      });
+  return weight.derived<PackedInt8>("packed.int8." + kernels::active_isa(), [&] {
+    if (const kernels::QuantizedWeight* stored = weight.quantized())
+      return kernels::pack_int8(queue, *stored);
+    return kernels::pack_int8(
+        queue, kernels::quantize_weight(queue, weight.value().f32(), weight.shape()[0],
+                                        input_size(weight)));
+  });
 }
 
 std::shared_ptr<const PackedMatrix> packed_f32_backward(Queue& queue, const Parameter& weight) {

@@ -145,5 +145,56 @@ TEST(Parameter, RebuildsDerivedFormsWhenItsValueChanges) {
   EXPECT_THROW(parameter.value(), Error);
 }
 
+struct QuantizedParameter : ::testing::Test {
+  Parameter parameter{"w", {2, 3, 1}};
+  Tensor integers = Tensor::empty({2, 3, 1}, DType::i8);
+  void SetUp() override {
+    for (int i = 0; i < 6; ++i) integers.data<int8_t>()[i] = static_cast<int8_t>(i - 3);
+    parameter.set_quantized(integers, Tensor::from(std::vector<float>{0.5f, 2.0f}, {2}));
+  }
+};
+
+TEST_F(QuantizedParameter, IsReadAsIntegersAndAsFloats) {
+  EXPECT_TRUE(parameter.has_value());
+  ASSERT_NE(parameter.quantized(), nullptr);
+  EXPECT_EQ(parameter.quantized()->values.shape(), (Shape{2, 3}));
+  const auto first = *parameter.derived<int>(
+      "first", [&] { return int{parameter.quantized()->values.data<int8_t>()[0]}; });
+  EXPECT_EQ(first, -3);
+  const std::vector<float> expected{-1.5f, -1.0f, -0.5f, 0.0f, 2.0f, 4.0f};
+  const Tensor value = parameter.variable().value();
+  EXPECT_EQ(value.shape(), (Shape{2, 3, 1}));
+  EXPECT_EQ(std::vector<float>(value.values().begin(), value.values().end()), expected);
+  EXPECT_EQ(parameter.value().raw(), value.raw());  // made once
+  EXPECT_NE(parameter.quantized(), nullptr);
+}
+
+TEST_F(QuantizedParameter, AnotherValueTakesThePlaceOfTheIntegers) {
+  parameter.value().f32()[0] = 7;
+  parameter.changed();
+  EXPECT_EQ(parameter.quantized(), nullptr);
+  EXPECT_EQ(parameter.value().f32()[0], 7);
+  SetUp();
+  EXPECT_EQ(parameter.value().f32()[0], -1.5f);
+  parameter.set_value(Tensor::full({2, 3, 1}, 1.0f));
+  EXPECT_EQ(parameter.quantized(), nullptr);
+  EXPECT_EQ(parameter.value().f32()[0], 1);
+}
+
+TEST_F(QuantizedParameter, IsLetGoWithItsIntegers) {
+  parameter.release_source();
+  EXPECT_FALSE(parameter.has_value());
+  EXPECT_FALSE(parameter.variable().defined());
+  EXPECT_EQ(parameter.quantized(), nullptr);
+  EXPECT_THROW(parameter.value(), Error);
+}
+
+TEST_F(QuantizedParameter, RefusesWhatDoesNotFit) {
+  const Tensor scales = Tensor::full({2}, 1.0f);
+  EXPECT_THROW(parameter.set_quantized(Tensor::zeros({2, 3}, DType::i8), scales), Error);
+  EXPECT_THROW(parameter.set_quantized(Tensor::zeros({2, 3, 1}), scales), Error);
+  EXPECT_THROW(parameter.set_quantized(integers, Tensor::full({3}, 1.0f)), Error);
+}
+
 }  // namespace
 }  // namespace vitrail

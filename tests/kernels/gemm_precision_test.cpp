@@ -1,7 +1,9 @@
 // The products of lower precision: exact integers and correctly rounded bf16, on every target.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "kernels/gemm_bf16.h"
@@ -144,6 +146,41 @@ TEST(GemmInt8, NeverSaturates) {
               workspace.raw());
     EXPECT_NEAR(c, 4096.0f, 0.01f);
   });
+}
+
+// Files of others may hold -128, and at any address.
+TEST(GemmInt8, TheLeastIntegerFitsTheDeepestProduct) {
+  const std::vector<float> a(kMaxInt8Depth, 1.0f);
+  const Tensor bytes = Tensor::empty({kMaxInt8Depth + 1}, DType::i8);
+  std::fill_n(bytes.data<int8_t>(), bytes.numel(), int8_t{-128});
+  const QuantizedWeight weight{
+      .values = Tensor::over(bytes.storage(), 1, {1, kMaxInt8Depth}, DType::i8),
+      .scales = Tensor::full({1}, 1.0f)};
+  const double expected = -128.0 * kMaxInt8Depth;
+  for_each_isa([&](Queue& queue) {
+    const PackedInt8 packed = pack_int8(queue, weight);
+    const Tensor workspace = Tensor::empty({gemm_int8_workspace(1, packed)}, DType::u8);
+    float c = 0;
+    gemm_int8(queue, Matrix::row_major(a.data(), 1, kMaxInt8Depth), packed,
+              {.data = &c, .row_stride = 1}, workspace.raw());
+    EXPECT_NEAR(c, expected, -1e-6 * expected);
+  });
+}
+
+TEST(GemmInt8, PacksTheSameFromAnyAddress) {
+  Queue queue(1);
+  constexpr int64_t kOutputs = 100, kInputs = 64;
+  const std::vector<float> floats = random_floats(kOutputs * kInputs, 3);
+  const QuantizedWeight weight = quantize_weight(queue, floats.data(), kOutputs, kInputs);
+  const PackedInt8 expected = pack_int8(queue, weight);
+  const Tensor room = Tensor::empty({kOutputs * kInputs + 3}, DType::i8);
+  for (const size_t offset : {1, 2, 3}) {
+    const Tensor moved = Tensor::over(room.storage(), offset, {kOutputs, kInputs}, DType::i8);
+    std::copy_n(weight.values.data<int8_t>(), moved.numel(), moved.data<int8_t>());
+    const PackedInt8 packed = pack_int8(queue, {moved, weight.scales});
+    EXPECT_EQ(std::memcmp(packed.panels.raw(), expected.panels.raw(), expected.panels.bytes()), 0);
+    EXPECT_EQ(std::memcmp(packed.sums.raw(), expected.sums.raw(), expected.sums.bytes()), 0);
+  }
 }
 
 TEST(GemmInt8, ValuesThatAreNotFiniteAreNotHidden) {

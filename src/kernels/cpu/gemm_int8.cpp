@@ -317,10 +317,12 @@ PackedInt8 pack_int8(Queue& queue, const QuantizedWeight& weight) {
       .rows = inputs,
       .columns = outputs};
   std::copy_n(weight.scales.f32(), outputs, packed.scales.f32());
+  const bool words = reinterpret_cast<uintptr_t>(weight.values.raw()) % kGroupSize == 0;
+  const Tensor values = words ? weight.values : weight.values.clone();
   queue.pool().parallel_for(count, [&](int64_t p, int) {
     int8_t* panel = packed.panels.data<int8_t>() + p * width * depth;
     const int64_t columns = std::min(width, outputs - p * width);
-    const int8_t* rows = weight.values.data<int8_t>() + p * width * inputs;
+    const int8_t* rows = values.data<int8_t>() + p * width * inputs;
     for (int64_t c = 0; c < columns; ++c)
       packed.sums.data<int32_t>()[p * width + c] =
           std::accumulate(rows + c * inputs, rows + (c + 1) * inputs, int32_t{0});

@@ -73,6 +73,21 @@ bool is_finite(const Tensor& tensor) {
   }
 }
 
+constexpr float kLargestInt8 = 128;  // times its scale it must be a number, too
+
+// The rows of several tensors, one's below the other's.
+Tensor stacked(const std::vector<Tensor>& parts, const Shape& shape, DType dtype) {
+  if (parts.size() == 1) return parts.front().reshape(shape);
+  Tensor all = Tensor::empty(shape, dtype);
+  auto* target = static_cast<std::byte*>(all.raw());
+  for (const Tensor& part : parts) {
+    const Tensor tensor = part.to(dtype);
+    std::memcpy(target, tensor.raw(), tensor.bytes());
+    target += tensor.bytes();
+  }
+  return all;
+}
+
 class CanonicalTensors : public TensorSource {
  public:
   CanonicalTensors(std::shared_ptr<TensorSource> tensors, const VisionTransformer& model,
@@ -98,15 +113,31 @@ class CanonicalTensors : public TensorSource {
     const auto found = entries_.find(name);
     if (found == entries_.end()) fail("model", "{}: has no parameter '{}'", place(), name);
     const auto& [info, parts] = found->second;
-    if (parts.size() == 1) return read(parts.front()).reshape(info.shape);
-    Tensor joined = Tensor::empty(info.shape, info.dtype);
-    auto* target = static_cast<std::byte*>(joined.raw());
+    std::vector<Tensor> tensors;
+    for (const std::string& part : parts) tensors.push_back(finite(tensors_->tensor(part), part));
+    return stacked(tensors, info.shape, info.dtype);
+  }
+  std::optional<QuantizedTensor> quantized(std::string_view name) const override {
+    const auto found = entries_.find(name);
+    if (found == entries_.end()) return std::nullopt;
+    const auto& [info, parts] = found->second;
+    std::vector<Tensor> values, scales;
+    int64_t rows = 0;
     for (const std::string& part : parts) {
-      const Tensor tensor = read(part).to(info.dtype);
-      std::memcpy(target, tensor.raw(), tensor.bytes());
-      target += tensor.bytes();
+      std::optional<QuantizedTensor> stored = tensors_->quantized(part);
+      if (!stored) return std::nullopt;
+      rows += stored->values.size(0);
+      values.push_back(std::move(stored->values));
+      for (const float scale : stored->scales.values())
+        if (!std::isfinite(scale * kLargestInt8))
+          fail("model", "{}: '{}' holds a NaN or an infinity", tensors_->place(), part);
+      scales.push_back(std::move(stored->scales));
     }
-    return joined;
+    // [1, N, K] in the place of [N, K] has its scales elsewhere.
+    if (info.shape.rank() == 0 || rows != info.shape[0] || info.shape.numel() == 0)
+      return std::nullopt;
+    return QuantizedTensor{stacked(values, info.shape, DType::i8),
+                           stacked(scales, {rows}, DType::f32)};
   }
   const std::map<std::string, std::string>& metadata() const override {
     return tensors_->metadata();
@@ -118,8 +149,7 @@ class CanonicalTensors : public TensorSource {
     TensorInfo info;
     std::vector<std::string> parts;
   };
-  Tensor read(const std::string& name) const {
-    Tensor tensor = tensors_->tensor(name);
+  Tensor finite(Tensor tensor, const std::string& name) const {
     if (!is_finite(tensor))
       fail("model", "{}: '{}' holds a NaN or an infinity", tensors_->place(), name);
     return tensor;
@@ -169,6 +199,8 @@ void load_weights(VisionTransformer& model, const TensorSource& canonical) {
 }
 
 void load_weight(Parameter& parameter, const TensorSource& canonical) {
+  if (const auto stored = canonical.quantized(parameter.path()))
+    return parameter.set_quantized(stored->values, stored->scales);
   parameter.set_value(canonical.tensor(parameter.path()).to(DType::f32));
 }
 

@@ -21,12 +21,14 @@ void match_weights(const VisionTransformer& model, const TensorSource& tensors,
 
 // Presents `tensors` under the canonical names of the rules, with the model's shapes and in the
 // file's dtype; a single part shares the file's mapping.
-// tensor() throws an Error naming the file's tensor when a value is NaN or infinite.
+// tensor() throws an Error naming the file's tensor when a value is NaN or infinite, quantized()
+// when a scale is.
 std::shared_ptr<TensorSource> canonical_tensors(std::shared_ptr<TensorSource> tensors,
                                                 const VisionTransformer& model,
                                                 const std::vector<WeightRule>& rules);
 
-// Gives every parameter of the model its value, in f32; or one of them.
+// Gives every parameter of the model its value, in f32, or the integers that the file holds; or one
+// of them.
 void load_weights(VisionTransformer& model, const TensorSource& canonical);
 void load_weight(Parameter& parameter, const TensorSource& canonical);
 

@@ -1,6 +1,8 @@
 #include "models/families/quantized_tensors.h"
 
 #include "core/error.h"
+#include "core/queue.h"
+#include "kernels/gemm_int8.h"
 
 namespace vitrail {
 namespace {
@@ -35,16 +37,19 @@ class DequantizedTensors : public TensorSource {
     return found == entries_.end() ? nullptr : &found->second;
   }
   Tensor tensor(std::string_view name) const override {
-    Tensor stored = stored_->tensor(name);
-    if (stored.dtype() != DType::i8) return stored;
-    const Tensor scales = stored_->tensor(scale_name(std::string(name)));
-    Tensor values = Tensor::empty(stored.shape());
-    const int64_t rows = stored.size(0), columns = rows == 0 ? 0 : stored.numel() / rows;
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t c = 0; c < columns; ++c)
-        values.f32()[r * columns + c] =
-            scales.f32()[r] * static_cast<float>(stored.data<int8_t>()[r * columns + c]);
-    return values;
+    const std::optional<QuantizedTensor> weight = quantized(name);
+    if (!weight) return stored_->tensor(name);
+    Tensor floats = Tensor::empty(weight->values.shape());
+    if (floats.numel() == 0) return floats;
+    Queue queue(1);  // weights are read from several threads already
+    kernels::dequantize_weight(
+        queue, {weight->values.reshape({floats.size(0), -1}), weight->scales}, floats.f32());
+    return floats;
+  }
+  std::optional<QuantizedTensor> quantized(std::string_view name) const override {
+    const TensorInfo* info = stored_->find(name);
+    if (info == nullptr || info->dtype != DType::i8) return std::nullopt;
+    return QuantizedTensor{stored_->tensor(name), stored_->tensor(scale_name(std::string(name)))};
   }
   const std::map<std::string, std::string>& metadata() const override {
     return stored_->metadata();

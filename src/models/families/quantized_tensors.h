@@ -14,8 +14,9 @@
 
 namespace vitrail {
 
-// Presents i8 weights as the floats that they stand for and hides their scales; everything else as
-// it is. Returns `tensors` itself when none is quantized. Error: scales that do not fit.
+// Presents i8 weights as the floats that they stand for (and to quantized() as they are) and hides
+// their scales; everything else as it is. Returns `tensors` itself when none is quantized. Error:
+// scales that do not fit.
 std::shared_ptr<TensorSource> dequantized(std::shared_ptr<TensorSource> tensors);
 
 // Under which name the scales of a quantized weight are stored.
