@@ -42,6 +42,24 @@ HWY_INLINE void Transform(D d, float* to, int64_t count, Body&& body, const Oper
   if (rest != 0) StoreTail(d, body(LoadTail(d, from + i, rest)...), to + i, rest);
 }
 
+// Calls body(i, load, store) for each vector of [begin, end): load(pointer) gives a vector of
+// floats, zeros beyond `end`, and store(vector, pointer) puts one back.
+template <class Body>
+HWY_INLINE void ForEachRegister(int64_t begin, int64_t end, Body&& body) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = begin;
+  for (; i + lanes <= end; i += lanes)
+    body(
+        i, [&](const float* from) HWY_ATTR { return hn::LoadU(d, from); },
+        [&](auto v, float* to) HWY_ATTR { hn::StoreU(v, d, to); });
+  const size_t rest = static_cast<size_t>(end - i);
+  if (rest != 0)
+    body(
+        i, [&](const float* from) HWY_ATTR { return LoadTail(d, from, rest); },
+        [&](auto v, float* to) HWY_ATTR { StoreTail(d, v, to, rest); });
+}
+
 // Sum over i of body(from[i]...), with four accumulators joined in a fixed order.
 template <class D, class Body, class... Operands>
 HWY_INLINE float SumRange(D d, int64_t count, Body&& body, const Operands*... from) {

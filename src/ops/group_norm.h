@@ -1,0 +1,28 @@
+// Group normalisation (Wu and He 2018) of pictures whose channels lie innermost.
+#pragma once
+
+#include "autograd/context.h"
+#include "autograd/parameter.h"
+
+namespace vitrail {
+
+// gamma and beta [C].
+struct GroupNormWeights {
+  const Parameter& gamma;
+  const Parameter& beta;
+  int64_t groups = 32;
+  double epsilon = 1e-5;
+};
+
+// What follows in the same pass: y = relu(norm(x) + residual).
+struct GroupNormEpilogue {
+  bool relu = false;
+  const Variable* residual = nullptr;  // x's shape; null: none
+};
+
+// x [B, ..., C]; a group's statistics are taken over all axes between, in f32 in every precision.
+// Error: groups that do not divide C; weights or a residual that do not fit.
+Variable group_norm(const Context& context, const Variable& x, const GroupNormWeights& weights,
+                    const GroupNormEpilogue& epilogue = {});
+
+}  // namespace vitrail
