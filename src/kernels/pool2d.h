@@ -1,4 +1,4 @@
-// Max and average pooling of pictures [batch, channels, height, width], contiguous f32.
+// Max and average pooling of pictures whose channels lie innermost, contiguous f32.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,7 @@
 namespace vitrail::kernels {
 
 struct PoolGeometry {
-  int64_t planes = 0;  // batch * channels
-  int64_t height = 0, width = 0;
+  int64_t batch = 0, channels = 0, height = 0, width = 0;
   int64_t kernel_height = 1, kernel_width = 1;
   int64_t stride_height = 1, stride_width = 1;
   // At most half the kernel, so that every window holds a pixel.
@@ -23,18 +22,20 @@ struct PoolGeometry {
   }
 };
 
-// y[plane, oh, ow] = the largest pixel of the window; padding never wins. argmax (optional) gets
-// its index h * width + w, the first one on ties. NaN wins over numbers. Threads take planes.
+// x [batch, height, width, channels], y and argmax [batch, out_height, out_width, channels].
+// y = the largest pixel of the window; padding never wins. argmax (optional) gets its place
+// h * width + w, the first one on ties. NaN wins over numbers. Threads take lines of windows.
 void max_pool2d(Queue& queue, const PoolGeometry& geometry, const float* x, float* y,
                 int32_t* argmax);
-// dx = the sum of dy over the windows that a pixel won.
+// dx = the sum of dy over the windows that a pixel won, in their order. Threads take lines of
+// pixels.
 void max_pool2d_backward(Queue& queue, const PoolGeometry& geometry, const int32_t* argmax,
                          const float* dy, float* dx);
 
 // y = the sum of the window / (kernel_height kernel_width): padding counts as zeros, as torch's
-// count_include_pad. Threads take planes.
+// count_include_pad. Threads take lines of windows.
 void average_pool2d(Queue& queue, const PoolGeometry& geometry, const float* x, float* y);
-// dx = the adjoint.
+// dx = the adjoint. Threads take lines of pixels.
 void average_pool2d_backward(Queue& queue, const PoolGeometry& geometry, const float* dy,
                              float* dx);
 

@@ -12,15 +12,6 @@
 namespace vitrail {
 namespace {
 
-WindowOptions square(int64_t kernel, int64_t stride, int64_t padding) {
-  return {.kernel_height = kernel,
-          .kernel_width = kernel,
-          .stride_height = stride,
-          .stride_width = stride,
-          .padding_height = padding,
-          .padding_width = padding};
-}
-
 int64_t patch_size(const PatchEmbeddingConfig& config) {
   return config.channels * config.patch_height * config.patch_width;
 }
@@ -85,19 +76,16 @@ ConvTokenizer::ConvTokenizer(const Scope& scope, const ConvTokenizerConfig& conf
 }
 
 Variable ConvTokenizer::forward(const Context& context, const Variable& images) const {
-  Variable x = images;
+  Variable x = permute(context, images, std::array{0, 2, 3, 1});
   for (const Layer& layer : layers_) {
-    x = conv2d(context, x, layer.weight, layer.bias,
-               square(config_.kernel, config_.stride, config_.padding));
-    if (config_.activation != kernels::Activation::none)
-      x = activation(context, x, config_.activation);
+    x = convolution(context, x, layer.weight, layer.bias,
+                    square_window(config_.kernel, config_.stride, config_.padding));
+    x = activation(context, x, config_.activation);
     if (config_.pool_kernel > 0)
       x = max_pool2d(context, x,
-                     square(config_.pool_kernel, config_.pool_stride, config_.pool_padding));
+                     square_window(config_.pool_kernel, config_.pool_stride, config_.pool_padding));
   }
-  // [B, D, h, w] to [B, h*w, D]
-  const Variable flat = reshape(context, x, {x.size(0), x.size(1), x.size(2) * x.size(3)});
-  return permute(context, flat, std::array{0, 2, 1});
+  return reshape(context, x, {x.size(0), x.size(1) * x.size(2), x.size(3)});
 }
 
 }  // namespace vitrail

@@ -27,20 +27,8 @@ Variable patch_projection(const Context& context, const Variable& x, const Windo
                           bool channels_last, const Parameter& weight, const Parameter* bias) {
   if (context.tape != nullptr)
     return linear(context, unfold(context, x, window, channels_last), weight, bias);
-  check_window("unfold", x.shape(), window);
-  const kernels::UnfoldGeometry geometry{.batch = x.size(0),
-                                         .channels = x.size(1),
-                                         .height = x.size(2),
-                                         .width = x.size(3),
-                                         .kernel_height = window.kernel_height,
-                                         .kernel_width = window.kernel_width,
-                                         .stride_height = window.stride_height,
-                                         .stride_width = window.stride_width,
-                                         .padding_height = window.padding_height,
-                                         .padding_width = window.padding_width,
-                                         .order = channels_last
-                                                      ? kernels::PatchOrder::channel_last
-                                                      : kernels::PatchOrder::channel_first};
+  kernels::UnfoldGeometry geometry = patches_of("unfold", x.shape(), window);
+  if (channels_last) geometry.order = kernels::PatchOrder::channel_last;
   const int64_t width = geometry.out_width(), outputs = weight.shape()[0];
   const Tensor tokens = Tensor::empty({geometry.batch, geometry.out_height() * width, outputs});
   const int64_t lines = geometry.batch * geometry.out_height();

@@ -1,7 +1,7 @@
 // The projection of a picture's patches: unfold, then linear, as one operation.
 #pragma once
 
-#include "ops/conv2d.h"
+#include "ops/convolution.h"
 #include "ops/linear.h"
 
 namespace vitrail {

@@ -1,7 +1,6 @@
-#include "ops/conv2d.h"
-
-#include "autograd/timing.h"
 #include "kernels/pool2d.h"
+#include "autograd/timing.h"
+#include "ops/convolution.h"
 #include "ops/window.h"
 
 namespace vitrail {
@@ -10,14 +9,16 @@ namespace {
 using kernels::PoolGeometry;
 
 PoolGeometry geometry_of(const char* place, const Variable& x, const WindowOptions& window) {
-  check_window(place, x.shape(), window);
+  check(x.shape().rank() == 4, place, "an input of {} must be [B, H, W, C]", x.shape().str());
+  check_window(place, {x.size(0), x.size(3), x.size(1), x.size(2)}, window);
   check(2 * window.padding_height <= window.kernel_height &&
             2 * window.padding_width <= window.kernel_width,
         place, "padding {}x{} must be at most half of the kernel {}x{}", window.padding_height,
         window.padding_width, window.kernel_height, window.kernel_width);
-  return {.planes = x.size(0) * x.size(1),
-          .height = x.size(2),
-          .width = x.size(3),
+  return {.batch = x.size(0),
+          .channels = x.size(3),
+          .height = x.size(1),
+          .width = x.size(2),
           .kernel_height = window.kernel_height,
           .kernel_width = window.kernel_width,
           .stride_height = window.stride_height,
@@ -26,13 +27,17 @@ PoolGeometry geometry_of(const char* place, const Variable& x, const WindowOptio
           .padding_width = window.padding_width};
 }
 
+Tensor empty_output(const PoolGeometry& g) {
+  return Tensor::empty({g.batch, g.out_height(), g.out_width(), g.channels});
+}
+
 }  // namespace
 
 Variable max_pool2d(const Context& context, const Variable& x, const WindowOptions& options) {
   const PoolGeometry geometry = geometry_of("max_pool2d", x, options);
   const Timed timed(context, {"max_pool2d"});
   const bool recorded = records(context, {&x});
-  Tensor y = Tensor::empty({x.size(0), x.size(1), geometry.out_height(), geometry.out_width()});
+  Tensor y = empty_output(geometry);
   Tensor winners;
   if (recorded) winners = Tensor::empty(y.shape(), DType::i32);
   kernels::max_pool2d(context.queue, geometry, x.value().f32(), y.f32(), winners.data<int32_t>());
@@ -48,7 +53,7 @@ Variable max_pool2d(const Context& context, const Variable& x, const WindowOptio
 
 Variable average_pool2d(const Context& context, const Variable& x, const WindowOptions& options) {
   const PoolGeometry geometry = geometry_of("average_pool2d", x, options);
-  Tensor y = Tensor::empty({x.size(0), x.size(1), geometry.out_height(), geometry.out_width()});
+  Tensor y = empty_output(geometry);
   kernels::average_pool2d(context.queue, geometry, x.value().f32(), y.f32());
   if (!records(context, {&x})) return y;
   return context.tape->record(

@@ -1,7 +1,8 @@
 // What convolution, unfolding and pooling ask of a window.
 #pragma once
 
-#include "ops/conv2d.h"
+#include "kernels/unfold.h"
+#include "ops/convolution.h"
 
 namespace vitrail {
 
@@ -17,6 +18,22 @@ inline void check_window(const char* place, const Shape& x, const WindowOptions&
             x[3] + 2 * window.padding_width >= window.kernel_width,
         place, "a picture of {}x{} is smaller than the kernel of {}x{}", x[2], x[3],
         window.kernel_height, window.kernel_width);
+}
+
+// The patches of x [B, C, H, W]. Error: as check_window.
+inline kernels::UnfoldGeometry patches_of(const char* place, const Shape& x,
+                                          const WindowOptions& window) {
+  check_window(place, x, window);
+  return {.batch = x[0],
+          .channels = x[1],
+          .height = x[2],
+          .width = x[3],
+          .kernel_height = window.kernel_height,
+          .kernel_width = window.kernel_width,
+          .stride_height = window.stride_height,
+          .stride_width = window.stride_width,
+          .padding_height = window.padding_height,
+          .padding_width = window.padding_width};
 }
 
 }  // namespace vitrail

@@ -15,6 +15,7 @@ namespace {
 
 using testing::dot;
 using testing::expect_same_on_any_threads;
+using testing::for_each_isa;
 using testing::max_relative_error;
 using testing::numeric_gradient;
 using testing::random_floats;
@@ -22,14 +23,16 @@ using testing::sum_tolerance;
 using testing::to_double;
 
 const PoolGeometry kGeometries[] = {
-    {.planes = 3,
+    {.batch = 3,
+     .channels = 17,
      .height = 8,
      .width = 6,
      .kernel_height = 2,
      .kernel_width = 2,
      .stride_height = 2,
      .stride_width = 2},
-    {.planes = 2,
+    {.batch = 1,
+     .channels = 2,
      .height = 7,
      .width = 9,
      .kernel_height = 3,
@@ -38,7 +41,8 @@ const PoolGeometry kGeometries[] = {
      .stride_width = 2,
      .padding_height = 1,
      .padding_width = 1},
-    {.planes = 1,
+    {.batch = 2,
+     .channels = 8,
      .height = 5,
      .width = 4,
      .kernel_height = 3,
@@ -47,14 +51,15 @@ const PoolGeometry kGeometries[] = {
      .stride_width = 1,
      .padding_height = 1,
      .padding_width = 1},
-    {.planes = 4, .height = 1, .width = 1},
+    {.batch = 2, .channels = 4, .height = 1, .width = 1},
 };
 
-TEST(MaxPool2d, MatchesTheOracleBothWays) {
-  Queue queue(1);
+void check_max(Queue& queue) {
   for (const PoolGeometry& g : kGeometries) {
-    const auto x = random_floats(g.planes * g.height * g.width, 1, -2, -1);  // padding must not win
-    const size_t outputs = static_cast<size_t>(g.planes * g.out_height() * g.out_width());
+    const auto x = random_floats(g.batch * g.channels * g.height * g.width, 1, -2,
+                                 -1);  // padding must not win
+    const size_t outputs =
+        static_cast<size_t>(g.batch * g.channels * g.out_height() * g.out_width());
     const auto dy = random_floats(static_cast<int64_t>(outputs), 2);
     std::vector<float> y(outputs), dx(x.size(), 77.0f);
     std::vector<int32_t> argmax(outputs);
@@ -69,9 +74,14 @@ TEST(MaxPool2d, MatchesTheOracleBothWays) {
   }
 }
 
+TEST(MaxPool2d, MatchesTheOracleOnEveryTarget) {
+  for_each_isa(check_max);
+}
+
 TEST(MaxPool2d, TakesTheFirstOfEqualsAndKeepsNan) {
   Queue queue(1);
-  const PoolGeometry g{.planes = 1, .height = 2, .width = 2, .kernel_height = 2, .kernel_width = 2};
+  const PoolGeometry g{
+      .batch = 1, .channels = 1, .height = 2, .width = 2, .kernel_height = 2, .kernel_width = 2};
   std::vector<float> x{1, 3, 3, 2};
   float y = 0;
   int32_t argmax = -1;
@@ -83,11 +93,11 @@ TEST(MaxPool2d, TakesTheFirstOfEqualsAndKeepsNan) {
   EXPECT_EQ(argmax, 2);
 }
 
-TEST(AveragePool2d, MatchesTheOracleBothWays) {
-  Queue queue(1);
+void check_average(Queue& queue) {
   for (const PoolGeometry& g : kGeometries) {
-    const auto x = random_floats(g.planes * g.height * g.width, 3);
-    const size_t outputs = static_cast<size_t>(g.planes * g.out_height() * g.out_width());
+    const auto x = random_floats(g.batch * g.channels * g.height * g.width, 3);
+    const size_t outputs =
+        static_cast<size_t>(g.batch * g.channels * g.out_height() * g.out_width());
     const auto dy = random_floats(static_cast<int64_t>(outputs), 4);
     std::vector<float> y(outputs), dx(x.size(), 77.0f);
     average_pool2d(queue, g, x.data(), y.data());
@@ -102,8 +112,13 @@ TEST(AveragePool2d, MatchesTheOracleBothWays) {
   }
 }
 
+TEST(AveragePool2d, MatchesTheOracleOnEveryTarget) {
+  for_each_isa(check_average);
+}
+
 TEST(Pool2d, DoesNotDependOnThreads) {
-  const PoolGeometry g{.planes = 37,
+  const PoolGeometry g{.batch = 3,
+                       .channels = 13,
                        .height = 33,
                        .width = 31,
                        .kernel_height = 3,
@@ -112,8 +127,8 @@ TEST(Pool2d, DoesNotDependOnThreads) {
                        .stride_width = 2,
                        .padding_height = 1,
                        .padding_width = 1};
-  const auto x = random_floats(g.planes * g.height * g.width, 5);
-  const auto dy = random_floats(g.planes * g.out_height() * g.out_width(), 6);
+  const auto x = random_floats(g.batch * g.channels * g.height * g.width, 5);
+  const auto dy = random_floats(g.batch * g.channels * g.out_height() * g.out_width(), 6);
   expect_same_on_any_threads([&](Queue& queue) {
     std::vector<float> y(dy.size()), average(dy.size()), dx(x.size()), daverage(x.size());
     std::vector<int32_t> argmax(dy.size());

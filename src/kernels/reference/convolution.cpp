@@ -2,15 +2,15 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 namespace vitrail::kernels::reference {
 namespace {
 
-// The pixel (row, column) of a plane, or `outside` beyond its edge.
-double pixel(const double* plane, int64_t height, int64_t width, int64_t row, int64_t column,
-             double outside) {
+// The pixel (row, column) of a plane, or zero beyond its edge.
+double pixel(const double* plane, int64_t height, int64_t width, int64_t row, int64_t column) {
   const bool inside = row >= 0 && row < height && column >= 0 && column < width;
-  return inside ? plane[row * width + column] : outside;
+  return inside ? plane[row * width + column] : 0;
 }
 
 }  // namespace
@@ -31,43 +31,48 @@ std::vector<double> conv2d(const UnfoldGeometry& g, const std::vector<double>& x
                            ((o * g.channels + c) * g.kernel_height + kh) * g.kernel_width + kw)] *
                        pixel(x.data() + (b * g.channels + c) * g.height * g.width, g.height,
                              g.width, oh * g.stride_height - g.padding_height + kh,
-                             ow * g.stride_width - g.padding_width + kw, 0);
+                             ow * g.stride_width - g.padding_width + kw);
           y.push_back(sum);
         }
   return y;
 }
 
-std::vector<double> max_pool2d(const PoolGeometry& g, const std::vector<double>& x) {
+namespace {
+
+// finish(taps) for the pixels of every window and channel, `outside` standing for padding.
+template <typename Finish>
+std::vector<double> pooled(const PoolGeometry& g, const std::vector<double>& x, double outside,
+                           const Finish& finish) {
   std::vector<double> y;
-  for (int64_t plane = 0; plane < g.planes; ++plane)
+  for (int64_t b = 0; b < g.batch; ++b)
     for (int64_t oh = 0; oh < g.out_height(); ++oh)
-      for (int64_t ow = 0; ow < g.out_width(); ++ow) {
-        double best = -std::numeric_limits<double>::infinity();
-        for (int64_t kh = 0; kh < g.kernel_height; ++kh)
-          for (int64_t kw = 0; kw < g.kernel_width; ++kw)
-            best = std::max(best, pixel(x.data() + plane * g.height * g.width, g.height, g.width,
-                                        oh * g.stride_height - g.padding_height + kh,
-                                        ow * g.stride_width - g.padding_width + kw,
-                                        -std::numeric_limits<double>::infinity()));
-        y.push_back(best);
-      }
+      for (int64_t ow = 0; ow < g.out_width(); ++ow)
+        for (int64_t c = 0; c < g.channels; ++c) {
+          std::vector<double> taps;
+          for (int64_t kh = 0; kh < g.kernel_height; ++kh)
+            for (int64_t kw = 0; kw < g.kernel_width; ++kw) {
+              const int64_t h = oh * g.stride_height - g.padding_height + kh;
+              const int64_t w = ow * g.stride_width - g.padding_width + kw;
+              const bool inside = h >= 0 && h < g.height && w >= 0 && w < g.width;
+              const int64_t at = ((b * g.height + h) * g.width + w) * g.channels + c;
+              taps.push_back(inside ? x[static_cast<size_t>(at)] : outside);
+            }
+          y.push_back(finish(taps));
+        }
   return y;
 }
 
+}  // namespace
+
+std::vector<double> max_pool2d(const PoolGeometry& g, const std::vector<double>& x) {
+  return pooled(g, x, -std::numeric_limits<double>::infinity(),
+                [](const auto& taps) { return *std::ranges::max_element(taps); });
+}
+
 std::vector<double> average_pool2d(const PoolGeometry& g, const std::vector<double>& x) {
-  std::vector<double> y;
-  for (int64_t plane = 0; plane < g.planes; ++plane)
-    for (int64_t oh = 0; oh < g.out_height(); ++oh)
-      for (int64_t ow = 0; ow < g.out_width(); ++ow) {
-        double sum = 0;
-        for (int64_t kh = 0; kh < g.kernel_height; ++kh)
-          for (int64_t kw = 0; kw < g.kernel_width; ++kw)
-            sum += pixel(x.data() + plane * g.height * g.width, g.height, g.width,
-                         oh * g.stride_height - g.padding_height + kh,
-                         ow * g.stride_width - g.padding_width + kw, 0);
-        y.push_back(sum / static_cast<double>(g.kernel_height * g.kernel_width));
-      }
-  return y;
+  return pooled(g, x, 0, [](const auto& taps) {
+    return std::accumulate(taps.begin(), taps.end(), 0.0) / static_cast<double>(taps.size());
+  });
 }
 
 }  // namespace vitrail::kernels::reference

@@ -12,6 +12,7 @@ namespace vitrail::kernels::reference {
 std::vector<double> conv2d(const UnfoldGeometry& geometry, const std::vector<double>& x,
                            const std::vector<double>& weight, const std::vector<double>& bias);
 
+// x [B, H, W, C]; returns [B, OH, OW, C].
 std::vector<double> max_pool2d(const PoolGeometry& geometry, const std::vector<double>& x);
 std::vector<double> average_pool2d(const PoolGeometry& geometry, const std::vector<double>& x);
 

@@ -1,0 +1,135 @@
+#include "ops/convolution.h"
+
+#include <optional>
+
+#include "autograd/timing.h"
+#include "kernels/convolution.h"
+#include "kernels/copy.h"
+#include "kernels/isa.h"
+#include "kernels/reduce.h"
+#include "ops/recorded_linear.h"
+#include "ops/window.h"
+
+namespace vitrail {
+namespace {
+
+using kernels::Matrix;
+using kernels::UnfoldGeometry;
+
+UnfoldGeometry geometry_of(const Variable& x, const WindowOptions& window) {
+  check(x.shape().rank() == 4, "convolution", "an input of {} must be [B, H, W, C]",
+        x.shape().str());
+  return patches_of("convolution", {x.size(0), x.size(3), x.size(1), x.size(2)}, window);
+}
+
+// Axis 1 of a weight [O, C, kh, kw] behind the others.
+View channels_last(const Tensor& weight) {
+  View view = weight.view();
+  view.shape = Shape{view.shape[0], view.shape[2], view.shape[3], view.shape[1]};
+  const auto strides = view.strides;
+  view.strides[1] = strides[2];
+  view.strides[2] = strides[3];
+  view.strides[3] = strides[1];
+  return view;
+}
+
+// The weight as the kernel names it, [O, kh * kw * C], for one direction and precision.
+class PackedWeight {
+ public:
+  enum class Direction : uint8_t { forward, backward };
+
+  PackedWeight(Queue& queue, const Parameter& weight, Direction direction, bool bf16) {
+    const bool transposed = direction == Direction::forward;
+    const std::string form = std::string("convolution.") + (transposed ? "forward." : "backward.") +
+                             (bf16 ? "bf16." : "f32.") + kernels::active_isa();
+    const auto pack = [&](auto by) {
+      return [&queue, transposed, by](const Tensor& value) {
+        const View view = channels_last(value);
+        const Tensor ordered = Tensor::empty(view.shape);
+        kernels::copy_strided(queue, ordered.view(), view);
+        const int64_t outputs = value.size(0);
+        const Matrix matrix = Matrix::row_major(ordered.f32(), outputs, value.numel() / outputs);
+        return by(queue, transposed ? matrix.transposed() : matrix);
+      };
+    };
+    if (bf16)
+      bf16_ = weight.derived<kernels::PackedBf16>(form, pack(kernels::pack_bf16));
+    else
+      f32_ = weight.derived<kernels::PackedMatrix>(form, pack(kernels::pack));
+  }
+  kernels::ConvolutionWeight get() const {
+    if (bf16_ != nullptr) return *bf16_;
+    return *f32_;
+  }
+
+ private:
+  std::shared_ptr<const kernels::PackedMatrix> f32_;
+  std::shared_ptr<const kernels::PackedBf16> bf16_;
+};
+
+}  // namespace
+
+Variable convolution(const Context& context, const Variable& x, const Parameter& weight,
+                     const Parameter* bias, const WindowOptions& options) {
+  const UnfoldGeometry geometry = geometry_of(x, options);
+  const int64_t outputs = weight.shape().rank() == 4 ? weight.shape()[0] : 0;
+  check(outputs > 0 && weight.shape() == Shape{outputs, geometry.channels, options.kernel_height,
+                                               options.kernel_width},
+        "convolution", "{} of {} does not fit {} channels and a kernel of {}x{}", weight.path(),
+        weight.shape().str(), geometry.channels, options.kernel_height, options.kernel_width);
+  check(bias == nullptr || bias->shape() == Shape{outputs}, "convolution",
+        "{} must have one value for each of {} outputs", bias == nullptr ? "" : bias->path(),
+        outputs);
+  const Variable w = weight.variable();
+  const Variable b = bias == nullptr ? Variable() : bias->variable();
+  const bool recorded = records(context, {&x, &w, &b});
+  const Precision wanted =
+      context.precision == nullptr ? Precision::f32 : context.precision->of(weight.path());
+  const bool bf16 = recorded ? records_bf16(wanted) : wanted != Precision::f32;
+  const Timed timed(context,
+                    {"convolution", weight.path(), geometry.rows() * geometry.columns() * outputs,
+                     bf16 ? Precision::bf16 : Precision::f32});
+  Queue& queue = context.queue;
+  Tensor y = Tensor::empty({geometry.batch, geometry.out_height(), geometry.out_width(), outputs});
+  using Direction = PackedWeight::Direction;
+  kernels::convolution(queue, geometry, x.value().f32(),
+                       PackedWeight(queue, weight, Direction::forward, bf16).get(),
+                       bias == nullptr ? nullptr : bias->value().f32(), y.f32());
+  if (!recorded) return y;
+  std::optional<PackedWeight> backward;
+  if (x.needs_gradient()) backward.emplace(queue, weight, Direction::backward, bf16);
+  return context.tape->record(
+      "convolution", std::move(y), {x, w, b},
+      [geometry, outputs, bf16, backward, weight_shape = weight.shape(), x_slot = x.slot(),
+       w_slot = w.slot(), b_slot = b.slot(), x_saved = SavedTensor(x.value()),
+       w_saved = SavedTensor(w.value())](Queue& on, const Tensor& dy) {
+        (void)w_saved.get();  // throws if the weight was changed since it was packed
+        if (w_slot) {
+          const Tensor dw = Tensor::empty({outputs, geometry.columns()});
+          Tensor db;
+          if (b_slot) db = Tensor::empty({outputs});
+          kernels::convolution_weight_gradient(on, {.geometry = geometry,
+                                                    .outputs = outputs,
+                                                    .x = x_saved.get().f32(),
+                                                    .dy = dy.f32(),
+                                                    .dw = dw.f32(),
+                                                    .db = db.f32(),
+                                                    .bf16 = bf16});
+          const View to = channels_last(w_slot->accumulator(weight_shape));
+          kernels::add_strided(on, to, dw.reshape(to.shape).view());
+          if (b_slot) b_slot->accumulate(on, std::move(db));
+        } else if (b_slot) {
+          kernels::sum_rows(on, {.rows = geometry.rows(),
+                                 .dim = outputs,
+                                 .x = dy.f32(),
+                                 .x_stride = outputs,
+                                 .out = b_slot->accumulator({outputs}).f32()});
+        }
+        if (!x_slot) return;
+        Tensor dx = Tensor::empty(x_saved.get().shape());
+        kernels::convolution_input_gradient(on, geometry, dy.f32(), backward->get(), dx.f32());
+        x_slot->accumulate(on, std::move(dx));
+      });
+}
+
+}  // namespace vitrail
