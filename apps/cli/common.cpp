@@ -10,7 +10,7 @@
 
 #include "apps/cli/hub_model.h"
 #include "core/log.h"
-#include "models/families/published.h"
+#include "models/architectures.h"
 
 namespace vitrail::cli {
 namespace {
@@ -145,7 +145,7 @@ std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& argument
                                                   const LoadOptions& options) {
   std::error_code ignored;
   if (!arguments.model.empty() && !fs::exists(arguments.model, ignored) &&
-      find_published(arguments.model) != nullptr) {
+      is_architecture(arguments.model)) {
     if (!arguments.settings.empty() || !arguments.labels.empty())
       throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
     return random_model(arguments.model, 0, options);

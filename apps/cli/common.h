@@ -56,7 +56,7 @@ std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOpt
 // knows.
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options);
 std::shared_ptr<Model> open_model(const ModelArguments& arguments);
-// The same, and a published architecture's name gives random weights.
+// The same, and an architecture's name gives random weights.
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");

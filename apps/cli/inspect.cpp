@@ -39,9 +39,9 @@ nlohmann::ordered_json shape_json(const Shape& shape) {
 void print_report(const Model& model, const ModelCost& cost, const Memory& memory, PictureSize size,
                   int batch) {
   fmt::print("{} ({})\n", model.name, name_of(model.info.family));
-  fmt::print("  {:<18} {:>14} {:>12} {:>14}\n", "layer", "output", "parameters", "multiply-adds");
+  fmt::print("  {:<28} {:>14} {:>12} {:>14}\n", "layer", "output", "parameters", "multiply-adds");
   for (const LayerCost& layer : cost.layers)
-    fmt::print("  {:<18} {:>14} {:>12} {:>14}\n", layer.path, layer.output.str(),
+    fmt::print("  {:<28} {:>14} {:>12} {:>14}\n", layer.path, layer.output.str(),
                human_count(static_cast<double>(layer.parameters)),
                human_count(static_cast<double>(layer.multiply_adds)));
   fmt::print("{}x{}: {} tokens, {} parameters, {} multiply-adds a picture\n", size.height,

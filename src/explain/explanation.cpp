@@ -39,6 +39,9 @@ LayerAttention copy_layer(const AttentionRecord& record) {
 
 Explanation explain_picture(Session& session, const Image& photo, const RolloutOptions& options) {
   const VisionTransformerConfig& config = session.model().network->config();
+  check(config.depth > 0, "explain",
+        "{} has no attention: its depth is 0; choose a model with transformer blocks",
+        session.model().name);
   AttentionProbe::Request request{.keep = true};
   for (int64_t i = 0; i < config.depth; ++i)
     request.paths.push_back("blocks." + std::to_string(i) + ".attn");

@@ -32,11 +32,43 @@ class Counter {
       height = shrink(height, t.kernel, t.stride, t.padding);
       width = shrink(width, t.kernel, t.stride, t.padding);
       macs += height * width * outputs * channels * t.kernel * t.kernel;
+      channels = outputs;
+      if (t.pool_kernel == 0) continue;
       height = shrink(height, t.pool_kernel, t.pool_stride, t.pool_padding);
       width = shrink(width, t.pool_kernel, t.pool_stride, t.pool_padding);
-      channels = outputs;
     }
     add("tokenizer", {layout_.patches(), config_.embed_dim}, macs);
+  }
+
+  void add_resnet(int64_t height, int64_t width) {
+    const ResNetConfig& r = config_.resnet;
+    const std::string path = "patch_embed.backbone.";
+    const auto shrink = [&](int64_t stride) {
+      height = (height + stride - 1) / stride;
+      width = (width + stride - 1) / stride;
+    };
+    const auto product = [&](int64_t inputs, int64_t kernel, int64_t outputs) {
+      return height * width * inputs * kernel * kernel * outputs;
+    };
+    shrink(r.stem_stride);
+    add(path + "conv1", {r.stem_channels, height, width},
+        product(config_.in_channels, r.stem_kernel, r.stem_channels));
+    add(path + "norm1", {r.stem_channels, height, width}, 0);
+    if (r.stem_pool) shrink(2);
+    int64_t inputs = r.stem_channels;
+    for (size_t stage = 0; stage < r.blocks.size(); ++stage) {
+      const int64_t outputs = r.channels[stage], inner = outputs / 4;
+      int64_t macs = 0;
+      for (int64_t block = 0; block < r.blocks[stage]; ++block, inputs = outputs) {
+        const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+        if (r.bottleneck) macs += product(inputs, 1, inner);  // before the stride
+        shrink(stride);
+        macs += r.bottleneck ? product(inner, 3, inner) + product(inner, 1, outputs)
+                             : product(inputs, 3, outputs) + product(outputs, 3, outputs);
+        if (stride != 1 || inputs != outputs) macs += product(inputs, 1, outputs);
+      }
+      add(path + "layer" + std::to_string(stage + 1), {outputs, height, width}, macs);
+    }
   }
 
   void add_block(int64_t index) {
@@ -96,6 +128,8 @@ ModelCost model_cost(const VisionTransformer& network, int64_t height, int64_t w
   Counter counter(network, network.layout(height, width));
   if (network.config().patch_embedding == PatchEmbedding::tokenizer)
     counter.add_tokenizer(height, width);
+  else if (network.config().patch_embedding == PatchEmbedding::resnet)
+    counter.add_resnet(height, width);
   else
     counter.add_patches();
   for (int64_t i = 0; i < network.config().depth; ++i) counter.add_block(i);

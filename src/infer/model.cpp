@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "models/architectures.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
 #include "models/families/published.h"
@@ -173,13 +174,20 @@ std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOpt
 
 std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed,
                                     const LoadOptions& options) {
-  const PublishedArchitecture* published = find_published(architecture);
-  check(published != nullptr, "model", "'{}' is not a published architecture", architecture);
   auto model = std::make_shared<Model>();
   model->name = architecture;
-  model->info.config = published_config(*published);
-  model->info.preprocess_kind = PreprocessKind::timm;
-  model->info.preprocess = published_preprocess(*published);
+  model->info.config = architecture_config(architecture);
+  if (const PublishedArchitecture* published = find_published(architecture)) {
+    model->info.preprocess_kind = PreprocessKind::timm;
+    model->info.preprocess = published_preprocess(*published);
+  } else {
+    const VisionTransformerConfig& config = model->info.config;
+    model->info.preprocess_kind = PreprocessKind::vitrail;
+    model->info.preprocess =
+        to_json(Preprocess{.channels = static_cast<int>(config.in_channels),
+                           .resize_to = {static_cast<int>(config.image_height),
+                                         static_cast<int>(config.image_width)}});
+  }
   model->preprocess = preprocess_of(model->info);
   model->network = std::make_shared<VisionTransformer>(model->info.config);
   model->labels = unknown_labels(model->info.config.num_classes);

@@ -52,7 +52,7 @@ struct LoadOptions {
 // not finite.
 std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options = {});
 
-// A published architecture ("vit_base_patch16_224") with random weights. Error: an unknown name.
+// An architecture ("vit_base_patch16_224", "resnet20") with random weights. Error: an unknown name.
 std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed = 0,
                                     const LoadOptions& options = {});
 

@@ -35,6 +35,53 @@ constexpr std::array kCompact = {
     CompactArchitecture{"vit_teaching", Kind::teaching, 64, 4, 4, 2, 0, 4, 28},
 };
 
+// GroupNorm stands for batch normalisation (nn/resnet.h): 32 groups, as timm has them, where there
+// are channels enough; of the narrow ones 4, so that a group holds as many as Wu and He found best.
+using enum ResidualArchitecture::Stem;
+constexpr std::array kResidual = {
+    ResidualArchitecture{"resnet20", small, 16, {3, 3, 3, 0}, false, 4, 32},
+    ResidualArchitecture{"resnet32", small, 16, {5, 5, 5, 0}, false, 4, 32},
+    ResidualArchitecture{"resnet56", small, 16, {9, 9, 9, 0}, false, 4, 32},
+    ResidualArchitecture{"resnet18_small", small, 64, {2, 2, 2, 2}, false, 32, 32},
+    ResidualArchitecture{"resnet18", large, 64, {2, 2, 2, 2}, false, 32, 224},
+    ResidualArchitecture{"resnet34", large, 64, {3, 4, 6, 3}, false, 32, 224},
+    ResidualArchitecture{"resnet50", large, 256, {3, 4, 6, 3}, true, 32, 224},
+    ResidualArchitecture{"resnet_vit_nano", small, 32, {1, 1, 1, 0}, false, 8, 32, 2, 4},
+};
+
+VisionTransformerConfig residual_config(const ResidualArchitecture& a) {
+  VisionTransformerConfig c;
+  c.architecture = a.name;
+  c.image_height = c.image_width = a.image;
+  c.patch_embedding = PatchEmbedding::resnet;
+  c.resnet = {.stem_channels = a.bottleneck ? a.channels / 4 : a.channels,
+              .stem_kernel = a.stem == large ? 7 : 3,
+              .stem_stride = a.stem == large ? 2 : 1,
+              .stem_pool = a.stem == large,
+              .blocks = {},
+              .channels = {},
+              .bottleneck = a.bottleneck,
+              .norm_groups = a.norm_groups};
+  for (const int64_t blocks : a.blocks) {
+    if (blocks == 0) continue;
+    c.resnet.channels.push_back(a.channels << c.resnet.blocks.size());
+    c.resnet.blocks.push_back(blocks);
+  }
+  c.embed_dim = c.resnet.channels.back();
+  c.depth = a.depth;
+  c.num_heads = a.num_heads;
+  c.mlp_hidden_dim = 2 * c.embed_dim;
+  c.layer_norm_epsilon = 1e-5;
+  c.num_classes = a.image == 224 ? 1000 : 10;
+  if (a.depth > 0) return c;
+  c.class_token = false;
+  c.position = Position::none;
+  c.position_prefix = 0;
+  c.final_norm = false;
+  c.pooling = Pooling::mean;
+  return c;
+}
+
 void use_compact_blocks(const CompactArchitecture& a, VisionTransformerConfig& c) {
   c.norm_placement = NormPlacement::cct;
   c.layer_norm_epsilon = 1e-5;
@@ -111,14 +158,27 @@ std::span<const CompactArchitecture> compact_architectures() {
   return kCompact;
 }
 
+std::span<const ResidualArchitecture> residual_architectures() {
+  return kResidual;
+}
+
+bool is_architecture(const std::string& name) {
+  return std::ranges::find(kCompact, name, &CompactArchitecture::name) != kCompact.end() ||
+         std::ranges::find(kResidual, name, &ResidualArchitecture::name) != kResidual.end() ||
+         find_published(name) != nullptr;
+}
+
 VisionTransformerConfig architecture_config(const std::string& name) {
   const auto found = std::ranges::find(kCompact, name, &CompactArchitecture::name);
   if (found != kCompact.end()) return compact_config(*found);
+  const auto residual = std::ranges::find(kResidual, name, &ResidualArchitecture::name);
+  if (residual != kResidual.end()) return residual_config(*residual);
   if (const PublishedArchitecture* published = find_published(name))
     return published_config(*published);
   std::string known;
   for (const CompactArchitecture& row : kCompact)
     known += (known.empty() ? "" : ", ") + std::string(row.name);
+  for (const ResidualArchitecture& row : kResidual) known += ", " + std::string(row.name);
   fail("architecture",
        "there is no '{}'; small ones are {}; timm's names of published ViTs are known too", name,
        known);

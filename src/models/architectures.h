@@ -1,7 +1,8 @@
-// Architectures by name: the compact ones of small data here, the published ones of the families in
-// families/published.h.
+// Architectures by name: the compact ones of small data and residual networks here, the published
+// ones of the families in families/published.h.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,8 +33,27 @@ struct CompactArchitecture {
 
 std::span<const CompactArchitecture> compact_architectures();
 
-// The configuration of a compact or a published architecture, under its name. Error: an unknown
-// name; the message lists the compact ones.
+// A row of the table of residual networks, and of hybrids with blocks on their feature map.
+struct ResidualArchitecture {
+  std::string_view name;
+  enum class Stem : uint8_t {
+    small,  // 3x3, for small pictures (He et al. 2016, section 4.2)
+    large,  // 7x7 of stride 2 and max-pooling, for photographs (section 3.3)
+  } stem;
+  int64_t channels;               // of the first stage; each stage doubles them
+  std::array<int64_t, 4> blocks;  // of each stage; 0: there is none
+  bool bottleneck;
+  int64_t norm_groups;
+  int64_t image;
+  int64_t depth = 0, num_heads = 1;  // transformer blocks on the feature map
+};
+
+std::span<const ResidualArchitecture> residual_architectures();
+
+bool is_architecture(const std::string& name);
+
+// The configuration of a compact, a residual or a published architecture, under its name. Error: an
+// unknown name; the message lists all but the published ones.
 VisionTransformerConfig architecture_config(const std::string& name);
 
 }  // namespace vitrail

@@ -127,6 +127,9 @@ int64_t add_lora(VisionTransformer& model, const LoraConfig& config, uint64_t se
     slot.replace(std::move(adapter));
     ++count;
   });
+  check(model.config().depth > 0, "lora",
+        "the model has no transformer blocks to adapt; train it whole (--method full) or its head "
+        "alone (--method probe)");
   check(count > 0, "lora", "the model has none of the projections that were asked for");
   return count;
 }

@@ -126,8 +126,8 @@ void MaeConfig::validate() const {
 }
 
 VisionTransformerConfig mae_encoder(VisionTransformerConfig config) {
-  check(config.patch_embedding != PatchEmbedding::tokenizer, kPlace,
-        "a convolutional tokenizer mixes the patches that are to be hidden; choose an architecture "
+  check(!config.has_feature_map(), kPlace,
+        "a convolutional stem mixes the patches that are to be hidden; choose an architecture "
         "with plain patches (--arch vit_tiny_patch16_224 with --set, for instance)");
   check(!config.distillation_token && config.register_tokens == 0, kPlace,
         "the encoder has a class token and no distillation or register tokens");

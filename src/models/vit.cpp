@@ -103,6 +103,9 @@ VisionTransformer::VisionTransformer(VisionTransformerConfig config)
   position_.emplace(root, position_config(c));
   if (c.patch_embedding == PatchEmbedding::tokenizer)
     tokenizer_.emplace(root.child("tokenizer"), tokenizer_config(c));
+  else if (c.patch_embedding == PatchEmbedding::resnet)
+    resnet_.emplace(root.child("patch_embed").child("backbone"), c.resnet, c.in_channels,
+                    c.layer_norm_epsilon);
   else
     patch_embed_.emplace(root.child("patch_embed"), patch_config(c));
   if (c.pre_norm) norm_pre_.emplace(root.child("norm_pre"), dim, c.layer_norm_epsilon);
@@ -135,7 +138,7 @@ TokenLayout VisionTransformer::layout(int64_t picture_height, int64_t picture_wi
                      .grid_width = c.grid_width(picture_width),
                      .patch_height = c.patch_height,
                      .patch_width = c.patch_width};
-  if (c.patch_embedding == PatchEmbedding::tokenizer) {
+  if (c.has_feature_map()) {
     layout.patch_height = picture_height / layout.grid_height;
     layout.patch_width = picture_width / layout.grid_width;
   }
@@ -144,8 +147,9 @@ TokenLayout VisionTransformer::layout(int64_t picture_height, int64_t picture_wi
 
 Variable VisionTransformer::embed(const Context& context, const Variable& images,
                                   const TokenLayout& layout) const {
-  Variable patches =
-      patch_embed_ ? patch_embed_->forward(context, images) : tokenizer_->forward(context, images);
+  Variable patches = patch_embed_ ? patch_embed_->forward(context, images)
+                     : tokenizer_ ? tokenizer_->forward(context, images)
+                                  : resnet_->forward(context, images);
   context.observe("patch_embed", patches);
   const Timed timed(context, {"position", "pos_embed"});
   std::vector<Variable> prefix;

@@ -14,6 +14,7 @@
 #include "nn/patch_embedding.h"
 #include "nn/pooling.h"
 #include "nn/position_embedding.h"
+#include "nn/resnet.h"
 #include "nn/token_layout.h"
 
 namespace vitrail {
@@ -77,6 +78,7 @@ class VisionTransformer {
   std::unique_ptr<ParameterRegistry> registry_;  // outlives the modules that refer into it
   std::optional<PatchEmbed> patch_embed_;
   std::optional<ConvTokenizer> tokenizer_;
+  std::optional<ResNet> resnet_;
   Parameter* cls_token_ = nullptr;
   Parameter* dist_token_ = nullptr;
   Parameter* reg_token_ = nullptr;

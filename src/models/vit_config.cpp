@@ -24,9 +24,9 @@ constexpr std::array kActivations{
     Word{Activation::none, "none"},           Word{Activation::gelu, "gelu"},
     Word{Activation::gelu_tanh, "gelu_tanh"}, Word{Activation::quick_gelu, "quick_gelu"},
     Word{Activation::relu, "relu"},           Word{Activation::silu, "silu"}};
-constexpr std::array kPatchEmbeddings{Word{PatchEmbedding::convolution, "convolution"},
-                                      Word{PatchEmbedding::linear, "linear"},
-                                      Word{PatchEmbedding::tokenizer, "tokenizer"}};
+constexpr std::array kPatchEmbeddings{
+    Word{PatchEmbedding::convolution, "convolution"}, Word{PatchEmbedding::linear, "linear"},
+    Word{PatchEmbedding::tokenizer, "tokenizer"}, Word{PatchEmbedding::resnet, "resnet"}};
 constexpr std::array kPositions{Word{Position::none, "none"}, Word{Position::learned, "learned"},
                                 Word{Position::sinusoidal_1d, "sinusoidal_1d"},
                                 Word{Position::sincos_2d, "sincos_2d"}};
@@ -101,6 +101,14 @@ void visit_fields(Config& c, Visit visit) {
   visit("tokenizer_hidden_channels", c.tokenizer.hidden_channels);
   visit("tokenizer_bias", c.tokenizer.bias);
   visit("tokenizer_activation", c.tokenizer.activation);
+  visit("resnet_stem_channels", c.resnet.stem_channels);
+  visit("resnet_stem_kernel", c.resnet.stem_kernel);
+  visit("resnet_stem_stride", c.resnet.stem_stride);
+  visit("resnet_stem_pool", c.resnet.stem_pool);
+  visit("resnet_blocks", c.resnet.blocks);
+  visit("resnet_channels", c.resnet.channels);
+  visit("resnet_bottleneck", c.resnet.bottleneck);
+  visit("resnet_norm_groups", c.resnet.norm_groups);
   visit("embed_dim", c.embed_dim);
   visit("depth", c.depth);
   visit("num_heads", c.num_heads);
@@ -155,6 +163,8 @@ json field_to_json(const Field& field) {
   fail("model config", "{} takes {}, not '{}'", name, wanted, value);
 }
 
+using Numbers = std::vector<int64_t>;  // "3,4,6,3" in --set
+
 // From text, as --set and enums in JSON give it.
 template <typename Field>
 void parse_field(const std::string& name, const std::string& text, Field& field) {
@@ -173,6 +183,14 @@ void parse_field(const std::string& name, const std::string& text, Field& field)
     field = text == "true";
   } else if constexpr (std::is_same_v<Field, std::string>) {
     field = text;
+  } else if constexpr (std::is_same_v<Field, Numbers>) {
+    Numbers numbers;
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t comma = std::min(text.find(',', begin), text.size());
+      parse_field(name, text.substr(begin, comma - begin), numbers.emplace_back());
+      begin = comma + 1;
+    }
+    field = std::move(numbers);
   } else {
     const char* end = text.data() + text.size();
     const auto result = std::from_chars(text.data(), end, field);
@@ -191,6 +209,10 @@ void read_field(const std::string& name, const json& value, Field& field) {
   } else if constexpr (std::is_same_v<Field, int64_t>) {
     if (!value.is_number_integer()) refuse(name, value.dump(), "a whole number");
     field = value.get<int64_t>();
+  } else if constexpr (std::is_same_v<Field, Numbers>) {
+    if (!value.is_array() || !std::ranges::all_of(value, &json::is_number_integer))
+      refuse(name, value.dump(), "a list of whole numbers");
+    field = value.get<Numbers>();
   } else {
     if (!value.is_number()) refuse(name, value.dump(), "a number");
     field = value.get<double>();
@@ -211,6 +233,10 @@ int64_t window_count(int64_t size, int64_t kernel, int64_t stride, int64_t paddi
 }
 
 int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch, const char* axis) {
+  if (c.patch_embedding == PatchEmbedding::resnet) {
+    check(size > 0, "vit", "a picture {} of {} is too small", axis, size);
+    return c.resnet.cells(size);
+  }
   if (c.patch_embedding != PatchEmbedding::tokenizer) {
     check(size > 0 && size % patch == 0, "vit", "a picture {} of {} is not a whole number of {} {}",
           axis, size, patch, "pixel patches");
@@ -226,6 +252,37 @@ int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch,
   check(size > 0 && cells > 0, "vit", "a picture {} of {} is too small for the tokenizer", axis,
         size);
   return cells;
+}
+
+void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
+  constexpr int64_t kMaxStages = 6, kMaxBlocks = 256, kMaxChannels = 65536;
+  check_range("resnet_stem_channels", r.stem_channels, 1, kMaxChannels);
+  check_range("resnet_stem_kernel", r.stem_kernel, 1, 15);
+  check(r.stem_kernel % 2 == 1, "model config", "resnet_stem_kernel is {}; it must be odd",
+        r.stem_kernel);
+  check_range("resnet_stem_stride", r.stem_stride, 1, 8);
+  check_range("resnet_norm_groups", r.norm_groups, 1, kMaxChannels);
+  check(r.blocks.size() == r.channels.size() && !r.blocks.empty() &&
+            r.blocks.size() <= static_cast<size_t>(kMaxStages),
+        "model config",
+        "resnet_blocks names {} stages and resnet_channels {}; both must name the same, 1 to {}",
+        r.blocks.size(), r.channels.size(), kMaxStages);
+  const int64_t squeeze = r.bottleneck ? 4 : 1;
+  const auto divisible = [&](const char* name, int64_t channels) {
+    check(channels % r.norm_groups == 0, "model config",
+          "resnet_norm_groups {} does not divide {} of {}", r.norm_groups, channels, name);
+  };
+  divisible("resnet_stem_channels", r.stem_channels);
+  for (size_t stage = 0; stage < r.blocks.size(); ++stage) {
+    check_range("resnet_blocks", r.blocks[stage], 1, kMaxBlocks);
+    check_range("resnet_channels", r.channels[stage], squeeze, kMaxChannels);
+    check(r.channels[stage] % squeeze == 0, "model config",
+          "resnet_channels {} must be a multiple of 4 with resnet_bottleneck", r.channels[stage]);
+    divisible("resnet_channels", r.channels[stage] / squeeze);
+  }
+  check(embed_dim == r.channels.back(), "model config",
+        "embed_dim is {}; tokens of a resnet are as wide as the last of resnet_channels, {}",
+        embed_dim, r.channels.back());
 }
 
 }  // namespace
@@ -272,6 +329,7 @@ void VisionTransformerConfig::validate() const {
     check_range("tokenizer_pool_padding", tokenizer.pool_padding, 0, 64);
     check_range("tokenizer_hidden_channels", tokenizer.hidden_channels, 1, kMaxWidth);
   }
+  if (patch_embedding == PatchEmbedding::resnet) validate_resnet(resnet, embed_dim);
   check(!patch_norm || patch_embedding == PatchEmbedding::linear, "model config",
         "patch_norm goes with patch_embedding linear");
   (void)grid_height(image_height);

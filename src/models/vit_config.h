@@ -8,6 +8,9 @@
 //   patch_embed.{proj.weight [D, ph*pw*C], proj.bias}         PatchEmbedding::linear
 //   patch_embed.{norm_in, norm_out}.{weight, bias}            patch_norm (LayerNorm around it)
 //   tokenizer.conv_layers.i.weight [out, in, k, k]            PatchEmbedding::tokenizer
+//   patch_embed.backbone.{conv1.weight, norm1.*,              PatchEmbedding::resnet; torchvision's
+//     layer<s>.i.{conv1.weight, norm1.*, conv2...,            names with norm for bn, s from 1
+//                 downsample.0.weight, downsample.1.*}}
 //   cls_token, dist_token [1, 1, D]; reg_token [1, R, D]; pos_embed [1, P, D]; norm_pre.*
 //   blocks.i.{norm1, attn.{qkv, q_norm, k_norm, norm, proj}, ls1.gamma,
 //             norm2, mlp.{fc1, fc1_g, fc1_x, norm, fc2}, ls2.gamma}
@@ -24,6 +27,7 @@
 #include <string>
 
 #include "kernels/activation.h"
+#include "nn/resnet_config.h"
 #include "nn/variants.h"
 
 namespace vitrail {
@@ -34,6 +38,8 @@ enum class PatchEmbedding : uint8_t {
   convolution,  // weight [D, C, ph, pw]: patches flattened channel by channel
   linear,       // weight [D, ph*pw*C]: patches flattened pixel by pixel, channel fastest
   tokenizer,    // convolution, activation and max-pooling stages (CCT)
+  resnet,  // the feature map of a residual network: a hybrid, or with depth 0, mean pooling and
+           // no norms, class token and positions the network itself
 };
 enum class Pooling : uint8_t {
   class_token,
@@ -65,6 +71,7 @@ struct VisionTransformerConfig {
   bool patch_bias = true;
   bool patch_norm = false;  // LayerNorm before and after a linear embedding (newer vit-pytorch)
   TokenizerConfig tokenizer;
+  ResNetConfig resnet;  // embed_dim is the last of its channels
 
   int64_t embed_dim = 768, depth = 12, num_heads = 12;
   int64_t head_dim = 0;        // 0: embed_dim / num_heads
@@ -77,7 +84,7 @@ struct VisionTransformerConfig {
   bool attention_norm = false;       // LayerNorm before attn.proj (timm's scale_attn_norm)
   bool mlp_norm = false;             // LayerNorm before mlp.fc2 (timm's scale_mlp_norm)
   NormPlacement norm_placement = NormPlacement::pre;
-  double layer_norm_epsilon = 1e-6;
+  double layer_norm_epsilon = 1e-6;  // of group norms, too
   bool layer_scale = false;
   double layer_scale_init = 1e-5;
 
@@ -109,6 +116,12 @@ struct VisionTransformerConfig {
   }
   int64_t pooled_dim() const {
     return pooling == Pooling::class_and_mean ? 2 * embed_dim : embed_dim;
+  }
+  // Whether a token is a cell of a feature map, and not a patch of patch_height x patch_width
+  // pixels.
+  bool has_feature_map() const {
+    return patch_embedding == PatchEmbedding::tokenizer ||
+           patch_embedding == PatchEmbedding::resnet;
   }
   // Patches along each axis for a picture of this size. Error: the size does not fit.
   int64_t grid_height(int64_t picture_height) const;

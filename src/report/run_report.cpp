@@ -112,6 +112,13 @@ void add_pictures(RunPage& page, const RunReportOptions& options) {
   }
 }
 
+// Whether the run's model has transformer blocks; unknown ones do.
+bool has_attention(const RunRecord& record) {
+  const auto model = record.config.find("model");
+  return model == record.config.end() || !model->is_object() || !model->contains("depth") ||
+         model->at("depth") != 0;
+}
+
 NamedTexts commands_for(const RunRecord& record, bool has_model) {
   const std::string run = record.folder.string();
   NamedTexts commands;
@@ -121,8 +128,9 @@ NamedTexts commands_for(const RunRecord& record, bool has_model) {
   if (has_model) {
     commands.emplace_back("Name what pictures show",
                           fmt::format("vitrail classify --model {} PICTURE", run));
-    commands.emplace_back("See where attention goes",
-                          fmt::format("vitrail explain --model {} PICTURE", run));
+    if (has_attention(record))
+      commands.emplace_back("See where attention goes",
+                            fmt::format("vitrail explain --model {} PICTURE", run));
     commands.emplace_back("Measure it on other pictures",
                           fmt::format("vitrail eval DATA --model {} --report page.html", run));
   }
@@ -173,7 +181,7 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
                   {"threads", std::to_string(session.queue().pool().num_threads())},
                   {"precision", name_of(session.precision().base)},
                   {"written", utc_time()}};
-  if (!session.model().path.empty())
+  if (!session.model().path.empty() && session.model().network->config().depth > 0)
     page.commands = {{"See where attention goes", fmt::format("vitrail explain --model {} PICTURE",
                                                               session.model().path.string())}};
   write_file_atomically(page_path, run_page(page));

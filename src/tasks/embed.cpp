@@ -12,6 +12,8 @@ namespace {
 // The name under which the observer is told the layer; "" for the tokens after the final norm.
 std::string layer_path(const VisionTransformerConfig& config, std::optional<int64_t> layer) {
   if (!layer) return "";
+  check(config.depth > 0, "embed",
+        "this model has no transformer blocks; its features are the ones without --layer");
   const int64_t index = *layer < 0 ? *layer + config.depth : *layer;
   check(index >= 0 && index < config.depth, "embed",
         "there is no layer {}: this model has blocks 0 to {}", *layer, config.depth - 1);

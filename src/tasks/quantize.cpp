@@ -208,6 +208,10 @@ std::string QuantizeReport::worst_layer() const {
 
 QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pictures,
                         const QuantizeOptions& options) {
+  check(model->network->config().depth > 0, "quantize",
+        "{} has no transformer blocks, whose projections are what runs in 8 bits; choose a model "
+        "that has some",
+        model->name);
   QuantizeReport report{.plan = options.plan};
   const auto& parameters = model->network->parameters().all();
   for (const auto& [path, precision] : options.plan.layers) {

@@ -77,7 +77,12 @@ class Finetuning {
   Finetuning(const Checkpoint& checkpoint, const FinetuneOptions& options)
       : checkpoint_(checkpoint), options_(options), data_(open_data(options)) {
     const int64_t depth = checkpoint.info.config.depth, blocks = options.blocks.value_or(1);
-    check(blocks >= 1 && blocks <= depth, "finetune",
+    const bool needs_blocks =
+        options.blocks || options.method == How::lora || options.method == How::partial;
+    check(depth > 0 || !needs_blocks, "finetune",
+          "the model has no transformer blocks; --method full trains it whole, --method probe its "
+          "head alone");
+    check(depth == 0 || (blocks >= 1 && blocks <= depth), "finetune",
           "--blocks {} is outside 1 to {}, the blocks of the model", blocks, depth);
     result_.classes = data_.train->classes();
     transfer_ = {.classes = result_.classes, .seed = static_cast<uint64_t>(options.seed)};

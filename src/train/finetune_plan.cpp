@@ -48,7 +48,9 @@ FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneO
     return static_cast<double>(facts.pictures) * cost_of(method, plan.blocks, model.depth) /
            std::max(1e-9, facts.forward_rate);
   };
+  // Without transformer blocks there is nothing between the head and the whole.
   const auto fits = [&](FinetuneMethod method) {
+    if (model.depth == 0 && method != FinetuneMethod::full) return false;
     return static_cast<double>(kMinEpochs) * epoch_seconds(method) <= budget;
   };
   if (plan.method == FinetuneMethod::automatic) {

@@ -105,6 +105,14 @@ TEST(RandomModel, IsThePublishedArchitecture) {
   EXPECT_THROW(random_model("vit_huge_patch99"), Error);
 }
 
+TEST(RandomModel, MayBeOneThatNobodyPublishesWeightsOf) {
+  const auto model = random_model("resnet18", 3);
+  EXPECT_EQ(fixed_output_size(model->preprocess), (PictureSize{224, 224}));
+  const ModelCost cost = model_cost(*model->network, 224, 224);
+  EXPECT_EQ(cost.tokens, 49);
+  EXPECT_EQ(cost.multiply_adds, 1'814'073'344);  // as fvcore counts torchvision's
+}
+
 TEST(ModelCost, CountsEveryMatrixProduct) {
   VisionTransformerConfig base;  // ViT-B/16 at 224
   const VisionTransformer network(base);

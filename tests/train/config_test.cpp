@@ -108,6 +108,11 @@ TEST(Architectures, AreKnownByName) {
     EXPECT_NO_THROW(config.validate()) << row.name;
     EXPECT_EQ(config.architecture, row.name);
   }
+  for (const ResidualArchitecture& row : residual_architectures()) {
+    const VisionTransformerConfig config = architecture_config(std::string(row.name));
+    EXPECT_NO_THROW(config.validate()) << row.name;
+    EXPECT_EQ(config.architecture, row.name);
+  }
   EXPECT_EQ(architecture_config("vit_base_patch16_224").embed_dim, 768);
   // As the authors' table has it for 32 x 32 pictures: 0.28 million parameters.
   const VisionTransformer model(architecture_config("cct_2_3x2"));

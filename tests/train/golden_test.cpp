@@ -6,6 +6,7 @@
 #include "train/config.h"
 #include "train/learner.h"
 #include "train/methods/supervised.h"
+#include "train/run_setup.h"
 
 namespace vitrail {
 namespace {
@@ -42,18 +43,10 @@ void follow(const std::string& name, Precision precision, double tolerance) {
   for (const auto& parameter : model.parameters().all())
     parameter->set_value(golden->tensor(parameter->path()).clone());
   SupervisedMethod method(model, {.label_smoothing = config.label_smoothing});
-  Learner learner(method, {.optimizer = {.beta1 = config.beta1,
-                                         .beta2 = config.beta2,
-                                         .epsilon = config.epsilon,
-                                         .weight_decay = config.weight_decay,
-                                         .decay_all = config.decay_all},
-                           .schedule = {.learning_rate = config.learning_rate,
-                                        .min_learning_rate = config.min_learning_rate,
-                                        .warmup_steps = steps / config.epochs,
-                                        .total_steps = steps},
-                           .clip_norm = config.clip_norm,
-                           .seed = 0,
-                           .precision = precision});
+  LearnerOptions options = learner_options(config, steps / config.epochs);
+  options.precision = precision;
+  options.spike_threshold = 0;
+  Learner learner(method, options);
   Queue queue(2);
   const double* expected = golden->tensor("losses").data<double>();
   for (int64_t step = 0; step < steps; ++step) {
@@ -74,7 +67,7 @@ TEST_P(TrainingGolden, Bf16FollowsF32) {
   follow(GetParam(), Precision::bf16, 2e-2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden, ::testing::Values("cct", "vit"));
+INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden, ::testing::Values("cct", "resnet", "vit"));
 
 }  // namespace
 }  // namespace vitrail

@@ -67,6 +67,7 @@ class Adapter {
   // What no other family has.
   void refuse_unshared() {
     require(c().patch_embedding != PatchEmbedding::tokenizer, "a convolutional tokenizer");
+    require(c().patch_embedding != PatchEmbedding::resnet, "a residual network as patch embedding");
     require(c().position == Position::none || c().position == Position::learned,
             "positions that are computed, not learned");
     require(c().norm_placement == NormPlacement::pre, "any norm_placement but pre");

@@ -58,7 +58,9 @@ Tensor targets_of(Queue& queue, const Tensor& answers, int64_t views, int64_t gl
 }  // namespace
 
 VisionTransformerConfig dino_backbone(VisionTransformerConfig config) {
-  check(config.class_token, kPlace, "the model has no class token, which DINO learns from");
+  check(config.class_token && config.depth > 0, kPlace,
+        "the model has no class token that attends to patches, which DINO learns from; choose an "
+        "architecture that has one (--arch vit_lite_2_4, for instance)");
   config.pooling = Pooling::class_token;
   config.fc_norm = false;
   config.num_classes = 0;

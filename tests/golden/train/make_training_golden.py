@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Twenty steps of AdamW in PyTorch on two tiny models: the losses that Vitrail must reproduce.
+"""Twenty steps of AdamW or SGD in PyTorch on tiny models: the losses that Vitrail must reproduce.
 
 usage: make_training_golden.py
 
@@ -39,6 +39,15 @@ CASES = {
         model=dict(patch_height=7, patch_width=7, embed_dim=12, num_heads=3, layer_scale=True),
         train=dict(learning_rate=1e-2, min_learning_rate=0.0, weight_decay=0.05, decay_all=True,
                    clip_norm=0.0, label_smoothing=0.0)),
+    "resnet": dict(
+        model=dict(patch_embedding="resnet", layer_norm_epsilon=1e-5, embed_dim=16, num_heads=2,
+                   depth=0, class_token=False, position="none", position_prefix=0, final_norm=False,
+                   pooling="mean",
+                   resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
+                               blocks=[1, 1, 1], channels=[4, 8, 16], norm_groups=2)),
+        train=dict(optimizer="sgd", momentum=0.9, nesterov=True, learning_rate=0.02,
+                   min_learning_rate=0.0, weight_decay=1e-4, decay_all=True, clip_norm=0.0,
+                   label_smoothing=0.0)),
 }
 
 
@@ -79,9 +88,16 @@ def groups(model, train):
             dict(params=decayed[False], weight_decay=0.0)]
 
 
+def make_optimizer(model, train):
+    if train.get("optimizer") != "sgd":
+        return torch.optim.AdamW(groups(model, train), lr=1.0)
+    return torch.optim.SGD(groups(model, train), lr=1.0, momentum=train["momentum"],
+                           nesterov=train["nesterov"])
+
+
 def losses_of(model, train, pictures, labels, dtype):
     model = model.to(dtype)
-    optimizer = torch.optim.AdamW(groups(model, train), lr=1.0)
+    optimizer = make_optimizer(model, train)
     losses = []
     for step in range(STEPS):
         for group in optimizer.param_groups:
@@ -100,8 +116,8 @@ def losses_of(model, train, pictures, labels, dtype):
 
 def config_json(model, train):
     fields = dict(model)
-    tokenizer = fields.pop("tokenizer", {})
-    fields.update({f"tokenizer_{name}": value for name, value in tokenizer.items()})
+    for group in ("tokenizer", "resnet"):
+        fields.update({f"{group}_{name}": value for name, value in fields.pop(group, {}).items()})
     return dict(train, epochs=EPOCHS, batch_size=BATCH, warmup_epochs=WARMUP_EPOCHS, mean=[MEAN],
                 std=[STD], model=fields)
 
@@ -111,8 +127,8 @@ def main():
     pictures, labels = make_batches()
     save_file({"pictures": pictures, "labels": labels}, ROOT / "batches.safetensors")
     for name, case in CASES.items():
-        fields = dict(case["model"], image_height=SIZE, image_width=SIZE, in_channels=1, depth=2,
-                      num_classes=CLASSES)
+        fields = dict(case["model"], image_height=SIZE, image_width=SIZE, in_channels=1,
+                      depth=case["model"].get("depth", 2), num_classes=CLASSES)
         model = VisionTransformer(Config(**fields))
         initialise(model)
         weights = {key: value.clone() for key, value in model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Vitrail's own format: the compact models of small data, the teaching ViT, and all options in pairs."""
+"""Vitrail's own format: compact models, residual networks, the teaching ViT, all options in pairs."""
 
 import json
 
@@ -31,6 +31,8 @@ def config_json(config):
     fields = {name: getattr(config, name) for name in CONFIG_FIELDS}
     if config.tokenizer is not None:
         fields.update({f"tokenizer_{name}": value for name, value in vars(config.tokenizer).items()})
+    if config.resnet is not None:
+        fields.update({f"resnet_{name}": value for name, value in vars(config.resnet).items()})
     return fields
 
 
@@ -54,6 +56,23 @@ def _named():
     yield _case("teaching", attention=True, in_channels=1, position="none", position_prefix=0,
                 class_token=False, norm_placement="none", final_norm=False, activation="relu",
                 pooling="mean", embed_dim=12, num_heads=3, mlp_hidden_dim=24)
+    # Networks without blocks: small pictures; photographs, here of an odd size; bottlenecks.
+    plain = dict(patch_embedding="resnet", layer_norm_epsilon=1e-5, depth=0, class_token=False,
+                 position="none", position_prefix=0, final_norm=False, pooling="mean")
+    yield _case("resnet", **plain, image_height=12, image_width=12, embed_dim=12,
+                resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
+                            blocks=[2, 1], channels=[4, 12], norm_groups=2))
+    yield _case("resnet_pool", **plain, image_height=32, image_width=32, picture=(37, 29),
+                embed_dim=16, faint=True,
+                resnet=dict(stem_channels=4, blocks=[1, 1, 1], channels=[4, 8, 16], norm_groups=4))
+    yield _case("resnet_bottleneck", **plain, in_channels=1, image_height=10, image_width=14,
+                embed_dim=24, num_classes=0,
+                resnet=dict(stem_channels=6, stem_kernel=5, stem_pool=False, bottleneck=True,
+                            blocks=[1, 2], channels=[12, 24], norm_groups=3))
+    yield _case("resnet_hybrid", attention=True, patch_embedding="resnet", image_height=12,
+                image_width=16, picture=(16, 12), embed_dim=8, depth=1,
+                resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
+                            blocks=[1, 1, 1], channels=[4, 4, 8], norm_groups=2))
 
 
 # image, patch, grid of the stored positions (0: the image's own), picture shown

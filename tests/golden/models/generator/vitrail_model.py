@@ -1,7 +1,8 @@
 """Vitrail's VisionTransformer in plain PyTorch: the same fields, names and shapes as its C++.
 
 Written from the sources that each option names: the CCT block and sequence pooling from SHI-Labs'
-Compact-Transformers (arXiv 2104.05704), sin-cos positions from MAE (arXiv 2111.06377), map pooling
+Compact-Transformers (arXiv 2104.05704), residual networks from torchvision's, with
+GroupNorm (arXiv 1803.08494) for BatchNorm, sin-cos positions from MAE (arXiv 2111.06377), map pooling
 from timm. The fields are those of src/models/vit_config.h.
 """
 
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 DEFAULTS = dict(
     image_height=16, image_width=16, in_channels=3, patch_embedding="convolution", patch_height=4,
-    patch_width=4, patch_bias=True, patch_norm=False, tokenizer=None, embed_dim=8, depth=2,
+    patch_width=4, patch_bias=True, patch_norm=False, tokenizer=None, resnet=None, embed_dim=8, depth=2,
     num_heads=2, head_dim=0, mlp_hidden_dim=0, mlp="plain", activation="gelu", qkv_bias=True,
     projection_bias=True, mlp_bias=True, qk_norm=False, attention_norm=False, mlp_norm=False,
     norm_placement="pre", layer_norm_epsilon=1e-6, layer_scale=False, class_token=True,
@@ -21,6 +22,8 @@ DEFAULTS = dict(
     pool_mlp_hidden_dim=0, num_classes=5, head_bias=True)
 TOKENIZER = dict(layers=1, kernel=3, stride=1, padding=1, pool_kernel=3, pool_stride=2,
                  pool_padding=1, hidden_channels=64, bias=False, activation="relu")
+RESNET = dict(stem_channels=64, stem_kernel=7, stem_stride=2, stem_pool=True, blocks=[2, 2, 2, 2],
+              channels=[64, 128, 256, 512], bottleneck=False, norm_groups=32)
 ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
@@ -39,6 +42,9 @@ class Config:
         if self.tokenizer is not None:
             self.tokenizer = Config.__new__(Config)
             self.tokenizer.__dict__.update({**TOKENIZER, **fields["tokenizer"]})
+        if self.resnet is not None:
+            self.resnet = Config.__new__(Config)
+            self.resnet.__dict__.update({**RESNET, **fields["resnet"]})
         self.head_size = self.head_dim or self.embed_dim // self.num_heads
         self.mlp_hidden = self.mlp_hidden_dim or 4 * self.embed_dim
         self.act = ACTIVATIONS[self.activation]
@@ -64,6 +70,72 @@ class Tokenizer(nn.Module):
         for convolution in self.conv_layers:
             x = ACTIVATIONS[t.activation](convolution(x))
             x = F.max_pool2d(x, t.pool_kernel, t.pool_stride, t.pool_padding)
+        return x.flatten(2).transpose(1, 2), x.shape[2:]
+
+
+def convolution(inputs, outputs, kernel, stride=1):
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+
+
+class ResidualBlock(nn.Module):
+    """torchvision's BasicBlock or Bottleneck; the projection where shapes change."""
+
+    def __init__(self, config, inputs, outputs, stride):
+        super().__init__()
+        norm = lambda channels: nn.GroupNorm(config.resnet.norm_groups, channels,  # noqa: E731
+                                             eps=config.layer_norm_epsilon)
+        inner = outputs // 4 if config.resnet.bottleneck else outputs
+        if config.resnet.bottleneck:
+            self.conv1, self.norm1 = convolution(inputs, inner, 1), norm(inner)
+            self.conv2, self.norm2 = convolution(inner, inner, 3, stride), norm(inner)
+            self.conv3, self.norm3 = convolution(inner, outputs, 1), norm(outputs)
+        else:
+            self.conv1, self.norm1 = convolution(inputs, outputs, 3, stride), norm(outputs)
+            self.conv2, self.norm2 = convolution(outputs, outputs, 3), norm(outputs)
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(convolution(inputs, outputs, 1, stride), norm(outputs))
+
+    def forward(self, x):
+        shortcut = self.downsample(x) if hasattr(self, "downsample") else x
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        if hasattr(self, "conv3"):
+            y = self.norm3(self.conv3(F.relu(y)))
+        return F.relu(y + shortcut)
+
+
+class ResNet(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        r = self.r = config.resnet
+        self.conv1 = convolution(config.in_channels, r.stem_channels, r.stem_kernel, r.stem_stride)
+        self.norm1 = nn.GroupNorm(r.norm_groups, r.stem_channels, eps=config.layer_norm_epsilon)
+        inputs = r.stem_channels
+        for stage, (blocks, outputs) in enumerate(zip(r.blocks, r.channels)):
+            layers = []
+            for block in range(blocks):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layers.append(ResidualBlock(config, inputs, outputs, stride))
+                inputs = outputs
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
+
+    def forward(self, x):
+        x = F.relu(self.norm1(self.conv1(x)))
+        if self.r.stem_pool:
+            x = F.max_pool2d(x, 3, 2, 1)
+        for stage in range(len(self.r.blocks)):
+            x = getattr(self, f"layer{stage + 1}")(x)
+        return x
+
+
+class FeatureMap(nn.Module):
+    """The cells of a residual network as tokens."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.backbone = ResNet(config)
+
+    def forward(self, x):
+        x = self.backbone(x)
         return x.flatten(2).transpose(1, 2), x.shape[2:]
 
 
@@ -238,6 +310,8 @@ class VisionTransformer(nn.Module):
         dim = c.embed_dim
         if c.patch_embedding == "tokenizer":
             self.tokenizer = Tokenizer(c)
+        elif c.patch_embedding == "resnet":
+            self.patch_embed = FeatureMap(c)
         else:
             self.patch_embed = PatchEmbed(c)
         if c.class_token:
@@ -271,9 +345,10 @@ class VisionTransformer(nn.Module):
         c = self.c
         if c.position_grid_height:
             return c.position_grid_height, c.position_grid_width
-        if c.patch_embedding == "tokenizer":
+        if c.patch_embedding in ("tokenizer", "resnet"):
             shape = (1, c.in_channels, c.image_height, c.image_width)
-            return tuple(self.tokenizer(torch.zeros(shape))[1])
+            embed = self.tokenizer if c.patch_embedding == "tokenizer" else self.patch_embed
+            return tuple(embed(torch.zeros(shape))[1])
         return c.image_height // c.patch_height, c.image_width // c.patch_width
 
     def _positions(self, x, grid):

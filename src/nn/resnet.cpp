@@ -1,0 +1,110 @@
+#include "nn/resnet.h"
+
+#include <array>
+#include <cmath>
+
+#include "autograd/checkpoint.h"
+#include "autograd/timing.h"
+#include "ops/group_norm.h"
+#include "ops/tokens.h"
+
+namespace vitrail {
+namespace {
+
+WindowOptions centered(int64_t kernel, int64_t stride) {
+  return square_window(kernel, stride, kernel / 2);
+}
+
+}  // namespace
+
+ResNet::NormedConvolution ResNet::make(const Scope& convolution, const Scope& norm,
+                                       const Shape& shape, int64_t stride,
+                                       double first_gamma) const {
+  const int64_t outputs = shape[0], kernel = shape[2];
+  // He et al. 2015, with the fan of the outputs, as torchvision begins.
+  const double deviation = std::sqrt(2.0 / static_cast<double>(outputs * kernel * kernel));
+  return {
+      .weight = convolution.parameter("weight", shape, Initializer::truncated_normal(deviation)),
+      .window = centered(kernel, stride),
+      .gamma = norm.parameter("weight", {outputs}, Initializer::constant(first_gamma)),
+      .beta = norm.parameter("bias", {outputs}, Initializer::zeros())};
+}
+
+ResNet::Block ResNet::make_block(const Scope& scope, int64_t inputs, int64_t outputs,
+                                 int64_t stride) const {
+  struct Layer {
+    int64_t outputs, kernel, stride;
+  };
+  std::vector<Layer> layers{{outputs, 3, stride}, {outputs, 3, 1}};
+  if (config_.bottleneck)  // the stride at the 3x3, as torchvision has it
+    layers = {{outputs / 4, 1, 1}, {outputs / 4, 3, stride}, {outputs, 1, 1}};
+  Block block;
+  int64_t channels = inputs;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const auto& [wanted, kernel, step] = layers[i];
+    const std::string number = std::to_string(i + 1);
+    const bool last = i + 1 == layers.size();
+    block.convolutions.push_back(make(scope.child("conv" + number), scope.child("norm" + number),
+                                      {wanted, channels, kernel, kernel}, step, last ? 0 : 1));
+    channels = wanted;
+  }
+  if (stride != 1 || inputs != outputs) {
+    const Scope projection = scope.child("downsample");
+    block.projection.push_back(
+        make(projection.child(0), projection.child(1), {outputs, inputs, 1, 1}, stride));
+  }
+  return block;
+}
+
+ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon)
+    : config_(config), epsilon_(epsilon) {
+  const int64_t kernel = config.stem_kernel;
+  stem_.push_back(make(scope.child("conv1"), scope.child("norm1"),
+                       {config.stem_channels, in_channels, kernel, kernel}, config.stem_stride));
+  int64_t channels = config.stem_channels;
+  for (size_t i = 0; i < config.blocks.size(); ++i) {
+    const Scope below = scope.child("layer" + std::to_string(i + 1));
+    Stage stage{.path = below.path(), .blocks = {}};
+    for (int64_t b = 0; b < config.blocks[i]; ++b) {
+      const int64_t stride = i > 0 && b == 0 ? 2 : 1;
+      stage.blocks.push_back(make_block(below.child(b), channels, config.channels[i], stride));
+      channels = config.channels[i];
+    }
+    stages_.push_back(std::move(stage));
+  }
+}
+
+Variable ResNet::run(const Context& context, const NormedConvolution& layer, const Variable& x,
+                     bool relu, const Variable* residual) const {
+  return group_norm(context, convolution(context, x, layer.weight, nullptr, layer.window),
+                    {layer.gamma, layer.beta, config_.norm_groups, epsilon_},
+                    {.relu = relu, .residual = residual});
+}
+
+Variable ResNet::run(const Context& context, const Block& block, const Variable& x) const {
+  const Variable shortcut =
+      block.projection.empty() ? x : run(context, block.projection.front(), x, false);
+  Variable y = x;
+  for (size_t i = 0; i + 1 < block.convolutions.size(); ++i)
+    y = run(context, block.convolutions[i], y, true);
+  return run(context, block.convolutions.back(), y, true, &shortcut);
+}
+
+Variable ResNet::forward(const Context& context, const Variable& images) const {
+  Variable x = permute(context, images, std::array{0, 2, 3, 1});
+  x = run(context, stem_.front(), x, true);
+  if (config_.stem_pool) x = max_pool2d(context, x, centered(3, 2));
+  for (const Stage& stage : stages_) {
+    for (const Block& block : stage.blocks)
+      x = context.activation_checkpointing
+              ? checkpoint(context, x,
+                           [this, &block](const Context& inner, const Variable& input) {
+                             return run(inner, block, input);
+                           })
+              : run(context, block, x);
+    context.observe(stage.path, x);
+  }
+  return reshape(context, x, {x.size(0), x.size(1) * x.size(2), x.size(3)});
+}
+
+}  // namespace vitrail

@@ -1,0 +1,58 @@
+// The feature map of a residual network (He et al. 2016) as tokens: [B, C, H, W] to [B, h*w, D].
+// Tokens for a hybrid Vision Transformer (Dosovitskiy et al. 2021, section 3.1); with no blocks and
+// the mean as pooling the network itself.
+//
+// GroupNorm (Wu and He 2018) stands where the paper has batch normalisation: statistics over a
+// batch would make an answer depend on the pictures beside it, training on how a batch is divided
+// over processes and parts, and evaluation differ from training. The last one of a block begins
+// with weight 0 (Goyal et al. 2017, section 5.1), so that each block begins as its shortcut.
+// Shortcuts that change shape are projections (option B of the paper).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nn/registry.h"
+#include "nn/resnet_config.h"
+#include "ops/convolution.h"
+
+namespace vitrail {
+
+class ResNet {
+ public:
+  // Parameters are torchvision's with norm for bn: conv1, norm1, layer1.0.{conv1, norm1, ...,
+  // downsample.0, downsample.1}. config is one that VisionTransformerConfig::validate() accepts.
+  ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon);
+  // The observer is told "layer1", ... [B, h, w, C] below the scope's path.
+  Variable forward(const Context& context, const Variable& images) const;
+
+ private:
+  // A convolution without bias and the norm behind it.
+  struct NormedConvolution {
+    Parameter& weight;
+    WindowOptions window;
+    Parameter& gamma;
+    Parameter& beta;
+  };
+  struct Block {
+    std::vector<NormedConvolution> convolutions;
+    std::vector<NormedConvolution> projection;  // one, or none: the shortcut is the input
+  };
+  struct Stage {
+    std::string path;
+    std::vector<Block> blocks;
+  };
+  NormedConvolution make(const Scope& convolution, const Scope& norm, const Shape& shape,
+                         int64_t stride, double first_gamma = 1) const;
+  Block make_block(const Scope& scope, int64_t inputs, int64_t outputs, int64_t stride) const;
+  Variable run(const Context& context, const NormedConvolution& layer, const Variable& x, bool relu,
+               const Variable* residual = nullptr) const;
+  Variable run(const Context& context, const Block& block, const Variable& x) const;
+
+  ResNetConfig config_;
+  double epsilon_;
+  std::vector<NormedConvolution> stem_;  // one
+  std::vector<Stage> stages_;
+};
+
+}  // namespace vitrail

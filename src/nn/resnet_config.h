@@ -1,0 +1,36 @@
+// ResNetConfig: a residual network (He et al. 2016) as data.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace vitrail {
+
+// Every halving rounds up, so that pictures of all sizes are taken.
+struct ResNetConfig {
+  int64_t stem_channels = 64;
+  int64_t stem_kernel = 7, stem_stride = 2;  // an odd kernel
+  bool stem_pool = true;                     // 3x3 max-pooling of stride 2 behind it
+  // Residual blocks and channels of each stage; all stages but the first begin with stride 2.
+  std::vector<int64_t> blocks{2, 2, 2, 2};
+  std::vector<int64_t> channels{64, 128, 256, 512};
+  // 1x1 to a quarter of the channels, 3x3, 1x1 back; otherwise two 3x3.
+  bool bottleneck = false;
+  int64_t norm_groups = 32;  // of every GroupNorm
+  bool operator==(const ResNetConfig&) const = default;
+
+  // Strides along an axis of the picture, in their order.
+  std::vector<int64_t> strides() const {
+    std::vector<int64_t> all{stem_stride};
+    if (stem_pool) all.push_back(2);
+    for (size_t stage = 1; stage < channels.size(); ++stage) all.push_back(2);
+    return all;
+  }
+  // Cells of the feature map along an axis of so many pixels.
+  int64_t cells(int64_t pixels) const {
+    for (const int64_t stride : strides()) pixels = (pixels + stride - 1) / stride;
+    return pixels;
+  }
+};
+
+}  // namespace vitrail
