@@ -36,7 +36,7 @@ constexpr std::array kCompact = {
 };
 
 // GroupNorm stands for batch normalisation (nn/resnet.h): 32 groups, as timm has them, where there
-// are channels enough; of the narrow ones 4, so that a group holds as many as Wu and He found best.
+// are channels enough; of the narrow ones 4, for groups of 4 to 16 (Wu and He found 16 best).
 using enum ResidualArchitecture::Stem;
 constexpr std::array kResidual = {
     ResidualArchitecture{"resnet20", small, 16, {3, 3, 3, 0}, false, 4, 32},
