@@ -29,7 +29,7 @@ Evaluation Run::evaluate_features(const Dataset& set) {
 
 void Run::illustrate(const Dataset& set) {
   if (!writes()) return;
-  Loader loader(set, evaluation_loader(config_, {.workers = 0}));
+  Loader loader(set, evaluation_loader(config_, {.max_broken = 1}));
   Batch batch;
   loader.start(0);
   if (loader.next(batch)) method_->illustrate(queue_, batch, config_.preprocess(), options_.out);

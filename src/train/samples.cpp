@@ -52,6 +52,7 @@ std::vector<SamplePicture> sample_pictures(const TrainConfig& config, const Data
   if (options.batch_size > 1) options.batch_size -= options.batch_size % 2;
   options.drop_last = false;
   options.on_broken = {};
+  options.max_broken = 1;  // the run itself keeps count
   Loader loader(training, options);
   loader.start(0);
   std::vector<SamplePicture> samples;

@@ -26,7 +26,7 @@ struct SamplePicture {
   std::vector<LabelShare> labels;  // the largest first, at most two
 };
 // The first pictures of a run's first epoch, as augmented: the loader itself prepares them.
-// Error: a picture that cannot be read.
+// Pictures that cannot be read are passed over.
 std::vector<SamplePicture> sample_pictures(const TrainConfig& config, const Dataset& training,
                                            int64_t count);
 
