@@ -20,7 +20,7 @@ const Restriction kRestrictions[] = {
     {"--pictures",
      {"--size", "--probe", "--profile", "--input", "--output", "--batch", "--precision",
       "--train"}},
-    {"--train", {"--probe", "--profile", "--input", "--output"}},
+    {"--train", {"--probe", "--profile", "--output"}},
     {"--data", {"--size", "--pictures", "--peak", "--probe", "--profile", "--input", "--output"}},
     {"--input", {"--size", "--batch"}}};
 
@@ -70,7 +70,8 @@ void add_bench(CLI::App& app) {
   add_run_options(*verb, arguments->run);
   const std::string group = "Instead of passes of a model";
   verb->add_flag("--train", arguments->train,
-                 "steps of training (forward, backward, AdamW) on random pictures")
+                 "steps of training (forward, backward, AdamW) on one batch, random or --input's; "
+                 "--json has the first one's loss and gradient norm")
       ->group(group);
   verb->add_option("--data", arguments->data,
                    "steps of training on a data set's pictures, beside the same with pictures in "

@@ -91,6 +91,8 @@ std::string text(const MemoryUse& memory);  // one line for people
 // The model's own size, or what --size says.
 PictureSize bench_size(const BenchArguments& arguments, const VisionTransformerConfig& config);
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size);
+// [B, C, H, W]: --input's, or --batch random ones.
+Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config);
 // "1 thread", "2 threads"
 std::string threads_text(int threads);
 

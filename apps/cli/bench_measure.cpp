@@ -9,6 +9,7 @@
 #include "apps/cli/bench.h"
 #include "core/memory.h"
 #include "core/rng.h"
+#include "formats/npy.h"
 #include "kernels/isa.h"
 #include "kernels/peak.h"
 
@@ -150,6 +151,17 @@ Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size) {
   Tensor images = Tensor::empty({batch, channels, size.height, size.width});
   Rng rng(1, 0);
   for (float& value : images.values()) value = static_cast<float>(rng.uniform(-1, 1));
+  return images;
+}
+
+Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config) {
+  if (arguments.input.empty())
+    return random_pictures(arguments.run.batch, config.in_channels, bench_size(arguments, config));
+  Tensor images = read_npy(arguments.input);
+  check(images.dtype() == DType::f32 && images.rank() == 4 && images.size(0) > 0 &&
+            images.size(1) == config.in_channels,
+        "bench", "{} holds {} {}; this model takes f32 [pictures, {}, height, width]",
+        arguments.input, name_of(images.dtype()), images.shape().str(), config.in_channels);
   return images;
 }
 

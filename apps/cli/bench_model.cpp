@@ -19,17 +19,6 @@ double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-Tensor pictures_of(const BenchArguments& arguments, const VisionTransformerConfig& config) {
-  if (arguments.input.empty())
-    return random_pictures(arguments.run.batch, config.in_channels, bench_size(arguments, config));
-  Tensor images = read_npy(arguments.input);
-  check(images.dtype() == DType::f32 && images.rank() == 4 && images.size(0) > 0 &&
-            images.size(1) == config.in_channels,
-        "bench", "{} holds {} {}; this model takes f32 [pictures, {}, height, width]",
-        arguments.input, name_of(images.dtype()), images.shape().str(), config.in_channels);
-  return images;
-}
-
 // Logits, or of a model without classes what its head would read.
 void write_answers(const std::string& path, const VitOutput& output) {
   write_npy(path, output.logits.defined() ? output.logits.value() : output.pooled.value());
@@ -77,7 +66,7 @@ void bench_model(const BenchArguments& arguments) {
       session_options(arguments.run));
   const double load = milliseconds_since(start);
   const VisionTransformer& network = *session.model().network;
-  const Tensor images = pictures_of(arguments, network.config());
+  const Tensor images = input_pictures(arguments, network.config());
   const Subject subject{.model = session.model().name,
                         .batch = images.size(0),
                         .height = images.size(2),

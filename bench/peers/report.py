@@ -138,6 +138,17 @@ def memory_targets(pairs):
     return f"Targets: {'; '.join(lines)}.\n" if lines else ""
 
 
+def step_agreement(pairs):
+    """How far the first steps of the peers are from ours."""
+    steps = [f"{row.title.removeprefix('training step, ')}: {entry['loss_distance']:.1e} and "
+             f"{entry['gradient_distance']:.1e}"
+             for row, measured in pairs for entry in measured["engines"].values()
+             if "loss_distance" in entry]
+    return ("Before the clock starts all take one step from the same weights on the same batch; "
+            "the losses and the gradient norms differ by these shares. "
+            f"{'; '.join(steps)}.\n") if steps else ""
+
+
 def own_gains(pairs):
     """bf16 and int8 against our own f32."""
     times = {row.name: median(measured["engines"]["Vitrail"]["rounds"]) for row, measured in pairs
@@ -156,12 +167,14 @@ def other_sections(results):
     if training:
         parts += ["## Training\n", "One step: forward, loss, backward, clipped gradients, AdamW. "
                   "bf16 is PyTorch's autocast.\n", ratio_table(training),
-                  engine_table(training, memory_cell).replace("| |", "| peak memory, MB |", 1)]
+                  engine_table(training, memory_cell).replace("| |", "| peak memory, MB |", 1),
+                  step_agreement(training)]
     rest = measured_rows(results, "pictures") + measured_rows(results, "startup")
     if rest:
         parts += ["## Pictures and start-up\n", ratio_table(rest)]
-    for _, measured in measured_rows(results, "startup"):
-        parts.append("Of the peer's start, the interpreter and its imports take "
+    for _, measured in measured_rows(results, "startup")[:1]:
+        parts.append("int8 is a folder of `vitrail quantize` beside the runtime's quantized graph. "
+                     "Of the peer's start, the interpreter and its imports take "
                      f"{milliseconds(measured['interpreter'])} ms. The peer is handed finished "
                      "floats; Vitrail decodes a JPEG and prints classes.\n")
     for _, measured in measured_rows(results, "pictures"):

@@ -34,11 +34,22 @@ def picture(options):
     return path
 
 
+def quantized(folder, options):
+    """What `vitrail quantize` makes of the model, whatever its answers are worth."""
+    out = folder / "vitrail-int8"
+    if not (out / "model.safetensors").exists():
+        wall([options.program, "quantize", "--model", folder, "--data", "scenes:test=2,size=64",
+              "--split", "test", "--layer-pictures", 1, "--max-drop", 100, "--out", out])
+    return out
+
+
 def run(row, options):
     folder = options.model_folder(row.architecture, row.size)
-    spec = {"model": folder, "size": row.size, "batch": 1, "variant": "plain", "precision": "f32"}
+    spec = {"model": folder, "size": row.size, "batch": 1, "variant": "plain",
+            "precision": row.precision}
+    ours = quantized(folder, options) if row.precision == "int8" else folder
     commands = {
-        "Vitrail": [options.program, "classify", "--model", folder, "--threads", options.threads,
+        "Vitrail": [options.program, "classify", "--model", ours, "--threads", options.threads,
                     picture(options)],
         "ONNX Runtime": [sys.executable, "-c", PEER, models.onnx_path(spec),
                          models.input_path(spec), options.threads],

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """vitrail bench: what it reports, and what it refuses. usage: bench_test.py BINARY SOURCE_DIR"""
+import math
 import pathlib
 import struct
 import sys
@@ -118,6 +119,20 @@ class Train(BenchTest):
         self.assertEqual(rounded["precision"], "bf16")
         self.assertIn("training augreg",
                       vitrail("bench", MODEL, "--train", "--runs", 1, "--batch", 2).out)
+
+    def test_the_first_step_is_that_of_the_given_pictures(self):
+        pictures, output = self.folder / "pictures.npy", self.folder / "logits.npy"
+        write_npy(pictures, (3, 3, 12, 12), [(i * 37 % 101) / 50 - 1 for i in range(3 * 432)])
+        self.report(MODEL, "--input", pictures, "--runs", 1, "--output", output)
+        logits = read_npy(output)[1]
+        report = self.report(MODEL, "--input", pictures, "--runs", 1, "--train")
+        self.assertEqual((report["batch"], report["labels"]), (3, [0, 2, 4]))
+        losses = []
+        for i, label in enumerate(report["labels"]):
+            row = logits[5 * i:5 * i + 5]
+            losses.append(math.log(sum(math.exp(x) for x in row)) - row[label])
+        self.assertAlmostEqual(report["first_loss"], sum(losses) / 3, places=5)
+        self.assertGreater(report["first_gradient_norm"], 0)
 
     def test_refusals(self):
         self.refuses(MODEL, "--train", "--precision", "int8", saying="int8")

@@ -25,6 +25,10 @@ class Vitrail:
     def answer(self, path):
         command_json([*self.command, "--runs", 1, "--output", path])
 
+    def first_step(self):
+        """Of --train: what the step before the measured ones gave, and its labels."""
+        return command_json([*self.command, "--runs", 1])
+
     def memory(self):
         return max(turn["peak_memory_bytes"] for turn in self.turns)
 
