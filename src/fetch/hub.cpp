@@ -135,7 +135,7 @@ std::optional<fs::path> weights_of(const HubCache& cache, const std::string& com
   } catch (const Error&) {
     return std::nullopt;
   }
-  const fs::path folder = cache.snapshot(commit);
+  fs::path folder = cache.snapshot(commit);
   if (files.weights == "model.safetensors") return folder;
   if (files.index.empty()) return folder / files.weights;
   for (const std::string& shard : shards_of(text_of(folder / files.index), files.index))

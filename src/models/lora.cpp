@@ -82,7 +82,7 @@ class AdaptedTensors : public TensorSource {
   Tensor tensor(std::string_view name) const override {
     const std::string path(name);
     if (is_head(path)) return adapter_->tensor(kPeftPrefix + path);
-    const Tensor weight = base_->tensor(name);
+    Tensor weight = base_->tensor(name);
     const std::string module = adapted_module(path);
     if (module.empty()) return weight;
     Queue queue(1);  // weights are read from several threads already

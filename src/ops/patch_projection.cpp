@@ -30,7 +30,7 @@ Variable patch_projection(const Context& context, const Variable& x, const Windo
   kernels::UnfoldGeometry geometry = patches_of("unfold", x.shape(), window);
   if (channels_last) geometry.order = kernels::PatchOrder::channel_last;
   const int64_t width = geometry.out_width(), outputs = weight.shape()[0];
-  const Tensor tokens = Tensor::empty({geometry.batch, geometry.out_height() * width, outputs});
+  Tensor tokens = Tensor::empty({geometry.batch, geometry.out_height() * width, outputs});
   const int64_t lines = geometry.batch * geometry.out_height();
   const int64_t step = std::max<int64_t>(1, kBlockRows / std::max<int64_t>(1, width));
   for (int64_t begin = 0; begin < lines; begin += step) {

@@ -215,7 +215,7 @@ std::optional<TrainState> CheckpointFolder::restore(const RunParts& parts) const
         differing_parts(object_at(opened.description, "identity"), parts.identity);
     check(differences.empty(), "resume", "{} is of another run: {}", path_of(step).string(),
           differences);
-    const TrainState state = state_from_json(object_at(opened.description, "state"));
+    TrainState state = state_from_json(object_at(opened.description, "state"));
     ParameterRegistry& parameters = parts.method.parameters();
     const NamedTensors weights = weights_in(*opened.tensors, parameters, kWeights);
     parts.learner.optimizer().load(

@@ -13,7 +13,7 @@ constexpr const char* kOriginKey = "vitrail_origin";
 // The names to write: those the model once had in this family, or what the family writes today.
 Spelling target_spelling(const Checkpoint& checkpoint, const VisionTransformerConfig& config,
                          Family target) {
-  const Spelling today = spelling_for(target, config);
+  Spelling today = spelling_for(target, config);
   if (checkpoint.spelling.family == target) return respelled(today, checkpoint.spelling);
   const auto& metadata = checkpoint.file->metadata();
   if (const auto words = metadata.find(kOriginKey); words != metadata.end())
