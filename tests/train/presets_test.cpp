@@ -54,11 +54,11 @@ TEST(Presets, ANamedOneTakesThePlaceOfTheSetsOwn) {
   const std::string data = "folder:" + folder.path().string();
   const TrainConfig own = recipe_for(data);
   EXPECT_TRUE(own.augment.random_resized_crop);
-  const TrainConfig config = recipe_for(data, {"vitc_micro_patch4", "cifar10_distilled"});
+  const TrainConfig config = recipe_for(data, RecipeChoice{"", "cifar10_distilled"});
   EXPECT_FALSE(config.augment.random_resized_crop);
   EXPECT_EQ(config.augment.crop_padding, 4);
   EXPECT_EQ(config.mean, (std::vector<double>{0.4914, 0.4822, 0.4465}));
-  const TrainConfig deit = recipe_for(data, {"vit_tiny_patch16_224", "deit_tiny"});
+  const TrainConfig deit = recipe_for(data, RecipeChoice{"", "deit_tiny"});
   EXPECT_EQ(deit.mean, own.mean);
 }
 
