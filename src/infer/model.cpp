@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kDefaultModel = "scenes";
+constexpr const char* kDefaultModel = "photos";
 constexpr int kParentsSearched = 4;  // from build/release/tests up to the source tree
 
 bool is_model_folder(const fs::path& folder) {

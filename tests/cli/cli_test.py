@@ -147,8 +147,8 @@ class Classify(CommandTest):
                    saying="2 classes, and the model has 5")
 
     def test_the_bundled_model_says_what_it_knows(self):
-        shutil.copytree(MODEL, self.folder / "models" / "scenes")
-        (self.folder / "models" / "scenes" / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
+        shutil.copytree(MODEL, self.folder / "models" / "photos")
+        (self.folder / "models" / "photos" / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
         environment = dict(os.environ, VITRAIL_MODELS=str(self.folder / "models"))
         result = vitrail("classify", self.folder / "a.png", "--json", environment=environment)
         self.assertEqual(result.status, 0, result.errors)
@@ -505,8 +505,9 @@ class Quantize(CommandTest):
 
     def test_the_written_model_is_smaller_and_answers_alike(self):
         out = self.folder / "int8"
-        report = vitrail("quantize", "--data", "scenes:test=20,seed=5", "--split", "test", "--out",
-                         out, "--max-drop", "5", "--keep", "blocks.0=f32", "--json").json()[0]
+        report = vitrail("quantize", "--model", "scenes", "--data", "scenes:test=20,seed=5",
+                         "--split", "test", "--out", out, "--max-drop", "5", "--keep",
+                         "blocks.0=f32", "--json").json()[0]
         self.assertEqual(report["measure"], "top1")
         self.assertEqual(report["pictures"], 20)
         self.assertTrue(all(layer["precision"] == "int8" for layer in report["layers"]))
@@ -517,7 +518,8 @@ class Quantize(CommandTest):
         vitrail("data", "render", "--seed", "5", "--index", "3", "--size", "128", "--out",
                 self.folder / "scene.png")
         for extra in ([], ["--precision", "f32"], ["--precision", "bf16"]):
-            before = vitrail("classify", self.folder / "scene.png", "--json").json()[0]["top"]
+            before = vitrail("classify", "--model", "scenes", self.folder / "scene.png",
+                             "--json").json()[0]["top"]
             after = vitrail("classify", "--model", out, self.folder / "scene.png", "--json",
                             *extra).json()[0]["top"]
             self.assertEqual(before[0]["label"], after[0]["label"])

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Real weights and photographs, beside what PyTorch answered: skipped without them.
 usage: real_checkpoints_test.py BINARY SOURCE_DIR"""
+import collections
 import csv
 import os
 import pathlib
 import sys
+import tarfile
+import tempfile
 import unittest
 
 from command import SOURCE, read_safetensors, vitrail
@@ -95,6 +98,27 @@ class RealCheckpoints(unittest.TestCase):
         report, = result.json()
         self.assertEqual(report["count"], 3000)
         self.assertAlmostEqual(report["top1"], 0.9577, delta=0.0004)
+
+    def test_the_bundled_model_of_photographs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # A hundred test pictures of each class.
+            taken = collections.Counter()
+            with tarfile.open(DATA / "cifar10.tar.gz") as archive:
+                for member in archive:
+                    path = pathlib.PurePosixPath(member.name)
+                    split, name = path.parts[-3:-1] if len(path.parts) > 2 else ("", "")
+                    if member.isfile() and split == "test" and taken[name] < 100:
+                        taken[name] += 1
+                        target = pathlib.Path(folder, name, path.name)
+                        target.parent.mkdir(exist_ok=True)
+                        target.write_bytes(archive.extractfile(member).read())
+            self.assertEqual(list(taken.values()), [100] * 10)
+            report, = vitrail("eval", f"folder:{folder}", "--json").json()
+        self.assertEqual(report["count"], 1000)
+        self.assertGreaterEqual(report["top1"], 0.83)
+        self.assertLess(report["none"], 150)
+        strange = vitrail("classify", DATA / "imagenet-sample", "--json").json()
+        self.assertGreater(sum(line["none"] for line in strange), 100)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ TEST(LoadModel, LabelsOfAFileReplaceTheCheckpoints) {
 
 TEST(LoadModel, FindsBundledModelsByNameAndByDefault) {
   const TemporaryFolder folder("bundled");
-  std::filesystem::copy(golden_folder("timm/augreg"), folder / "scenes");
+  std::filesystem::copy(golden_folder("timm/augreg"), folder / "photos");
   std::filesystem::copy(golden_folder("timm/siglip"), folder / "other");
   setenv("VITRAIL_MODELS", folder.path().c_str(), 1);
   const auto named = load_model("other");
@@ -92,9 +92,19 @@ TEST(LoadModel, FindsBundledModelsByNameAndByDefault) {
   EXPECT_TRUE(named->bundled);
   EXPECT_EQ(named->name, "other");
   EXPECT_TRUE(bundled->bundled);
-  EXPECT_EQ(bundled->name, "scenes");
-  for (const char* name : {"other", "scenes"})
+  EXPECT_EQ(bundled->name, "photos");
+  for (const char* name : {"other", "photos"})
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end());
+}
+
+TEST(LoadModel, TheBundledOneForPhotographsKnowsTenThingsAndWhenItSeesNone) {
+  const auto model = load_model(std::string(VITRAIL_SOURCE_DIR) + "/models/photos");
+  EXPECT_EQ(model->network->config().architecture, "vitc_micro_patch4");
+  EXPECT_EQ(model->labels.name(5), "dog");
+  EXPECT_TRUE(model->network->config().class_token);
+  EXPECT_EQ(model->network->config().grid_height(32), 8);
+  ASSERT_TRUE(model->rejection.has_value());
+  EXPECT_GE(model->rejection->accepted, 0.9);
 }
 
 TEST(RandomModel, IsThePublishedArchitecture) {
