@@ -23,11 +23,11 @@ struct Model {
   ClassLabels labels;   // one for each class of the head
   CheckpointInfo info;  // family, where each field came from, warnings
   std::string name;     // what people call it: the folder's or file's name, or the architecture's
-  std::filesystem::path path;  // empty: it came from no file
-  bool bundled = false;        // one of the models that come with Vitrail
+  std::filesystem::path path;          // empty: it came from no file
+  bool bundled = false;                // one of the models that come with Vitrail
   std::optional<Rejection> rejection;  // when it answers "none of my classes"; nothing: never
-  PrecisionPlan precision;     // what the checkpoint asks for; f32 unless it was quantized
-  std::once_flag packing;      // sessions share the packed weights: loading or the first one packs
+  PrecisionPlan precision;             // what the checkpoint asks for; f32 unless it was quantized
+  std::once_flag packing;  // sessions share the packed weights: loading or the first one packs
   std::optional<PrecisionPlan> packed;  // in which precision it did
 };
 

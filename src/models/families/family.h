@@ -55,10 +55,10 @@ struct CheckpointInfo {
   nlohmann::json preprocess;  // in that library's form
   std::string model_type;     // transformers' name, for its image processor's defaults
 
-  std::vector<std::string> labels;    // empty: unknown; else one for each class
-  std::vector<std::string> wnids;     // WordNet identifiers of the classes, where they are known
+  std::vector<std::string> labels;     // empty: unknown; else one for each class
+  std::vector<std::string> wnids;      // WordNet identifiers of the classes, where they are known
   std::optional<Rejection> rejection;  // of a calibrated classifier
-  std::filesystem::path labels_file;  // stands in the folder when the configuration has no labels
+  std::filesystem::path labels_file;   // stands in the folder when the configuration has no labels
   std::vector<Provenance> sources;
   std::vector<std::string> left_out;  // tensors that no answer depends on, and why
   std::vector<std::string> notes;     // what reading the file had to choose
