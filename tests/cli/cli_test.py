@@ -8,39 +8,13 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 
-from command import (BINARY, GOLDENS, read_safetensors, vitrail, write_png, write_safetensors)
+from command import (BINARY, GOLDENS, MODEL, CommandTest, read_safetensors, vitrail, write_png,
+                     write_safetensors)
 
-MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
 VERBS = ["classify", "embed", "explain", "train", "finetune", "eval", "report", "inspect", "doctor",
          "convert", "quantize", "data", "bench", "pull", "calibrate"]
-
-
-class CommandTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        for name in "abc":
-            write_png(self.folder / f"{name}.png", shade=ord(name) * 20)
-
-    def copy_model(self, name="model"):
-        target = self.folder / name
-        shutil.copytree(MODEL, target)
-        return target
-
-    def fails(self, *arguments, status=1, saying=""):
-        """Ends with this status, one line of error, and nothing on stdout."""
-        result = vitrail(*arguments)
-        self.assertEqual(result.status, status, (arguments, result.errors))
-        errors = [line for line in result.errors
-                  if not line.startswith(("vitrail: warning: ", "vitrail: note: "))]
-        self.assertEqual(len(errors), 1, result.errors)
-        self.assertRegex(errors[0], r"^vitrail: \[[^\]]+\] \S")
-        self.assertIn(saying, errors[0])
-        self.assertEqual(result.out, "")
 
 
 class Usage(CommandTest):
@@ -265,144 +239,6 @@ class Embed(CommandTest):
         self.assertFalse(out.exists())
         self.fails("embed", self.folder / "a.png", "--model", MODEL, "--out",
                    self.folder / "no" / "such" / "folder.npy")
-
-
-class SetOfPictures(CommandTest):
-    def setUp(self):
-        super().setUp()
-        self.set = self.folder / "set"
-        for name, shade in (("elk", 3), ("ant", 90)):
-            (self.set / name).mkdir(parents=True)
-            for i in range(3):
-                write_png(self.set / name / f"{i}.png", shade=shade + 31 * i)
-        self.labels = self.folder / "labels.txt"
-        self.labels.write_text("ant\nbee\ncat\ndog\nElk, Alces alces\n")
-
-
-class Eval(SetOfPictures):
-    def test_counts_what_classify_says(self):
-        arguments = ("--model", MODEL, "--labels", self.labels)
-        result = vitrail("eval", f"folder:{self.set}", *arguments, "--json")
-        self.assertEqual(result.status, 0, result.errors)
-        report, = result.json()
-        right = 0
-        for line in vitrail("classify", self.set, *arguments, "--json").json():
-            truth = pathlib.Path(line["file"]).parent.name
-            right += line["top"][0]["label"].lower().startswith(truth)
-        self.assertEqual(report["count"], 6)
-        self.assertEqual(report["top1"], right / 6)
-        self.assertEqual(report["top5"], 1.0)  # there are five classes
-        self.assertEqual({entry["name"]: entry["count"] for entry in report["classes"]},
-                         {"ant": 3, "elk": 3})
-        limited, = vitrail("eval", self.set, *arguments, "--json", "--limit", 2).json()
-        self.assertEqual(limited["count"], 2)
-
-    def test_names_confusions_and_mistakes_and_writes_a_page(self):
-        arguments = ("--model", MODEL, "--labels", self.labels)
-        page = self.folder / "page.html"
-        report, = vitrail("eval", f"folder:{self.set}", *arguments, "--json", "--mistakes", 2,
-                          "--report", page).json()
-        wrong = report["count"] - round(report["top1"] * report["count"])
-        self.assertGreaterEqual(wrong, 2)
-        self.assertEqual(sum(entry["count"] for entry in report["confused"]), wrong)
-        low, high = report["top1_interval"]
-        self.assertTrue(0 <= low <= report["top1"] <= high <= 1)
-        for entry in report["classes"]:
-            self.assertEqual(entry["recall"], entry["top1"])
-        answers = {line["file"]: {top["label"]: top["probability"] for top in line["top"]}
-                   for line in vitrail("classify", self.set, *arguments, "--json").json()}
-        self.assertEqual(len(report["mistakes"]), 2)
-        for mistake in report["mistakes"]:
-            given = answers[str(self.set / mistake["file"])]
-            self.assertNotEqual(mistake["label"], mistake["answer"].lower()[:3])
-            self.assertAlmostEqual(mistake["answer_probability"], given[mistake["answer"]])
-            self.assertEqual(mistake["answer_probability"], max(given.values()))
-        text = page.read_text()
-        self.assertIn(report["mistakes"][0]["file"], text)
-        self.assertNotIn("{{", text.split('id="data"')[0])
-        self.fails("eval", self.set, *arguments, "--report", self.folder / "no" / "page.html",
-                   saying="page.html")
-
-    def test_unmatched_classes_are_refused(self):
-        self.labels.write_text("ant\nbee\ncat\ndog\nemu\n")
-        self.fails("eval", f"folder:{self.set}", "--model", MODEL, "--labels", self.labels,
-                   saying="(elk)")
-        self.fails("eval", f"folder:{self.set}", "--model", MODEL, saying="match no label")
-
-    def test_unknown_sets(self):
-        self.fails("eval", "nothing:here", "--model", MODEL)
-        self.fails("eval", f"folder:{self.folder}/none", "--model", MODEL)
-
-
-class Calibrate(SetOfPictures):
-    def setUp(self):
-        super().setUp()
-        self.model = self.folder / "calibrated"
-        result = vitrail("convert", "--model", MODEL, "--labels", self.labels, "--to", "vitrail",
-                         "--out", self.model)
-        self.assertEqual(result.status, 0, result.errors)
-
-    def calibrate(self, *arguments):
-        return vitrail("calibrate", f"folder:{self.set}", "--split", "all", "--model", self.model,
-                       *arguments)
-
-    def test_answers_below_the_threshold_are_none(self):
-        others = self.folder / "others"
-        others.mkdir()
-        for i in range(4):
-            write_png(others / f"{i}.png", shade=150 + 20 * i)
-        result = self.calibrate("--accept", 0.5, "--others", others, "--json")
-        self.assertEqual(result.status, 0, result.errors)
-        report, = result.json()
-        self.assertEqual(report["count"], 6)
-        self.assertGreaterEqual(report["accepted"], 0.5)
-        self.assertEqual(report["others"][0]["count"], 4)
-        lines = vitrail("classify", self.set, "--model", self.model, "--json").json()
-        accepted = 0
-        for line in lines:
-            self.assertEqual(line["none"], line["top"][0]["probability"] < report["threshold"])
-            accepted += not line["none"]
-        self.assertEqual(accepted / 6, report["accepted"])
-        self.assertLess(accepted, 6)
-        judged, = vitrail("eval", self.set, "--model", self.model, "--json").json()
-        self.assertEqual(judged["none"], 6 - accepted)
-        strange = sum(not line["none"] for line in
-                      vitrail("classify", others, "--model", self.model, "--json").json())
-        self.assertEqual(strange / 4, report["others"][0]["false_accepts"])
-        text = vitrail("classify", self.set, "--model", self.model)
-        self.assertIn("none of my five classes", text.out)
-        refused = next(line["file"] for line in lines if line["none"])
-        page = self.folder / "page.html"
-        explained = vitrail("explain", refused, "--model", self.model, "--page", page)
-        self.assertEqual(explained.status, 0, explained.errors)
-        self.assertIn("none of my five classes", explained.out)
-        self.assertIn("none of my five classes", page.read_text())
-        quantized = self.folder / "quantized"
-        result = vitrail("quantize", "--model", self.model, "--data", self.set, "--max-drop", 100,
-                         "--out", quantized)
-        self.assertEqual(result.status, 0, result.errors)
-        self.assertEqual(json.loads((quantized / "config.json").read_text())["rejection"],
-                         json.loads((self.model / "config.json").read_text())["rejection"])
-
-    def test_a_dry_run_changes_nothing(self):
-        before = (self.model / "config.json").read_bytes()
-        self.assertEqual(self.calibrate("--dry-run").status, 0)
-        self.assertEqual((self.model / "config.json").read_bytes(), before)
-        lines = vitrail("classify", self.set, "--model", self.model, "--json").json()
-        self.assertTrue(all("none" not in line for line in lines))
-
-    def test_bad_input(self):
-        self.fails("calibrate", self.set, "--split", "all", "--model", MODEL, "--labels",
-                   self.labels, saying="convert --to vitrail")
-        self.fails("calibrate", self.folder / "nothing", "--model", self.model)
-        (self.set / "yak").mkdir()
-        write_png(self.set / "yak" / "0.png")
-        self.fails("calibrate", self.set, "--split", "all", "--model", self.model, saying="yak")
-        config = json.loads((self.model / "config.json").read_text())
-        config["rejection"] = {"threshold": 2, "accepted": 1}
-        (self.model / "config.json").write_text(json.dumps(config))
-        self.fails("classify", self.folder / "a.png", "--model", self.model,
-                   saying="rejection.threshold")
 
 
 class Report(CommandTest):

@@ -1,14 +1,18 @@
 """What the tests of the command share: running it, and making small files."""
 import json
 import pathlib
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
+import unittest
 import zlib
 
 BINARY = sys.argv[1]
 SOURCE = pathlib.Path(sys.argv[2])
 GOLDENS = SOURCE / "tests" / "golden" / "models"
+MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
 
 
 class Result:
@@ -67,3 +71,28 @@ def write_png(path, width=20, height=16, shade=0):
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pathlib.Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
                                    + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+class CommandTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        for name in "abc":
+            write_png(self.folder / f"{name}.png", shade=ord(name) * 20)
+
+    def copy_model(self, name="model"):
+        target = self.folder / name
+        shutil.copytree(MODEL, target)
+        return target
+
+    def fails(self, *arguments, status=1, saying=""):
+        """Ends with this status, one line of error, and nothing on stdout."""
+        result = vitrail(*arguments)
+        self.assertEqual(result.status, status, (arguments, result.errors))
+        errors = [line for line in result.errors
+                  if not line.startswith(("vitrail: warning: ", "vitrail: note: "))]
+        self.assertEqual(len(errors), 1, result.errors)
+        self.assertRegex(errors[0], r"^vitrail: \[[^\]]+\] \S")
+        self.assertIn(saying, errors[0])
+        self.assertEqual(result.out, "")
