@@ -64,7 +64,8 @@ void bench_train(const BenchArguments& arguments) {
   // A rate so small that however many steps are measured, the loss stays finite.
   SupervisedMethod method(network, {});
   Learner learner(method, {.schedule = {.learning_rate = 1e-6, .total_steps = 1'000'000'000},
-                           .precision = precision});
+                           .precision = precision,
+                           .activation_checkpointing = arguments.activation_checkpointing});
   int64_t step = 0;
   StepResult first;
   const auto once = [&] {

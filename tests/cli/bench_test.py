@@ -120,6 +120,13 @@ class Train(BenchTest):
         self.assertIn("training augreg",
                       vitrail("bench", MODEL, "--train", "--runs", 1, "--batch", 2).out)
 
+    def test_activation_checkpointing_keeps_less_for_the_same_step(self):
+        steps = ("vit_tiny_patch16_224", "--size", 96, "--train", "--runs", 1, "--batch", 16)
+        plain, less = self.report(*steps), self.report(*steps, "--activation-checkpointing")
+        self.assertLess(less["activation_bytes"], 0.25 * plain["activation_bytes"])
+        for field in ("first_loss", "first_gradient_norm"):
+            self.assertEqual(less[field], plain[field])
+
     def test_the_first_step_is_that_of_the_given_pictures(self):
         pictures, output = self.folder / "pictures.npy", self.folder / "logits.npy"
         write_npy(pictures, (3, 3, 12, 12), [(i * 37 % 101) / 50 - 1 for i in range(3 * 432)])
