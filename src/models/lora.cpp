@@ -15,6 +15,7 @@ constexpr std::string_view kWeight = ".weight";
 constexpr const char* kPeftPrefix = "base_model.model.";
 constexpr const char* kA = ".lora_A.weight";
 constexpr const char* kB = ".lora_B.weight";
+constexpr const char* kLabels = "labels.json";
 
 std::string module_of(const Linear& linear) {
   const std::string& path = linear.weight().path();
@@ -166,6 +167,8 @@ void write_adapter(const std::filesystem::path& folder, const VisionTransformer&
   std::filesystem::create_directories(folder, error);
   check(!error, "adapter", "{}: the folder cannot be made: {}", folder.string(), error.message());
   NamedTensors tensors;
+  Json modules = Json::array();  // by their whole paths: "proj" alone is the patch embedding's, too
+  for (const auto& [path, adapter] : adapters_of(model)) modules.push_back(module_of(*adapter));
   bool two_heads = false;
   for (const auto& parameter : model.parameters().all()) {
     const std::string& path = parameter->path();
@@ -182,11 +185,11 @@ void write_adapter(const std::filesystem::path& folder, const VisionTransformer&
               {"bias", "none"},
               {"fan_in_fan_out", false},
               {"inference_mode", true},
-              {"target_modules", file.config.targets},
-              {"modules_to_save", {"head"}},
-              {"labels", file.labels}};
+              {"target_modules", modules},
+              {"modules_to_save", {"head"}}};
   if (two_heads) config["modules_to_save"].push_back("head_dist");
   write_json(folder / "adapter_config.json", config);
+  if (!file.labels.empty()) write_json(folder / kLabels, file.labels);
   write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
 }
 
@@ -206,11 +209,17 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder) 
         head.shape.str());
   CheckpointInfo& info = checkpoint.info;
   info.config.num_classes = head.shape[0];
-  info.labels = get_optional<std::vector<std::string>>(config, "labels", place)
-                    .value_or(std::vector<std::string>());
-  if (!info.labels.empty() && static_cast<int64_t>(info.labels.size()) != info.config.num_classes)
-    fail("adapter", "{}: names {} classes, the head has {}", place, info.labels.size(),
-         info.config.num_classes);
+  info.labels.clear();
+  const std::filesystem::path labels = folder / kLabels;
+  if (std::filesystem::exists(labels)) {
+    const Json names = read_json(labels);
+    const bool strings =
+        names.is_array() && std::ranges::all_of(names, [](const Json& n) { return n.is_string(); });
+    if (!strings || static_cast<int64_t>(names.size()) != info.config.num_classes)
+      fail("adapter", "{}: must be an array of the names of the head's {} classes", labels.string(),
+           info.config.num_classes);
+    info.labels = names.get<std::vector<std::string>>();
+  }
   info.wnids.clear();
   info.labels_file.clear();
   std::erase_if(info.warnings,

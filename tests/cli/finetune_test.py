@@ -101,6 +101,11 @@ class Finetune(unittest.TestCase):
         self.assertIn("base_model.model.blocks.0.attn.qkv.lora_A.weight", names)
         config = json.loads((adapter / "adapter_config.json").read_text())
         self.assertEqual((config["peft_type"], config["r"]), ("LORA", 2))
+        # The projection of patches is no part of it, which PEFT would take "proj" for.
+        self.assertEqual({f"base_model.model.{path}.lora_A.weight"
+                          for path in config["target_modules"]},
+                         {name for name in names if name.endswith("lora_A.weight")})
+        self.assertEqual(json.loads((adapter / "labels.json").read_text()), ["dark", "light"])
         merged = self.answers("--model", self.folder / "run")
         apart = self.answers("--model", MODEL, "--set", f"adapter={adapter}")
         self.assertEqual([c["label"] for c in merged["top"]],
