@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <string_view>
 
 #include "core/error.h"
@@ -129,13 +130,19 @@ std::unique_ptr<MemoryTensors> without_prefix(const TensorSource& tensors,
 }
 
 std::string differing_parts(const Json& run, const Json& now) {
+  const Json before = run.flatten(), after = now.flatten();  // "/configuration/batch_size"
+  const auto at = [](const Json& parts, const std::string& name) {
+    const auto found = parts.find(name);
+    return found == parts.end() ? "not set" : found->dump();
+  };
+  std::set<std::string> names;
+  for (const Json& parts : {before, after})
+    for (const auto& item : parts.items()) names.insert(item.key());
   std::string text;
-  for (const auto& item : run.items()) {
-    const auto other = now.find(item.key());
-    if (other != now.end() && *other == item.value()) continue;
-    text += fmt::format("{}{} was {} and is {}", text.empty() ? "" : "; ", item.key(),
-                        item.value().dump(), other == now.end() ? "missing" : other->dump());
-  }
+  for (const std::string& name : names)
+    if (at(before, name) != at(after, name))
+      text += fmt::format("{}{} was {} and is {}", text.empty() ? "" : "; ", name.substr(1),
+                          at(before, name), at(after, name));
   return text;
 }
 

@@ -18,14 +18,28 @@ json identity_of(const Dataset& set) {
           {"fingerprint", fmt::format("{:016x}", hash_path(text))}};
 }
 
+// The fields of `object`, and of the objects in it, that differ from those of `usual`.
+json unusual(const json& object, const json& usual) {
+  json fields = json::object();
+  for (const auto& item : object.items()) {
+    const json& other = usual.value(item.key(), json());
+    if (item.value() == other) continue;
+    fields[item.key()] =
+        item.value().is_object() && other.is_object() ? unusual(item.value(), other) : item.value();
+  }
+  return fields;
+}
+
 }  // namespace
 
 json identity_of(const TrainConfig& config, const RunData& data) {
-  json settings = to_json(config);
+  // Without defaults: checkpoints outlive the arrival of a field.
+  static const TrainConfig kUsual;
+  json settings = unusual(to_json(config), to_json(kUsual));
   for (const char* elsewhere : {"data", "val", "accumulate"}) settings.erase(elsewhere);
   json identity{{"training pictures", identity_of(*data.train)}};
   if (data.judge) identity["validation pictures"] = identity_of(*data.judge);
-  identity["configuration"] = fmt::format("{:016x}", hash_path(settings.dump()));
+  identity["configuration"] = settings;
   return identity;
 }
 

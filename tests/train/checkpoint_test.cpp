@@ -12,6 +12,7 @@
 #include "models/families/checkpoint.h"
 #include "train/checkpoint.h"
 #include "train/run_helpers.h"
+#include "train/run_identity.h"
 
 namespace vitrail::testing {
 namespace {
@@ -177,7 +178,22 @@ TEST(Run, RefusesWhatDiffers) {
   config = tiny_config();
   config.data = "scenes:size=16,count=88,val=16,test=16";
   const std::string pictures = error_of([&] { resume(out, config); });
-  EXPECT_NE(pictures.find("training pictures"), std::string::npos) << pictures;
+  EXPECT_NE(pictures.find("training pictures/pictures was 96 and is 88"), std::string::npos)
+      << pictures;
+}
+
+TEST(RunIdentity, HoldsWhatIsNotDefault) {
+  TrainConfig config = tiny_config();
+  const RunData data = open_run_data(config);
+  const TrainConfig usual;
+  EXPECT_FALSE(identity_of(config, data)["configuration"].contains("label_smoothing"));
+  config.label_smoothing = usual.label_smoothing / 2;
+  const nlohmann::json settings = identity_of(config, data)["configuration"];
+  EXPECT_EQ(settings["label_smoothing"], config.label_smoothing);
+  EXPECT_EQ(settings["model"]["depth"], 2);
+  EXPECT_FALSE(settings["model"].contains("layer_scale"));
+  config.accumulate = 2;  // how a step is computed, not which
+  EXPECT_EQ(identity_of(config, data)["configuration"], settings);
 }
 
 TEST(Run, RefusesAFolderThatHoldsARun) {
