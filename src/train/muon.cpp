@@ -32,7 +32,12 @@ void multiply(Queue& queue, const Matrix& a, const Matrix& b, const Tensor& out,
 }  // namespace
 
 bool is_muon_matrix(const Parameter& parameter) {
-  return parameter.shape().rank() == 2 && parameter.path().find("blocks.") != std::string::npos;
+  const std::string& path = parameter.path();
+  const auto within = [&](const char* part) { return path.find(part) != std::string::npos; };
+  if (parameter.shape().rank() == 2) return within("blocks.");
+  if (parameter.shape().rank() != 4) return false;
+  // Filters behind the first convolution: of a residual network's stages, of a tokenizer.
+  return within(".layer") || (within(".conv_layers.") && !within(".conv_layers.0."));
 }
 
 Tensor orthogonalised(Queue& queue, const Tensor& gradient) {
@@ -69,11 +74,11 @@ Tensor orthogonalised(Queue& queue, const Tensor& gradient) {
 }
 
 void muon(Queue& queue, Parameter& parameter, const Tensor& moment, const UpdateOf& u) {
-  const int64_t count = parameter.shape().numel();
-  const double rows = static_cast<double>(parameter.shape()[0]);
-  const double columns = static_cast<double>(parameter.shape()[1]);
+  const int64_t count = parameter.shape().numel(), outputs = parameter.shape()[0];
+  const double rows = static_cast<double>(outputs);
+  const double columns = static_cast<double>(count / outputs);
   const Tensor gradient = parameter.gradient();
-  const Tensor direction = Tensor::empty(parameter.shape());
+  const Tensor direction = Tensor::empty({outputs, count / outputs});
   const auto scale = static_cast<float>(u.gradient_scale);
   kernels::lerp(queue, std::array{kernels::LerpArgs{.count = count,
                                                     .x = moment.f32(),

@@ -16,8 +16,8 @@ struct UpdateOf {
 kernels::AdamWArgs adamw_args(const Parameter& parameter, const Tensor& first, const Tensor& second,
                               const UpdateOf& update);
 
-// Whether Muon is meant for it: a matrix within the blocks. Embeddings and heads are AdamW's, as
-// the authors have it.
+// Whether Muon is meant for it: a matrix within the blocks, or the filters of a convolution behind
+// the first one, [outputs, the rest]. Embeddings and heads are AdamW's, as the authors have it.
 bool is_muon_matrix(const Parameter& parameter);
 
 // One step of Muon: m += (1 - momentum) (g - m); d = nesterov ? g + momentum (m - g) : m;

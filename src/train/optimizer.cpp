@@ -77,7 +77,7 @@ class Sgd : public Optimizer {
   OptimizerOptions options_;
 };
 
-// Matrices within the blocks by Muon; what makes tokens, vectors and heads by AdamW.
+// Matrices within the blocks and filters by Muon; what makes tokens, vectors and heads by AdamW.
 class MuonWithAdamW : public Optimizer {
  public:
   MuonWithAdamW(std::vector<Trained> trained, const OptimizerOptions& options)

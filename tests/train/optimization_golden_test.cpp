@@ -118,6 +118,23 @@ TEST(OptimizationGolden, Muon) {
   }
 }
 
+TEST(Muon, TakesFiltersAsMatrices) {
+  const OptimizerOptions muon{.kind = OptimizerKind::muon};
+  const Tensor matrix = stepped("blocks.0.w", {6, 36}, 0.01, muon);
+  for (const char* path :
+       {"patch_embed.backbone.layer2.0.conv1.weight", "tokenizer.conv_layers.1.0.weight"})
+    EXPECT_EQ(std::memcmp(stepped(path, {6, 4, 3, 3}, 0.01, muon).raw(), matrix.raw(),
+                          216 * sizeof(float)),
+              0)
+        << path;
+  const OptimizerOptions adamw{};
+  for (const char* path : {"patch_embed.backbone.conv1.weight", "tokenizer.conv_layers.0.0.weight"})
+    EXPECT_EQ(std::memcmp(stepped(path, {6, 4, 3, 3}, 0.01, muon).raw(),
+                          stepped(path, {6, 4, 3, 3}, 0.01, adamw).raw(), 216 * sizeof(float)),
+              0)
+        << path;
+}
+
 TEST(Muon, LeavesWhatIsNoMatrixOfABlockToAdamW) {
   const Shape shape{6, 10};
   const OptimizerOptions muon{.kind = OptimizerKind::muon}, adamw{};
