@@ -47,6 +47,7 @@ constexpr std::array kResidual = {
     ResidualArchitecture{"resnet34", large, 64, {3, 4, 6, 3}, false, 32, 224},
     ResidualArchitecture{"resnet50", large, 256, {3, 4, 6, 3}, true, 32, 224},
     ResidualArchitecture{"resnet_vit_nano", small, 32, {1, 1, 1, 0}, false, 8, 32, 2, 4},
+    ResidualArchitecture{"resnet_vit_micro", pooled, 64, {1, 1, 0, 0}, false, 16, 32, 3, 3, 3},
 };
 
 VisionTransformerConfig residual_config(const ResidualArchitecture& a) {
@@ -57,15 +58,17 @@ VisionTransformerConfig residual_config(const ResidualArchitecture& a) {
   c.resnet = {.stem_channels = a.bottleneck ? a.channels / 4 : a.channels,
               .stem_kernel = a.stem == large ? 7 : 3,
               .stem_stride = a.stem == large ? 2 : 1,
-              .stem_pool = a.stem == large,
+              .stem_pool = a.stem != small,
               .blocks = {},
               .channels = {},
               .bottleneck = a.bottleneck,
               .norm_groups = a.norm_groups};
+  int64_t channels = a.channels;
   for (const int64_t blocks : a.blocks) {
     if (blocks == 0) continue;
-    c.resnet.channels.push_back(a.channels << c.resnet.blocks.size());
+    c.resnet.channels.push_back(channels);
     c.resnet.blocks.push_back(blocks);
+    channels *= a.widening;
   }
   c.embed_dim = c.resnet.channels.back();
   c.depth = a.depth;

@@ -37,15 +37,17 @@ std::span<const CompactArchitecture> compact_architectures();
 struct ResidualArchitecture {
   std::string_view name;
   enum class Stem : uint8_t {
-    small,  // 3x3, for small pictures (He et al. 2016, section 4.2)
-    large,  // 7x7 of stride 2 and max-pooling, for photographs (section 3.3)
+    small,   // 3x3, for small pictures (He et al. 2016, section 4.2)
+    pooled,  // that and max-pooling: less to compute at the picture's own size
+    large,   // 7x7 of stride 2 and max-pooling, for photographs (section 3.3)
   } stem;
-  int64_t channels;               // of the first stage; each stage doubles them
+  int64_t channels;               // of the first stage
   std::array<int64_t, 4> blocks;  // of each stage; 0: there is none
   bool bottleneck;
   int64_t norm_groups;
   int64_t image;
   int64_t depth = 0, num_heads = 1;  // transformer blocks on the feature map
+  int64_t widening = 2;              // channels of a stage over those of the one before it
 };
 
 std::span<const ResidualArchitecture> residual_architectures();
