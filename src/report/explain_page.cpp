@@ -74,18 +74,17 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
 
 std::string explain_page(Queue& queue, const Explanation& explanation, const ExplainPage& page) {
   constexpr size_t kSlack = 4096;  // for what stands beside the layers in "attention"
-  const std::string title =
-      html_text(page.picture_name + " seen by " + page.model_name + " · Vitrail");
+  const std::string head =
+      page_head(html_text(page.picture_name + " seen by " + page.model_name + " · Vitrail"),
+                web::kExplainCss);
   json data = page_data(explanation, page);
-  const size_t fixed = script_text(data).size() + title.size() + web::kExplainHtml.size() +
-                       web::kPageCss.size() + web::kExplainCss.size() + web::kMapsJs.size() +
-                       web::kExplainJs.size() + kSlack;
+  const size_t fixed = script_text(data).size() + head.size() + web::kExplainHtml.size() +
+                       web::kLogoSvg.size() + web::kMapsJs.size() + web::kExplainJs.size() + kSlack;
   const size_t room = kMaxPageBytes > fixed ? kMaxPageBytes - fixed : 0;
   data["attention"] = stored_attention(queue, explanation, plan_storage(explanation, room));
   const std::string text = script_text(data);
-  return fill_in(web::kExplainHtml, {{"title", title},
-                                     {"page", web::kPageCss},
-                                     {"css", web::kExplainCss},
+  return fill_in(web::kExplainHtml, {{"head", head},
+                                     {"logo", web::kLogoSvg},
                                      {"maps", web::kMapsJs},
                                      {"js", web::kExplainJs},
                                      {"data", text}});

@@ -7,6 +7,7 @@
 #include "explain/overlay.h"
 #include "image/codec.h"
 #include "report/text_encoding.h"
+#include "report/web_files.h"
 
 namespace vitrail {
 namespace {
@@ -67,6 +68,10 @@ std::string fill_in(std::string_view page,
     page.remove_prefix(close + 2);
   }
   return filled.append(page);
+}
+
+std::string page_head(std::string_view title, std::string_view css) {
+  return fill_in(web::kHeadHtml, {{"title", title}, {"page", web::kPageCss}, {"css", css}});
 }
 
 std::string jpeg_address(const Image& picture, int quality) {

@@ -16,6 +16,8 @@ namespace vitrail {
 std::string script_text(const nlohmann::json& value);
 // As text of an element; broken UTF-8 becomes U+FFFD.
 std::string html_text(const std::string& text);
+// All that stands before <body>: both pages have the same but for title and styles of their own.
+std::string page_head(std::string_view title, std::string_view css);
 // Replaces each {{name}} in one pass: what is put in is not searched again.
 std::string fill_in(std::string_view page,
                     const std::vector<std::pair<std::string_view, std::string_view>>& parts);

@@ -274,12 +274,12 @@ std::string run_page(const RunPage& page) {
     data["configuration"] = configuration_of(page.record->config);
     data["log"] = page.record->log;
   }
-  const std::string title =
-      html_text(page.name + (page.record ? " · training run" : " · evaluation") + " · Vitrail");
+  const std::string head = page_head(
+      html_text(page.name + (page.record ? " · training run" : " · evaluation") + " · Vitrail"),
+      web::kRunCss);
   const std::string text = script_text(data);
-  return fill_in(web::kRunHtml, {{"title", title},
-                                 {"page", web::kPageCss},
-                                 {"css", web::kRunCss},
+  return fill_in(web::kRunHtml, {{"head", head},
+                                 {"logo", web::kLogoSvg},
                                  {"maps", web::kMapsJs},
                                  {"charts", web::kRunChartsJs},
                                  {"js", web::kRunJs},

@@ -5,6 +5,8 @@
 
 namespace vitrail::web {
 
+extern const std::string_view kHeadHtml;  // of every page: all before <body>
+extern const std::string_view kLogoSvg;
 extern const std::string_view kPageCss;  // the style of every page
 extern const std::string_view kMapsJs;   // maps over patches, for every page
 

@@ -2,42 +2,23 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "core/error.h"
 #include "image/codec.h"
+#include "support/errors.h"
+#include "support/temporary_folder.h"
 
 namespace vitrail::test {
 
-// A folder that goes away with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vitrail-data-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::string spec(const std::string& kind) const { return kind + ":" + path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
+using testing::error_of;
+using testing::TemporaryFolder;
 
 using Bytes = std::vector<uint8_t>;
 
@@ -83,18 +64,6 @@ inline void write_flat_picture(const std::filesystem::path& path, uint8_t value,
   Image image(width, height, 3);
   std::fill(image.pixels.begin(), image.pixels.end(), value);
   write_png(path, image);
-}
-
-// The message of the Error that the call throws; the test fails when it throws none.
-template <typename Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return "";
 }
 
 inline void expect_mentions(const std::string& message, const std::string& part) {

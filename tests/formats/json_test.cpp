@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-using testing::ScratchFolder;
+using testing::TemporaryFolder;
 
 TEST(Json, NamesTheLineAndColumn) {
   EXPECT_ERROR(parse_json("{\n  \"a\": 1,\n  \"b\" 2\n}", "config.json"), "line 3, column 7");
@@ -67,7 +67,7 @@ TEST(Json, TypedFields) {
 }
 
 TEST(Json, FilesAreReadAndWritten) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_json(folder / "a.json", Json{{"b", 1}, {"a", {1, 2}}});
   EXPECT_EQ(testing::read_text(folder / "a.json"),
             "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": 1\n}\n");

@@ -8,7 +8,7 @@ namespace vitrail {
 namespace {
 
 using testing::read_text;
-using testing::ScratchFolder;
+using testing::TemporaryFolder;
 
 const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
@@ -20,7 +20,7 @@ std::string npy(const std::string& header, const std::string& data) {
 }
 
 TEST(Npy, ReadsWhatNumpyWroteAndWritesTheSameBytes) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   for (const char* name : {"matrix_f32.npy", "vector_i64.npy", "scalar_f64.npy"}) {
     const Tensor tensor = read_npy(kGolden / name);
     EXPECT_EQ(npy_bytes(tensor), read_text(kGolden / name)) << name;

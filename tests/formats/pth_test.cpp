@@ -12,7 +12,7 @@ namespace vitrail {
 namespace {
 
 using testing::read_text;
-using testing::ScratchFolder;
+using testing::TemporaryFolder;
 using testing::write_text;
 
 const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
@@ -127,7 +127,7 @@ TEST(Pth, FindsTheWeightsOfAModuleSavedWhole) {
 }
 
 TEST(Pth, IsToldByItsBytesWhateverItsName) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_text(folder / "pytorch_model.bin", read_text(kGolden / "plain.pth"));
   EXPECT_TRUE(open_tensors(folder.path())->contains("weight"));
   write_text(folder / "weights.safetensors", read_text(kGolden / "legacy.pth"));
@@ -139,7 +139,7 @@ TEST(Pth, IsToldByItsBytesWhateverItsName) {
 
 // The length of a header may be the bytes that a pickle begins with.
 TEST(Pth, LeavesSafetensorsAlone) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   std::string header = R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
   header.resize(0x280, ' ');
   std::string bytes("\x80\x02\0\0\0\0\0\0", 8);
@@ -149,7 +149,7 @@ TEST(Pth, LeavesSafetensorsAlone) {
 }
 
 TEST(Pth, ReadsShards) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_text(folder / "one.bin", read_text(kGolden / "module.pt"));
   write_text(folder / "pytorch_model.bin.index.json",
              R"({"weight_map":{"0.bias":"one.bin","0.weight":"one.bin","1.bias":"one.bin",)"

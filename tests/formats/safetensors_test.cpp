@@ -10,7 +10,7 @@ namespace vitrail {
 namespace {
 
 using testing::read_text;
-using testing::ScratchFolder;
+using testing::TemporaryFolder;
 using testing::write_text;
 
 const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
@@ -70,7 +70,7 @@ TEST(Safetensors, ReadsWhatPythonWrote) {
 }
 
 TEST(Safetensors, WritesTheBytesThatPythonWrites) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_safetensors(folder / "every.safetensors", every_dtype(), {{"format", "pt"}});
   EXPECT_EQ(read_text(folder / "every.safetensors"),
             read_text(kGolden / "every_dtype.safetensors"));
@@ -98,7 +98,7 @@ TEST(Safetensors, CopiesWhatTheFileDoesNotAlign) {
 }
 
 TEST(Safetensors, DroppedPagesComeBackFromTheFile) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const Tensor big = ramp(DType::f32, {64, 1024});
   write_safetensors(folder / "big.safetensors", {{"big", big}});
   const Tensor mapped = SafetensorsFile::open(folder / "big.safetensors")->tensor("big");
@@ -195,7 +195,7 @@ TEST(Safetensors, RefusesDeepHeaders) {
 }
 
 TEST(Safetensors, RefusesWhatIsNoFile) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   EXPECT_ERROR(SafetensorsFile::open(folder / "missing.safetensors"), "no such file");
   EXPECT_ERROR(SafetensorsFile::open(folder.path()), "is a directory");
   write_text(folder / "empty.safetensors", "");
@@ -207,7 +207,7 @@ TEST(Safetensors, RefusesWhatIsNoFile) {
 }
 
 TEST(Safetensors, RefusesToWriteWhatCannotBe) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const Tensor one = Tensor::zeros({1});
   EXPECT_ERROR(write_safetensors(folder / "no" / "where.safetensors", {{"a", one}}), "where");
   EXPECT_ERROR(write_safetensors(folder / "x.safetensors", {{"a", one}, {"a", one}}),
@@ -238,7 +238,7 @@ class Sharded : public ::testing::Test {
     write_text(folder_ / "model.safetensors.index.json", "{\"weight_map\":" + map + "}");
     return open_tensors(folder_.path());
   }
-  const ScratchFolder folder_;
+  const TemporaryFolder folder_;
 };
 
 TEST_F(Sharded, ReadsAsOneFile) {
@@ -265,7 +265,7 @@ TEST_F(Sharded, RefusesABadIndex) {
 }
 
 TEST_F(Sharded, AFolderWithoutAModelIsRefused) {
-  const ScratchFolder empty;
+  const TemporaryFolder empty;
   EXPECT_ERROR(open_tensors(empty.path()), "model.safetensors");
 }
 

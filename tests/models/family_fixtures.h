@@ -18,6 +18,7 @@
 #include "models/families/checkpoint.h"
 #include "models/families/convert.h"
 #include "models/vit.h"
+#include "support/errors.h"
 
 namespace vitrail::testing {
 
@@ -85,25 +86,5 @@ inline double answer_error(const Tensor& a, const Tensor& b) {
   }
   return difference / largest;
 }
-
-// The message of the Error that `action` throws; a failure of the test when it throws none.
-template <typename Action>
-std::string error_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    EXPECT_EQ(message.find('\n'), std::string::npos) << "more than one line: " << message;
-    return message;
-  }
-  ADD_FAILURE() << "no Error was thrown";
-  return "";
-}
-
-#define EXPECT_ERROR(statement, part)                                                      \
-  do {                                                                                     \
-    const std::string message_ = ::vitrail::testing::error_of([&] { (void)(statement); }); \
-    EXPECT_NE(message_.find(part), std::string::npos) << message_;                         \
-  } while (false)
 
 }  // namespace vitrail::testing

@@ -10,6 +10,7 @@
 #include "data/scenes.h"
 #include "formats/safetensors.h"
 #include "models/families/checkpoint.h"
+#include "support/errors.h"
 #include "train/checkpoint.h"
 #include "train/run_helpers.h"
 #include "train/run_identity.h"
@@ -18,15 +19,6 @@ namespace vitrail::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 // Collects warnings while it lives.
 class Warnings {
