@@ -9,6 +9,7 @@
 #include "apps/cli/verbs.h"
 #include "core/statistics.h"
 #include "formats/json.h"
+#include "models/model_folder.h"
 
 namespace vitrail::cli {
 namespace {
@@ -20,6 +21,8 @@ struct Arguments {
   RunArguments run;
   std::string data, split = "val";
   std::vector<std::string> others;
+  std::string certainty = "typicality";
+  int64_t pictures = 10'000;
   double accept = 0.95;
   bool dry_run = false;
 };
@@ -38,17 +41,33 @@ nlohmann::ordered_json interval_json(int64_t part, int64_t whole) {
   return {interval.low, interval.high};
 }
 
-std::vector<Certainty> held_out_certainties(Session& session, const Arguments& arguments) {
-  const auto set = open_dataset(data_spec(arguments.data), split_of(arguments.split),
-                                {.decode = session.preprocess().decode_options()});
+std::unique_ptr<Dataset> open_split(const Session& session, const Arguments& arguments,
+                                    Split split) {
+  return open_dataset(data_spec(arguments.data), split,
+                      {.decode = session.preprocess().decode_options()});
+}
+
+// Nothing when the probability is what counts.
+SharedGaussians gaussians_of(Session& session, const Arguments& arguments) {
+  if (arguments.certainty == "probability") return nullptr;
+  const auto set = open_split(session, arguments, Split::train);
+  Progress progress("features", std::min(set->size(), arguments.pictures));
+  return learn_gaussians(session, *set, arguments.pictures,
+                         [&](int64_t done) { progress.update(done); });
+}
+
+std::vector<Certainty> held_out_certainties(Session& session, const Arguments& arguments,
+                                            const SharedGaussians& gaussians) {
+  const auto set = open_split(session, arguments, split_of(arguments.split));
   Progress progress("calibrate", set->size());
-  return certainties(session, *set, [&](int64_t done) { progress.update(done); });
+  return certainties(session, *set, gaussians, [&](int64_t done) { progress.update(done); });
 }
 
 Acceptance accepted_others(Session& session, const std::string& place, const Rejection& rejection) {
   const std::vector<std::string> files = expand_pictures({place});
   Progress progress("others", static_cast<int64_t>(files.size()));
-  return acceptance(certainties(session, files, [&](int64_t done) { progress.update(done); }),
+  return acceptance(certainties(session, files, rejection.gaussians,
+                                [&](int64_t done) { progress.update(done); }),
                     rejection);
 }
 
@@ -66,7 +85,8 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
                   const std::vector<Measured>& others) {
   const Acceptance& own = held_out.acceptance;
   if (arguments.run.json) {
-    nlohmann::ordered_json json{{"threshold", rejection.threshold},
+    nlohmann::ordered_json json{{"certainty", rejection.certainty_name()},
+                                {"threshold", rejection.threshold},
                                 {"data", held_out.place},
                                 {"count", own.pictures},
                                 {"accepted", share(own.accepted, own.pictures)},
@@ -79,8 +99,9 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
                                 {"interval", interval_json(a.accepted, a.pictures)}});
     return print_json(json);
   }
-  fmt::print("threshold {:.4f}: accepts {:.2f}% of {} held-out pictures, {:.2f}% of them rightly\n",
-             rejection.threshold, 100 * share(own.accepted, own.pictures), own.pictures,
+  fmt::print("{} {:.4f}: accepts {:.2f}% of {} held-out pictures, {:.2f}% of them rightly\n",
+             rejection.certainty_name(), rejection.threshold,
+             100 * share(own.accepted, own.pictures), own.pictures,
              100 * share(own.correct, own.accepted));
   for (const auto& [place, a] : others) {
     const Interval interval = wilson_interval(a.accepted, a.pictures);
@@ -96,14 +117,15 @@ void calibrate_model(const Arguments& arguments) {
   const Model& model = session.model();
   fs::path config;
   if (!arguments.dry_run) config = config_of(model);
-  const std::vector<Certainty> held_out = held_out_certainties(session, arguments);
-  const Rejection rejection = calibrate(held_out, arguments.accept);
+  const SharedGaussians gaussians = gaussians_of(session, arguments);
+  const std::vector<Certainty> held_out = held_out_certainties(session, arguments, gaussians);
+  const Rejection rejection = calibrate(held_out, arguments.accept, gaussians);
   std::vector<Measured> others;
   for (const std::string& place : arguments.others)
     others.push_back({place, accepted_others(session, place, rejection)});
   if (!arguments.dry_run) {
     Json json = read_json(config);
-    json["rejection"] = to_json(rejection);
+    store_rejection(rejection, model.path, json);
     write_json(config, json);
   }
   print_result(arguments, rejection, {arguments.data, acceptance(held_out, rejection)}, others);
@@ -115,16 +137,25 @@ void add_calibrate(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb =
       app.add_subcommand("calibrate", "Teach a classifier to say \"none of my classes\"");
-  verb->add_option(
-          "data", arguments->data,
-          "pictures of the model's classes that it did not learn from, as for vitrail eval")
+  verb->add_option("data", arguments->data,
+                   "pictures of the model's classes, some of which it did not learn from, as for "
+                   "vitrail eval")
       ->required();
   add_model_options(*verb, arguments->model);
   verb->add_option("--split", arguments->split, "train, val, test or all")
       ->check(CLI::IsMember({"train", "val", "test", "all"}))
       ->capture_default_str();
+  verb->add_option("--certainty", arguments->certainty,
+                   "typicality: how near the features are to those of the training pictures; "
+                   "probability: of the best class")
+      ->check(CLI::IsMember({"typicality", "probability"}))
+      ->capture_default_str();
+  verb->add_option("--pictures", arguments->pictures,
+                   "training pictures, at most, that typicality is learned from")
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000'000}))
+      ->capture_default_str();
   verb->add_option("--accept", arguments->accept,
-                   "share of these pictures whose best class must still count")
+                   "share of the held-out pictures whose best class must still count")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
   verb->add_option(

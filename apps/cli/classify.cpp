@@ -27,7 +27,10 @@ void print_line(const std::string& file, const Classification& answer, const Mod
     line["error"] = answer.error;
     return print_json(line);
   }
-  if (model.rejection) line["none"] = answer.none;
+  if (model.rejection) {
+    line["none"] = answer.none;
+    line["certainty"] = answer.certainty;
+  }
   line["top"] = nlohmann::ordered_json::array();
   for (const Prediction& prediction : answer.top) {
     nlohmann::ordered_json entry;

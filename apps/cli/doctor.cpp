@@ -73,8 +73,9 @@ void check_labels(const Model& model, std::vector<Finding>& findings) {
     findings.push_back(
         {unknown == 0, fmt::format("{} of {} classes have names", classes - unknown, classes)});
   if (model.rejection)
-    findings.push_back({true, fmt::format("below {:.1f}% it answers \"{}\"",
-                                          100 * model.rejection->threshold, none_of(classes))});
+    findings.push_back({true, fmt::format("below a {} of {:.3f} it answers \"{}\"",
+                                          model.rejection->certainty_name(),
+                                          model.rejection->threshold, none_of(classes))});
   if (repeated > 0)
     findings.push_back({false, fmt::format("{} names stand for more than one class", repeated)});
 }

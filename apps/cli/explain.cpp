@@ -205,7 +205,7 @@ void explain_pictures(const Arguments& arguments) {
     if (!answer.explanation.logits.empty())
       answer.top =
           top_predictions(answer.explanation.logits, session.model().labels, kShownClasses);
-    if (is_none(session.model(), answer.top))
+    if (is_none(session.model(), answer.top, answer.explanation.features))
       answer.verdict = none_of(session.model().labels.size());
     answer.rows = rows_json(session, answer.explanation, rows);
     answer.files = names.of(picture);

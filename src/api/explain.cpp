@@ -25,7 +25,7 @@ Explanation Session::explain(const Picture& picture, const ExplainOptions& optio
   const vitrail::Model& model = session.model();
   if (!result->explanation.logits.empty()) {
     const auto top = vitrail::top_predictions(result->explanation.logits, model.labels, 5);
-    if (vitrail::is_none(model, top)) result->page.verdict = vitrail::none_of(model.labels.size());
+    if (vitrail::is_none(model, top, result->explanation.features)) result->page.verdict = vitrail::none_of(model.labels.size());
     result->top = to_public(top);
   }
   const auto* path = std::get_if<std::filesystem::path>(&picture.source());

@@ -54,8 +54,9 @@ Explanation explain_picture(Session& session, const Image& photo, const RolloutO
                           .geometry = batch.geometry.front(),
                           .rollout_options = options};
   if (output.logits.defined()) {
-    const auto logits = output.logits.value().values();
+    const auto logits = output.logits.value().values(), features = output.pooled.value().values();
     explanation.logits.assign(logits.begin(), logits.end());
+    explanation.features.assign(features.begin(), features.end());
   }
   const std::vector<double> start = output_weights(config, output.layout);
   explanation.from_class_token = config.class_token && start.front() == 1;

@@ -25,9 +25,10 @@ struct LayerAttention {
 
 struct Explanation {
   TokenLayout layout;
-  Image photo;                // RGB, as the model's loader oriented it
-  PreprocessResult geometry;  // which part of the photo the model saw
-  std::vector<float> logits;  // empty: a model without a head
+  Image photo;                  // RGB, as the model's loader oriented it
+  PreprocessResult geometry;    // which part of the photo the model saw
+  std::vector<float> logits;    // empty: a model without a head
+  std::vector<float> features;  // what the head reads; empty with them
   RolloutOptions rollout_options;
   bool from_class_token =
       true;                    // what the rollout starts from: the class token, or a mean of tokens

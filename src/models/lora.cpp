@@ -222,6 +222,7 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder) 
   }
   info.wnids.clear();
   info.labels_file.clear();
+  info.rejection.reset();  // it was the base's head that was calibrated
   std::erase_if(info.warnings,
                 [](const std::string& text) { return text == "the classes have no names"; });
   checkpoint.tensors = std::make_shared<AdaptedTensors>(checkpoint.tensors, adapter,

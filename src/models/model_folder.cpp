@@ -39,6 +39,16 @@ NamedTensors weights_of(const VisionTransformer& model, const std::string& prefi
   return tensors;
 }
 
+void store_rejection(const Rejection& rejection, const std::filesystem::path& folder,
+                     nlohmann::json& config) {
+  const std::filesystem::path file = folder / kRejectionFile;
+  if (rejection.gaussians)
+    write_safetensors(file, rejection.gaussians->tensors(), {{"format", "pt"}});
+  else
+    std::filesystem::remove(file);
+  config["rejection"] = to_json(rejection);
+}
+
 void write_model_folder(const std::filesystem::path& folder, const ModelFolder& model) {
   Json config{{"model_type", "vitrail"},
               {"model", to_json(model.network.config())},
@@ -46,7 +56,7 @@ void write_model_folder(const std::filesystem::path& folder, const ModelFolder& 
   if (!model.labels.empty()) config["labels"] = model.labels;
   if (!model.wnids.empty()) config["wnids"] = model.wnids;
   if (model.precision != PrecisionPlan{}) config["precision"] = to_json(model.precision);
-  if (model.rejection) config["rejection"] = to_json(*model.rejection);
+  if (model.rejection) store_rejection(*model.rejection, folder, config);
   write_json(folder / "config.json", config);
   write_safetensors(folder / "model.safetensors", stored_weights(model), {{"format", "pt"}});
 }

@@ -28,6 +28,10 @@ struct ModelFolder {
 // cannot be written.
 void write_model_folder(const std::filesystem::path& folder, const ModelFolder& model);
 
+// Puts it into a model folder's configuration, and what it needs besides into the folder.
+void store_rejection(const Rejection& rejection, const std::filesystem::path& folder,
+                     nlohmann::json& config);
+
 // A model's weights under their paths, sharing its memory.
 NamedTensors weights_of(const VisionTransformer& model, const std::string& prefix = "");
 

@@ -18,10 +18,13 @@ std::string none_of(int64_t classes) {
 }
 
 nlohmann::json to_json(const Rejection& rejection) {
-  return {{"threshold", rejection.threshold}, {"accepted", rejection.accepted}};
+  return {{"certainty", rejection.certainty_name()},
+          {"threshold", rejection.threshold},
+          {"accepted", rejection.accepted}};
 }
 
-Rejection rejection_from_json(const nlohmann::json& json, const std::string& place) {
+Rejection rejection_from_json(const nlohmann::json& json, const std::string& place,
+                              const TensorSource* gaussians) {
   const auto share = [&](const char* name) {
     const auto found = json.find(name);
     // A comparison that NaN fails, too.
@@ -32,7 +35,17 @@ Rejection rejection_from_json(const nlohmann::json& json, const std::string& pla
   };
   if (!json.is_object())
     fail("model", "{}: \"rejection\" must be an object with \"threshold\" and \"accepted\"", place);
-  return {.threshold = share("threshold"), .accepted = share("accepted")};
+  Rejection rejection{.threshold = share("threshold"), .accepted = share("accepted")};
+  const nlohmann::json certainty = json.value("certainty", nlohmann::json("probability"));
+  if (certainty == "typicality") {
+    if (gaussians == nullptr)
+      fail("model", "{}: the classes' typical features are missing: {}", place, kRejectionFile);
+    rejection.gaussians =
+        std::make_shared<ClassGaussians>(ClassGaussians::from_tensors(*gaussians));
+  } else if (certainty != "probability") {
+    fail("model", "{}: \"rejection.certainty\" must be probability or typicality", place);
+  }
+  return rejection;
 }
 
 }  // namespace vitrail

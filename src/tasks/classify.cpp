@@ -7,6 +7,14 @@
 #include "core/error.h"
 
 namespace vitrail {
+namespace {
+
+std::span<const float> row_of(const Tensor& matrix, size_t i) {
+  const auto columns = static_cast<size_t>(matrix.size(1));
+  return {matrix.f32() + i * columns, columns};
+}
+
+}  // namespace
 
 std::vector<Prediction> top_predictions(std::span<const float> logits, const ClassLabels& labels,
                                         int64_t k) {
@@ -36,9 +44,16 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
   return top;
 }
 
-bool is_none(const Model& model, std::span<const Prediction> predictions) {
-  return model.rejection && !predictions.empty() &&
-         model.rejection->rejects(predictions.front().probability);
+std::optional<double> certainty_of(const Model& model, std::span<const Prediction> predictions,
+                                   std::span<const float> features) {
+  if (!model.rejection || predictions.empty()) return std::nullopt;
+  return model.rejection->certainty(predictions.front().probability, features);
+}
+
+bool is_none(const Model& model, std::span<const Prediction> predictions,
+             std::span<const float> features) {
+  const std::optional<double> certainty = certainty_of(model, predictions, features);
+  return certainty && model.rejection->rejects(*certainty);
 }
 
 std::vector<Classification> classify(Session& session, const PreparedBatch& batch, int64_t k) {
@@ -49,14 +64,19 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
   std::vector<Classification> answers(batch.errors.size());
   const bool any_read = std::any_of(batch.errors.begin(), batch.errors.end(),
                                     [](const std::string& error) { return error.empty(); });
-  Tensor logits;
-  if (any_read) logits = session.run(batch.images).logits.value();
+  Tensor logits, features;
+  if (any_read) {
+    const VitOutput output = session.run(batch.images);
+    logits = output.logits.value();
+    features = output.pooled.value();
+  }
   for (size_t i = 0; i < answers.size(); ++i) {
     answers[i].error = batch.errors[i];
     if (!answers[i].error.empty()) continue;
-    const float* row = logits.f32() + static_cast<int64_t>(i) * classes;
-    answers[i].top = top_predictions({row, static_cast<size_t>(classes)}, model.labels, k);
-    answers[i].none = is_none(model, answers[i].top);
+    answers[i].top = top_predictions(row_of(logits, i), model.labels, k);
+    const auto certainty = certainty_of(model, answers[i].top, row_of(features, i));
+    answers[i].certainty = certainty.value_or(0);
+    answers[i].none = certainty && model.rejection->rejects(*certainty);
   }
   return answers;
 }

@@ -70,7 +70,7 @@ class Judge {
     result_.confusion = Confusion(static_cast<int64_t>(to_model_.size()));
   }
 
-  void add(int64_t index, int64_t label, const float* logits);
+  void add(int64_t index, int64_t label, const float* logits, std::span<const float> features);
   EvaluationResult finish(const std::vector<std::string>& names);
 
  private:
@@ -86,7 +86,8 @@ class Judge {
   double loss_ = 0;
 };
 
-void Judge::add(int64_t index, int64_t label, const float* logits) {
+void Judge::add(int64_t index, int64_t label, const float* logits,
+                std::span<const float> features) {
   const int64_t truth = to_model_[static_cast<size_t>(label)];
   const int64_t rank = rank_of(logits, model_classes_, truth);
   ClassScore& score = scores_[static_cast<size_t>(label)];
@@ -95,7 +96,8 @@ void Judge::add(int64_t index, int64_t label, const float* logits) {
   score.top5 += rank < 5 ? 1 : 0;
   const double sum = log_sum_exp(logits, model_classes_);
   loss_ += sum - logits[truth];
-  if (is_none(model_, top_predictions({logits, static_cast<size_t>(model_classes_)}, {}, 1))) {
+  const auto best = top_predictions({logits, static_cast<size_t>(model_classes_)}, {}, 1);
+  if (is_none(model_, best, features)) {
     ++result_.none;
     result_.none_top1 += rank < 1 ? 1 : 0;
   }
@@ -161,10 +163,13 @@ EvaluationResult evaluate(Session& session, const Dataset& dataset,
       if (!error(i).empty()) leave_out(first + i, error(i));
     // A single picture of a size of its own has no memory when it was not read.
     if (batch.images.defined()) {
-      const Tensor logits = session.run(batch.images).logits.value();
+      const VitOutput output = session.run(batch.images);
+      const Tensor logits = output.logits.value(), features = output.pooled.value();
+      const int64_t width = features.size(1);
       for (int64_t i = 0; i < count; ++i)
         if (error(i).empty())
-          judge.add(first + i, dataset.label(first + i), logits.f32() + i * classes);
+          judge.add(first + i, dataset.label(first + i), logits.f32() + i * classes,
+                    {features.f32() + i * width, static_cast<size_t>(width)});
     }
     if (options.progress) options.progress(first + count, total);
   };

@@ -83,9 +83,9 @@ class Calibrate(SetOfPictures):
                          "--out", self.model)
         self.assertEqual(result.status, 0, result.errors)
 
-    def calibrate(self, *arguments):
+    def calibrate(self, *arguments, certainty="probability"):
         return vitrail("calibrate", f"folder:{self.set}", "--split", "all", "--model", self.model,
-                       *arguments)
+                       "--certainty", certainty, *arguments)
 
     def test_answers_below_the_threshold_are_none(self):
         others = self.folder / "others"
@@ -125,6 +125,25 @@ class Calibrate(SetOfPictures):
         self.assertEqual(json.loads((quantized / "config.json").read_text())["rejection"],
                          json.loads((self.model / "config.json").read_text())["rejection"])
 
+    def test_what_is_typical_is_learned_from_training_pictures(self):
+        for number, name in enumerate(("bee", "cat", "dog", "elk", "ant")):
+            (self.set / name).mkdir(exist_ok=True)
+            for i in range(6):
+                write_png(self.set / name / f"{i}.png", shade=9 + 37 * number + 5 * i)
+        result = self.calibrate("--accept", 0.5, "--json", certainty="typicality")
+        self.assertEqual(result.status, 0, result.errors)
+        report, = result.json()
+        self.assertEqual(report["certainty"], "typicality")
+        self.assertTrue((self.model / "rejection.safetensors").is_file())
+        lines = vitrail("classify", self.set, "--model", self.model, "--json").json()
+        for line in lines:
+            self.assertEqual(line["none"], line["certainty"] < report["threshold"])
+        accepted = sum(not line["none"] for line in lines)
+        self.assertEqual(accepted / len(lines), report["accepted"])
+        self.assertIn("typicality", vitrail("doctor", self.model).out)
+        self.assertEqual(self.calibrate().status, 0)
+        self.assertFalse((self.model / "rejection.safetensors").exists())
+
     def test_a_dry_run_changes_nothing(self):
         before = (self.model / "config.json").read_bytes()
         self.assertEqual(self.calibrate("--dry-run").status, 0)
@@ -136,6 +155,8 @@ class Calibrate(SetOfPictures):
         self.fails("calibrate", self.set, "--split", "all", "--model", MODEL, "--labels",
                    self.labels, saying="convert --to vitrail")
         self.fails("calibrate", self.folder / "nothing", "--model", self.model)
+        self.fails("calibrate", self.set, "--split", "all", "--model", self.model,
+                   saying="--certainty probability")
         (self.set / "yak").mkdir()
         write_png(self.set / "yak" / "0.png")
         self.fails("calibrate", self.set, "--split", "all", "--model", self.model, saying="yak")

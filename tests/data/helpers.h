@@ -18,7 +18,12 @@
 namespace vitrail::test {
 
 using testing::error_of;
-using testing::TemporaryFolder;
+
+// A data set in the making.
+class DataFolder : public testing::TemporaryFolder {
+ public:
+  std::string spec(const std::string& kind) const { return kind + ":" + path().string(); }
+};
 
 using Bytes = std::vector<uint8_t>;
 

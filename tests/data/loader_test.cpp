@@ -175,7 +175,7 @@ TEST(Loader, NormalisesAsThePreprocessingSays) {
 }
 
 TEST(Loader, TurnsGreyPicturesToTheModelsChannels) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_plain(folder.path() / "t10k-images-idx3-ubyte", idx_images(2, 3, 3));
   write_plain(folder.path() / "t10k-labels-idx1-ubyte", idx_labels({4, 5}));
   const auto set = open_dataset(folder.spec("mnist"), Split::test);
@@ -192,7 +192,7 @@ TEST(Loader, TurnsGreyPicturesToTheModelsChannels) {
 }
 
 TEST(Loader, ABrokenPictureStopsTheEpochAndIsNamed) {
-  TemporaryFolder folder;
+  DataFolder folder;
   for (int i = 0; i < 6; ++i)
     write_flat_picture(folder.path() / "a" / (std::to_string(i) + ".png"), 7);
   write_plain(folder.path() / "b" / "broken.png", {0x89, 'P', 'N', 'G', 0});
@@ -227,7 +227,7 @@ class BrokenPictures : public ::testing::Test {
     options_.preprocess.resize_to = {4, 4};
     options_.max_broken = 0.1;
   }
-  TemporaryFolder folder_;
+  DataFolder folder_;
   std::unique_ptr<Dataset> set_;
   LoaderOptions options_;
 };

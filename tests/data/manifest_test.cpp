@@ -35,7 +35,7 @@ class Manifests : public ::testing::Test {
     const std::string set = spec(kind, text);
     return error_of([&] { open_dataset(set, Split::all); });
   }
-  TemporaryFolder folder_;
+  DataFolder folder_;
 };
 
 TEST_F(Manifests, CsvNamesPicturesLabelsAndSplits) {
@@ -62,7 +62,7 @@ TEST_F(Manifests, NumbersAreClassesInTheirOrder) {
 }
 
 TEST_F(Manifests, PicturesMayLieInAFolderOfTheirOwn) {
-  TemporaryFolder other;
+  DataFolder other;
   write_text(other.path() / "list.csv", "path,label\na.png,x\nd.png,y\n");
   const auto set = open_dataset(
       "csv:" + (other.path() / "list.csv").string() + "," + root().string(), Split::all);
@@ -70,7 +70,7 @@ TEST_F(Manifests, PicturesMayLieInAFolderOfTheirOwn) {
 }
 
 TEST_F(Manifests, NothingOutsideTheirFolderIsRead) {
-  TemporaryFolder other;
+  DataFolder other;
   write_flat_picture(other.path() / "secret.png", 1);
   std::filesystem::create_symlink(other.path(), root() / "link");
   std::filesystem::create_symlink(other.path() / "secret.png", root() / "link.png");
@@ -157,7 +157,7 @@ Bytes picture(uint8_t value) {
 }
 
 TEST(Shards, PicturesAndLabelsShareTheirKeys) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_plain(folder.path() / "s-08.tar", tar_of({{"x/0001.png", picture(5)},
                                                   {"x/0001.cls", bytes_of("10\n")},
                                                   {"README", bytes_of("no sample")},
@@ -179,7 +179,7 @@ TEST(Shards, PicturesAndLabelsShareTheirKeys) {
 }
 
 TEST(Shards, RefuseWhatIsDamaged) {
-  TemporaryFolder folder;
+  DataFolder folder;
   const std::string one = "tar:" + (folder.path() / "a.tar").string();
   const auto message = [&](const Bytes& bytes) {
     write_plain(folder.path() / "a.tar", bytes);
@@ -216,7 +216,7 @@ TEST(Grouping, KeepsPicturesTogether) {
 }
 
 TEST(Grouping, DividesASetByGroups) {
-  TemporaryFolder folder;
+  DataFolder folder;
   for (int animal = 0; animal < 40; ++animal)
     for (int shot = 0; shot < 3; ++shot)
       write_flat_picture(

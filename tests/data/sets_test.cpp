@@ -31,7 +31,7 @@ OpenOptions no_validation() {
 
 TEST(IdxSet, ReadsPlainAndGzippedFilesAlike) {
   for (const bool gz : {false, true}) {
-    TemporaryFolder folder;
+    DataFolder folder;
     write_mnist(folder.path(), gz);
     const auto train = open_dataset(folder.spec("mnist"), Split::train, no_validation());
     ASSERT_EQ(train->size(), 3);
@@ -54,7 +54,7 @@ TEST(IdxSet, ReadsPlainAndGzippedFilesAlike) {
 }
 
 TEST(IdxSet, SaysWhichFileIsMissing) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_mnist(folder.path(), false);
   fs::remove(folder.path() / "train-images-idx3-ubyte");
   EXPECT_EQ(open_dataset(folder.spec("mnist"), Split::test)->size(), 2);
@@ -105,7 +105,7 @@ TEST(IdxSet, RefusesHostileFiles) {
   };
   for (const HostileIdx& hostile : cases) {
     SCOPED_TRACE(hostile.what);
-    TemporaryFolder folder;
+    DataFolder folder;
     write_plain(folder.path() / "t10k-images-idx3-ubyte", hostile.images);
     write_plain(folder.path() / "t10k-labels-idx1-ubyte", hostile.labels);
     const std::string message = error_of([&] { open_dataset(folder.spec("mnist"), Split::test); });
@@ -115,7 +115,7 @@ TEST(IdxSet, RefusesHostileFiles) {
 }
 
 TEST(IdxSet, RefusesAHeaderThatAnnouncesMoreThanTheFileCanHold) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_gz(folder.path() / "t10k-images-idx3-ubyte.gz", announcing(1'000'000, 28, 28));
   Bytes labels{0, 0, 8, 1};
   append_u32(labels, 1'000'000);
@@ -125,7 +125,7 @@ TEST(IdxSet, RefusesAHeaderThatAnnouncesMoreThanTheFileCanHold) {
 }
 
 TEST(IdxSet, RefusesTruncatedAndDamagedGzip) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_mnist(folder.path(), true);
   const fs::path path = folder.path() / "train-images-idx3-ubyte.gz";
   std::ifstream file(path, std::ios::binary);
@@ -149,7 +149,7 @@ Bytes cifar_record(uint8_t label) {
 }
 
 TEST(CifarSet, ReadsBatchesAndInterleavesPlanes) {
-  TemporaryFolder folder;
+  DataFolder folder;
   const fs::path inner = folder.path() / "cifar-10-batches-bin";
   for (int i = 1; i <= 5; ++i) {
     write_plain(inner / ("data_batch_" + std::to_string(i) + ".bin"),
@@ -180,7 +180,7 @@ TEST(CifarSet, ReadsBatchesAndInterleavesPlanes) {
 }
 
 TEST(FolderSet, ReadsAFolderAClass) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_flat_picture(folder.path() / "rose" / "b.PNG", 20);
   write_flat_picture(folder.path() / "rose" / "a.png", 10);
   write_flat_picture(folder.path() / "rose" / "deeper" / "c.png", 25);
@@ -203,7 +203,7 @@ TEST(FolderSet, ReadsAFolderAClass) {
 }
 
 TEST(FolderSet, UsesItsOwnDivision) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_flat_picture(folder.path() / "train" / "a" / "1.png", 1);
   write_flat_picture(folder.path() / "train" / "c" / "2.png", 2);
   write_flat_picture(folder.path() / "val" / "b" / "3.png", 3);
@@ -222,7 +222,7 @@ TEST(FolderSet, UsesItsOwnDivision) {
 }
 
 TEST(FolderSet, RefusesWhatIsNoSet) {
-  TemporaryFolder folder;
+  DataFolder folder;
   const auto open = [&] { open_dataset(folder.spec("folder"), Split::all); };
   expect_mentions(error_of(open), "no folders");
   write_flat_picture(folder.path() / "only" / "1.png", 1);
@@ -238,7 +238,7 @@ TEST(FolderSet, RefusesWhatIsNoSet) {
 }
 
 TEST(FlatSet, TakesTheClassFromTheName) {
-  TemporaryFolder folder;
+  DataFolder folder;
   write_flat_picture(folder.path() / "n02_cat_big.png", 2);
   write_flat_picture(folder.path() / "n01_dog.png", 1);
   write_flat_picture(folder.path() / "n02_cat.png", 3);
@@ -256,7 +256,7 @@ TEST(Specs, UnknownOnesAreRefusedWithTheKnownOnes) {
   const std::string message = error_of([] { open_dataset("imagenet:somewhere", Split::train); });
   for (const char* known : {"folder:", "flat:", "fashion-mnist:", "mnist:", "cifar10:", "scenes"})
     expect_mentions(message, known);
-  TemporaryFolder folder;
+  DataFolder folder;
   expect_mentions(error_of([&] { open_dataset(folder.path().string(), Split::all); }),
                   "folder:" + folder.path().string());
   expect_mentions(error_of([] { split_of("holdout"); }), "train, val, test, all");
@@ -270,7 +270,7 @@ std::set<std::string> ids_of(const Dataset& set) {
 }
 
 TEST(HeldOut, TrainAndValDivideTheSet) {
-  TemporaryFolder folder;
+  DataFolder folder;
   Bytes labels(400);
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<uint8_t>(i % 10);
   write_plain(folder.path() / "train-images-idx3-ubyte", idx_images(400, 1, 1));

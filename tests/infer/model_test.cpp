@@ -9,6 +9,7 @@
 #include "infer/cost.h"
 #include "infer/session.h"
 #include "infer/small_models.h"
+#include "support/errors.h"
 
 namespace vitrail {
 namespace {

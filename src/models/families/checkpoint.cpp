@@ -20,6 +20,12 @@ Json read_if_there(const std::filesystem::path& path) {
   return read_json(path);
 }
 
+std::shared_ptr<TensorSource> tensors_if_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return nullptr;
+  return SafetensorsFile::open(path);
+}
+
 // The value of a setting that is about the files rather than the model; it is taken out.
 std::string taken(Settings& settings, const std::string& name) {
   std::string value;
@@ -119,6 +125,17 @@ void add_labels(CheckpointInfo& info, const CheckpointFiles& files, const std::s
   info.wnids = std::move(labels.wnids);
 }
 
+void add_rejection(CheckpointInfo& info, const CheckpointFiles& files) {
+  info.rejection =
+      rejection_from_json(files.config["rejection"], "config.json", files.gaussians.get());
+  const auto& gaussians = info.rejection->gaussians;
+  if (!gaussians) return;
+  const int64_t classes = info.config.num_classes, width = info.config.pooled_dim();
+  check(gaussians->classes() == classes && gaussians->width() == width, "model",
+        "{} is of {} classes and {} features, the model has {} and {}", files.gaussians->place(),
+        gaussians->classes(), gaussians->width(), classes, width);
+}
+
 }  // namespace
 
 Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& files,
@@ -138,8 +155,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
   info.sources = std::move(draft.sources);
   if (files.config.is_object() && files.config.contains("precision"))
     info.precision = precision_plan_from_json(files.config["precision"], "config.json");
-  if (files.config.is_object() && files.config.contains("rejection"))
-    info.rejection = rejection_from_json(files.config["rejection"], "config.json");
+  if (files.config.is_object() && files.config.contains("rejection")) add_rejection(info, files);
   info.preprocess_kind = draft.preprocess_kind;
   info.preprocess = std::move(draft.preprocess);
   if (files.config.is_object())
@@ -165,7 +181,7 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOp
   std::shared_ptr<TensorSource> tensors = open_tensors(path, state_dict);
   const CheckpointFiles files{read_if_there(beside / "config.json"),
                               read_if_there(beside / "preprocessor_config.json"),
-                              labels_file_in(beside)};
+                              labels_file_in(beside), tensors_if_there(beside / kRejectionFile)};
   Checkpoint checkpoint = read_checkpoint(std::move(tensors), files, rest);
   if (!adapter.empty()) apply_adapter(checkpoint, adapter);
   return checkpoint;

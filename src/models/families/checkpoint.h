@@ -22,9 +22,10 @@ struct CheckpointOptions {
 
 // What stands beside the tensors.
 struct CheckpointFiles {
-  nlohmann::json config;              // config.json; null: none
-  nlohmann::json preprocessor;        // preprocessor_config.json; null: none
-  std::filesystem::path labels_file;  // empty: none
+  nlohmann::json config;                              // config.json; null: none
+  nlohmann::json preprocessor;                        // preprocessor_config.json; null: none
+  std::filesystem::path labels_file;                  // empty: none
+  std::shared_ptr<TensorSource> gaussians = nullptr;  // kRejectionFile; null: none
 };
 
 struct Checkpoint {
