@@ -71,7 +71,7 @@ class VITRAIL_API Model {
   const std::string& name() const;
   std::int64_t num_classes() const;
   std::optional<std::string> label(std::int64_t index) const;  // nothing: unknown
-  // A best class that is less probable is not meant: the picture shows none of the classes.
+  // An answer that is less certain is not meant: the picture shows none of the classes.
   // Nothing: the model was not calibrated (vitrail calibrate), and every answer counts.
   std::optional<double> rejection_threshold() const;
   std::int64_t depth() const;      // layers of attention

@@ -13,12 +13,15 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kTexts[] = {
-    "config.json", "preprocessor_config.json", "labels.json",         "labels.txt", "classes.json",
-    "classes.txt", "imagenet_classes.json",    "imagenet_classes.txt"};
-// What training leaves beside a model; none of it is weights.
-constexpr const char* kNotWeights[] = {"training_args.bin", "optimizer.bin", "scheduler.bin",
-                                       "optimizer.pt",      "scheduler.pt",  "rng_state.pth"};
+constexpr const char* kTexts[] = {"config.json",           "preprocessor_config.json",
+                                  "labels.json",           "labels.txt",
+                                  "classes.json",          "classes.txt",
+                                  "imagenet_classes.json", "imagenet_classes.txt",
+                                  "rejection.safetensors"};
+// What training and calibration leave beside a model; none of it is weights.
+constexpr const char* kNotWeights[] = {"training_args.bin",    "optimizer.bin", "scheduler.bin",
+                                       "optimizer.pt",         "scheduler.pt",  "rng_state.pth",
+                                       "rejection.safetensors"};
 
 bool ends_with_any(const std::string& name, std::initializer_list<const char*> endings) {
   return std::any_of(endings.begin(), endings.end(),
