@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
     const std::vector<float> map = explanation.rollout();
     const auto best = std::max_element(map.begin(), map.end()) - map.begin();
     std::printf("%s: mostly from row %lld, column %lld\n",
-                explanation.top().front().label.value_or("?").c_str(),
+                explanation.answer().top.front().label.value_or("?").c_str(),
                 static_cast<long long>(best / explanation.grid_width()),
                 static_cast<long long>(best % explanation.grid_width()));
   } catch (const vit::Error& error) {

@@ -29,7 +29,7 @@ void print_line(const std::string& file, const Classification& answer, const Mod
   }
   if (model.rejection) {
     line["none"] = answer.none;
-    line["certainty"] = answer.certainty;
+    line["certainty"] = *answer.certainty;
   }
   line["top"] = nlohmann::ordered_json::array();
   for (const Prediction& prediction : answer.top) {

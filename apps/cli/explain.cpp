@@ -202,11 +202,13 @@ void explain_pictures(const Arguments& arguments) {
       continue;
     }
     Answer answer{.explanation = explain_picture(session, photo, options)};
-    if (!answer.explanation.logits.empty())
-      answer.top =
-          top_predictions(answer.explanation.logits, session.model().labels, kShownClasses);
-    if (is_none(session.model(), answer.top, answer.explanation.features))
-      answer.verdict = none_of(session.model().labels.size());
+    const Model& model = session.model();
+    if (!answer.explanation.logits.empty()) {
+      Classification judged =
+          judge(model, answer.explanation.logits, answer.explanation.features, kShownClasses);
+      if (judged.none) answer.verdict = none_of(model.labels.size());
+      answer.top = std::move(judged.top);
+    }
     answer.rows = rows_json(session, answer.explanation, rows);
     answer.files = names.of(picture);
     write_files(session, answer, picture, mask);

@@ -1,7 +1,7 @@
 // Vitrail for C++ programs: load a Vision Transformer, classify, take features, explain, train.
 //
 //   vit::Session session{vit::Model("my-model")};
-//   for (const vit::Prediction& p : session.classify("photo.jpg"))
+//   for (const vit::Prediction& p : session.classify("photo.jpg").top)
 //     std::cout << p.label.value_or("?") << " " << p.probability << "\n";
 //
 // Everything throws vit::Error, with one line that says where, what and what would be right.
@@ -71,7 +71,7 @@ class VITRAIL_API Model {
   const std::string& name() const;
   std::int64_t num_classes() const;
   std::optional<std::string> label(std::int64_t index) const;  // nothing: unknown
-  // An answer that is less certain is not meant: the picture shows none of the classes.
+  // An answer that is less certain (Classification::certainty) is not meant.
   // Nothing: the model was not calibrated (vitrail calibrate), and every answer counts.
   std::optional<double> rejection_threshold() const;
   std::int64_t depth() const;      // layers of attention
@@ -90,6 +90,14 @@ struct Prediction {
   std::optional<std::string> label;  // nothing: the checkpoint does not say
   double probability = 0;            // softmax over all classes
   float logit = 0;
+};
+
+struct Classification {
+  std::vector<Prediction> top;  // the best classes, best first
+  // Of a calibrated model (vitrail calibrate): the picture shows none of its classes, for it is
+  // less certain than Model::rejection_threshold() of the best one.
+  bool none = false;
+  std::optional<double> certainty;  // nothing: the model was not calibrated
 };
 
 struct FeatureOptions {
@@ -118,7 +126,7 @@ struct ExplainOptions {
 // Where a model gathered from. Grids are [grid_height, grid_width], row by row.
 class VITRAIL_API Explanation {
  public:
-  const std::vector<Prediction>& top() const;
+  const Classification& answer() const;  // the five best; nothing of a model without a head
   std::int64_t grid_height() const;
   std::int64_t grid_width() const;
   // Attention rollout from the answer to the patches (Abnar and Zuidema 2020).
@@ -152,9 +160,9 @@ class VITRAIL_API Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  // The best classes, best first. Error: a picture that cannot be read, a model without a head.
-  std::vector<Prediction> classify(const Picture& picture, int top = 5);
-  std::vector<std::vector<Prediction>> classify(std::span<const Picture> pictures, int top = 5);
+  // With the `top` best classes. Error: a picture that cannot be read, a model without a head.
+  Classification classify(const Picture& picture, int top = 5);
+  std::vector<Classification> classify(std::span<const Picture> pictures, int top = 5);
   Features features(const Picture& picture, const FeatureOptions& options = {});
   Explanation explain(const Picture& picture, const ExplainOptions& options = {});
 

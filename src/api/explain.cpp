@@ -10,7 +10,7 @@ namespace vit {
 // Layers are independent of the session that made them; rows are computed on a thread of their own.
 struct Explanation::Impl {
   vitrail::Explanation explanation;
-  std::vector<Prediction> top;
+  Classification answer;
   vitrail::ExplainPage page;
 };
 
@@ -23,22 +23,21 @@ Explanation Session::explain(const Picture& picture, const ExplainOptions& optio
                                {.fusion = vitrail::head_fusion_from_name(options.fusion),
                                 .discard_ratio = options.discard_ratio});
   const vitrail::Model& model = session.model();
-  if (!result->explanation.logits.empty()) {
-    const auto top = vitrail::top_predictions(result->explanation.logits, model.labels, 5);
-    if (vitrail::is_none(model, top, result->explanation.features)) result->page.verdict = vitrail::none_of(model.labels.size());
-    result->top = to_public(top);
-  }
+  if (!result->explanation.logits.empty())
+    result->answer = to_public(
+        vitrail::judge(model, result->explanation.logits, result->explanation.features, 5));
+  if (result->answer.none) result->page.verdict = vitrail::none_of(model.labels.size());
   const auto* path = std::get_if<std::filesystem::path>(&picture.source());
   result->page.picture_name = path == nullptr ? "picture" : path->filename().string();
   result->page.model_name = model.name;
-  for (const Prediction& p : result->top)
+  for (const Prediction& p : result->answer.top)
     result->page.predictions.push_back(
         {.index = p.index, .label = p.label, .probability = p.probability});
   return Explanation(std::move(result));
 }
 
-const std::vector<Prediction>& Explanation::top() const {
-  return impl_->top;
+const Classification& Explanation::answer() const {
+  return impl_->answer;
 }
 std::int64_t Explanation::grid_height() const {
   return impl_->explanation.layout.grid_height;

@@ -21,6 +21,6 @@ struct Session::Impl {
 // Error: a picture that cannot be read.
 vitrail::Image read_picture(const Picture& picture, const vitrail::DecodeOptions& options);
 vitrail::PreparedBatch prepare(vitrail::Session& session, std::span<const Picture> pictures);
-std::vector<Prediction> to_public(const std::vector<vitrail::Prediction>& predictions);
+Classification to_public(const vitrail::Classification& answer);
 
 }  // namespace vit

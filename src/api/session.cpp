@@ -65,10 +65,10 @@ vitrail::PreparedBatch prepare(vitrail::Session& session, std::span<const Pictur
   return batch;
 }
 
-std::vector<Prediction> to_public(const std::vector<vitrail::Prediction>& predictions) {
-  std::vector<Prediction> out;
-  for (const vitrail::Prediction& p : predictions)
-    out.push_back(
+Classification to_public(const vitrail::Classification& answer) {
+  Classification out{.top = {}, .none = answer.none, .certainty = answer.certainty};
+  for (const vitrail::Prediction& p : answer.top)
+    out.top.push_back(
         {.index = p.index, .label = p.label, .probability = p.probability, .logit = p.logit});
   return out;
 }
@@ -84,18 +84,18 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-std::vector<Prediction> Session::classify(const Picture& picture, int top) {
+Classification Session::classify(const Picture& picture, int top) {
   return classify(std::span(&picture, 1), top).front();
 }
 
-std::vector<std::vector<Prediction>> Session::classify(std::span<const Picture> pictures, int top) {
+std::vector<Classification> Session::classify(std::span<const Picture> pictures, int top) {
   vitrail::Session& session = *impl_->session;
   const auto batch = static_cast<size_t>(session.batch_size());
-  std::vector<std::vector<Prediction>> answers;
+  std::vector<Classification> answers;
   for (size_t first = 0; first < pictures.size(); first += batch) {
     const auto part = pictures.subspan(first, std::min(batch, pictures.size() - first));
     for (const vitrail::Classification& c : vitrail::classify(session, prepare(session, part), top))
-      answers.push_back(to_public(c.top));
+      answers.push_back(to_public(c));
   }
   return answers;
 }

@@ -44,16 +44,13 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
   return top;
 }
 
-std::optional<double> certainty_of(const Model& model, std::span<const Prediction> predictions,
-                                   std::span<const float> features) {
-  if (!model.rejection || predictions.empty()) return std::nullopt;
-  return model.rejection->certainty(predictions.front().probability, features);
-}
-
-bool is_none(const Model& model, std::span<const Prediction> predictions,
-             std::span<const float> features) {
-  const std::optional<double> certainty = certainty_of(model, predictions, features);
-  return certainty && model.rejection->rejects(*certainty);
+Classification judge(const Model& model, std::span<const float> logits,
+                     std::span<const float> features, int64_t k) {
+  Classification answer{.top = top_predictions(logits, model.labels, k)};
+  if (!model.rejection || answer.top.empty()) return answer;
+  answer.certainty = model.rejection->certainty(answer.top.front().probability, features);
+  answer.none = model.rejection->rejects(*answer.certainty);
+  return answer;
 }
 
 std::vector<Classification> classify(Session& session, const PreparedBatch& batch, int64_t k) {
@@ -71,12 +68,10 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
     features = output.pooled.value();
   }
   for (size_t i = 0; i < answers.size(); ++i) {
-    answers[i].error = batch.errors[i];
-    if (!answers[i].error.empty()) continue;
-    answers[i].top = top_predictions(row_of(logits, i), model.labels, k);
-    const auto certainty = certainty_of(model, answers[i].top, row_of(features, i));
-    answers[i].certainty = certainty.value_or(0);
-    answers[i].none = certainty && model.rejection->rejects(*certainty);
+    if (batch.errors[i].empty())
+      answers[i] = judge(model, row_of(logits, i), row_of(features, i), k);
+    else
+      answers[i].error = batch.errors[i];
   }
   return answers;
 }

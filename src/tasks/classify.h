@@ -24,19 +24,16 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
                                         int64_t k);
 
 struct Classification {
-  std::vector<Prediction> top;  // empty when there is an error
-  bool none = false;            // too uncertain to be meant (models/rejection.h)
-  double certainty = 0;         // of a calibrated model: what is held against its threshold
-  std::string error;            // "" when the picture was read
+  std::vector<Prediction> top;      // empty when there is an error
+  bool none = false;                // too uncertain to be meant (models/rejection.h)
+  std::optional<double> certainty;  // of a calibrated model: what is held against its threshold
+  std::string error;                // "" when the picture was read
 };
 
-// How certain a calibrated model is of its best class; nothing without predictions, and of a model
-// that was not calibrated. predictions: the best first. features: the row of VitOutput::pooled.
-std::optional<double> certainty_of(const Model& model, std::span<const Prediction> predictions,
-                                   std::span<const float> features);
-// Whether it answers "none of my classes".
-bool is_none(const Model& model, std::span<const Prediction> predictions,
-             std::span<const float> features);
+// The answer that these logits [classes] are, with the k best classes; features: the picture's row
+// of VitOutput::pooled. Error: as top_predictions().
+Classification judge(const Model& model, std::span<const float> logits,
+                     std::span<const float> features, int64_t k);
 
 // Answers for a batch of prepared pictures. Error: a model without a head.
 std::vector<Classification> classify(Session& session, const PreparedBatch& batch, int64_t k);

@@ -96,8 +96,7 @@ void Judge::add(int64_t index, int64_t label, const float* logits,
   score.top5 += rank < 5 ? 1 : 0;
   const double sum = log_sum_exp(logits, model_classes_);
   loss_ += sum - logits[truth];
-  const auto best = top_predictions({logits, static_cast<size_t>(model_classes_)}, {}, 1);
-  if (is_none(model_, best, features)) {
+  if (judge(model_, {logits, static_cast<size_t>(model_classes_)}, features, 1).none) {
     ++result_.none;
     result_.none_top1 += rank < 1 ? 1 : 0;
   }

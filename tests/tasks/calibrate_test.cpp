@@ -81,7 +81,7 @@ void expect_agreement(const std::shared_ptr<Model>& model, const Dataset& set,
     const std::vector<Image> pictures{set.get(i).image};
     const Classification answer = classify(session, session.prepare(pictures), 3).front();
     EXPECT_EQ(answer.certainty, all[static_cast<size_t>(i)].value);
-    EXPECT_EQ(answer.none, answer.certainty < model->rejection->threshold);
+    EXPECT_EQ(answer.none, *answer.certainty < model->rejection->threshold);
     if (!gaussians) {
       EXPECT_EQ(answer.certainty, answer.top.front().probability);
     }
