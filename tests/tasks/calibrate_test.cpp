@@ -120,7 +120,7 @@ TEST(Rejection, IsPartOfAModelFolder) {
 TEST(Rejection, GaussiansMoveWithTheModelFolder) {
   const auto model = classifier();
   const auto set = open_dataset("scenes:count=60,size=32", Split::train, {});
-  Session session(model, {.threads = 2, .batch = 8});
+  Session session(model, {.threads = 2, .batch = 8, .pack = false});  // it is saved afterwards
   const SharedGaussians gaussians = learn_gaussians(session, *set, 60);
   const TemporaryFolder folder;
   const auto write = [&](std::optional<Rejection> rejection) {
