@@ -63,8 +63,7 @@ TEST(ClassGaussians, AreThoseOfTheTextbook) {
 TEST(ClassGaussians, SurviveTheirFile) {
   const Pairs pairs;
   const ClassGaussians gaussians = ClassGaussians::fit(pairs.features, pairs.labels, 2);
-  const ClassGaussians again =
-      ClassGaussians::from_tensors(MemoryTensors(gaussians.tensors()));
+  const ClassGaussians again = ClassGaussians::from_tensors(MemoryTensors(gaussians.tensors()));
   const std::vector<float> point{1, -2};
   EXPECT_EQ(again.typicality(point), gaussians.typicality(point));
 }
