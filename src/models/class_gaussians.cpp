@@ -5,16 +5,12 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/rows.h"
 
 namespace vitrail {
 namespace {
 
 constexpr double kRidge = 1e-3;
-
-std::span<const float> row(const Tensor& matrix, int64_t i) {
-  const int64_t columns = matrix.size(1);
-  return {matrix.f32() + i * columns, static_cast<size_t>(columns)};
-}
 
 // Square, of doubles, row by row.
 struct Square {
@@ -75,7 +71,7 @@ Square covariance_of(const Tensor& features, std::span<const int64_t> labels, co
   Square sum(width);
   std::vector<double> difference(static_cast<size_t>(width));
   for (size_t n = 0; n < labels.size(); ++n) {
-    const auto x = row(features, static_cast<int64_t>(n)), mean = row(means, labels[n]);
+    const auto x = row_of(features, static_cast<int64_t>(n)), mean = row_of(means, labels[n]);
     for (size_t f = 0; f < x.size(); ++f)
       difference[f] = static_cast<double>(x[f]) - static_cast<double>(mean[f]);
     for (int64_t i = 0; i < width; ++i)
@@ -98,7 +94,12 @@ ClassGaussians::ClassGaussians(Tensor means, Tensor whitening)
                     whitening_.shape() == Shape{means_.size(1), means_.size(1)};
   check(fits, "rejection", "means {} and whitening {} must be f32 [C, F] and [F, F]",
         means_.shape().str(), whitening_.shape().str());
-  for (int64_t c = 0; c < classes(); ++c) whitened_means_.push_back(whitened(row(means_, c)));
+  const auto finite = [](const Tensor& tensor) {
+    return std::ranges::all_of(tensor.values(), [](float value) { return std::isfinite(value); });
+  };
+  check(finite(means_) && finite(whitening_), "rejection",
+        "the classes' typical features hold a number that is not finite; calibrate anew");
+  for (int64_t c = 0; c < classes(); ++c) whitened_means_.push_back(whitened(row_of(means_, c)));
 }
 
 ClassGaussians ClassGaussians::fit(const Tensor& features, std::span<const int64_t> labels,
@@ -118,7 +119,7 @@ std::vector<double> ClassGaussians::whitened(std::span<const float> features) co
         "{} features where there are {}", features.size(), width());
   std::vector<double> out(features.size());
   for (size_t i = 0; i < out.size(); ++i) {
-    const auto weights = row(whitening_, static_cast<int64_t>(i));
+    const auto weights = row_of(whitening_, static_cast<int64_t>(i));
     for (size_t j = 0; j <= i; ++j)
       out[i] += static_cast<double>(weights[j]) * static_cast<double>(features[j]);
   }

@@ -44,8 +44,8 @@ void store_rejection(const Rejection& rejection, const std::filesystem::path& fo
   const std::filesystem::path file = folder / kRejectionFile;
   if (rejection.gaussians)
     write_safetensors(file, rejection.gaussians->tensors(), {{"format", "pt"}});
-  else
-    std::filesystem::remove(file);
+  else if (std::error_code error; !std::filesystem::remove(file, error) && error)
+    fail("model", "{}: cannot be removed: {}", file.string(), error.message());
   config["rejection"] = to_json(rejection);
 }
 

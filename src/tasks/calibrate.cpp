@@ -4,11 +4,11 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/rows.h"
 #include "tasks/classify.h"
 #include "tasks/match_classes.h"
 
 namespace vitrail {
-
 namespace {
 
 // What a model makes of one picture of a batch.
@@ -27,12 +27,10 @@ void look_at(Session& session, const PreparedBatch& batch, Name name, Visit visi
     check(batch.errors[i].empty(), "calibrate", "{}{}", name(i), batch.errors[i]);
   const VitOutput output = session.run(batch.images);
   const Tensor logits = output.logits.value(), features = output.pooled.value();
-  const auto row = [](const Tensor& matrix, size_t i) {
-    const auto columns = static_cast<size_t>(matrix.size(1));
-    return std::span<const float>(matrix.f32() + i * columns, columns);
-  };
-  for (size_t i = 0; i < batch.errors.size(); ++i)
-    visit(i, Seen{top_predictions(row(logits, i), model.labels, 1), row(features, i)});
+  for (size_t i = 0; i < batch.errors.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
+    visit(i, Seen{top_predictions(row_of(logits, row), model.labels, 1), row_of(features, row)});
+  }
 }
 
 // look_at() for pictures of a set, visit(n, seen) with n counting `chosen`.

@@ -5,16 +5,9 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/rows.h"
 
 namespace vitrail {
-namespace {
-
-std::span<const float> row_of(const Tensor& matrix, size_t i) {
-  const auto columns = static_cast<size_t>(matrix.size(1));
-  return {matrix.f32() + i * columns, columns};
-}
-
-}  // namespace
 
 std::vector<Prediction> top_predictions(std::span<const float> logits, const ClassLabels& labels,
                                         int64_t k) {
@@ -68,8 +61,9 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
     features = output.pooled.value();
   }
   for (size_t i = 0; i < answers.size(); ++i) {
+    const auto row = static_cast<int64_t>(i);
     if (batch.errors[i].empty())
-      answers[i] = judge(model, row_of(logits, i), row_of(features, i), k);
+      answers[i] = judge(model, row_of(logits, row), row_of(features, row), k);
     else
       answers[i].error = batch.errors[i];
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/rows.h"
 #include "tasks/classify.h"
 #include "tasks/match_classes.h"
 
@@ -164,11 +165,10 @@ EvaluationResult evaluate(Session& session, const Dataset& dataset,
     if (batch.images.defined()) {
       const VitOutput output = session.run(batch.images);
       const Tensor logits = output.logits.value(), features = output.pooled.value();
-      const int64_t width = features.size(1);
       for (int64_t i = 0; i < count; ++i)
         if (error(i).empty())
           judge.add(first + i, dataset.label(first + i), logits.f32() + i * classes,
-                    {features.f32() + i * width, static_cast<size_t>(width)});
+                    row_of(features, i));
     }
     if (options.progress) options.progress(first + count, total);
   };

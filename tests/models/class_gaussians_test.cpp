@@ -85,6 +85,7 @@ TEST(ClassGaussians, RefuseWhatCannotBeLearnedFrom) {
   EXPECT_ERROR(ClassGaussians::fit(Tensor::zeros({4, 3}), std::vector<int64_t>{0, 1, 0, 1}, 2),
                "do not vary");
   EXPECT_ERROR(ClassGaussians(Tensor::zeros({2, 3}), Tensor::zeros({3, 2})), "must be f32");
+  EXPECT_ERROR(ClassGaussians(Tensor::full({2, 3}, NAN), Tensor::zeros({3, 3})), "not finite");
   const ClassGaussians gaussians = ClassGaussians::fit(pairs.features, pairs.labels, 2);
   EXPECT_ERROR(gaussians.typicality(std::vector<float>(3)), "3 features where there are 2");
 }
