@@ -15,6 +15,8 @@ std::vector<ViewOptions> multi_crop(const MultiCropOptions& o) {
   common.jitter_hue = 0.1;
   common.jitter_probability = 0.8;
   common.grey_probability = 0.2;
+  common.blur_min_radius = o.blur_min_radius;
+  common.blur_max_radius = o.blur_max_radius;
 
   AugmentOptions first = common;
   first.min_scale = o.global_min_scale;

@@ -14,10 +14,13 @@ struct MultiCropOptions {
   int64_t local_crops = 6;
   double global_min_scale = 0.4;  // shares of the area; global crops go up to 1
   double local_min_scale = 0.05, local_max_scale = 0.4;
+  // Of the Gaussian blur, in pixels. DINO's 0.1 to 2 is for crops of 224 pixels; crops of 64 that
+  // are to keep their shapes want less than 1.
+  double blur_min_radius = 0.1, blur_max_radius = 2;
 };
 
 // For LoaderOptions::views: the two global crops, then the local ones, changed as DINO's published
-// recipe does. Error: sizes or scales out of range.
+// recipe does. Error: sizes, scales or radii out of range.
 std::vector<ViewOptions> multi_crop(const MultiCropOptions& options);
 
 }  // namespace vitrail

@@ -250,7 +250,8 @@ TEST(Augment, MultiCropFollowsDino) {
                                                      .local_crops = 3,
                                                      .global_min_scale = 0.4,
                                                      .local_min_scale = 0.05,
-                                                     .local_max_scale = 0.4});
+                                                     .local_max_scale = 0.4,
+                                                     .blur_max_radius = 0.6});
   ASSERT_EQ(views.size(), 5u);
   EXPECT_EQ(views[1].size, (PictureSize{32, 32}));
   EXPECT_EQ(views[4].size, (PictureSize{16, 16}));
@@ -258,6 +259,7 @@ TEST(Augment, MultiCropFollowsDino) {
   EXPECT_EQ(views[0].augment.blur_probability, 1);
   EXPECT_EQ(views[1].augment.solarize_probability, 0.2);
   EXPECT_EQ(views[4].augment.max_scale, 0.4);
+  for (const ViewOptions& view : views) EXPECT_EQ(view.augment.blur_max_radius, 0.6);
 }
 
 TEST(Augment, RefusesOptionsOutOfRange) {

@@ -69,7 +69,9 @@ std::vector<ViewOptions> views_of(const TrainConfig& config) {
                      .local_crops = c.local_crops,
                      .global_min_scale = c.global_min_scale,
                      .local_min_scale = c.local_min_scale,
-                     .local_max_scale = c.local_max_scale});
+                     .local_max_scale = c.local_max_scale,
+                     .blur_min_radius = config.augment.blur_min_radius,
+                     .blur_max_radius = config.augment.blur_max_radius});
 }
 
 }  // namespace vitrail
