@@ -14,8 +14,7 @@ struct MultiCropOptions {
   int64_t local_crops = 6;
   double global_min_scale = 0.4;  // shares of the area; global crops go up to 1
   double local_min_scale = 0.05, local_max_scale = 0.4;
-  // Of the Gaussian blur, in pixels. DINO's 0.1 to 2 is for crops of 224 pixels; crops of 64 that
-  // are to keep their shapes want less than 1.
+  // Of the Gaussian blur, in pixels. DINO's 0.1 to 2 is for crops of 224 pixels.
   double blur_min_radius = 0.1, blur_max_radius = 2;
 };
 
