@@ -45,8 +45,9 @@ struct TrainConfig {
   double momentum = 0.9;  // of sgd and muon
   bool nesterov = false;
   bool muon_match_adamw = true;
-  double clip_norm = 1;  // of all gradients together; 0: off
-  std::string freeze;    // paths that are not trained: "patch_embed*,blocks.0.*"
+  double muon_adamw_rate = 1;  // learning rate of what muon leaves to AdamW, over its own
+  double clip_norm = 1;        // of all gradients together; 0: off
+  std::string freeze;          // paths that are not trained: "patch_embed*,blocks.0.*"
 
   std::string loss = "cross_entropy";  // or "bce"
   double label_smoothing = 0.1;

@@ -87,15 +87,17 @@ class MuonWithAdamW : public Optimizer {
   void update(Queue& queue, const Update& u) override {
     std::vector<kernels::AdamWArgs> updates;
     for (const Slot* slot : u.slots) {
-      const UpdateOf one{.options = options_,
-                         .trained = slot->trained,
-                         .learning_rate = u.learning_rate,
-                         .gradient_scale = u.gradient_scale,
-                         .step = slot->steps};
-      if (is_muon_matrix(slot->parameter()))
+      UpdateOf one{.options = options_,
+                   .trained = slot->trained,
+                   .learning_rate = u.learning_rate,
+                   .gradient_scale = u.gradient_scale,
+                   .step = slot->steps};
+      if (is_muon_matrix(slot->parameter())) {
         muon(queue, slot->parameter(), slot->moments[0], one);
-      else
-        updates.push_back(adamw_args(slot->parameter(), slot->moments[0], slot->moments[1], one));
+        continue;
+      }
+      one.learning_rate *= options_.adamw_rate;
+      updates.push_back(adamw_args(slot->parameter(), slot->moments[0], slot->moments[1], one));
     }
     kernels::adamw(queue, updates);
   }

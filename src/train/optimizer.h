@@ -32,6 +32,8 @@ struct OptimizerOptions {
   // Muon's learning rate becomes AdamW's through 0.2 sqrt(max(rows, columns)) (Liu et al., "Muon is
   // scalable for LLM training", 2025); false: the original sqrt(max(1, rows / columns)).
   bool match_adamw = true;
+  // Learning rate of what Muon leaves to AdamW, over that of Muon's matrices.
+  double adamw_rate = 1;
 };
 
 class Optimizer {

@@ -148,6 +148,19 @@ TEST(Muon, LeavesWhatIsNoMatrixOfABlockToAdamW) {
       0);
 }
 
+TEST(Muon, GivesAdamWItsOwnShareOfTheRate) {
+  const OptimizerOptions eighth{.kind = OptimizerKind::muon, .adamw_rate = 0.125};
+  const OptimizerOptions muon{.kind = OptimizerKind::muon}, adamw{};
+  const Shape shape{6, 10};
+  const auto same = [&](const char* path, const OptimizerOptions& other, double rate) {
+    return std::memcmp(stepped(path, shape, 0.5, eighth).raw(),
+                       stepped(path, shape, rate, other).raw(), 60 * sizeof(float)) == 0;
+  };
+  EXPECT_TRUE(same("head.weight", adamw, 0.0625));
+  EXPECT_FALSE(same("head.weight", adamw, 0.5));
+  EXPECT_TRUE(same("blocks.1.mlp.fc1.weight", muon, 0.5));
+}
+
 TEST(OptimizationGolden, LayerWiseDecay) {
   VisionTransformerConfig config;
   config.image_height = config.image_width = 8;
