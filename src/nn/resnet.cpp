@@ -43,9 +43,8 @@ ResNet::Block ResNet::make_block(const Scope& scope, int64_t inputs, int64_t out
   for (size_t i = 0; i < layers.size(); ++i) {
     const auto& [wanted, kernel, step] = layers[i];
     const std::string number = std::to_string(i + 1);
-    const bool last = i + 1 == layers.size();
     block.convolutions.push_back(make(scope.child("conv" + number), scope.child("norm" + number),
-                                      {wanted, channels, kernel, kernel}, step, last ? 0 : 1));
+                                      {wanted, channels, kernel, kernel}, step));
     channels = wanted;
   }
   if (stride != 1 || inputs != outputs) {

@@ -4,8 +4,8 @@
 //
 // GroupNorm (Wu and He 2018) stands where the paper has batch normalisation: statistics over a
 // batch would make an answer depend on the pictures beside it, training on how a batch is divided
-// over processes and parts, and evaluation differ from training. The last one of a block begins
-// with weight 0 (Goyal et al. 2017, section 5.1), so that each block begins as its shortcut.
+// over processes and parts, and evaluation differ from training. Their weights begin at 1, the
+// last ones of blocks too: from 0 a shallow network loses hundreds of steps until they have grown.
 // Shortcuts that change shape are projections (option B of the paper).
 #pragma once
 

@@ -34,6 +34,17 @@ TEST(ResNet, HasTheParametersOfTheOriginals) {
   EXPECT_EQ(count("resnet20"), 269'722 + (16 * 32 + 32 * 64) + 2 * (32 + 64));
 }
 
+TEST(ResNet, BeginsWithOpenBranches) {
+  VisionTransformer model(small_resnet());
+  model.parameters().initialise(1);
+  for (const char* norm : {"norm1", "norm2"}) {
+    const Parameter* gamma =
+        model.parameters().find(std::string("patch_embed.backbone.layer2.0.") + norm + ".weight");
+    ASSERT_NE(gamma, nullptr);
+    for (const float value : gamma->value().values()) EXPECT_EQ(value, 1);
+  }
+}
+
 TEST(ResNet, TakesPicturesOfAnySize) {
   VisionTransformer model(small_resnet());
   model.parameters().initialise(1);
