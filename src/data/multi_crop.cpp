@@ -10,11 +10,11 @@ std::vector<ViewOptions> multi_crop(const MultiCropOptions& o) {
   AugmentOptions common;
   common.random_resized_crop = true;
   common.flip_probability = 0.5;
-  common.jitter_brightness = common.jitter_contrast = 0.4;
-  common.jitter_saturation = 0.2;
-  common.jitter_hue = 0.1;
+  common.jitter_brightness = common.jitter_contrast = 0.4 * o.jitter;
+  common.jitter_saturation = 0.2 * o.jitter;
+  common.jitter_hue = 0.1 * o.jitter;
   common.jitter_probability = 0.8;
-  common.grey_probability = 0.2;
+  common.grey_probability = o.grey_probability;
   common.blur_min_radius = o.blur_min_radius;
   common.blur_max_radius = o.blur_max_radius;
 

@@ -251,6 +251,8 @@ TEST(Augment, MultiCropFollowsDino) {
                                                      .global_min_scale = 0.4,
                                                      .local_min_scale = 0.05,
                                                      .local_max_scale = 0.4,
+                                                     .jitter = 2,
+                                                     .grey_probability = 0.9,
                                                      .blur_max_radius = 0.6});
   ASSERT_EQ(views.size(), 5u);
   EXPECT_EQ(views[1].size, (PictureSize{32, 32}));
@@ -259,7 +261,19 @@ TEST(Augment, MultiCropFollowsDino) {
   EXPECT_EQ(views[0].augment.blur_probability, 1);
   EXPECT_EQ(views[1].augment.solarize_probability, 0.2);
   EXPECT_EQ(views[4].augment.max_scale, 0.4);
-  for (const ViewOptions& view : views) EXPECT_EQ(view.augment.blur_max_radius, 0.6);
+  for (const auto& [size, augment] : views) {
+    EXPECT_EQ(augment.blur_max_radius, 0.6);
+    EXPECT_EQ(augment.jitter_contrast, 0.8);
+    EXPECT_EQ(augment.jitter_hue, 0.2);
+    EXPECT_EQ(augment.grey_probability, 0.9);
+  }
+  const AugmentOptions published = multi_crop({{32, 32}, {16, 16}}).back().augment;
+  EXPECT_EQ(published.jitter_brightness, 0.4);
+  EXPECT_EQ(published.jitter_contrast, 0.4);
+  EXPECT_EQ(published.jitter_saturation, 0.2);
+  EXPECT_EQ(published.jitter_hue, 0.1);
+  EXPECT_EQ(published.grey_probability, 0.2);
+  EXPECT_EQ(published.blur_max_radius, 2);
 }
 
 TEST(Augment, RefusesOptionsOutOfRange) {

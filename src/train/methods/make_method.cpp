@@ -70,6 +70,8 @@ std::vector<ViewOptions> views_of(const TrainConfig& config) {
                      .global_min_scale = c.global_min_scale,
                      .local_min_scale = c.local_min_scale,
                      .local_max_scale = c.local_max_scale,
+                     .jitter = c.crop_jitter,
+                     .grey_probability = c.crop_grey_probability,
                      .blur_min_radius = config.augment.blur_min_radius,
                      .blur_max_radius = config.augment.blur_max_radius});
 }

@@ -38,6 +38,8 @@ void MethodConfig::validate(const std::string& method) const {
   check_range("global_min_scale", global_min_scale, 1e-3, 1);
   check_range("local_min_scale", local_min_scale, 1e-3, local_max_scale);
   check_range("local_max_scale", local_max_scale, 1e-3, 1);
+  check_range("crop_jitter", crop_jitter, 0, 5);
+  check_range("crop_grey_probability", crop_grey_probability, 0, 1);
   check_range("dino_outputs", static_cast<double>(dino_outputs), 2, 1 << 22);
   check_range("dino_hidden", static_cast<double>(dino_hidden), 1, 1 << 20);
   check_range("dino_bottleneck", static_cast<double>(dino_bottleneck), 1, 1 << 20);

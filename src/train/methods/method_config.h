@@ -25,6 +25,7 @@ struct MethodConfig {
   // local_size; a crop covers a part of the picture's area between its two scales.
   int64_t local_crops = 8, local_size = 96;
   double global_min_scale = 0.4, local_min_scale = 0.05, local_max_scale = 0.4;
+  double crop_jitter = 1, crop_grey_probability = 0.2;  // data/multi_crop.h
   int64_t dino_outputs = 65536, dino_hidden = 2048, dino_bottleneck = 256;
   double student_temperature = 0.1, teacher_temperature = 0.04;
   double warmup_teacher_temperature = 0.04;  // rises linearly to teacher_temperature
@@ -58,6 +59,8 @@ void visit_method_fields(Config& c, Visit visit) {
   visit("global_min_scale", c.global_min_scale);
   visit("local_min_scale", c.local_min_scale);
   visit("local_max_scale", c.local_max_scale);
+  visit("crop_jitter", c.crop_jitter);
+  visit("crop_grey_probability", c.crop_grey_probability);
   visit("dino_outputs", c.dino_outputs);
   visit("dino_hidden", c.dino_hidden);
   visit("dino_bottleneck", c.dino_bottleneck);
