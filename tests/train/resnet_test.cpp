@@ -38,8 +38,8 @@ TEST(ResNetTraining, LearnsScenes) {
     config.precision = precision;
     const TrainResult result = train(config, quiet_options(fresh_folder(precision)));
     ASSERT_TRUE(result.validation);
-    // One in ten by chance, with a deviation of 0.024: three of them above it.
-    EXPECT_GT(result.validation->accuracy, 0.17) << precision;
+    // One in ten by chance, with a deviation of 0.024: four of them above it.
+    EXPECT_GT(result.validation->accuracy, 0.2) << precision;
   }
 }
 
