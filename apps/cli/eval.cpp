@@ -184,6 +184,10 @@ void evaluate_pointing(Session& session, const std::string& spec, Split split, i
                        {"heads", result.head_accuracies()}});
   fmt::print("attention points at an object in {:.2f}% of {} pictures ({}); chance is {:.2f}%\n",
              100 * result.accuracy(), result.pictures, name_of(split), 100 * result.chance);
+  std::string heads;
+  for (const double accuracy : result.head_accuracies())
+    heads += fmt::format("{}{:.2f}%", heads.empty() ? "" : ", ", 100 * accuracy);
+  fmt::print("its heads alone: {}\n", heads);
 }
 
 void evaluate_model(const Arguments& arguments) {
