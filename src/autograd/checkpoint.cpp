@@ -14,9 +14,10 @@ Variable checkpoint(const Context& context, const Variable& input,
     first.tape = &discarded;
     output = segment(first, Variable::leaf(input.value())).value();
   }
-  Context replay = context;  // the nested tape replaces the tape; probe and observer saw it once
+  Context replay = context;  // the nested tape replaces the tape; what listens saw it once
   replay.tape = nullptr;
   replay.probe = nullptr;
+  replay.running = nullptr;
   replay.observer = nullptr;
   return context.tape->record(
       "checkpoint", std::move(output), {input},

@@ -14,6 +14,7 @@
 namespace vitrail {
 
 class AttentionProbe;
+class RunningStatistics;
 class Timings;
 
 struct Context {
@@ -25,9 +26,11 @@ struct Context {
   bool dropout = false;                      // dropout, attention dropout and drop-path are active
   // Blocks keep only their input and are run again in the backward pass (autograd/checkpoint.h).
   bool activation_checkpointing = false;
-  RandomKey random;                 // with a module's path it keys every random number
-  AttentionProbe* probe = nullptr;  // keeps q, k, v and log-sum-exp of the layers it wants
-  Timings* timings = nullptr;       // what each operation takes is added to it (autograd/timing.h)
+  bool batch_statistics = false;         // batch normalisation takes its batch's, not running ones
+  RunningStatistics* running = nullptr;  // is told them; null: nobody is
+  RandomKey random;                      // with a module's path it keys every random number
+  AttentionProbe* probe = nullptr;       // keeps q, k, v and log-sum-exp of the layers it wants
+  Timings* timings = nullptr;  // what each operation takes is added to it (autograd/timing.h)
   // Told each named activation as it is made: "patch_embed", "blocks.3", "norm", "head".
   std::function<void(const std::string& path, const Variable& value)> observer;
 

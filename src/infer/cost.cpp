@@ -53,7 +53,8 @@ class Counter {
     shrink(r.stem_stride);
     add(path + "conv1", {r.stem_channels, height, width},
         product(config_.in_channels, r.stem_kernel, r.stem_channels));
-    add(path + "norm1", {r.stem_channels, height, width}, 0);
+    add(path + (r.norm == Normalisation::batch ? "bn1" : "norm1"), {r.stem_channels, height, width},
+        0);
     if (r.stem_pool) shrink(2);
     int64_t inputs = r.stem_channels;
     for (size_t stage = 0; stage < r.blocks.size(); ++stage) {
@@ -112,7 +113,8 @@ class Counter {
   int64_t parameters_below(const std::string& path) const {
     int64_t count = 0;
     for (const auto& parameter : network_.parameters().all())
-      if (parameter->path().starts_with(path + ".")) count += parameter->shape().numel();
+      if (parameter->kind() == Parameter::Kind::weight && parameter->path().starts_with(path + "."))
+        count += parameter->shape().numel();
     return count;
   }
 

@@ -35,19 +35,18 @@ constexpr std::array kCompact = {
     CompactArchitecture{"vit_teaching", Kind::teaching, 64, 4, 4, 2, 0, 4, 28},
 };
 
-// GroupNorm stands for batch normalisation (nn/resnet.h): 32 groups, as timm has them, where there
-// are channels enough; of the narrow ones 4, for groups of 4 to 16 (Wu and He found 16 best).
+// All with batch normalisation, as published.
 using enum ResidualArchitecture::Stem;
 constexpr std::array kResidual = {
-    ResidualArchitecture{"resnet20", small, 16, {3, 3, 3, 0}, false, 4, 32},
-    ResidualArchitecture{"resnet32", small, 16, {5, 5, 5, 0}, false, 4, 32},
-    ResidualArchitecture{"resnet56", small, 16, {9, 9, 9, 0}, false, 4, 32},
-    ResidualArchitecture{"resnet18_small", small, 64, {2, 2, 2, 2}, false, 32, 32},
-    ResidualArchitecture{"resnet18", large, 64, {2, 2, 2, 2}, false, 32, 224},
-    ResidualArchitecture{"resnet34", large, 64, {3, 4, 6, 3}, false, 32, 224},
-    ResidualArchitecture{"resnet50", large, 256, {3, 4, 6, 3}, true, 32, 224},
-    ResidualArchitecture{"resnet_vit_nano", small, 32, {1, 1, 1, 0}, false, 8, 32, 2, 4},
-    ResidualArchitecture{"resnet_vit_micro", pooled, 64, {1, 1, 0, 0}, false, 16, 32, 3, 3, 3},
+    ResidualArchitecture{"resnet20", small, 16, {3, 3, 3, 0}, false, 32},
+    ResidualArchitecture{"resnet32", small, 16, {5, 5, 5, 0}, false, 32},
+    ResidualArchitecture{"resnet56", small, 16, {9, 9, 9, 0}, false, 32},
+    ResidualArchitecture{"resnet18_small", small, 64, {2, 2, 2, 2}, false, 32},
+    ResidualArchitecture{"resnet18", large, 64, {2, 2, 2, 2}, false, 224},
+    ResidualArchitecture{"resnet34", large, 64, {3, 4, 6, 3}, false, 224},
+    ResidualArchitecture{"resnet50", large, 256, {3, 4, 6, 3}, true, 224},
+    ResidualArchitecture{"resnet_vit_nano", small, 32, {1, 1, 1, 0}, false, 32, 2, 4},
+    ResidualArchitecture{"resnet_vit_micro", pooled, 64, {1, 1, 0, 0}, false, 32, 3, 3, 3},
 };
 
 VisionTransformerConfig residual_config(const ResidualArchitecture& a) {
@@ -62,7 +61,7 @@ VisionTransformerConfig residual_config(const ResidualArchitecture& a) {
               .blocks = {},
               .channels = {},
               .bottleneck = a.bottleneck,
-              .norm_groups = a.norm_groups};
+              .norm = Normalisation::batch};
   int64_t channels = a.channels;
   for (const int64_t blocks : a.blocks) {
     if (blocks == 0) continue;

@@ -44,7 +44,6 @@ struct ResidualArchitecture {
   int64_t channels;               // of the first stage
   std::array<int64_t, 4> blocks;  // of each stage; 0: there is none
   bool bottleneck;
-  int64_t norm_groups;
   int64_t image;
   int64_t depth = 0, num_heads = 1;  // transformer blocks on the feature map
   int64_t widening = 2;              // channels of a stage over those of the one before it

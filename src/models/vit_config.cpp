@@ -42,6 +42,8 @@ constexpr std::array kMlpKinds{Word{MlpKind::plain, "plain"},
                                Word{MlpKind::gated_packed, "gated_packed"},
                                Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},
                                Word{MlpKind::gated_split, "gated_split"}};
+constexpr std::array kNormalisations{Word{Normalisation::group, "group"},
+                                     Word{Normalisation::batch, "batch"}};
 constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
                                Word{Pooling::mean, "mean"},
                                Word{Pooling::mean_all, "mean_all"},
@@ -67,6 +69,9 @@ constexpr auto words_of(NormPlacement) {
 }
 constexpr auto words_of(MlpKind) {
   return std::span(kMlpKinds);
+}
+constexpr auto words_of(Normalisation) {
+  return std::span(kNormalisations);
 }
 constexpr auto words_of(Pooling) {
   return std::span(kPoolings);
@@ -108,6 +113,7 @@ void visit_fields(Config& c, Visit visit) {
   visit("resnet_blocks", c.resnet.blocks);
   visit("resnet_channels", c.resnet.channels);
   visit("resnet_bottleneck", c.resnet.bottleneck);
+  visit("resnet_norm", c.resnet.norm);
   visit("resnet_norm_groups", c.resnet.norm_groups);
   visit("embed_dim", c.embed_dim);
   visit("depth", c.depth);
@@ -269,7 +275,7 @@ void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
         r.blocks.size(), r.channels.size(), kMaxStages);
   const int64_t squeeze = r.bottleneck ? 4 : 1;
   const auto divisible = [&](const char* name, int64_t channels) {
-    check(channels % r.norm_groups == 0, "model config",
+    check(r.norm == Normalisation::batch || channels % r.norm_groups == 0, "model config",
           "resnet_norm_groups {} does not divide {} of {}", r.norm_groups, channels, name);
   };
   divisible("resnet_stem_channels", r.stem_channels);

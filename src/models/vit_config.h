@@ -8,8 +8,8 @@
 //   patch_embed.{proj.weight [D, ph*pw*C], proj.bias}         PatchEmbedding::linear
 //   patch_embed.{norm_in, norm_out}.{weight, bias}            patch_norm (LayerNorm around it)
 //   tokenizer.conv_layers.i.weight [out, in, k, k]            PatchEmbedding::tokenizer
-//   patch_embed.backbone.{conv1.weight, norm1.*,              PatchEmbedding::resnet; torchvision's
-//     layer<s>.i.{conv1.weight, norm1.*, conv2...,            names with norm for bn, s from 1
+//   patch_embed.backbone.{conv1.weight, bn1.*,                PatchEmbedding::resnet; torchvision's
+//     layer<s>.i.{conv1.weight, bn1.*,   conv2...,            names; norm for bn with groups
 //                 downsample.0.weight, downsample.1.*}}
 //   cls_token, dist_token [1, 1, D]; reg_token [1, R, D]; pos_embed [1, P, D]; norm_pre.*
 //   blocks.i.{norm1, attn.{qkv, q_norm, k_norm, norm, proj}, ls1.gamma,
@@ -84,7 +84,7 @@ struct VisionTransformerConfig {
   bool attention_norm = false;       // LayerNorm before attn.proj (timm's scale_attn_norm)
   bool mlp_norm = false;             // LayerNorm before mlp.fc2 (timm's scale_mlp_norm)
   NormPlacement norm_placement = NormPlacement::pre;
-  double layer_norm_epsilon = 1e-6;  // of group norms, too
+  double layer_norm_epsilon = 1e-6;  // of residual networks' norms, too
   bool layer_scale = false;
   double layer_scale_init = 1e-5;
 

@@ -73,7 +73,8 @@ Parameter& ParameterRegistry::at(const std::string& path) const {
 
 int64_t ParameterRegistry::num_elements() const {
   int64_t count = 0;
-  for (const auto& parameter : parameters_) count += parameter->shape().numel();
+  for (const auto& parameter : parameters_)
+    if (parameter->kind() == Parameter::Kind::weight) count += parameter->shape().numel();
   return count;
 }
 

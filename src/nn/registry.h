@@ -53,7 +53,7 @@ class ParameterRegistry {
   Parameter& at(const std::string& path) const;
   // In the order of construction.
   const std::vector<std::shared_ptr<Parameter>>& all() const { return parameters_; }
-  int64_t num_elements() const;
+  int64_t num_elements() const;  // of the weights; buffers are not counted, as in torch
 
   // Gives every parameter its initial value; each draws from a stream that seed and path fix.
   void initialise(uint64_t seed);

@@ -5,6 +5,7 @@
 
 #include "autograd/checkpoint.h"
 #include "autograd/timing.h"
+#include "ops/batch_norm.h"
 #include "ops/group_norm.h"
 #include "ops/tokens.h"
 
@@ -18,16 +19,20 @@ WindowOptions centered(int64_t kernel, int64_t stride) {
 }  // namespace
 
 ResNet::NormedConvolution ResNet::make(const Scope& convolution, const Scope& norm,
-                                       const Shape& shape, int64_t stride,
-                                       double first_gamma) const {
+                                       const Shape& shape, int64_t stride) const {
   const int64_t outputs = shape[0], kernel = shape[2];
   // He et al. 2015, with the fan of the outputs, as torchvision begins.
   const double deviation = std::sqrt(2.0 / static_cast<double>(outputs * kernel * kernel));
-  return {
+  NormedConvolution made{
       .weight = convolution.parameter("weight", shape, Initializer::truncated_normal(deviation)),
       .window = centered(kernel, stride),
-      .gamma = norm.parameter("weight", {outputs}, Initializer::constant(first_gamma)),
+      .gamma = norm.parameter("weight", {outputs}, Initializer::constant(1)),
       .beta = norm.parameter("bias", {outputs}, Initializer::zeros())};
+  if (config_.norm == Normalisation::batch) {
+    made.running_mean = &norm.buffer("running_mean", {outputs}, Initializer::zeros());
+    made.running_variance = &norm.buffer("running_var", {outputs}, Initializer::constant(1));
+  }
+  return made;
 }
 
 ResNet::Block ResNet::make_block(const Scope& scope, int64_t inputs, int64_t outputs,
@@ -43,7 +48,8 @@ ResNet::Block ResNet::make_block(const Scope& scope, int64_t inputs, int64_t out
   for (size_t i = 0; i < layers.size(); ++i) {
     const auto& [wanted, kernel, step] = layers[i];
     const std::string number = std::to_string(i + 1);
-    block.convolutions.push_back(make(scope.child("conv" + number), scope.child("norm" + number),
+    block.convolutions.push_back(make(scope.child("conv" + number),
+                                      scope.child(norm_name() + number),
                                       {wanted, channels, kernel, kernel}, step));
     channels = wanted;
   }
@@ -58,7 +64,7 @@ ResNet::Block ResNet::make_block(const Scope& scope, int64_t inputs, int64_t out
 ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon)
     : config_(config), epsilon_(epsilon) {
   const int64_t kernel = config.stem_kernel;
-  stem_.push_back(make(scope.child("conv1"), scope.child("norm1"),
+  stem_.push_back(make(scope.child("conv1"), scope.child(norm_name() + std::string("1")),
                        {config.stem_channels, in_channels, kernel, kernel}, config.stem_stride));
   int64_t channels = config.stem_channels;
   for (size_t i = 0; i < config.blocks.size(); ++i) {
@@ -75,9 +81,14 @@ ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channe
 
 Variable ResNet::run(const Context& context, const NormedConvolution& layer, const Variable& x,
                      bool relu, const Variable* residual) const {
-  return group_norm(context, convolution(context, x, layer.weight, nullptr, layer.window),
-                    {layer.gamma, layer.beta, config_.norm_groups, epsilon_},
-                    {.relu = relu, .residual = residual});
+  const Variable y = convolution(context, x, layer.weight, nullptr, layer.window);
+  const NormEpilogue epilogue{.relu = relu, .residual = residual};
+  if (config_.norm == Normalisation::group)
+    return group_norm(context, y, {layer.gamma, layer.beta, config_.norm_groups, epsilon_},
+                      epilogue);
+  return batch_norm(
+      context, y, {layer.gamma, layer.beta, *layer.running_mean, *layer.running_variance, epsilon_},
+      epilogue);
 }
 
 Variable ResNet::run(const Context& context, const Block& block, const Variable& x) const {

@@ -2,11 +2,12 @@
 // Tokens for a hybrid Vision Transformer (Dosovitskiy et al. 2021, section 3.1); with no blocks and
 // the mean as pooling the network itself.
 //
-// GroupNorm (Wu and He 2018) stands where the paper has batch normalisation: statistics over a
-// batch would make an answer depend on the pictures beside it, training on how a batch is divided
-// over processes and parts, and evaluation differ from training. Their weights begin at 1, the
-// last ones of blocks too: from 0 a shallow network loses hundreds of steps until they have grown.
-// Shortcuts that change shape are projections (option B of the paper).
+// Behind every convolution stands batch normalisation, as in the paper, or GroupNorm (Wu and He
+// 2018). The first learns small pictures much faster (docs/TRAINING.md); in training an answer then
+// depends on the pictures beside it, and a step on how its batch is divided
+// (autograd/running_statistics.h). Their weights begin at 1, the last ones of blocks too: from 0 a
+// shallow network loses hundreds of steps until they have grown. Shortcuts that change shape are
+// projections (option B of the paper).
 #pragma once
 
 #include <string>
@@ -20,8 +21,9 @@ namespace vitrail {
 
 class ResNet {
  public:
-  // Parameters are torchvision's with norm for bn: conv1, norm1, layer1.0.{conv1, norm1, ...,
-  // downsample.0, downsample.1}. config is one that VisionTransformerConfig::validate() accepts.
+  // Parameters are torchvision's: conv1, bn1, layer1.0.{conv1, bn1, ..., downsample.0,
+  // downsample.1}; with GroupNorm norm1 for bn1. config is one that
+  // VisionTransformerConfig::validate() accepts.
   ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon);
   // The observer is told "layer1", ... [B, h, w, C] below the scope's path.
   Variable forward(const Context& context, const Variable& images) const;
@@ -33,6 +35,8 @@ class ResNet {
     WindowOptions window;
     Parameter& gamma;
     Parameter& beta;
+    Parameter* running_mean = nullptr;  // with batch normalisation
+    Parameter* running_variance = nullptr;
   };
   struct Block {
     std::vector<NormedConvolution> convolutions;
@@ -42,8 +46,9 @@ class ResNet {
     std::string path;
     std::vector<Block> blocks;
   };
+  const char* norm_name() const { return config_.norm == Normalisation::batch ? "bn" : "norm"; }
   NormedConvolution make(const Scope& convolution, const Scope& norm, const Shape& shape,
-                         int64_t stride, double first_gamma = 1) const;
+                         int64_t stride) const;
   Block make_block(const Scope& scope, int64_t inputs, int64_t outputs, int64_t stride) const;
   Variable run(const Context& context, const NormedConvolution& layer, const Variable& x, bool relu,
                const Variable* residual = nullptr) const;

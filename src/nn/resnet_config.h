@@ -6,6 +6,12 @@
 
 namespace vitrail {
 
+// What stands behind every convolution.
+enum class Normalisation : uint8_t {
+  group,  // GroupNorm (Wu and He 2018): a picture's answer in training depends on itself alone
+  batch,  // of the paper; its running statistics are trained with the weights and saved with them
+};
+
 // Every halving rounds up, so that pictures of all sizes are taken.
 struct ResNetConfig {
   int64_t stem_channels = 64;
@@ -16,6 +22,7 @@ struct ResNetConfig {
   std::vector<int64_t> channels{64, 128, 256, 512};
   // 1x1 to a quarter of the channels, 3x3, 1x1 back; otherwise two 3x3.
   bool bottleneck = false;
+  Normalisation norm = Normalisation::group;
   int64_t norm_groups = 32;  // of every GroupNorm
   bool operator==(const ResNetConfig&) const = default;
 

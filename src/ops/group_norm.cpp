@@ -6,7 +6,7 @@
 namespace vitrail {
 
 Variable group_norm(const Context& context, const Variable& x, const GroupNormWeights& weights,
-                    const GroupNormEpilogue& epilogue) {
+                    const NormEpilogue& epilogue) {
   const auto& [gamma, beta, groups, epsilon] = weights;
   check(x.shape().rank() >= 2 && gamma.shape() == Shape{x.size(-1)}, "group_norm",
         "{} of {} does not fit an input of {}", gamma.path(), gamma.shape().str(), x.shape().str());

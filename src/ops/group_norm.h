@@ -3,6 +3,7 @@
 
 #include "autograd/context.h"
 #include "autograd/parameter.h"
+#include "ops/norm_epilogue.h"
 
 namespace vitrail {
 
@@ -14,15 +15,9 @@ struct GroupNormWeights {
   double epsilon = 1e-5;
 };
 
-// What follows in the same pass: y = relu(norm(x) + residual).
-struct GroupNormEpilogue {
-  bool relu = false;
-  const Variable* residual = nullptr;  // x's shape; null: none
-};
-
 // x [B, ..., C]; a group's statistics are taken over all axes between, in f32 in every precision.
 // Error: groups that do not divide C; weights or a residual that do not fit.
 Variable group_norm(const Context& context, const Variable& x, const GroupNormWeights& weights,
-                    const GroupNormEpilogue& epilogue = {});
+                    const NormEpilogue& epilogue = {});
 
 }  // namespace vitrail

@@ -6,6 +6,11 @@
 #include "core/error.h"
 
 namespace vitrail {
+namespace {
+
+constexpr double kRunningShare = 0.1;  // of a step in the running statistics: torch's default
+
+}  // namespace
 
 Learner::Learner(Method& method, const LearnerOptions& options, GradientExchange* exchange)
     : method_(method),
@@ -28,7 +33,8 @@ void Learner::add_part(Queue& queue, const Batch& batch, const StepNumbers& numb
   Context context(queue);
   context.tape = &tape;
   if (options_.precision != Precision::f32) context.precision = &plan_;
-  context.dropout = true;
+  context.dropout = context.batch_statistics = true;
+  context.running = &running_;
   context.activation_checkpointing = options_.activation_checkpointing;
   context.random =
       RandomKey(options_.seed, static_cast<uint64_t>(numbers.step * numbers.parts + numbers.part));
@@ -64,7 +70,8 @@ void Learner::exchange_sums(StepResult& sums) {
   std::array<double, 3> values{sums.loss, static_cast<double>(sums.correct),
                                static_cast<double>(sums.pictures)};
   exchange_->sum(values);
-  if (const std::span<double> own = method_.step_sums(); !own.empty()) exchange_->sum(own);
+  for (const std::span<double> own : {method_.step_sums(), running_.sums()})
+    if (!own.empty()) exchange_->sum(own);
   sums.loss = values[0];
   sums.correct = static_cast<int64_t>(values[1]);
   sums.pictures = static_cast<int64_t>(values[2]);
@@ -75,6 +82,7 @@ StepResult Learner::step(Queue& queue, std::span<const Batch> parts, const StepN
   const int64_t ranks = exchange_ != nullptr ? exchange_->ranks() : 1;
   StepResult result;
   StepNumbers part = numbers;
+  running_.clear();
   for (size_t i = 0; i < parts.size(); ++i, part.part += ranks)
     add_part(queue, parts[i], part, i + 1 == parts.size(), result);
   if (exchange_ != nullptr) exchange_sums(result);
@@ -88,9 +96,11 @@ StepResult Learner::step(Queue& queue, std::span<const Batch> parts, const StepN
   else if (spikes_.skips(result.loss))
     result.skipped = Skip::spike;
   if (options_.weight_decay) optimizer_->set_weight_decay(options_.weight_decay->at(numbers.step));
-  if (result.skipped == Skip::no)
+  if (result.skipped == Skip::no) {
     optimizer_->step(queue, result.learning_rate,
                      share * clip_scale(result.gradient_norm, options_.clip_norm));
+    running_.update(kRunningShare);
+  }
   method_.parameters().clear_gradients();
   if (result.skipped == Skip::no) method_.after_update(queue, numbers);
   return result;

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "autograd/running_statistics.h"
 #include "core/precision.h"
 #include "train/gradient_exchange.h"
 #include "train/method.h"
@@ -71,6 +72,7 @@ class Learner {
   PrecisionPlan plan_;
   std::unique_ptr<Optimizer> optimizer_;
   SpikeDetector spikes_;
+  RunningStatistics running_;
   std::vector<Parameter*> trained_;
   std::vector<Tensor> earlier_;  // gradients of the step's earlier parts, for each of trained_
 };

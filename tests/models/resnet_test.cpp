@@ -22,7 +22,7 @@ VisionTransformerConfig small_resnet() {
   return config;
 }
 
-// torchvision's counts of parameters; GroupNorm has as many as BatchNorm.
+// torchvision's counts of parameters.
 TEST(ResNet, HasTheParametersOfTheOriginals) {
   const auto count = [](const char* name) {
     return VisionTransformer(architecture_config(name)).parameters().num_elements();
@@ -67,6 +67,8 @@ TEST(ResNet, NamesItsBlocksAndBeginsWithOpenBranches) {
   const VisionTransformer model(architecture_config("resnet50"));
   const auto& parameters = model.parameters();
   EXPECT_NE(parameters.find("patch_embed.backbone.layer4.2.conv3.weight"), nullptr);
+  EXPECT_NE(parameters.find("patch_embed.backbone.bn1.running_mean"), nullptr);
+  EXPECT_NE(parameters.find("patch_embed.backbone.layer1.0.downsample.1.running_var"), nullptr);
   EXPECT_NE(parameters.find("patch_embed.backbone.layer1.0.downsample.0.weight"), nullptr);
   EXPECT_EQ(parameters.find("patch_embed.backbone.layer1.1.downsample.0.weight"), nullptr);
   VisionTransformer small(small_resnet());
@@ -75,8 +77,10 @@ TEST(ResNet, NamesItsBlocksAndBeginsWithOpenBranches) {
     for (const float element : small.parameters().at(path).value().values())
       EXPECT_EQ(element, value) << path;
   };
-  all("patch_embed.backbone.layer2.0.norm1.weight", 1);
-  all("patch_embed.backbone.layer2.0.norm2.weight", 1);
+  all("patch_embed.backbone.layer2.0.bn1.weight", 1);
+  all("patch_embed.backbone.layer2.0.bn2.weight", 1);
+  all("patch_embed.backbone.layer2.0.bn2.running_mean", 0);
+  all("patch_embed.backbone.layer2.0.bn2.running_var", 1);
   all("patch_embed.backbone.layer2.0.downsample.1.weight", 1);
 }
 
@@ -92,6 +96,10 @@ TEST(ResNet, TheHybridCanResizeItsPositions) {
 TEST(ResNet, ConfigGoesThroughJsonAndText) {
   VisionTransformerConfig config = architecture_config("resnet34");
   EXPECT_EQ(vit_config_from_json(to_json(config)), config);
+  EXPECT_EQ(config.resnet.norm, Normalisation::batch);
+  set_field(config, "resnet_norm", "group");
+  EXPECT_EQ(config.resnet.norm, Normalisation::group);
+  EXPECT_THROW(set_field(config, "resnet_norm", "layer"), Error);
   set_field(config, "resnet_blocks", "1,2,3,4");
   EXPECT_EQ(config.resnet.blocks, (std::vector<int64_t>{1, 2, 3, 4}));
   set_field(config, "resnet_stem_pool", "false");
@@ -108,6 +116,8 @@ TEST(ResNet, ConfigGoesThroughJsonAndText) {
 TEST(ResNet, RefusesWhatCannotBe) {
   const auto refused = [](auto change) {
     VisionTransformerConfig config = small_resnet();
+    config.resnet.norm = Normalisation::group;
+    config.resnet.norm_groups = 4;
     change(config);
     EXPECT_THROW(config.validate(), Error);
   };

@@ -3,6 +3,7 @@
 
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "support/compare.h"
 #include "train/config.h"
 #include "train/learner.h"
 #include "train/methods/supervised.h"
@@ -56,6 +57,13 @@ void follow(const std::string& name, Precision precision, double tolerance) {
     const StepResult result = learner.step(queue, batch, {.step = step});
     EXPECT_NEAR(result.loss, expected[step], tolerance) << "step " << step;
   }
+  for (const auto& parameter : model.parameters().all()) {
+    if (parameter->kind() != Parameter::Kind::buffer) continue;
+    const Tensor after = golden->tensor("after." + parameter->path());
+    EXPECT_LT(testing::max_relative_error(parameter->value().values(), after.values()),
+              10 * tolerance)
+        << parameter->path();
+  }
 }
 
 TEST_P(TrainingGolden, LossesOfTwentySteps) {
@@ -67,7 +75,8 @@ TEST_P(TrainingGolden, Bf16FollowsF32) {
   follow(GetParam(), Precision::bf16, 2e-2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden, ::testing::Values("cct", "resnet", "vit"));
+INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden,
+                         ::testing::Values("cct", "resnet", "resnet_batch_norm", "vit"));
 
 }  // namespace
 }  // namespace vitrail

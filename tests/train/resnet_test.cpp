@@ -90,10 +90,14 @@ std::vector<float> weights_after(const TrainConfig& config, bool checkpointing, 
 }
 
 TEST(ResNetTraining, CheckpointingAndThreadsChangeNoBit) {
-  const TrainConfig config = resnet_config();
-  const std::vector<float> plain = weights_after(config, false, 1);
-  EXPECT_EQ(weights_after(config, true, 2), plain);
-  EXPECT_EQ(weights_after(config, false, 3), plain);
+  for (const Normalisation norm : {Normalisation::batch, Normalisation::group}) {
+    TrainConfig config = resnet_config();
+    config.model.resnet.norm = norm;
+    config.model.resnet.norm_groups = 4;
+    const std::vector<float> plain = weights_after(config, false, 1);
+    EXPECT_EQ(weights_after(config, true, 2), plain);
+    EXPECT_EQ(weights_after(config, false, 3), plain);
+  }
 }
 
 }  // namespace

@@ -8,28 +8,10 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/group_norm.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "kernels/cpu/vector_loop-inl.h"
+#include "kernels/cpu/channel_rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels::HWY_NAMESPACE {
-
-using ChannelTag = hn::ScalableTag<float>;
-
-// The sum over pixels of value(offset of the pixel): four sums, joined in a fixed order.
-template <class Value>
-HWY_INLINE hn::Vec<ChannelTag> SumPixels(int64_t pixels, int64_t stride, Value&& value) {
-  const ChannelTag d;
-  auto sum0 = hn::Zero(d), sum1 = hn::Zero(d), sum2 = hn::Zero(d), sum3 = hn::Zero(d);
-  int64_t p = 0;
-  for (; p + 4 <= pixels; p += 4) {
-    sum0 = hn::Add(sum0, value(p * stride));
-    sum1 = hn::Add(sum1, value((p + 1) * stride));
-    sum2 = hn::Add(sum2, value((p + 2) * stride));
-    sum3 = hn::Add(sum3, value((p + 3) * stride));
-  }
-  for (; p < pixels; ++p) sum0 = hn::Add(sum0, value(p * stride));
-  return hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3));
-}
 
 // Some neighbouring groups of one picture.
 struct Part {
@@ -50,22 +32,6 @@ void SumGroups(const Part& part, const float* by_channel, OfGroup&& of_group) {
   }
 }
 
-template <bool kRelu, bool kResidual>
-void WriteNormalised(const GroupNormArgs& args, const Part& part, const float* center,
-                     const float* scale) {
-  const int64_t pixels = args.size.pixels, channels = args.size.channels;
-  ForEachRegister(part.begin(), part.end(), [&](int64_t c, auto load, auto store) HWY_ATTR {
-    const auto mean = load(center + c), factor = load(scale + c), shift = load(args.beta + c);
-    for (int64_t p = 0, at = part.at + c; p < pixels; ++p, at += channels) {
-      auto value = hn::MulAdd(hn::Sub(load(args.x + at), mean), factor, shift);
-      if constexpr (kResidual) value = hn::Add(value, load(args.residual + at));
-      // The second operand is what x86 gives for a NaN: it must stay one.
-      if constexpr (kRelu) value = hn::Max(hn::Zero(ChannelTag()), value);
-      store(value, args.y + at);
-    }
-  });
-}
-
 // scratch: two rows of channels.
 void GroupNormPart(const GroupNormArgs& args, const Part& part, float* scratch) {
   const int64_t pixels = args.size.pixels, channels = args.size.channels;
@@ -74,7 +40,7 @@ void GroupNormPart(const GroupNormArgs& args, const Part& part, float* scratch) 
   float* scale = scratch + channels;
   const float* x = args.x + part.at;
   ForEachRegister(part.begin(), part.end(), [&](int64_t c, auto load, auto store) HWY_ATTR {
-    store(SumPixels(pixels, channels, [&](int64_t at) HWY_ATTR { return load(x + at + c); }),
+    store(SumRows(pixels, channels, [&](int64_t at) HWY_ATTR { return load(x + at + c); }),
           scale + c);
   });
   SumGroups(part, scale, [&](int64_t g, float sum) {
@@ -83,11 +49,11 @@ void GroupNormPart(const GroupNormArgs& args, const Part& part, float* scratch) 
   });
   ForEachRegister(part.begin(), part.end(), [&](int64_t c, auto load, auto store) HWY_ATTR {
     const auto mean = load(center + c);
-    store(SumPixels(pixels, channels,
-                    [&](int64_t at) HWY_ATTR {
-                      const auto difference = hn::Sub(load(x + at + c), mean);
-                      return hn::Mul(difference, difference);
-                    }),
+    store(SumRows(pixels, channels,
+                  [&](int64_t at) HWY_ATTR {
+                    const auto difference = hn::Sub(load(x + at + c), mean);
+                    return hn::Mul(difference, difference);
+                  }),
           scale + c);
   });
   SumGroups(part, scale, [&](int64_t g, float sum) {
@@ -95,18 +61,15 @@ void GroupNormPart(const GroupNormArgs& args, const Part& part, float* scratch) 
     if (args.rstd != nullptr) args.rstd[part.picture * args.size.groups + g] = rstd;
     for (int64_t c = g * part.width; c < (g + 1) * part.width; ++c) scale[c] = rstd * args.gamma[c];
   });
-  const auto write = args.relu ? args.residual == nullptr ? WriteNormalised<true, false>
-                                                          : WriteNormalised<true, true>
-                     : args.residual == nullptr ? WriteNormalised<false, false>
-                                                : WriteNormalised<false, true>;
-  write(args, part, center, scale);
-}
-
-// The gradient that comes through ReLU.
-template <bool kRelu>
-HWY_INLINE hn::Vec<ChannelTag> Passed(hn::Vec<ChannelTag> dy, hn::Vec<ChannelTag> y) {
-  if constexpr (!kRelu) return dy;
-  return hn::IfThenElseZero(hn::Gt(y, hn::Zero(ChannelTag())), dy);
+  WriteNormalised({.rows = pixels,
+                   .channels = channels,
+                   .x = x,
+                   .residual = args.residual == nullptr ? nullptr : args.residual + part.at,
+                   .y = args.y + part.at,
+                   .mean = center,
+                   .scale = scale,
+                   .shift = args.beta},
+                  args.relu, part.begin(), part.end());
 }
 
 // sums_d and sums_dn [channels] get this picture's sums of d and of d n; scratch: four rows of
@@ -116,52 +79,41 @@ void BackwardPart(const GroupNormBackwardArgs& args, const Part& part, float* su
                   float* sums_dn, float* scratch) {
   const int64_t pixels = args.size.pixels, channels = args.size.channels;
   const float count = static_cast<float>(pixels * part.width);
-  const float* y = kRelu ? args.y : args.dy;
   float* center = scratch;
-  float* factor = scratch + channels;      // rstd, then rstd gamma
+  float* factor = scratch + channels;      // rstd gamma
   float* offset = scratch + 2 * channels;  // rstd mean(g)
   float* slope = scratch + 3 * channels;   // rstd^2 mean(g n)
+  const NormalisedGradient gradient{
+      .rows = pixels,
+      .channels = channels,
+      .x = args.x + part.at,
+      .y = kRelu ? args.y + part.at : nullptr,
+      .dy = args.dy + part.at,
+      .dx = args.dx == nullptr ? nullptr : args.dx + part.at,
+      .dresidual = args.dresidual == nullptr ? nullptr : args.dresidual + part.at,
+      .mean = center,
+      .rate = factor,
+      .even = offset,
+      .tilt = slope};
   const int64_t first = part.picture * args.size.groups;
-  for (int64_t g = part.group_begin; g < part.group_end; ++g) {
+  for (int64_t g = part.group_begin; g < part.group_end; ++g)
     std::fill_n(center + g * part.width, part.width, args.mean[first + g]);
-    std::fill_n(factor + g * part.width, part.width, args.rstd[first + g]);
-  }
-  ForEachRegister(part.begin(), part.end(), [&](int64_t c, auto load, auto store) HWY_ATTR {
-    const auto mean = load(center + c);
-    const auto gradient = [&](int64_t at) HWY_ATTR {
-      return Passed<kRelu>(load(args.dy + part.at + c + at), load(y + part.at + c + at));
-    };
-    store(SumPixels(pixels, channels, gradient), sums_d + c);
-    const auto centered = SumPixels(pixels, channels, [&](int64_t at) HWY_ATTR {
-      return hn::Mul(gradient(at), hn::Sub(load(args.x + part.at + c + at), mean));
-    });
-    store(hn::Mul(centered, load(factor + c)), sums_dn + c);
-  });
+  SumGradient<kRelu>(gradient, part.begin(), part.end(), sums_d, sums_dn);
   for (int64_t g = part.group_begin; g < part.group_end; ++g) {
+    const float rstd = args.rstd[first + g];
     float sum_g = 0, sum_gn = 0;
     for (int64_t c = g * part.width; c < (g + 1) * part.width; ++c) {
+      sums_dn[c] *= rstd;
       sum_g += args.gamma[c] * sums_d[c];
       sum_gn += args.gamma[c] * sums_dn[c];
     }
-    const float rstd = args.rstd[first + g];
     for (int64_t c = g * part.width; c < (g + 1) * part.width; ++c) {
       factor[c] = rstd * args.gamma[c];
       offset[c] = rstd * (sum_g / count);
       slope[c] = rstd * rstd * (sum_gn / count);
     }
   }
-  ForEachRegister(part.begin(), part.end(), [&](int64_t c, auto load, auto store) HWY_ATTR {
-    const auto mean = load(center + c), rate = load(factor + c);
-    const auto even = load(offset + c), tilt = load(slope + c);
-    for (int64_t p = 0, at = part.at + c; p < pixels; ++p, at += channels) {
-      const auto gradient = Passed<kRelu>(load(args.dy + at), load(y + at));
-      if (args.dx != nullptr) {
-        const auto centered = hn::Sub(load(args.x + at), mean);
-        store(hn::NegMulAdd(centered, tilt, hn::MulSub(gradient, rate, even)), args.dx + at);
-      }
-      if (args.dresidual != nullptr) store(gradient, args.dresidual + at);
-    }
-  });
+  WriteGradient<kRelu>(gradient, part.begin(), part.end());
 }
 
 // Calls body(part, worker) for all of the batch: whole pictures, or groups of few of them, so that

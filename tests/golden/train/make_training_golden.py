@@ -4,7 +4,8 @@
 usage: make_training_golden.py
 
 Writes beside itself batches.safetensors (pictures u8 [20, 8, 28, 28], labels i64 [20, 8]) and, for
-each case, CASE.safetensors (the initial weights, and `losses` f64 [20]) and CASE.json (the
+each case, CASE.safetensors (the initial weights, `losses` f64 [20], and under "after." the
+running statistics at the end, where there are some) and CASE.json (the
 configuration in src/train/config.h's names, with the model under "model"). The models are the plain
 definitions of ../models/generator/vitrail_model.py.
 """
@@ -49,6 +50,10 @@ CASES = {
                    min_learning_rate=0.0, weight_decay=1e-4, decay_all=True, clip_norm=0.0,
                    label_smoothing=0.0)),
 }
+CASES["resnet_batch_norm"] = dict(
+    model=dict(CASES["resnet"]["model"],
+               resnet=dict(CASES["resnet"]["model"]["resnet"], norm="batch")),
+    train=dict(CASES["resnet"]["train"], learning_rate=0.004))
 
 
 def make_batches():
@@ -111,7 +116,9 @@ def losses_of(model, train, pictures, labels, dtype):
             torch.nn.utils.clip_grad_norm_(model.parameters(), train["clip_norm"])
         optimizer.step()
         losses.append(loss.item())
-    return losses
+    after = {f"after.{name}": buffer.float() for name, buffer in model.named_buffers()
+             if name.endswith(("running_mean", "running_var"))}
+    return losses, after
 
 
 def config_json(model, train):
@@ -133,14 +140,14 @@ def main():
         model = VisionTransformer(Config(**fields))
         initialise(model)
         weights = {key: value.clone() for key, value in model.state_dict().items()}
-        losses = losses_of(model, case["train"], pictures, labels, torch.float32)
+        losses, after = losses_of(model, case["train"], pictures, labels, torch.float32)
         exact = VisionTransformer(Config(**fields))
         exact.load_state_dict(weights)
-        exact = losses_of(exact, case["train"], pictures, labels, torch.float64)
+        exact, _ = losses_of(exact, case["train"], pictures, labels, torch.float64)
         difference = max(abs(a - b) for a, b in zip(losses, exact))
         print(f"{name}: {losses[0]:.4f} to {losses[-1]:.4f}; float32 is {difference:.1e} from float64")
         assert difference < 3e-5
-        save_file({**weights, "losses": torch.tensor(losses, dtype=torch.float64)},
+        save_file({**weights, **after, "losses": torch.tensor(losses, dtype=torch.float64)},
                   ROOT / f"{name}.safetensors")
         text = json.dumps(config_json(fields, case["train"]), indent=2)
         (ROOT / f"{name}.json").write_text(text + "\n")

@@ -71,6 +71,15 @@ def randomise(model, case_name, weight_scale=1.0, faint=False):
             value = 0.01 * value
         with torch.no_grad():
             parameter.copy_(value)
+    for name, statistic in running_statistics(model):
+        noise = torch.rand(statistic.shape, generator=seeded(case_name, name))
+        statistic.copy_(noise - 0.5 if name.endswith("mean") else noise + 0.5)
+
+
+def running_statistics(model):
+    """What batch normalisation keeps: saved with the weights, and constant in every golden."""
+    return [(name, buffer) for name, buffer in model.named_buffers()
+            if name.endswith(("running_mean", "running_var"))]
 
 
 class Capture:
@@ -157,7 +166,8 @@ def record(case, root):
         classes = case.forward(model, pixels).shape[1]
     labels = torch.randint(classes, (BATCH,), generator=seeded(case.name, "labels"))
 
-    weights = case.to_file({n: p.detach().clone() for n, p in model.named_parameters()})
+    weights = case.to_file({n: p.detach().clone() for n, p in
+                            [*model.named_parameters(), *running_statistics(model)]})
     save_file({n: t.contiguous() for n, t in weights.items()}, folder / "model.safetensors",
               metadata=case.metadata)
     single = run(case, copy.deepcopy(model), pixels, labels)

@@ -73,6 +73,9 @@ def _named():
                 image_width=16, picture=(16, 12), embed_dim=8, depth=1,
                 resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
                             blocks=[1, 1, 1], channels=[4, 4, 8], norm_groups=2))
+    yield _case("resnet_batch_norm", **plain, image_height=12, image_width=12, embed_dim=12,
+                resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
+                            blocks=[2, 1], channels=[4, 12], norm="batch"))
 
 
 # image, patch, grid of the stored positions (0: the image's own), picture shown

@@ -1,7 +1,7 @@
 """Vitrail's VisionTransformer in plain PyTorch: the same fields, names and shapes as its C++.
 
 Written from the sources that each option names: the CCT block and sequence pooling from SHI-Labs'
-Compact-Transformers (arXiv 2104.05704), residual networks from torchvision's, with
+Compact-Transformers (arXiv 2104.05704), residual networks from torchvision's, also with
 GroupNorm (arXiv 1803.08494) for BatchNorm, sin-cos positions from MAE (arXiv 2111.06377), map pooling
 from timm. The fields are those of src/models/vit_config.h.
 """
@@ -23,7 +23,7 @@ DEFAULTS = dict(
 TOKENIZER = dict(layers=1, kernel=3, stride=1, padding=1, pool_kernel=3, pool_stride=2,
                  pool_padding=1, hidden_channels=64, bias=False, activation="relu")
 RESNET = dict(stem_channels=64, stem_kernel=7, stem_stride=2, stem_pool=True, blocks=[2, 2, 2, 2],
-              channels=[64, 128, 256, 512], bottleneck=False, norm_groups=32)
+              channels=[64, 128, 256, 512], bottleneck=False, norm="group", norm_groups=32)
 ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
@@ -77,29 +77,39 @@ def convolution(inputs, outputs, kernel, stride=1):
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
 
 
+def resnet_norm(config, channels):
+    if config.resnet.norm == "batch":
+        return nn.BatchNorm2d(channels, eps=config.layer_norm_epsilon)
+    return nn.GroupNorm(config.resnet.norm_groups, channels, eps=config.layer_norm_epsilon)
+
+
+def norm_name(config):
+    return "bn" if config.resnet.norm == "batch" else "norm"
+
+
 class ResidualBlock(nn.Module):
     """torchvision's BasicBlock or Bottleneck; the projection where shapes change."""
 
     def __init__(self, config, inputs, outputs, stride):
         super().__init__()
-        norm = lambda channels: nn.GroupNorm(config.resnet.norm_groups, channels,  # noqa: E731
-                                             eps=config.layer_norm_epsilon)
-        inner = outputs // 4 if config.resnet.bottleneck else outputs
+        self.norm_name = norm_name(config)
+        inner = outputs // 4
+        layers = [(inputs, outputs, 3, stride), (outputs, outputs, 3, 1)]
         if config.resnet.bottleneck:
-            self.conv1, self.norm1 = convolution(inputs, inner, 1), norm(inner)
-            self.conv2, self.norm2 = convolution(inner, inner, 3, stride), norm(inner)
-            self.conv3, self.norm3 = convolution(inner, outputs, 1), norm(outputs)
-        else:
-            self.conv1, self.norm1 = convolution(inputs, outputs, 3, stride), norm(outputs)
-            self.conv2, self.norm2 = convolution(outputs, outputs, 3), norm(outputs)
+            layers = [(inputs, inner, 1, 1), (inner, inner, 3, stride), (inner, outputs, 1, 1)]
+        for index, layer in enumerate(layers, 1):
+            setattr(self, f"conv{index}", convolution(*layer))
+            setattr(self, f"{self.norm_name}{index}", resnet_norm(config, layer[1]))
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(convolution(inputs, outputs, 1, stride), norm(outputs))
+            self.downsample = nn.Sequential(convolution(inputs, outputs, 1, stride),
+                                            resnet_norm(config, outputs))
 
     def forward(self, x):
         shortcut = self.downsample(x) if hasattr(self, "downsample") else x
-        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        norm = lambda index: getattr(self, f"{self.norm_name}{index}")  # noqa: E731
+        y = norm(2)(self.conv2(F.relu(norm(1)(self.conv1(x)))))
         if hasattr(self, "conv3"):
-            y = self.norm3(self.conv3(F.relu(y)))
+            y = norm(3)(self.conv3(F.relu(y)))
         return F.relu(y + shortcut)
 
 
@@ -108,7 +118,8 @@ class ResNet(nn.Module):
         super().__init__()
         r = self.r = config.resnet
         self.conv1 = convolution(config.in_channels, r.stem_channels, r.stem_kernel, r.stem_stride)
-        self.norm1 = nn.GroupNorm(r.norm_groups, r.stem_channels, eps=config.layer_norm_epsilon)
+        self.norm_name = norm_name(config) + "1"
+        setattr(self, self.norm_name, resnet_norm(config, r.stem_channels))
         inputs = r.stem_channels
         for stage, (blocks, outputs) in enumerate(zip(r.blocks, r.channels)):
             layers = []
@@ -119,7 +130,7 @@ class ResNet(nn.Module):
             setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
 
     def forward(self, x):
-        x = F.relu(self.norm1(self.conv1(x)))
+        x = F.relu(getattr(self, self.norm_name)(self.conv1(x)))
         if self.r.stem_pool:
             x = F.max_pool2d(x, 3, 2, 1)
         for stage in range(len(self.r.blocks)):

@@ -1,0 +1,217 @@
+#include "kernels/batch_norm.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/reference/batch_norm.h"
+#include "support/compare.h"
+#include "support/isa.h"
+#include "support/random.h"
+
+namespace vitrail::kernels {
+namespace {
+
+using testing::dot;
+using testing::expect_same_on_any_threads;
+using testing::for_each_isa;
+using testing::max_relative_error;
+using testing::numeric_gradient;
+using testing::random_floats;
+using testing::sum_tolerance;
+using testing::to_double;
+
+struct Case {
+  BatchNormSize size;
+  bool residual = false, relu = false;
+  bool of_batch = true;
+  double offset = 0;  // of the mean: what a one-pass variance would lose
+};
+
+struct Data {
+  explicit Data(const Case& c)
+      : count(c.size.rows * c.size.channels),
+        x(random_floats(count, 1, c.offset - 2, c.offset + 2)),
+        dy(random_floats(count, 2)),
+        residual(random_floats(count, 3)),
+        gamma(random_floats(c.size.channels, 4)),
+        beta(random_floats(c.size.channels, 5)),
+        mean(random_floats(c.size.channels, 6)),
+        variance(random_floats(c.size.channels, 7, 0.5, 2)) {}
+  int64_t count;
+  std::vector<float> x, dy, residual, gamma, beta;
+  std::vector<float> mean, variance;  // that training kept
+};
+
+struct Result {
+  std::vector<float> y, mean, variance, dx, dresidual, dgamma, dbeta;
+  bool operator==(const Result&) const = default;
+};
+
+BatchNormArgs forward_args(const Case& c, const Data& data, Result& r) {
+  return {.size = c.size,
+          .epsilon = 1e-5f,
+          .x = data.x.data(),
+          .mean = r.mean.data(),
+          .variance = r.variance.data(),
+          .gamma = data.gamma.data(),
+          .beta = data.beta.data(),
+          .residual = c.residual ? data.residual.data() : nullptr,
+          .relu = c.relu,
+          .y = r.y.data()};
+}
+
+BatchNormBackwardArgs backward_args(const Case& c, const Data& data, Result& r) {
+  return {.size = c.size,
+          .epsilon = 1e-5f,
+          .of_batch = c.of_batch,
+          .x = data.x.data(),
+          .y = c.relu ? r.y.data() : nullptr,
+          .dy = data.dy.data(),
+          .gamma = data.gamma.data(),
+          .mean = r.mean.data(),
+          .variance = r.variance.data(),
+          .dx = r.dx.data(),
+          .dresidual = c.residual ? r.dresidual.data() : nullptr,
+          .dgamma = r.dgamma.data(),
+          .dbeta = r.dbeta.data()};
+}
+
+Result run(Queue& queue, const Case& c, const Data& data) {
+  Result r;
+  r.y.assign(data.x.size(), 77);
+  r.dx = r.dresidual = r.y;
+  r.dgamma.assign(static_cast<size_t>(c.size.channels), 10);  // += onto tens
+  r.dbeta = r.dgamma;
+  r.mean = data.mean;
+  r.variance = data.variance;
+  if (c.of_batch)
+    batch_statistics(
+        queue,
+        {.size = c.size, .x = data.x.data(), .mean = r.mean.data(), .variance = r.variance.data()});
+  batch_norm(queue, forward_args(c, data, r));
+  batch_norm_backward(queue, backward_args(c, data, r));
+  return r;
+}
+
+void check(Queue& queue, const Case& c) {
+  const auto& [rows, channels] = c.size;
+  SCOPED_TRACE(::testing::Message()
+               << rows << "x" << channels << (c.residual ? " + residual" : "")
+               << (c.relu ? " relu" : "") << (c.of_batch ? "" : " constant statistics"));
+  const Data data(c);
+  const Result result = run(queue, c, data);
+  reference::BatchNormInput input{.size = c.size,
+                                  .epsilon = 1e-5f,
+                                  .x = to_double(data.x),
+                                  .gamma = to_double(data.gamma),
+                                  .beta = to_double(data.beta),
+                                  .relu = c.relu};
+  if (c.residual) input.residual = to_double(data.residual);
+  const double tolerance = sum_tolerance(rows) * (1 + std::abs(c.offset));
+  if (c.of_batch) {
+    const reference::BatchStatistics expected = reference::batch_statistics(c.size, input.x);
+    EXPECT_LT(max_relative_error(result.mean, expected.mean), sum_tolerance(rows));
+    EXPECT_LT(max_relative_error(result.variance, expected.variance), tolerance);
+  } else {
+    input.mean = to_double(data.mean);
+    input.variance = to_double(data.variance);
+  }
+  EXPECT_LT(max_relative_error(result.y, reference::batch_norm(input)), 2 * tolerance);
+  if (data.count > 500) return;  // central differences cost the square
+
+  using Field = std::vector<double> reference::BatchNormInput::*;
+  const auto gradient_of = [&](Field field) {
+    return numeric_gradient(
+        [&](const std::vector<double>& at) {
+          reference::BatchNormInput moved = input;
+          moved.*field = at;
+          return dot(reference::batch_norm(moved), data.dy);
+        },
+        input.*field);
+  };
+  const double scale =
+      1 / std::sqrt(*std::ranges::min_element(result.variance) + double{input.epsilon});
+  const std::vector<double> dx = gradient_of(&reference::BatchNormInput::x);
+  for (size_t i = 0; i < dx.size(); ++i)
+    ASSERT_NEAR(result.dx[i], dx[i], (8 * tolerance + 1e-6) * scale) << "element " << i;
+  if (c.residual) {
+    EXPECT_LT(
+        max_relative_error(result.dresidual, gradient_of(&reference::BatchNormInput::residual)),
+        4 * tolerance + 1e-7);
+  }
+  const auto after_ten = [](std::vector<double> values) {
+    for (double& value : values) value += 10;
+    return values;
+  };
+  EXPECT_LT(
+      max_relative_error(result.dgamma, after_ten(gradient_of(&reference::BatchNormInput::gamma))),
+      8 * tolerance + 1e-7);
+  EXPECT_LT(
+      max_relative_error(result.dbeta, after_ten(gradient_of(&reference::BatchNormInput::beta))),
+      4 * tolerance + 1e-7);
+}
+
+TEST(BatchNorm, MatchesTheOracleOnEveryTarget) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t channels : {1, 6, 8, 17, 33})
+      for (const int64_t rows : {3, 5, 9}) check(queue, {.size = {rows, channels}});
+    for (const bool of_batch : {false, true})
+      for (const bool residual : {false, true})
+        for (const bool relu : {false, true})
+          check(queue,
+                {.size = {12, 20}, .residual = residual, .relu = relu, .of_batch = of_batch});
+    check(queue, {.size = {130, 3}, .residual = true, .relu = true});  // several runs, one short
+    check(queue, {.size = {4096, 64}, .relu = true});
+    check(queue, {.size = {129, 32}, .offset = 100});
+  });
+}
+
+TEST(BatchNorm, DoesNotDependOnThreads) {
+  for (const int64_t rows : {70, 1000}) {
+    const Case c{.size = {rows, 37}, .residual = true, .relu = true};
+    const Data data(c);
+    expect_same_on_any_threads([&](Queue& queue) { return run(queue, c, data); });
+  }
+}
+
+TEST(BatchNorm, WritesInPlaceAndSkipsWhatIsNotWanted) {
+  Queue queue(2);
+  const Case c{.size = {150, 20}, .residual = true, .relu = true};
+  const Data data(c);
+  const Result expected = run(queue, c, data);
+  Result r = expected;
+  r.y = data.x;
+  BatchNormArgs forward = forward_args(c, data, r);
+  forward.x = r.y.data();
+  batch_norm(queue, forward);
+  EXPECT_EQ(r.y, expected.y);
+  Result saved = expected;
+  saved.dx = data.dy;
+  BatchNormBackwardArgs backward = backward_args(c, data, saved);
+  backward.dy = saved.dx.data();
+  backward.dresidual = backward.dgamma = backward.dbeta = nullptr;
+  batch_norm_backward(queue, backward);
+  EXPECT_EQ(saved.dx, expected.dx);
+  saved.dresidual = data.dy;
+  backward = backward_args(c, data, saved);
+  backward.dy = saved.dresidual.data();
+  backward.dx = nullptr;
+  batch_norm_backward(queue, backward);
+  EXPECT_EQ(saved.dresidual, expected.dresidual);
+}
+
+TEST(BatchNorm, ReluKeepsNaN) {
+  for_each_isa([](Queue& queue) {
+    const Case c{.size = {4, 5}, .relu = true};
+    Data data(c);
+    data.x[3] = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<float> y = run(queue, c, data).y;
+    for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 5 == 3) << i;
+  });
+}
+
+}  // namespace
+}  // namespace vitrail::kernels
