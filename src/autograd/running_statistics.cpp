@@ -26,6 +26,7 @@ void RunningStatistics::update(double share) {
     const auto channels = static_cast<size_t>(layer.mean->shape().numel());
     const double* sum = sums_.data() + layer.at;
     const double batches = sum[2 * channels];
+    if (batches == 0) continue;  // the layer ran in an earlier step, and not in this one
     for (Parameter* buffer : {layer.mean, layer.variance}) {
       Tensor moved = buffer->value().clone();
       for (float& running : moved.values())

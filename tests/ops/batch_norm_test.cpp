@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "autograd/running_statistics.h"
 #include "support/gradient_check.h"
 
@@ -90,6 +92,9 @@ TEST(BatchNormOp, TellsItsStatisticsAndInferenceUsesThem) {
   batch_norm(context, o.inputs[1], weights_of(o));
   running.update(0.5);
   EXPECT_NEAR(mean.value().f32()[0], (before + 6) / 2, 1e-6) << "what was cleared does not count";
+  const float kept = mean.value().f32()[0];
+  running.update(0.5);
+  EXPECT_EQ(mean.value().f32()[0], kept) << "a step in which the layer did not run";
 
   const Context inference(queue);
   const Tensor y = batch_norm(inference, o.inputs[0], weights_of(o)).value();
