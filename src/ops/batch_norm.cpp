@@ -42,10 +42,7 @@ Variable batch_norm(const Context& context, const Variable& x, const BatchNormWe
                                      static_cast<const Parameter*>(&running_variance)})
     check(parameter->shape() == shape, "batch_norm", "{} of {} does not fit an input of {}",
           parameter->path(), parameter->shape().str(), x.shape().str());
-  const Variable residual = epilogue.residual == nullptr ? Variable() : *epilogue.residual;
-  check(epilogue.residual == nullptr || residual.shape() == x.shape(), "batch_norm",
-        "{}: a residual of {} does not fit an input of {}", gamma.path(),
-        epilogue.residual == nullptr ? "" : residual.shape().str(), x.shape().str());
+  const Variable residual = residual_of(epilogue, x, "batch_norm", gamma.path());
   const Timed timed(context, {"batch_norm", gamma.path()});
   const Variable scale = gamma.variable(), shift = beta.variable();
   const kernels::BatchNormSize size{.rows = x.size(-1) == 0 ? 0 : x.value().numel() / x.size(-1),

@@ -14,10 +14,7 @@ Variable group_norm(const Context& context, const Variable& x, const GroupNormWe
         gamma.shape().str(), gamma.path());
   check(groups > 0 && x.size(-1) % groups == 0, "group_norm",
         "{}: {} groups do not divide {} channels", gamma.path(), groups, x.size(-1));
-  const Variable residual = epilogue.residual == nullptr ? Variable() : *epilogue.residual;
-  check(epilogue.residual == nullptr || residual.shape() == x.shape(), "group_norm",
-        "{}: a residual of {} does not fit an input of {}", gamma.path(),
-        epilogue.residual == nullptr ? "" : residual.shape().str(), x.shape().str());
+  const Variable residual = residual_of(epilogue, x, "group_norm", gamma.path());
   const Timed timed(context, {"group_norm", gamma.path()});
   const Variable scale = gamma.variable(), shift = beta.variable();
   const bool recorded = records(context, {&x, &scale, &shift, &residual});
