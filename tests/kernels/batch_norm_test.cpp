@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/norm_gradients.h"
 #include "kernels/reference/batch_norm.h"
 #include "support/compare.h"
 #include "support/isa.h"
@@ -14,14 +15,12 @@
 namespace vitrail::kernels {
 namespace {
 
-using testing::dot;
-using testing::expect_same_on_any_threads;
-using testing::for_each_isa;
-using testing::max_relative_error;
-using testing::numeric_gradient;
-using testing::random_floats;
-using testing::sum_tolerance;
-using testing::to_double;
+using vitrail::testing::expect_same_on_any_threads;
+using vitrail::testing::for_each_isa;
+using vitrail::testing::max_relative_error;
+using vitrail::testing::random_floats;
+using vitrail::testing::sum_tolerance;
+using vitrail::testing::to_double;
 
 struct Case {
   BatchNormSize size;
@@ -83,7 +82,7 @@ Result run(Queue& queue, const Case& c, const Data& data) {
   Result r;
   r.y.assign(data.x.size(), 77);
   r.dx = r.dresidual = r.y;
-  r.dgamma.assign(static_cast<size_t>(c.size.channels), 10);  // += onto tens
+  r.dgamma.assign(static_cast<size_t>(c.size.channels), testing::kNormGradientBegan);
   r.dbeta = r.dgamma;
   r.mean = data.mean;
   r.variance = data.variance;
@@ -122,36 +121,9 @@ void check(Queue& queue, const Case& c) {
   EXPECT_LT(max_relative_error(result.y, reference::batch_norm(input)), 2 * tolerance);
   if (data.count > 500) return;  // central differences cost the square
 
-  using Field = std::vector<double> reference::BatchNormInput::*;
-  const auto gradient_of = [&](Field field) {
-    return numeric_gradient(
-        [&](const std::vector<double>& at) {
-          reference::BatchNormInput moved = input;
-          moved.*field = at;
-          return dot(reference::batch_norm(moved), data.dy);
-        },
-        input.*field);
-  };
-  const double scale =
+  const double rstd =
       1 / std::sqrt(*std::ranges::min_element(result.variance) + double{input.epsilon});
-  const std::vector<double> dx = gradient_of(&reference::BatchNormInput::x);
-  for (size_t i = 0; i < dx.size(); ++i)
-    ASSERT_NEAR(result.dx[i], dx[i], (8 * tolerance + 1e-6) * scale) << "element " << i;
-  if (c.residual) {
-    EXPECT_LT(
-        max_relative_error(result.dresidual, gradient_of(&reference::BatchNormInput::residual)),
-        4 * tolerance + 1e-7);
-  }
-  const auto after_ten = [](std::vector<double> values) {
-    for (double& value : values) value += 10;
-    return values;
-  };
-  EXPECT_LT(
-      max_relative_error(result.dgamma, after_ten(gradient_of(&reference::BatchNormInput::gamma))),
-      8 * tolerance + 1e-7);
-  EXPECT_LT(
-      max_relative_error(result.dbeta, after_ten(gradient_of(&reference::BatchNormInput::beta))),
-      4 * tolerance + 1e-7);
+  testing::expect_norm_gradients(input, reference::batch_norm, data.dy, result, tolerance, rstd);
 }
 
 TEST(BatchNorm, MatchesTheOracleOnEveryTarget) {

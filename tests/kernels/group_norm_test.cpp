@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/norm_gradients.h"
 #include "kernels/reference/group_norm.h"
 #include "support/compare.h"
 #include "support/isa.h"
@@ -13,14 +14,12 @@
 namespace vitrail::kernels {
 namespace {
 
-using testing::dot;
-using testing::expect_same_on_any_threads;
-using testing::for_each_isa;
-using testing::max_relative_error;
-using testing::numeric_gradient;
-using testing::random_floats;
-using testing::sum_tolerance;
-using testing::to_double;
+using vitrail::testing::expect_same_on_any_threads;
+using vitrail::testing::for_each_isa;
+using vitrail::testing::max_relative_error;
+using vitrail::testing::random_floats;
+using vitrail::testing::sum_tolerance;
+using vitrail::testing::to_double;
 
 struct Case {
   GroupNormSize size;
@@ -78,7 +77,7 @@ Result run(Queue& queue, const Case& c, const Data& data) {
   Result r;
   r.y.assign(data.x.size(), 77);
   r.dx = r.dresidual = r.y;
-  r.dgamma.assign(static_cast<size_t>(c.size.channels), 1);  // += onto ones
+  r.dgamma.assign(static_cast<size_t>(c.size.channels), testing::kNormGradientBegan);
   r.dbeta = r.dgamma;
   group_norm(queue, forward_args(c, data, r));
   group_norm_backward(queue, backward_args(c, data, r));
@@ -104,35 +103,8 @@ void check(Queue& queue, const Case& c) {
   EXPECT_LT(max_relative_error(result.y, reference::group_norm(input)), tolerance);
   if (data.count > 500) return;  // central differences cost the square
 
-  using Field = std::vector<double> reference::GroupNormInput::*;
-  const auto gradient_of = [&](Field field) {
-    return numeric_gradient(
-        [&](const std::vector<double>& at) {
-          reference::GroupNormInput moved = input;
-          moved.*field = at;
-          return dot(reference::group_norm(moved), data.dy);
-        },
-        input.*field);
-  };
-  const double scale = *std::ranges::max_element(result.rstd);
-  const std::vector<double> dx = gradient_of(&reference::GroupNormInput::x);
-  for (size_t i = 0; i < dx.size(); ++i)
-    ASSERT_NEAR(result.dx[i], dx[i], (8 * tolerance + 1e-6) * scale) << "element " << i;
-  if (c.residual) {
-    EXPECT_LT(
-        max_relative_error(result.dresidual, gradient_of(&reference::GroupNormInput::residual)),
-        4 * tolerance + 1e-7);
-  }
-  const auto after_one = [](std::vector<double> values) {
-    for (double& value : values) value += 1;
-    return values;
-  };
-  EXPECT_LT(
-      max_relative_error(result.dgamma, after_one(gradient_of(&reference::GroupNormInput::gamma))),
-      8 * tolerance + 1e-7);
-  EXPECT_LT(
-      max_relative_error(result.dbeta, after_one(gradient_of(&reference::GroupNormInput::beta))),
-      4 * tolerance + 1e-7);
+  const double rstd = *std::ranges::max_element(result.rstd);
+  testing::expect_norm_gradients(input, reference::group_norm, data.dy, result, tolerance, rstd);
 }
 
 TEST(GroupNorm, MatchesTheOracleOnEveryTarget) {
