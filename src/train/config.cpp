@@ -45,6 +45,7 @@ constexpr auto kFields = [](auto& c, auto visit) {
   visit("nesterov", c.nesterov);
   visit("muon_match_adamw", c.muon_match_adamw);
   visit("muon_adamw_rate", c.muon_adamw_rate);
+  visit("muon_filter_rate", c.muon_filter_rate);
   visit("clip_norm", c.clip_norm);
   visit("freeze", c.freeze);
   visit("loss", c.loss);
@@ -109,6 +110,7 @@ void TrainConfig::validate() const {
   check_range("layer_decay", layer_decay, 0, 1);
   check_range("momentum", momentum, 0, 0.999999);
   check_range("muon_adamw_rate", muon_adamw_rate, 0, 1000);
+  check_range("muon_filter_rate", muon_filter_rate, 0, 1e6);
   check_range("beta1", beta1, 0, 0.999999);
   check_range("beta2", beta2, 0, 0.999999999);
   check_range("epsilon", epsilon, 1e-30, 1);

@@ -46,8 +46,10 @@ struct TrainConfig {
   bool nesterov = false;
   bool muon_match_adamw = true;
   double muon_adamw_rate = 1;  // learning rate of what muon leaves to AdamW, over its own
-  double clip_norm = 1;        // of all gradients together; 0: off
-  std::string freeze;          // paths that are not trained: "patch_embed*,blocks.0.*"
+  // Relative step of filters behind a normalisation under muon, over learning_rate; 0: as matrices.
+  double muon_filter_rate = 0;
+  double clip_norm = 1;  // of all gradients together; 0: off
+  std::string freeze;    // paths that are not trained: "patch_embed*,blocks.0.*"
 
   std::string loss = "cross_entropy";  // or "bce"
   double label_smoothing = 0.1;

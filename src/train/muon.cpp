@@ -22,6 +22,13 @@ Matrix matrix_of(const Tensor& tensor) {
   return Matrix::row_major(tensor.f32(), tensor.size(0), tensor.size(1));
 }
 
+// The root of the sum of all squares, at least kEpsilon.
+double norm_of(Queue& queue, const Tensor& tensor) {
+  double squares = 0;
+  kernels::sum_squares(queue, tensor.numel(), tensor.f32(), &squares);
+  return std::max(std::sqrt(squares), kEpsilon);
+}
+
 // a b, or added to `out`.
 void multiply(Queue& queue, const Matrix& a, const Matrix& b, const Tensor& out, bool add = false) {
   const Tensor workspace = Tensor::empty({kernels::gemm_workspace(a, b)}, DType::u8);
@@ -37,17 +44,20 @@ bool is_muon_matrix(const Parameter& parameter) {
   if (parameter.shape().rank() == 2) return within("blocks.");
   if (parameter.shape().rank() != 4) return false;
   // Filters behind the first convolution: of a residual network's stages, of a tokenizer.
-  return within(".layer") || (within(".conv_layers.") && !within(".conv_layers.0."));
+  return is_normalised_filter(parameter) || (within(".conv_layers.") && !within(".conv_layers.0."));
+}
+
+bool is_normalised_filter(const Parameter& parameter) {
+  // Of a residual network's stages.
+  return parameter.shape().rank() == 4 && parameter.path().find(".layer") != std::string::npos;
 }
 
 Tensor orthogonalised(Queue& queue, const Tensor& gradient) {
   const int64_t rows = gradient.size(0), columns = gradient.size(1);
   const int64_t side = std::min(rows, columns);
-  double squares = 0;
-  kernels::sum_squares(queue, gradient.numel(), gradient.f32(), &squares);
   Tensor x = Tensor::empty(gradient.shape()), next = Tensor::empty(gradient.shape());
-  kernels::scale(queue, x.numel(), static_cast<float>(1 / std::max(std::sqrt(squares), kEpsilon)),
-                 gradient.f32(), x.f32());
+  kernels::scale(queue, x.numel(), static_cast<float>(1 / norm_of(queue, gradient)), gradient.f32(),
+                 x.f32());
   const Tensor gram = Tensor::empty({side, side}), polynomial = Tensor::empty({side, side});
   for (int i = 0; i < kIterations; ++i) {
     // The smaller of X X^T and X^T X; both commute with X in the same polynomial.
@@ -95,12 +105,18 @@ void muon(Queue& queue, Parameter& parameter, const Tensor& moment, const Update
                                           .out = direction.f32()}});
   const double matched = u.options.match_adamw ? 0.2 * std::sqrt(std::max(rows, columns))
                                                : std::sqrt(std::max(1.0, rows / columns));
-  const double rate = u.learning_rate * u.trained.rate;
+  double rate = u.learning_rate * u.trained.rate;
+  double kept = 1 - rate * u.trained.weight_decay;
+  rate *= matched;
+  if (u.options.filter_rate > 0 && is_normalised_filter(parameter)) {
+    kept = std::sqrt(rows) / norm_of(queue, parameter.value());
+    rate = u.learning_rate * u.trained.rate * u.options.filter_rate;
+  }
   float* p = parameter.value().f32();
-  kernels::scale(queue, count, static_cast<float>(1 - rate * u.trained.weight_decay), p, p);
+  kernels::scale(queue, count, static_cast<float>(kept), p, p);
   kernels::add_scaled(queue, {.count = count,
                               .a = p,
-                              .scale = static_cast<float>(-rate * matched),
+                              .scale = static_cast<float>(-rate),
                               .b = orthogonalised(queue, direction).f32(),
                               .out = p});
 }

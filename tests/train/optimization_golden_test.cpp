@@ -1,6 +1,8 @@
 // Schedules, optimizers, layer-wise decay and averaged weights against timm's and torch's.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -133,6 +135,41 @@ TEST(Muon, TakesFiltersAsMatrices) {
                           stepped(path, {6, 4, 3, 3}, 0.01, adamw).raw(), 216 * sizeof(float)),
               0)
         << path;
+}
+
+TEST(Muon, KeepsTheNormOfFiltersBehindANormalisation) {
+  const Shape shape{6, 4, 3, 3};
+  const OptimizerOptions options{
+      .kind = OptimizerKind::muon, .momentum = 0, .match_adamw = false, .filter_rate = 10};
+  const Tensor after = stepped("patch_embed.backbone.layer2.0.conv1.weight", shape, 0.02, options);
+  Queue queue(2);
+  std::vector<double> expected(216);
+  const Tensor first = golden_values(shape);
+  std::ranges::copy(first.values(), expected.begin());
+  for (int64_t step = 1; step <= 4; ++step) {
+    double squares = 0;
+    for (const double value : expected) squares += value * value;
+    const Tensor direction = orthogonalised(queue, golden_values({6, 36}, shape.numel() * step));
+    for (size_t i = 0; i < expected.size(); ++i)
+      expected[i] =
+          expected[i] * std::sqrt(6 / squares) - 0.2 * static_cast<double>(direction.f32()[i]);
+  }
+  for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(after.f32()[i], expected[i], 1e-5) << i;
+  // Decay has no say in it; other matrices take no part.
+  OptimizerOptions decayed = options, without = options;
+  decayed.weight_decay = 0.5;
+  without.filter_rate = 0;
+  EXPECT_EQ(
+      std::memcmp(stepped("patch_embed.backbone.layer2.0.conv1.weight", shape, 0.02, decayed).raw(),
+                  after.raw(), 216 * sizeof(float)),
+      0);
+  for (const char* path : {"tokenizer.conv_layers.1.0.weight", "blocks.0.attn.proj.weight"}) {
+    const Shape of = path[0] == 't' ? shape : Shape{6, 36};
+    EXPECT_EQ(std::memcmp(stepped(path, of, 0.02, options).raw(),
+                          stepped(path, of, 0.02, without).raw(), 216 * sizeof(float)),
+              0)
+        << path;
+  }
 }
 
 TEST(Muon, LeavesWhatIsNoMatrixOfABlockToAdamW) {
