@@ -60,8 +60,13 @@ class Counter {
     for (size_t stage = 0; stage < r.blocks.size(); ++stage) {
       const int64_t outputs = r.channels[stage], inner = outputs / 4;
       int64_t macs = 0;
+      if (r.pooled) {
+        macs += product(inputs, 3, outputs);  // before the pooling
+        shrink(2);
+        inputs = outputs;
+      }
       for (int64_t block = 0; block < r.blocks[stage]; ++block, inputs = outputs) {
-        const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+        const int64_t stride = !r.pooled && stage > 0 && block == 0 ? 2 : 1;
         if (r.bottleneck) macs += product(inputs, 1, inner);  // before the stride
         shrink(stride);
         macs += r.bottleneck ? product(inner, 3, inner) + product(inner, 1, outputs)

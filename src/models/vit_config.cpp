@@ -112,6 +112,7 @@ void visit_fields(Config& c, Visit visit) {
   visit("resnet_stem_pool", c.resnet.stem_pool);
   visit("resnet_blocks", c.resnet.blocks);
   visit("resnet_channels", c.resnet.channels);
+  visit("resnet_pooled", c.resnet.pooled);
   visit("resnet_bottleneck", c.resnet.bottleneck);
   visit("resnet_norm", c.resnet.norm);
   visit("resnet_norm_groups", c.resnet.norm_groups);
@@ -280,7 +281,7 @@ void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
   };
   divisible("resnet_stem_channels", r.stem_channels);
   for (size_t stage = 0; stage < r.blocks.size(); ++stage) {
-    check_range("resnet_blocks", r.blocks[stage], 1, kMaxBlocks);
+    check_range("resnet_blocks", r.blocks[stage], r.pooled ? 0 : 1, kMaxBlocks);
     check_range("resnet_channels", r.channels[stage], squeeze, kMaxChannels);
     check(r.channels[stage] % squeeze == 0, "model config",
           "resnet_channels {} must be a multiple of 4 with resnet_bottleneck", r.channels[stage]);

@@ -12,9 +12,12 @@
 namespace vitrail {
 namespace {
 
-WindowOptions centered(int64_t kernel, int64_t stride) {
+constexpr WindowOptions centered(int64_t kernel, int64_t stride) {
   return square_window(kernel, stride, kernel / 2);
 }
+
+// Halves a picture, rounding up.
+constexpr WindowOptions kPool = centered(3, 2);
 
 }  // namespace
 
@@ -61,6 +64,14 @@ ResNet::Block ResNet::make_block(const Scope& scope, int64_t inputs, int64_t out
   return block;
 }
 
+ResNet::Block ResNet::make_transition(const Scope& scope, int64_t inputs, int64_t outputs) const {
+  Block block{.transition = true, .convolutions = {}, .projection = {}};
+  block.convolutions.push_back(make(scope.child("conv1"),
+                                    scope.child(norm_name() + std::string("1")),
+                                    {outputs, inputs, 3, 3}, 1));
+  return block;
+}
+
 ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon)
     : config_(config), epsilon_(epsilon) {
   const int64_t kernel = config.stem_kernel;
@@ -70,8 +81,13 @@ ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channe
   for (size_t i = 0; i < config.blocks.size(); ++i) {
     const Scope below = scope.child("layer" + std::to_string(i + 1));
     Stage stage{.path = below.path(), .blocks = {}};
+    if (config.pooled) {
+      stage.blocks.push_back(
+          make_transition(below.child("transition"), channels, config.channels[i]));
+      channels = config.channels[i];
+    }
     for (int64_t b = 0; b < config.blocks[i]; ++b) {
-      const int64_t stride = i > 0 && b == 0 ? 2 : 1;
+      const int64_t stride = !config.pooled && i > 0 && b == 0 ? 2 : 1;
       stage.blocks.push_back(make_block(below.child(b), channels, config.channels[i], stride));
       channels = config.channels[i];
     }
@@ -79,10 +95,8 @@ ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channe
   }
 }
 
-Variable ResNet::run(const Context& context, const NormedConvolution& layer, const Variable& x,
-                     bool relu, const Variable* residual) const {
-  const Variable y = convolution(context, x, layer.weight, nullptr, layer.window);
-  const NormEpilogue epilogue{.relu = relu, .residual = residual};
+Variable ResNet::normalised(const Context& context, const NormedConvolution& layer,
+                            const Variable& y, const NormEpilogue& epilogue) const {
   if (config_.norm == Normalisation::group)
     return group_norm(context, y, {layer.gamma, layer.beta, config_.norm_groups, epsilon_},
                       epilogue);
@@ -91,19 +105,30 @@ Variable ResNet::run(const Context& context, const NormedConvolution& layer, con
       epilogue);
 }
 
+Variable ResNet::run(const Context& context, const NormedConvolution& layer, const Variable& x,
+                     const NormEpilogue& epilogue) const {
+  return normalised(context, layer, convolution(context, x, layer.weight, nullptr, layer.window),
+                    epilogue);
+}
+
 Variable ResNet::run(const Context& context, const Block& block, const Variable& x) const {
+  if (block.transition) {
+    const NormedConvolution& layer = block.convolutions.front();
+    const Variable y = convolution(context, x, layer.weight, nullptr, layer.window);
+    return normalised(context, layer, max_pool2d(context, y, kPool), {.relu = true});
+  }
   const Variable shortcut =
-      block.projection.empty() ? x : run(context, block.projection.front(), x, false);
+      block.projection.empty() ? x : run(context, block.projection.front(), x, {});
   Variable y = x;
   for (size_t i = 0; i + 1 < block.convolutions.size(); ++i)
-    y = run(context, block.convolutions[i], y, true);
-  return run(context, block.convolutions.back(), y, true, &shortcut);
+    y = run(context, block.convolutions[i], y, {.relu = true});
+  return run(context, block.convolutions.back(), y, {.relu = true, .residual = &shortcut});
 }
 
 Variable ResNet::forward(const Context& context, const Variable& images) const {
   Variable x = permute(context, images, std::array{0, 2, 3, 1});
-  x = run(context, stem_.front(), x, true);
-  if (config_.stem_pool) x = max_pool2d(context, x, centered(3, 2));
+  x = run(context, stem_.front(), x, {.relu = true});
+  if (config_.stem_pool) x = max_pool2d(context, x, kPool);
   for (const Stage& stage : stages_) {
     for (const Block& block : stage.blocks)
       x = context.activation_checkpointing

@@ -16,13 +16,15 @@
 #include "nn/registry.h"
 #include "nn/resnet_config.h"
 #include "ops/convolution.h"
+#include "ops/norm_epilogue.h"
 
 namespace vitrail {
 
 class ResNet {
  public:
   // Parameters are torchvision's: conv1, bn1, layer1.0.{conv1, bn1, ..., downsample.0,
-  // downsample.1}; with GroupNorm norm1 for bn1. config is one that
+  // downsample.1}; of pooled stages layer1.transition.{conv1, bn1} besides; with GroupNorm norm1
+  // for bn1. config is one that
   // VisionTransformerConfig::validate() accepts.
   ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon);
   // The observer is told "layer1", ... [B, h, w, C] below the scope's path.
@@ -39,6 +41,7 @@ class ResNet {
     Parameter* running_variance = nullptr;
   };
   struct Block {
+    bool transition = false;  // one convolution, and pooling before its norm
     std::vector<NormedConvolution> convolutions;
     std::vector<NormedConvolution> projection;  // one, or none: the shortcut is the input
   };
@@ -50,8 +53,11 @@ class ResNet {
   NormedConvolution make(const Scope& convolution, const Scope& norm, const Shape& shape,
                          int64_t stride) const;
   Block make_block(const Scope& scope, int64_t inputs, int64_t outputs, int64_t stride) const;
-  Variable run(const Context& context, const NormedConvolution& layer, const Variable& x, bool relu,
-               const Variable* residual = nullptr) const;
+  Block make_transition(const Scope& scope, int64_t inputs, int64_t outputs) const;
+  Variable normalised(const Context& context, const NormedConvolution& layer, const Variable& y,
+                      const NormEpilogue& epilogue) const;
+  Variable run(const Context& context, const NormedConvolution& layer, const Variable& x,
+               const NormEpilogue& epilogue) const;
   Variable run(const Context& context, const Block& block, const Variable& x) const;
 
   ResNetConfig config_;

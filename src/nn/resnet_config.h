@@ -18,6 +18,9 @@ struct ResNetConfig {
   int64_t stem_kernel = 7, stem_stride = 2;  // an odd kernel
   bool stem_pool = true;                     // 3x3 max-pooling of stride 2 behind it
   // Residual blocks and channels of each stage; all stages but the first begin with stride 2.
+  // Pooled stages, the first too, begin with a transition instead: a 3x3 convolution, 3x3
+  // max-pooling of stride 2, norm and ReLU; their blocks then change no shape, and may be none.
+  bool pooled = false;
   std::vector<int64_t> blocks{2, 2, 2, 2};
   std::vector<int64_t> channels{64, 128, 256, 512};
   // 1x1 to a quarter of the channels, 3x3, 1x1 back; otherwise two 3x3.
@@ -30,7 +33,7 @@ struct ResNetConfig {
   std::vector<int64_t> strides() const {
     std::vector<int64_t> all{stem_stride};
     if (stem_pool) all.push_back(2);
-    for (size_t stage = 1; stage < channels.size(); ++stage) all.push_back(2);
+    for (size_t stage = pooled ? 0 : 1; stage < channels.size(); ++stage) all.push_back(2);
     return all;
   }
   // Cells of the feature map along an axis of so many pixels.

@@ -12,7 +12,7 @@ struct WindowOptions {
   int64_t stride_height = 1, stride_width = 1;
   int64_t padding_height = 0, padding_width = 0;
 };
-inline WindowOptions square_window(int64_t kernel, int64_t stride, int64_t padding) {
+constexpr WindowOptions square_window(int64_t kernel, int64_t stride, int64_t padding) {
   return {.kernel_height = kernel,
           .kernel_width = kernel,
           .stride_height = stride,

@@ -50,6 +50,26 @@ TEST(ResNet, TakesPicturesOfAnySize) {
   EXPECT_EQ(square.layout.patch_height, 4);
 }
 
+TEST(ResNet, PooledStagesHalveAndMayHaveNoBlocks) {
+  VisionTransformerConfig config = small_resnet();
+  set_field(config, "resnet_pooled", "true");
+  set_field(config, "resnet_blocks", "1,0,0");
+  VisionTransformer model(config);
+  model.parameters().initialise(1);
+  EXPECT_NE(model.parameters().find("patch_embed.backbone.layer3.transition.conv1.weight"),
+            nullptr);
+  EXPECT_NE(model.parameters().find("patch_embed.backbone.layer1.transition.bn1.running_mean"),
+            nullptr);
+  EXPECT_NE(model.parameters().find("patch_embed.backbone.layer1.0.conv2.weight"), nullptr);
+  EXPECT_EQ(model.parameters().find("patch_embed.backbone.layer1.0.downsample.0.weight"), nullptr);
+  Queue queue(2);
+  const VitOutput output = model.forward(Context(queue), random_tensor({2, 3, 33, 41}, 1));
+  EXPECT_EQ(output.layout.grid_height, 5);
+  EXPECT_EQ(output.layout.grid_width, 6);
+  set_field(config, "resnet_pooled", "false");
+  EXPECT_THROW(config.validate(), Error);
+}
+
 TEST(ResNet, AnswersAloneAsInABatch) {
   VisionTransformer model(small_resnet());
   model.parameters().initialise(3);

@@ -73,6 +73,10 @@ def _named():
                 image_width=16, picture=(16, 12), embed_dim=8, depth=1,
                 resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
                             blocks=[1, 1, 1], channels=[4, 4, 8], norm_groups=2))
+    yield _case("resnet_pooled", attention=True, patch_embedding="resnet", image_height=16,
+                image_width=16, picture=(13, 18), embed_dim=8, depth=1, layer_norm_epsilon=1e-5,
+                resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
+                            pooled=True, blocks=[1, 0], channels=[4, 8], norm="batch"))
     yield _case("resnet_batch_norm", **plain, image_height=12, image_width=12, embed_dim=12,
                 resnet=dict(stem_channels=4, stem_kernel=3, stem_stride=1, stem_pool=False,
                             blocks=[2, 1], channels=[4, 12], norm="batch"))

@@ -6,6 +6,8 @@ GroupNorm (arXiv 1803.08494) for BatchNorm, sin-cos positions from MAE (arXiv 21
 from timm. The fields are those of src/models/vit_config.h.
 """
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -23,7 +25,7 @@ DEFAULTS = dict(
 TOKENIZER = dict(layers=1, kernel=3, stride=1, padding=1, pool_kernel=3, pool_stride=2,
                  pool_padding=1, hidden_channels=64, bias=False, activation="relu")
 RESNET = dict(stem_channels=64, stem_kernel=7, stem_stride=2, stem_pool=True, blocks=[2, 2, 2, 2],
-              channels=[64, 128, 256, 512], bottleneck=False, norm="group", norm_groups=32)
+              channels=[64, 128, 256, 512], pooled=False, bottleneck=False, norm="group", norm_groups=32)
 ACTIVATIONS = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
@@ -113,6 +115,19 @@ class ResidualBlock(nn.Module):
         return F.relu(y + shortcut)
 
 
+class Transition(nn.Module):
+    """Convolution, pooling, norm: how a pooled stage begins."""
+
+    def __init__(self, config, inputs, outputs):
+        super().__init__()
+        self.conv1 = convolution(inputs, outputs, 3)
+        self.norm_name = norm_name(config) + "1"
+        setattr(self, self.norm_name, resnet_norm(config, outputs))
+
+    def forward(self, x):
+        return F.relu(getattr(self, self.norm_name)(F.max_pool2d(self.conv1(x), 3, 2, 1)))
+
+
 class ResNet(nn.Module):
     def __init__(self, config):
         super().__init__()
@@ -122,12 +137,15 @@ class ResNet(nn.Module):
         setattr(self, self.norm_name, resnet_norm(config, r.stem_channels))
         inputs = r.stem_channels
         for stage, (blocks, outputs) in enumerate(zip(r.blocks, r.channels)):
-            layers = []
-            for block in range(blocks):
-                stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(ResidualBlock(config, inputs, outputs, stride))
+            layers = OrderedDict()
+            if r.pooled:
+                layers["transition"] = Transition(config, inputs, outputs)
                 inputs = outputs
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
+            for block in range(blocks):
+                stride = 2 if not r.pooled and stage > 0 and block == 0 else 1
+                layers[str(block)] = ResidualBlock(config, inputs, outputs, stride)
+                inputs = outputs
+            setattr(self, f"layer{stage + 1}", nn.Sequential(layers))
 
     def forward(self, x):
         x = F.relu(getattr(self, self.norm_name)(self.conv1(x)))
