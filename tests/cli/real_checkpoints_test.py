@@ -115,10 +115,10 @@ class RealCheckpoints(unittest.TestCase):
             self.assertEqual(list(taken.values()), [100] * 10)
             report, = vitrail("eval", f"folder:{folder}", "--json").json()
         self.assertEqual(report["count"], 1000)
-        self.assertGreaterEqual(report["top1"], 0.855)
-        self.assertLess(report["none"], 150)
+        self.assertGreaterEqual(report["top1"], 0.86)
+        self.assertLess(report["none"], 125)
         strange = vitrail("classify", DATA / "imagenet-sample", "--json").json()
-        self.assertGreater(sum(line["none"] for line in strange), 180)
+        self.assertGreater(sum(line["none"] for line in strange), 230)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ TEST(LoadModel, TheBundledOneForPhotographsKnowsTenThingsAndWhenItSeesNone) {
   const auto model = load_model(std::string(VITRAIL_SOURCE_DIR) + "/models/photos");
   EXPECT_EQ(model->network->config().architecture, "resnet_vit_micro");
   EXPECT_EQ(model->labels.name(5), "dog");
-  EXPECT_EQ(model->network->config().pooling, Pooling::mean);
+  EXPECT_TRUE(model->network->config().class_token);
   EXPECT_EQ(model->network->config().grid_height(32), 8);
   ASSERT_TRUE(model->rejection && model->rejection->gaussians);
   EXPECT_GE(model->rejection->accepted, 0.9);
