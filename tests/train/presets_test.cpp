@@ -42,6 +42,12 @@ TEST(Presets, KnowTheirDataSets) {
   EXPECT_EQ(preset_for_data("cifar10:somewhere").name, "cifar10");
   EXPECT_EQ(preset_for_data("fashion-mnist:somewhere").name, "fashion-mnist");
   EXPECT_EQ(preset_for_data("folder:somewhere").name, "photographs");
+  EXPECT_EQ(preset_for_data("scenes:count=4").name, "scenes");  // not scenes_dino or scenes_mae
+}
+
+TEST(Presets, ChooseAMethod) {
+  EXPECT_EQ(recipe_for("scenes:count=4", RecipeChoice{"", "scenes_dino"}).method, "dino");
+  EXPECT_EQ(recipe_for("scenes:count=4", RecipeChoice{"", "scenes_mae"}).method, "mae");
 }
 
 // Of the set's own recipe a named one keeps what the pictures are, not how they were changed.
