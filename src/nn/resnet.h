@@ -24,8 +24,7 @@ class ResNet {
  public:
   // Parameters are torchvision's: conv1, bn1, layer1.0.{conv1, bn1, ..., downsample.0,
   // downsample.1}; of pooled stages layer1.transition.{conv1, bn1} besides; with GroupNorm norm1
-  // for bn1. config is one that
-  // VisionTransformerConfig::validate() accepts.
+  // for bn1. config is one that VisionTransformerConfig::validate() accepts.
   ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon);
   // The observer is told "layer1", ... [B, h, w, C] below the scope's path.
   Variable forward(const Context& context, const Variable& images) const;

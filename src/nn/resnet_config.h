@@ -18,11 +18,11 @@ struct ResNetConfig {
   int64_t stem_kernel = 7, stem_stride = 2;  // an odd kernel
   bool stem_pool = true;                     // 3x3 max-pooling of stride 2 behind it
   // Residual blocks and channels of each stage; all stages but the first begin with stride 2.
-  // Pooled stages, the first too, begin with a transition instead: a 3x3 convolution, 3x3
-  // max-pooling of stride 2, norm and ReLU; their blocks then change no shape, and may be none.
-  bool pooled = false;
   std::vector<int64_t> blocks{2, 2, 2, 2};
   std::vector<int64_t> channels{64, 128, 256, 512};
+  // Stages, the first too, begin with a transition instead: a 3x3 convolution, 3x3 max-pooling of
+  // stride 2, norm and ReLU; their blocks then change no shape, and may be none.
+  bool pooled = false;
   // 1x1 to a quarter of the channels, 3x3, 1x1 back; otherwise two 3x3.
   bool bottleneck = false;
   Normalisation norm = Normalisation::group;
