@@ -4,6 +4,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
 #include "apps/cli/verbs.h"
+#include "core/printable.h"
 
 namespace vitrail::cli {
 namespace {

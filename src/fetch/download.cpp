@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/printable.h"
 #include "fetch/digest.h"
 
 namespace vitrail {

@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 
+#include "core/printable.h"
 #include "fetch/lazy_library.h"
 
 namespace vitrail {
@@ -243,14 +244,6 @@ std::string status_text(long status) {
                       : status >= 300 ? "a redirect that leads nowhere"
                                       : "an unexpected answer";
   return fmt::format("{} ({})", words, status);
-}
-
-std::string printable(const std::string& text) {
-  constexpr size_t kMaxShown = 200;
-  std::string shown = text.substr(0, kMaxShown);
-  for (char& c : shown)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return shown;
 }
 
 }  // namespace vitrail

@@ -58,7 +58,5 @@ std::string host_of(const std::string& url);
 std::string url_quoted(const std::string& text, const std::string& keep = "");
 // "a server error (503)": a status in words.
 std::string status_text(long status);
-// A word from a server, fit for a one-line message: no control characters, at most 200 bytes.
-std::string printable(const std::string& text);
 
 }  // namespace vitrail

@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
+#include "core/printable.h"
 #include "fetch/file_lock.h"
 #include "fetch/hub_api.h"
 #include "fetch/model_files.h"

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "core/printable.h"
 #include "formats/json.h"
 
 namespace vitrail {

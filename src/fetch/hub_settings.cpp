@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "core/file.h"
+#include "core/printable.h"
 
 namespace vitrail {
 namespace {

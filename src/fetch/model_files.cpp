@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "fetch/http.h"
 #include "formats/json.h"
 

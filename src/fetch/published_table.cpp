@@ -1,5 +1,6 @@
 // What is published where, and its hashes.
 #include "core/error.h"
+#include "core/printable.h"
 #include "fetch/published_data.h"
 
 namespace vitrail {
