@@ -10,6 +10,7 @@
 
 #include "apps/cli/hub_model.h"
 #include "core/log.h"
+#include "image/picture_names.h"
 #include "models/architectures.h"
 
 namespace vitrail::cli {
@@ -18,13 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kListedClasses = 12;
-
-bool has_picture_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".webp";
-}
 
 void announce(const Model& model) {
   for (const std::string& note : model.info.notes)
@@ -210,10 +204,10 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& argumen
     std::vector<std::string> found;
     for (auto entry = fs::recursive_directory_iterator(argument, error);
          !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-      if (entry->is_regular_file(error) && has_picture_extension(entry->path()))
+      if (entry->is_regular_file(error) && is_picture_name(entry->path().native()))
         found.push_back(entry->path().string());
     check(!error, "pictures", "{}: {}", argument, error.message());
-    check(!found.empty(), "pictures", "{}: holds no .jpg, .jpeg, .png or .webp", argument);
+    check(!found.empty(), "pictures", "{}: holds no pictures ({})", argument, picture_suffixes());
     std::sort(found.begin(), found.end());
     pictures.insert(pictures.end(), found.begin(), found.end());
   }

@@ -9,22 +9,15 @@
 
 #include "core/error.h"
 #include "data/sources.h"
+#include "image/picture_names.h"
 
 namespace vitrail {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPictureKinds = "jpg, jpeg, png, webp";
-
 bool hidden(const fs::path& path) {
   return path.filename().string().starts_with('.');
-}
-
-bool is_picture_name(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".webp";
 }
 
 // Names within a folder that satisfy the predicate, sorted bytewise: the same on every machine.
@@ -47,7 +40,7 @@ bool is_folder(const fs::directory_entry& entry) {
 }
 bool is_picture(const fs::directory_entry& entry) {
   std::error_code error;
-  return is_picture_name(entry.path()) && entry.is_regular_file(error);
+  return is_picture_name(entry.path().native()) && entry.is_regular_file(error);
 }
 
 class FileDataset : public Dataset {
@@ -123,11 +116,11 @@ class FolderSource : public Source {
         // mistake that would cost an output for nothing.
         check(part != "" || files.size() > before, "data",
               "the class folder '{}' holds no pictures ({})", (root_ / folder).string(),
-              kPictureKinds);
+              picture_suffixes());
       }
     }
-    check(!files.empty(), "data", "{}: no pictures ({}) in the split {}", spec_.name, kPictureKinds,
-          name_of(split));
+    check(!files.empty(), "data", "{}: no pictures ({}) in the split {}", spec_.name,
+          picture_suffixes(), name_of(split));
     return file_dataset(spec_, root_, classes_, std::move(files));
   }
 
@@ -155,7 +148,8 @@ class FlatSource : public Source {
 
   std::unique_ptr<Dataset> open(Split) const override {
     const std::vector<std::string> names = entries(root_, is_picture);
-    check(!names.empty(), "data", "'{}' holds no pictures ({})", root_.string(), kPictureKinds);
+    check(!names.empty(), "data", "'{}' holds no pictures ({})", root_.string(),
+          picture_suffixes());
     std::set<std::string> found;
     for (const std::string& name : names) found.insert(class_of(name));
     std::vector<std::string> classes(found.begin(), found.end());

@@ -1,5 +1,5 @@
 // Tar shards by WebDataset's convention: members whose names agree up to the first dot are one
-// sample, a picture (.jpg .jpeg .png .webp) and its label (.cls, .txt, or .json with "label",
+// sample, a picture (image/picture_names.h) and its label (.cls, .txt, or .json with "label",
 // "class" or "cls"). The table of contents is read once; a picture is then read where it lies.
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,6 +18,7 @@
 #include "data/sources.h"
 #include "formats/json.h"
 #include "formats/tar.h"
+#include "image/picture_names.h"
 
 namespace vitrail {
 namespace {
@@ -192,7 +193,7 @@ class ShardSource : public Source {
       const auto [at, is_new] = places.emplace(key, found.size());
       if (is_new) found.emplace_back(key, Parts{});
       Parts& parts = found[at->second].second;
-      if (extension == "jpg" || extension == "jpeg" || extension == "png" || extension == "webp")
+      if (is_picture_suffix(extension))
         parts.picture = &member;
       else if (extension == "cls" || extension == "txt" || extension == "json")
         parts.labels[extension] = &member;
