@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "data/sources.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 namespace {
@@ -65,16 +66,14 @@ class CifarSource : public Source {
     std::vector<std::string> names;
     const fs::path path = root_ / "batches.meta.txt";
     std::error_code error;
-    const uint64_t bytes = fs::file_size(path, error);
-    if (error)
+    if (!fs::exists(path, error))
       return {"airplane", "automobile", "bird",  "cat",  "deer",
               "dog",      "frog",       "horse", "ship", "truck"};
-    check(bytes <= kMaxNamesBytes, "data", "{}: {} bytes are too many for ten names", path.string(),
-          bytes);
-    std::ifstream file(path);
-    for (std::string line; std::getline(file, line);) {
-      while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-      if (!line.empty()) names.push_back(line);
+    const std::string text = read_text_file(path, kMaxNamesBytes);
+    for (std::string_view rest = text; !rest.empty();) {
+      std::string_view line = take_line(rest);
+      while (line.ends_with(' ')) line.remove_suffix(1);
+      if (!line.empty()) names.emplace_back(line);
     }
     check(names.size() == kNumLabels, "data", "{}: has {} class names, not {}", path.string(),
           names.size(), kNumLabels);

@@ -18,6 +18,7 @@
 #include "data/sources.h"
 #include "formats/json.h"
 #include "formats/tar.h"
+#include "formats/text_file.h"
 #include "image/picture_names.h"
 
 namespace vitrail {
@@ -138,7 +139,7 @@ std::string trimmed(std::string_view text) {
 // The label that a member's text gives; empty when it gives none.
 std::string label_in(const std::string& extension, std::string_view text,
                      const std::string& place) {
-  if (extension != "json") return trimmed(text);
+  if (extension != "json") return trimmed(checked_text(text, place));
   const Json json = parse_json(text, place);
   for (const char* key : {"label", "class", "cls"}) {
     const auto found = json.is_object() ? json.find(key) : json.end();

@@ -4,12 +4,13 @@
 
 #include <algorithm>
 
-#include "core/file.h"
 #include "core/log.h"
 #include "core/printable.h"
 #include "fetch/file_lock.h"
 #include "fetch/hub_api.h"
 #include "fetch/model_files.h"
+#include "formats/json.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 namespace {
@@ -18,12 +19,6 @@ namespace fs = std::filesystem;
 
 // Beside the weights, one of them or both say what the model is.
 constexpr const char* kDescriptions[] = {"config.json", "preprocessor_config.json"};
-constexpr uint64_t kMaxIndexBytes = uint64_t{64} << 20;
-
-std::string text_of(const fs::path& path) {
-  const std::vector<std::byte> bytes = read_file(path, kMaxIndexBytes);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -80,7 +75,8 @@ class Pull {
     for (const std::string& name : files.texts) bring(name);
     if (files.index.empty()) return bring(files.weights);
     bring(files.index);
-    for (const std::string& name : shards_of(text_of(result_.folder / files.index), files.index))
+    for (const std::string& name :
+         shards_of(read_text_file(result_.folder / files.index, kIndexJson.bytes), files.index))
       bring(name);
   }
 
@@ -139,7 +135,8 @@ std::optional<fs::path> weights_of(const HubCache& cache, const std::string& com
   fs::path folder = cache.snapshot(commit);
   if (files.weights == "model.safetensors") return folder;
   if (files.index.empty()) return folder / files.weights;
-  for (const std::string& shard : shards_of(text_of(folder / files.index), files.index))
+  for (const std::string& shard :
+       shards_of(read_text_file(folder / files.index, kIndexJson.bytes), files.index))
     if (!contains(names, shard)) return std::nullopt;
   return folder;
 }

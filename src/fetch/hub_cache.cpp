@@ -8,8 +8,8 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/printable.h"
-#include "core/file.h"
 #include "fetch/http.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 namespace {
@@ -101,8 +101,7 @@ std::optional<std::string> HubCache::commit_of(const std::string& revision) cons
   if (is_plain_word(revision) && fs::is_directory(snapshot(revision), ignored)) return revision;
   const fs::path ref = folder_ / "refs" / revision;
   if (!fs::is_regular_file(ref, ignored)) return std::nullopt;
-  const std::vector<std::byte> bytes = read_file(ref, kMaxRefBytes);
-  std::string commit(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::string commit = read_text_file(ref, kMaxRefBytes);
   while (!commit.empty() && std::isspace(static_cast<unsigned char>(commit.back())) != 0)
     commit.pop_back();
   if (!is_plain_word(commit) || !fs::is_directory(snapshot(commit), ignored)) return std::nullopt;

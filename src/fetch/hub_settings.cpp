@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "core/file.h"
 #include "core/printable.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 namespace {
@@ -50,8 +50,7 @@ std::string find_token(const fs::path& home) {
   const fs::path path = chosen.empty() ? home / "token" : expanded(chosen);
   std::error_code missing;
   if (!fs::is_regular_file(path, missing)) return "";
-  const std::vector<std::byte> bytes = read_file(path, kMaxTokenBytes);
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return read_text_file(path, kMaxTokenBytes);
 }
 
 std::string trimmed(std::string text) {

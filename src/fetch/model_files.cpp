@@ -78,7 +78,7 @@ ModelFiles choose_model_files(const std::vector<std::string>& names, const std::
 }
 
 std::vector<std::string> shards_of(const std::string& index_text, const std::string& place) {
-  const Json index = parse_json(index_text, place);
+  const Json index = parse_json(index_text, place, kIndexJson);
   const auto map = index.is_object() ? index.find("weight_map") : index.end();
   check(index.is_object() && map != index.end() && map->is_object(), "hub", "{} has no weight_map",
         place);

@@ -6,13 +6,11 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "core/file.h"
 #include "formats/json.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 namespace {
-
-constexpr uint64_t kMaxLabelFileBytes = uint64_t{64} << 20;
 
 struct Entry {
   std::optional<std::string> name;
@@ -86,10 +84,7 @@ class Entries {
 
 void read_lines(std::string_view text, Entries& entries) {
   for (int64_t index = 0; !text.empty(); ++index) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.ends_with('\r')) line.remove_suffix(1);
+    const std::string_view line = take_line(text);
     entries.set(index, line.empty() ? Entry{} : Entry{std::string(line), {}});
   }
 }
@@ -130,8 +125,7 @@ ClassLabels unknown_labels(int64_t count) {
 }
 
 ClassLabels read_labels(const std::filesystem::path& path, int64_t count) {
-  const std::vector<std::byte> bytes = read_file(path, kMaxLabelFileBytes);
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string text = read_text_file(path);
   const std::string place = path.string();
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) refuse(place, "the file is empty");
