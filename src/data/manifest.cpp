@@ -8,13 +8,17 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "core/error.h"
-#include "core/file.h"
+#include "core/printable.h"
 #include "data/labels.h"
 #include "data/sources.h"
 #include "formats/csv.h"
 #include "formats/json.h"
+#include "formats/json_lists.h"
+#include "formats/mapped_file.h"
 
 namespace vitrail {
 namespace {
@@ -101,36 +105,50 @@ class ManifestSource : public Source {
   std::vector<Listed> listed_;
 };
 
-std::vector<Listed> listed_in_csv(const Manifest& manifest) {
-  const std::string place = manifest.file.string();
-  const std::vector<std::byte> bytes = read_file(manifest.file, kMaxCsvBytes);
-  const auto rows = parse_csv({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, place);
-  check(!rows.empty(), "data", "{}: is empty; its first line is to name the columns path and label",
-        place);
+// Where the columns stand, by the first row.
+struct Columns {
+  size_t path = 0, label = 0;
+  std::optional<size_t> split;
+};
+
+Columns columns_of(const std::vector<std::string>& names, const std::string& place) {
   const auto column = [&](const char* name) -> std::optional<size_t> {
-    const auto found = std::ranges::find(rows[0], name);
-    if (found == rows[0].end()) return std::nullopt;
-    return static_cast<size_t>(found - rows[0].begin());
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end()) return std::nullopt;
+    return static_cast<size_t>(found - names.begin());
   };
-  const auto path = column("path"), label = column("label"), split = column("split");
+  const auto path = column("path"), label = column("label");
   check(path && label, "data", "{}: the first line names no column {}", place,
         path ? "label" : "path");
-  std::vector<Listed> listed;
-  for (size_t i = 1; i < rows.size(); ++i) {
-    check(!rows[i][*label].empty(), "data", "{}: '{}' has no label", place, rows[i][*path]);
-    listed.push_back({rows[i][*path], rows[i][*label], Split::all});
-    if (!split) continue;
-    listed.back().split = split_of(rows[i][*split]);
-    check(listed.back().split != Split::all, "data",
-          "{}: the split of '{}' is 'all'; it is train, val or test", place, rows[i][*path]);
-  }
-  return listed;
+  return {*path, *label, column("split")};
 }
 
-const Json& list_in(const Json& json, const char* key, const std::string& place) {
-  const auto found = json.find(key);
-  check(found != json.end() && found->is_array(), "data", "{}: has no list '{}'", place, key);
-  return *found;
+std::vector<Listed> listed_in_csv(const Manifest& manifest) {
+  const std::string place = manifest.file.string();
+  const MappedFile file(manifest.file);
+  check(file.bytes().size() <= kMaxCsvBytes, "data", "{}: has {} bytes, above the limit of {}",
+        place, file.bytes().size(), kMaxCsvBytes);
+  std::optional<Columns> columns;
+  std::vector<Listed> listed;
+  const auto take = [&](const CsvRow& row) {
+    if (!columns) {
+      columns = columns_of(row.fields, place);
+      return;
+    }
+    const std::string& path = row.fields[columns->path];
+    const std::string& label = row.fields[columns->label];
+    check(!label.empty(), "data", "{}: '{}' has no label", place, printable(path));
+    listed.push_back({path, label, Split::all});
+    if (!columns->split) return;
+    listed.back().split = split_of(row.fields[*columns->split]);
+    check(listed.back().split != Split::all, "data",
+          "{}: the split of '{}' is 'all'; it is train, val or test", place, printable(path));
+  };
+  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
+  for_each_csv_row({text, file.bytes().size()}, place, take);
+  check(columns.has_value(), "data",
+        "{}: is empty; its first line is to name the columns path and label", place);
+  return listed;
 }
 
 // The area that an annotation covers, by its own word or its box.
@@ -141,31 +159,42 @@ double area_of(const Json& annotation, const std::string& place) {
 }
 
 // A picture's class is the category that covers the most of it; of equal ones the smaller id.
-// Pictures without annotations are left out.
+// Pictures without annotations are left out. The lists may stand in any order.
 std::vector<Listed> listed_in_coco(const Manifest& manifest) {
   const std::string place = manifest.file.string();
-  const Json json = read_json(manifest.file, {.bytes = size_t{1} << 30, .depth = 16});
-  check(json.is_object(), "data", "{}: must be a JSON object", place);
   std::map<int64_t, std::string> categories;
-  for (const Json& category : list_in(json, "categories", place))
-    categories[get<int64_t>(category, "id", place)] = get<std::string>(category, "name", place);
   std::map<int64_t, std::map<int64_t, double>> areas;  // picture, category
-  for (const Json& annotation : list_in(json, "annotations", place)) {
-    const int64_t category = get<int64_t>(annotation, "category_id", place);
-    check(categories.contains(category), "data",
-          "{}: an annotation has the category {}, which is "
-          "not listed",
-          place, category);
-    areas[get<int64_t>(annotation, "image_id", place)][category] += area_of(annotation, place);
-  }
+  std::vector<std::pair<int64_t, std::string>> pictures;
+  const JsonListReaders readers{
+      {"categories",
+       [&](const Json& category) {
+         categories[get<int64_t>(category, "id", place)] =
+             get<std::string>(category, "name", place);
+       }},
+      {"annotations",
+       [&](const Json& annotation) {
+         const int64_t picture = get<int64_t>(annotation, "image_id", place);
+         areas[picture][get<int64_t>(annotation, "category_id", place)] +=
+             area_of(annotation, place);
+       }},
+      {"images", [&](const Json& image) {
+         pictures.emplace_back(get<int64_t>(image, "id", place),
+                               get<std::string>(image, "file_name", place));
+       }}};
+  const std::set<std::string> found = read_json_lists(manifest.file, readers);
+  for (const char* name : {"categories", "annotations", "images"})
+    check(found.contains(name), "data", "{}: has no list '{}'", place, name);
+  for (const auto& [picture, covered] : areas)
+    for (const auto& [category, area] : covered)
+      check(categories.contains(category), "data",
+            "{}: an annotation has the category {}, which is not listed", place, category);
   std::vector<Listed> listed;
-  for (const Json& image : list_in(json, "images", place)) {
-    const auto found = areas.find(get<int64_t>(image, "id", place));
-    if (found == areas.end()) continue;
-    const auto largest =
-        std::ranges::max_element(found->second, {}, [](const auto& entry) { return entry.second; });
-    listed.push_back(
-        {get<std::string>(image, "file_name", place), categories.at(largest->first), Split::all});
+  for (auto& [id, path] : pictures) {
+    const auto covered = areas.find(id);
+    if (covered == areas.end()) continue;
+    const auto largest = std::ranges::max_element(covered->second, {},
+                                                  [](const auto& entry) { return entry.second; });
+    listed.push_back({std::move(path), categories.at(largest->first), Split::all});
   }
   return listed;
 }

@@ -1,61 +1,96 @@
 #include "formats/csv.h"
 
 #include "core/error.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 
-std::vector<std::vector<std::string>> parse_csv(std::string_view text, const std::string& place) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  std::vector<std::vector<std::string>> rows;
-  std::vector<std::string> row;
-  std::string field;
-  int64_t line = 1, row_line = 1;
-  bool was_quoted = false;
-  const auto end_field = [&] {
-    check(row.size() < kMaxCsvColumns, "csv", "{} line {}: more than {} columns", place, row_line,
+namespace {
+
+// One row at a time; the strings of its fields are used again for the next.
+class CsvParser {
+ public:
+  CsvParser(std::string_view text, const std::string& place,
+            const std::function<void(const CsvRow&)>& visit)
+      : text_(text), place_(place), visit_(visit) {}
+
+  void run() {
+    while (at_ < text_.size()) {
+      const char c = text_[at_++];
+      if (c == '"') {
+        quoted();
+      } else if (c == ',') {
+        end_field();
+      } else if (c == '\n') {
+        ++line_;
+        end_row();
+      } else if (c != '\r' || (at_ < text_.size() && text_[at_] != '\n')) {
+        check(!was_quoted_, "csv", "{} line {}: text behind a quoted field", place_, line_);
+        add(c);
+      }
+    }
+    end_row();
+  }
+
+ private:
+  void add(char c) {
+    check(field_.size() < kMaxCsvFieldBytes, "csv", "{} line {}: a field of more than {} bytes",
+          place_, row_line_, kMaxCsvFieldBytes);
+    field_ += c;
+  }
+  void quoted() {
+    check(field_.empty() && !was_quoted_, "csv", "{} line {}: a quote within a field", place_,
+          line_);
+    was_quoted_ = true;
+    for (;; ++at_) {
+      check(at_ < text_.size(), "csv", "{} line {}: a quote that never ends", place_, row_line_);
+      if (text_[at_] == '"') {
+        if (at_ + 1 >= text_.size() || text_[at_ + 1] != '"') break;
+        ++at_;
+      }
+      line_ += text_[at_] == '\n';
+      add(text_[at_]);
+    }
+    ++at_;
+  }
+  void end_field() {
+    check(count_ < kMaxCsvColumns, "csv", "{} line {}: more than {} columns", place_, row_line_,
           kMaxCsvColumns);
-    row.push_back(std::move(field));
-    field.clear();
-    was_quoted = false;
-  };
-  const auto end_row = [&] {
-    const bool empty = row.empty() && field.empty() && !was_quoted;
+    if (count_ == row_.size()) row_.emplace_back();
+    row_[count_++].swap(field_);
+    field_.clear();
+    was_quoted_ = false;
+  }
+  void end_row() {
+    const bool empty = count_ == 0 && field_.empty() && !was_quoted_;
     if (!empty) {
       end_field();
-      check(rows.empty() || row.size() == rows[0].size(), "csv",
-            "{} line {}: {} fields, and the first row has {}", place, row_line, row.size(),
-            rows.empty() ? 0 : rows[0].size());
-      rows.push_back(std::move(row));
+      check(columns_ == 0 || count_ == columns_, "csv",
+            "{} line {}: {} fields, and the first row has {}", place_, row_line_, count_, columns_);
+      columns_ = count_;
+      row_.resize(columns_);
+      visit_({.line = row_line_, .fields = row_});
     }
-    row.clear();
-    row_line = line;
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"') {
-      check(field.empty() && !was_quoted, "csv", "{} line {}: a quote within a field", place, line);
-      was_quoted = true;
-      for (++i;; ++i) {
-        check(i < text.size(), "csv", "{} line {}: a quote that never ends", place, row_line);
-        if (text[i] == '"') {
-          if (i + 1 >= text.size() || text[i + 1] != '"') break;
-          ++i;
-        }
-        line += text[i] == '\n';
-        field += text[i];
-      }
-    } else if (c == ',') {
-      end_field();
-    } else if (c == '\n') {
-      ++line;
-      end_row();
-    } else if (c != '\r' || (i + 1 < text.size() && text[i + 1] != '\n')) {
-      check(!was_quoted, "csv", "{} line {}: text behind a quoted field", place, line);
-      field += c;
-    }
+    count_ = 0;
+    row_line_ = line_;
   }
-  end_row();
-  return rows;
+
+  const std::string_view text_;
+  const std::string& place_;
+  const std::function<void(const CsvRow&)>& visit_;
+  size_t at_ = 0;
+  std::vector<std::string> row_;
+  size_t count_ = 0, columns_ = 0;  // fields of this row so far; of every row, once there is one
+  std::string field_;
+  bool was_quoted_ = false;
+  int64_t line_ = 1, row_line_ = 1;
+};
+
+}  // namespace
+
+void for_each_csv_row(std::string_view text, const std::string& place,
+                      const std::function<void(const CsvRow& row)>& visit) {
+  CsvParser(checked_text(text, place), place, visit).run();
 }
 
 }  // namespace vitrail

@@ -5,46 +5,12 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
-#include "core/file.h"
+#include "core/printable.h"
+#include "formats/json_tree.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 namespace {
-
-struct Position {
-  size_t line = 1;
-  size_t column = 1;
-};
-
-Position position_of(std::string_view text, size_t byte) {
-  const std::string_view before = text.substr(0, std::min(byte, text.size()));
-  const auto lines = static_cast<size_t>(std::ranges::count(before, '\n'));
-  const size_t line_start = before.rfind('\n');  // npos + 1 is 0
-  return {lines + 1, before.size() - (line_start + 1) + 1};
-}
-
-// Brackets outside strings, counted before the parser sees them: the parser's tree would otherwise
-// nest as deeply as the text asks for.
-void check_depth(std::string_view text, const std::string& place, int limit) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > limit) {
-        const Position at = position_of(text, i);
-        fail("json", "{}: nested deeper than {} levels at line {}, column {}", place, limit,
-             at.line, at.column);
-      }
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-}
 
 template <typename T>
 struct Reader;  // what(): the type's name; read(json, value): false when json is of another type
@@ -111,7 +77,8 @@ std::string what() {
 std::string shown(const Json& json) {
   if (json.is_object()) return "an object";
   if (json.is_array()) return "a list";
-  return json.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 60);
+  if (json.is_string()) return '"' + printable(json.get_ref<const std::string&>(), 60) + '"';
+  return json.dump();
 }
 
 }  // namespace
@@ -119,22 +86,22 @@ std::string shown(const Json& json) {
 Json parse_json(std::string_view text, const std::string& place, const JsonLimits& limits) {
   if (text.size() > limits.bytes)
     fail("json", "{}: has {} bytes, above the limit of {}", place, text.size(), limits.bytes);
-  check_depth(text, place, limits.depth);
-  try {
-    return Json::parse(text);
-  } catch (const Json::parse_error& error) {
-    const Position at = position_of(text, error.byte == 0 ? 0 : error.byte - 1);
-    fail("json", "{}: is not JSON: line {}, column {}{}", place, at.line, at.column,
-         error.byte > text.size() ? ", where it ends" : "");
-  } catch (const Json::exception&) {
-    fail("json", "{}: holds a number beyond what a double can hold", place);
-  }
+  text = checked_text(text, place);
+  JsonTree tree(place, limits);
+  parse_json_events(text, tree);
+  return tree.take();
 }
 
 Json read_json(const std::filesystem::path& path, const JsonLimits& limits) {
-  const std::vector<std::byte> bytes = read_file(path, limits.bytes);
-  return parse_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string(),
-                    limits);
+  return parse_json(read_text_file(path, limits.bytes), path.string(), limits);
+}
+
+std::optional<Json> try_parse_json(std::string_view text, const JsonLimits& limits) {
+  try {
+    return parse_json(text, "", limits);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 void write_json(const std::filesystem::path& path, const Json& json) {

@@ -29,7 +29,7 @@ std::shared_ptr<TensorSource> open_file(const std::filesystem::path& path,
 class ShardedTensors : public TensorSource {
  public:
   explicit ShardedTensors(const std::filesystem::path& index) : place_(index.string()) {
-    const Json json = read_json(index);
+    const Json json = read_json(index, kIndexJson);
     const auto map = json.is_object() ? json.find("weight_map") : json.end();
     if (!json.is_object() || map == json.end() || !map->is_object())
       fail("safetensors", "{}: has no object 'weight_map'", place_);

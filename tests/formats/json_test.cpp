@@ -16,7 +16,7 @@ TEST(Json, NamesTheLineAndColumn) {
   EXPECT_ERROR(parse_json("{\"a\":", "config.json"), "where it ends");
   EXPECT_ERROR(parse_json("", "config.json"), "where it ends");
   EXPECT_ERROR(parse_json("{\"a\": NaN}", "config.json"), "line 1, column 7");
-  EXPECT_ERROR(parse_json("{\"a\": \"\xff\"}", "config.json"), "not JSON");
+  EXPECT_ERROR(parse_json("{\"a\": \"\xff\"}", "config.json"), "is not UTF-8");
   EXPECT_ERROR(parse_json("1e999", "config.json"), "beyond what a double can hold");
 }
 
@@ -24,7 +24,7 @@ TEST(Json, RefusesDepthAndSize) {
   for (const char* open : {"[", "{\"a\":"}) {
     std::string deep;
     for (int i = 0; i < 100'000; ++i) deep += open;
-    EXPECT_ERROR(parse_json(deep, "config.json"), "nested deeper than 64 levels at line 1");
+    EXPECT_ERROR(parse_json(deep, "config.json"), "nested deeper than 64 levels");
   }
   EXPECT_NO_THROW(parse_json(std::string(64, '[') + std::string(64, ']'), "x"));
   EXPECT_THROW(parse_json(std::string(65, '[') + std::string(65, ']'), "x"), Error);
@@ -32,6 +32,31 @@ TEST(Json, RefusesDepthAndSize) {
   EXPECT_NO_THROW(
       parse_json("\"" + std::string(1000, '[') + "\\\"" + std::string(9, '{') + "\"", "x"));
   EXPECT_ERROR(parse_json("[1,2,3]", "x", {.bytes = 6, .depth = 2}), "above the limit of 6");
+}
+
+// A tree takes many times the bytes of its text; its values are counted while it grows.
+TEST(Json, CountsValues) {
+  EXPECT_NO_THROW(parse_json("[1,{\"a\":2}]", "x", {.values = 4}));
+  EXPECT_ERROR(parse_json("[1,{\"a\":2}]", "x", {.values = 3}), "holds more than 3 values");
+  std::string lists = "[0";
+  for (int i = 0; i < 2'000'000; ++i) lists += ",[]";
+  EXPECT_ERROR(parse_json(lists + "]", "config.json"),
+               "config.json: holds more than 1000000 values");
+  std::string again = "{\"a\":0";
+  for (int i = 0; i < 2'000'000; ++i) again += ",\"a\":0";
+  EXPECT_ERROR(parse_json(again + "}", "config.json"), "holds more than 1000000 values");
+}
+
+TEST(Json, NothingStandsBehindTheValue) {
+  for (const char* text : {"{}{}", "{} 1", "[1]]", "{},", "1 2", "{}\x01", "{}/**/"})
+    EXPECT_ERROR(parse_json(text, "config.json"), "is not JSON: line 1");
+  EXPECT_NO_THROW(parse_json(" {} \r\n\t ", "config.json"));
+}
+
+TEST(Json, LinesOfALogMayBeTorn) {
+  EXPECT_EQ(try_parse_json("{\"a\": 1}"), (Json{{"a", 1}}));
+  EXPECT_FALSE(try_parse_json("{\"a\": "));
+  EXPECT_FALSE(try_parse_json(std::string(100'000, '[') + std::string(100'000, ']')));
 }
 
 TEST(Json, LastOfADuplicatedKeyCounts) {

@@ -8,9 +8,12 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    const auto rows = vitrail::parse_csv({reinterpret_cast<const char*>(data), size}, "fuzz");
-    for (const auto& row : rows)
-      if (row.empty() || row.size() != rows[0].size()) std::abort();
+    size_t columns = 0;
+    vitrail::for_each_csv_row({reinterpret_cast<const char*>(data), size}, "fuzz",
+                              [&](const vitrail::CsvRow& row) {
+                                if (columns == 0) columns = row.fields.size();
+                                if (columns == 0 || row.fields.size() != columns) std::abort();
+                              });
   } catch (const vitrail::Error&) {
   }
   return 0;
