@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/families/checkpoint.h"
+#include "formats/tensor_source.h"
 #include "models/vit.h"
 #include "nn/lora.h"
 
@@ -39,9 +39,5 @@ struct AdapterFile {
 // Beside them labels.json, an array of the classes' names, for which PEFT has no place.
 void write_adapter(const std::filesystem::path& folder, const VisionTransformer& model,
                    const AdapterFile& file);
-
-// Makes `checkpoint` answer as with the adapter in `folder`: its weights are those of the base with
-// the adapter merged, its heads and labels the adapter's. Error: an adapter of another model.
-void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder);
 
 }  // namespace vitrail

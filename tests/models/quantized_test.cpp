@@ -9,6 +9,7 @@
 #include "kernels/gemm_int8.h"
 #include "models/family_fixtures.h"
 #include "models/lora.h"
+#include "models/peft/apply_adapter.h"
 #include "support/temporary_folder.h"
 
 namespace vitrail {

@@ -8,7 +8,7 @@
 #include "models/families/canonical.h"
 #include "models/families/labels.h"
 #include "models/families/quantized_tensors.h"
-#include "models/lora.h"
+#include "models/peft/apply_adapter.h"
 #include "models/vit.h"
 
 namespace vitrail {

@@ -14,7 +14,7 @@ namespace vitrail {
 
 struct CheckpointOptions {
   // --set key=value. state_dict=NAME chooses among the dictionaries of a file of torch.save,
-  // adapter=FOLDER applies a LoRA adapter (models/lora.h).
+  // adapter=FOLDER applies a LoRA adapter (models/peft/).
   Settings settings;
   // Whether a model whose preprocessing nobody knows is refused (it is, wherever pictures are fed).
   bool require_preprocess = true;

@@ -1,0 +1,110 @@
+#include "models/peft/apply_adapter.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/printable.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "models/peft/adapted_tensors.h"
+#include "models/vit.h"
+
+namespace vitrail {
+namespace {
+
+constexpr const char* kConfig = "adapter_config.json";
+constexpr const char* kLabels = "labels.json";
+constexpr std::string_view kPrefix = "base_model.model.";
+
+std::shared_ptr<TensorSource> open_adapter_tensors(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  const std::filesystem::path today = folder / "adapter_model.safetensors";
+  const std::filesystem::path older = folder / "adapter_model.bin";
+  const bool is_older =
+      !std::filesystem::exists(today, ignored) && std::filesystem::exists(older, ignored);
+  return open_tensors(is_older ? older : today);
+}
+
+// Names of the parameters that the adapter's tensors are about.
+std::vector<std::string> parameters_of(const TensorSource& adapter) {
+  std::vector<std::string> names;
+  for (const std::string& name : adapter.names()) {
+    if (!name.starts_with(kPrefix)) continue;
+    const std::string own = name.substr(kPrefix.size());
+    const size_t part = own.find(".lora_");
+    names.push_back(part == std::string::npos ? own : own.substr(0, part) + ".weight");
+  }
+  return names;
+}
+
+void set_head(CheckpointInfo& info, const TensorInfo& head, const std::string& place) {
+  check(head.shape.rank() == 2 && head.shape[0] > 0, "adapter", "{}: its head is {}", place,
+        head.shape.str());
+  info.config.num_classes = head.shape[0];
+  // Dinov2ForImageClassification reads class token and mean of the patches, side by side.
+  if (info.family == Family::hf_dinov2 && head.shape[1] == 2 * info.config.embed_dim)
+    info.config.pooling = Pooling::class_and_mean;
+  info.labels.clear();
+  info.wnids.clear();
+  info.labels_file.clear();
+  std::erase_if(info.warnings,
+                [](const std::string& text) { return text == "the classes have no names"; });
+}
+
+void read_labels(CheckpointInfo& info, const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    info.warnings.push_back("the adapter's classes have no names");
+    return;
+  }
+  const Json names = read_json(path);
+  const bool strings =
+      names.is_array() && std::ranges::all_of(names, [](const Json& n) { return n.is_string(); });
+  if (!strings || static_cast<int64_t>(names.size()) != info.config.num_classes)
+    fail("adapter", "{}: must be an array of the names of the head's {} classes", path.string(),
+         info.config.num_classes);
+  info.labels = names.get<std::vector<std::string>>();
+}
+
+void say_what_is_dropped(CheckpointInfo& info, const AdapterPlan& plan) {
+  if (info.rejection)
+    info.warnings.push_back(
+        "what the base was calibrated for ('none of my classes') is not the adapter's, and is left "
+        "out");
+  info.rejection.reset();
+  for (const std::string& name : plan.left_out) {
+    info.left_out.push_back(name);
+    info.warnings.push_back("'" + printable(name) + "' is not part of the answer and is left out");
+  }
+}
+
+}  // namespace
+
+void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder) {
+  const AdapterConfig config =
+      adapter_config_from_json(read_json(folder / kConfig), (folder / kConfig).string());
+  const auto adapter = open_adapter_tensors(folder);
+  CheckpointInfo& info = checkpoint.info;
+  const AdapterNames names =
+      AdapterNames::choose(checkpoint.spelling, info.config, parameters_of(*adapter));
+  AdapterPlan plan = plan_adapter(*adapter, config, names);
+  check(!plan.edits.empty(), "adapter", "{}: holds nothing that changes the model",
+        adapter->place());
+  if (const auto head = plan.edits.find("head.weight");
+      head != plan.edits.end() && !head->second.front().replacement.empty()) {
+    set_head(info, adapter->info(head->second.front().replacement), adapter->place());
+    read_labels(info, folder / kLabels);
+  }
+  say_what_is_dropped(info, plan);
+  checkpoint.tensors = adapted_tensors(checkpoint.tensors, adapter, std::move(plan.edits));
+  // Parameters and the adapter's tensors fit each other, or an Error says which do not.
+  const VisionTransformer model(info.config);
+  for (const auto& parameter : model.parameters().all()) {
+    const TensorInfo& found = checkpoint.tensors->info(parameter->path());
+    check(found.shape == parameter->shape(), "adapter", "{}: {} is {}, the model's is {}",
+          adapter->place(), parameter->path(), found.shape.str(), parameter->shape().str());
+  }
+}
+
+}  // namespace vitrail

@@ -1,0 +1,17 @@
+// A LoRA adapter that PEFT (huggingface/peft) or Vitrail wrote, put on a base.
+#pragma once
+
+#include <filesystem>
+
+#include "models/families/checkpoint.h"
+
+namespace vitrail {
+
+// Makes `checkpoint` answer as with the adapter in `folder` (adapter_config.json with
+// adapter_model.safetensors or .bin): its weights are those of the base with the adapter merged.
+// Where the adapter brings a head, the head and its labels (labels.json, which Vitrail writes) are
+// the adapter's; otherwise the base's stay. Every field of the configuration and every tensor is
+// used, or known to have no effect, or refused by name. Error: an adapter of another model.
+void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder);
+
+}  // namespace vitrail
