@@ -50,5 +50,5 @@ function(vitrail_test folder)
     VITRAIL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" VITRAIL_BINARY_DIR="${PROJECT_BINARY_DIR}")
   target_link_libraries(${name} PRIVATE ${TEST_LINKS} ${TEST_LIBRARIES} GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${folder}/
-                       PROPERTIES TIMEOUT 600)
+                       PROPERTIES TIMEOUT 1800)
 endfunction()

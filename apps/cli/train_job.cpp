@@ -20,8 +20,9 @@ namespace {
 // mpirun asks the others to end when one has died, and kills them a second later: a process that
 // was asked, and waits, has so long to say why.
 constexpr double kPatience = 0.2;  // seconds
-// Every process meets most errors; the first one speaks, and the others only when it cannot.
-constexpr auto kAfterTheFirst = std::chrono::milliseconds(300);
+// Every process meets most errors; the first one speaks, and the others only when it has not within
+// this time. On a busy machine it may be late, but one that was asked to end cannot wait for it.
+constexpr double kAfterTheFirst = 3, kAfterTheFirstAtTheEnd = 0.3;  // seconds
 
 constexpr int kFarewell = kMaxTag + 1;
 constexpr std::byte kDone{0}, kSpoke{1};
@@ -37,10 +38,13 @@ int cores_left() {
 }  // namespace
 
 TrainJob::TrainJob(std::string out, std::string resume, std::function<bool()> ending)
-    : out_(std::move(out)), resume_(std::move(resume)), communicator_(join_job()) {
+    : out_(std::move(out)),
+      resume_(std::move(resume)),
+      ending_(std::move(ending)),
+      communicator_(join_job()) {
   if (communicator_->ranks() == 1) return;
-  communicator_->on_wait = [this, ending = std::move(ending)](double seconds) {
-    if (seconds > kPatience && ending()) throw Error("train", lost_message());
+  communicator_->on_wait = [this](double seconds) {
+    if (seconds > kPatience && ending_()) throw Error("train", lost_message());
   };
   words_.resize(static_cast<size_t>(communicator_->ranks()));
   for (int other = 0; other < communicator_->ranks(); ++other)
@@ -86,8 +90,18 @@ bool TrainJob::somebody_spoke() {
   return std::ranges::find(words_, kSpoke) != words_.end();
 }
 
+void TrainJob::wait_for_the_first() {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  while (!somebody_spoke()) {
+    const double waited = std::chrono::duration<double>(Clock::now() - begin).count();
+    if (waited > (ending_() ? kAfterTheFirstAtTheEnd : kAfterTheFirst)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 void TrainJob::end(const std::string& line) {
-  if (!leads()) std::this_thread::sleep_for(kAfterTheFirst);
+  if (!leads()) wait_for_the_first();
   if (!somebody_spoke()) {
     fmt::print(stderr, "vitrail: {}\n", line);
     std::fflush(stderr);

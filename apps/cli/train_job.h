@@ -34,8 +34,10 @@ class TrainJob {
   // Each process's last word to the others: whether it has said what went wrong.
   void take_leave(std::byte word);
   bool somebody_spoke();
+  void wait_for_the_first();
 
   std::string out_, resume_;
+  std::function<bool()> ending_;
   std::unique_ptr<Communicator> communicator_;
   std::unique_ptr<BucketExchange> exchange_;
   std::vector<std::byte> words_;  // by rank

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <thread>
 
 namespace vitrail {
@@ -19,6 +20,7 @@ struct Timing : ::testing::Test {
 };
 
 TEST_F(Timing, TimeInsideAnotherOperationIsCountedOnce) {
+  const auto start = std::chrono::steady_clock::now();
   {
     const Timed outer(context, {"outer", "a"});
     wait(5);
@@ -27,6 +29,7 @@ TEST_F(Timing, TimeInsideAnotherOperationIsCountedOnce) {
       wait(20);
     }
   }
+  const std::chrono::duration<double> all = std::chrono::steady_clock::now() - start;
   ASSERT_EQ(timings.entries().size(), 2u);
   const Timings::Entry &outer = timings.entries()[0], &inner = timings.entries()[1];
   EXPECT_EQ(outer.path, "a");
@@ -34,7 +37,7 @@ TEST_F(Timing, TimeInsideAnotherOperationIsCountedOnce) {
   EXPECT_EQ(inner.multiply_adds, 7);
   EXPECT_GE(inner.seconds, 0.02);
   EXPECT_GE(outer.seconds, 0.005);
-  EXPECT_LT(outer.seconds, inner.seconds);
+  EXPECT_LE(outer.seconds + inner.seconds, all.count());  // however late a sleeper is woken
 }
 
 TEST_F(Timing, WithoutAPathItIsPartOfWhatIsAroundIt) {

@@ -160,4 +160,4 @@ def hang(request, content):
     request.end_headers()
     request.wfile.write(content[:10])
     request.wfile.flush()
-    time.sleep(20)
+    time.sleep(3600)

@@ -22,11 +22,15 @@ RECIPE = ["--arch", "vit_lite_7_4", "--set", "image_size=32", "--set", "embed_di
           "--seed", "3", "--log-steps", "1"]
 NOTHING_RANDOM = ["--set", "drop_path=0", "--set", "dropout=0", "--set", "attention_dropout=0"]
 STEPS = 20
+WITHIN = 600  # seconds for what takes one or two: the machine may have other work
 
 
 def environment():
     return dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-                OMPI_MCA_btl_base_warn_component_unused="0")
+                OMPI_MCA_btl_base_warn_component_unused="0",
+                # What mpirun has asked to end says why before it is killed: on a busy machine that
+                # takes more than the second which is the default.
+                OMPI_MCA_odls_base_sigkill_timeout="5")
 
 
 def command_line(out, *arguments, ranks=1):
@@ -40,7 +44,7 @@ def first(data=DATA, batch=12, epochs=1):
 
 def train(out, *arguments, ranks=1):
     process = subprocess.run(command_line(out, *arguments, ranks=ranks), capture_output=True,
-                             text=True, timeout=300, env=environment())
+                             text=True, timeout=WITHIN, env=environment())
     return Result(process)
 
 
@@ -116,12 +120,13 @@ class MpiTest(unittest.TestCase):
     def test_one_that_dies_ends_the_job_and_another_number_goes_on(self):
         out = self.folder / "run"
         process = subprocess.Popen(
-            command_line(out, *first(epochs=500), "--checkpoint-steps", "4", ranks=2), env=environment(), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, errors="replace")
+            command_line(out, *first(epochs=500), "--checkpoint-steps", "4", ranks=2),
+            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            errors="replace")
         self.addCleanup(process.kill)
         victim = self.second_process_of(process.pid, out)
         os.kill(victim, signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=WITHIN)
         self.assertNotEqual(process.returncode, 0)
         said = [line for line in errors.splitlines() if "vitrail: [train]" in line]
         self.assertEqual(len(said), 1, errors)
@@ -141,7 +146,7 @@ class MpiTest(unittest.TestCase):
         self.wait_for(lambda: (out / "metrics.jsonl").read_text().count('"kind":"step"')
                       >= max(kept, logged) + 3)
         resumed.send_signal(signal.SIGTERM)
-        _, errors = resumed.communicate(timeout=60)
+        _, errors = resumed.communicate(timeout=WITHIN)
         self.assertIn(f"resumed at step {kept} of", errors)
         steps = [line["step"] for line in lines_of(out, "step")]
         self.assertEqual(steps, list(range(1, len(steps) + 1)))
@@ -157,7 +162,7 @@ class MpiTest(unittest.TestCase):
                 self.addCleanup(process.kill)
                 self.wait_for(lambda: self.checkpoints(out))
                 process.send_signal(sent)
-                _, errors = process.communicate(timeout=60)
+                _, errors = process.communicate(timeout=WITHIN)
                 self.assertNotEqual(process.returncode, 0)
                 said = [line for line in errors.splitlines()
                         if f"vitrail train --resume --out {out}" in line]
@@ -184,7 +189,7 @@ class MpiTest(unittest.TestCase):
             [*start, BINARY, "finetune", "--model", GOLDENS / "timm" / "augreg", "--data",
              f"folder:{self.pictures()}", "--out", self.folder / name, "--threads", "1", "--json",
              "--method", "full", "--epochs", "3", *map(str, arguments)],
-            capture_output=True, text=True, timeout=300, env=environment())
+            capture_output=True, text=True, timeout=WITHIN, env=environment())
         return Result(process)
 
     def pictures(self):
@@ -221,7 +226,7 @@ class MpiTest(unittest.TestCase):
         config = json.loads((self.folder / "three" / "train.json").read_text())
         self.assertEqual(config["batch_size"], 9)
 
-    def wait_for(self, condition, seconds=60):
+    def wait_for(self, condition, seconds=WITHIN):
         end = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), end, "nothing happened")

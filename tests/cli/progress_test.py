@@ -30,7 +30,7 @@ def on_terminal(*arguments, columns=200):
                                stderr=theirs, text=True)
     os.close(theirs)
     shown = b""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 800  # the machine may have other work
     while time.monotonic() < deadline:
         if select.select([ours], [], [], 0.2)[0]:
             try:
@@ -40,7 +40,7 @@ def on_terminal(*arguments, columns=200):
             if not data:
                 break
             shown += data
-    out = process.communicate(timeout=60)[0]
+    out = process.communicate(timeout=800)[0]
     os.close(ours)
     assert process.returncode == 0, shown
     return out, shown.decode()
@@ -56,7 +56,9 @@ class ProgressTest(unittest.TestCase):
         return ["train", "--data", DATA, "--out", self.out, *TINY, "--epochs", epochs, *more]
 
     def test_a_log_file_has_plain_lines(self):
+        began = time.monotonic()
         result = vitrail(*self.train("--json"))
+        seconds = time.monotonic() - began
         self.assertEqual(result.status, 0, result.errors)
         self.assertEqual(len(result.lines), 1)  # stdout: the result alone
         self.assertIn("validation", json.loads(result.lines[0]))
@@ -64,7 +66,8 @@ class ProgressTest(unittest.TestCase):
         self.assertNotIn("\r", text)
         self.assertNotIn("\x1b", text)
         steps = [line for line in result.errors if " step " in line and " left" in line]
-        self.assertEqual(len(steps), 1, result.errors)  # the first step; no minute has passed
+        self.assertGreaterEqual(len(steps), 1, result.errors)  # the first step
+        self.assertLessEqual(len(steps), 1 + seconds // 60, result.errors)
         self.assertRegex(steps[0], r"^epoch 1/2 step 1/8 \(12%\)  loss \d+\.\d{4}  "
                                    r"(accuracy \d+\.\d%  )?\d+ pictures/s  \d+:\d\d left$")
         epochs = [line for line in result.errors if re.match(r"epoch \d/2: ", line)]
@@ -85,9 +88,12 @@ class ProgressTest(unittest.TestCase):
     def test_short_work_is_silent_in_a_log_and_shown_on_a_terminal(self):
         self.assertEqual(vitrail(*self.train()).status, 0)
         arguments = ["eval", DATA, "--split", "test", "--model", self.out, "--json", "--batch", "4"]
+        began = time.monotonic()
         result = vitrail(*arguments)
+        short = time.monotonic() - began < 10
         self.assertEqual(result.status, 0)
-        self.assertEqual([line for line in result.errors if line.startswith("eval")], [])
+        if short:
+            self.assertEqual([line for line in result.errors if line.startswith("eval")], [])
         out, shown = on_terminal(*arguments)
         self.assertEqual(json.loads(out)["count"], 16)
         self.assertRegex(shown, r"\r\x1b\[Keval \[#+\.*\] \d+/16")

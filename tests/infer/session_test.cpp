@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstring>
 #include <functional>
 #include <new>
@@ -14,10 +13,12 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "infer/small_models.h"
+#include "support/comes_true.h"
 
 namespace vitrail {
 namespace {
 
+using testing::comes_true;
 using testing::model_of;
 using testing::same_bits;
 using testing::scenes;
@@ -128,16 +129,6 @@ TEST(Session, FilesComeBatchByBatchInOrder) {
     seen.emplace_back(first, batch.errors.size());
   });
   EXPECT_EQ(seen, (std::vector<std::pair<size_t, size_t>>{{0, 2}, {2, 2}, {4, 1}}));
-}
-
-// Waits for what another thread will do; false when it has not within a generous time.
-bool comes_true(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
 }
 
 TEST(Session, TheNextBatchIsPreparedDuringThisOneAndNoMore) {

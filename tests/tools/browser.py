@@ -35,7 +35,7 @@ def find_chromium():
 
 
 class Browser:
-    def __init__(self, width=1280, height=900, timeout=60):
+    def __init__(self, width=1280, height=900, timeout=300):
         program = find_chromium()
         if program is None:
             raise BrowserError("chromium is not installed; tools/setup --test installs it")
@@ -156,7 +156,7 @@ class Browser:
             raise BrowserError(detail.get("exception", {}).get("description", detail["text"]))
         return result["result"].get("value")
 
-    def wait_for(self, expression, seconds=20):
+    def wait_for(self, expression, seconds=300):
         """Waits until the expression is true in the page."""
         deadline = time.monotonic() + seconds
         while not self.evaluate(expression):

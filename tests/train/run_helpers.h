@@ -7,17 +7,20 @@
 #include <fstream>
 #include <string>
 
+#include "support/temporary_folder.h"
 #include "train/recipes.h"
 #include "train/trainer.h"
 
 namespace vitrail::testing {
 
+// A folder of the running test that is not there yet, and goes when the program ends.
 inline std::filesystem::path fresh_folder(const std::string& name) {
+  static const TemporaryFolder root("train");
   const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
   std::string place = fmt::format("{}.{}", test->test_suite_name(), test->name());
   for (char& c : place)
     if (c == '/') c = '_';
-  const auto folder = std::filesystem::path(::testing::TempDir()) / "vitrail_train" / place / name;
+  const auto folder = root / place / name;
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder.parent_path());
   return folder;

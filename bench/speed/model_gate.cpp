@@ -59,7 +59,7 @@ const std::map<std::string, Floors> kFloors = {
       {"vit_base_int8", 0.32}}},
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(NDEBUG)
+#if !defined(NDEBUG)
 constexpr bool kOptimised = false;
 #else
 constexpr bool kOptimised = true;
