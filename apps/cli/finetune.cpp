@@ -145,7 +145,7 @@ void run_in(TrainJob& job, Arguments& arguments) {
 
 void run(Arguments& arguments) {
   note_signals();
-  TrainJob job(arguments.out, kResume, stop_asked);
+  TrainJob job(arguments.out, kResume, stop_is_urgent);
   if (job.exchange() != nullptr) note_signals({SIGUSR1});  // as train
   job.run([&] { run_in(job, arguments); });
 }

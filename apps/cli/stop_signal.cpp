@@ -6,9 +6,11 @@ namespace vitrail::cli {
 namespace {
 
 std::atomic<int> noted{0};
+std::atomic<bool> urgent{false};
 
 extern "C" void note_signal(int signal) {
   noted = signal;
+  if (signal == SIGTERM) urgent = true;
   std::signal(signal, SIG_DFL);
 }
 
@@ -20,6 +22,10 @@ void note_signals(std::initializer_list<int> signals) {
 
 bool stop_asked() {
   return noted != 0;
+}
+
+bool stop_is_urgent() {
+  return urgent;
 }
 
 }  // namespace vitrail::cli

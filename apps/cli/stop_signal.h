@@ -9,5 +9,7 @@ namespace vitrail::cli {
 // The first such signal is noted; the second one ends the program as usual.
 void note_signals(std::initializer_list<int> signals = {SIGINT, SIGTERM});
 bool stop_asked();
+// By SIGTERM, which mpirun and others follow up with SIGKILL within a second.
+bool stop_is_urgent();
 
 }  // namespace vitrail::cli

@@ -142,7 +142,7 @@ void run(const TrainArguments& arguments) {
   if (arguments.preset == "list") return list_presets();
   if (arguments.out.empty()) throw BadUsage("--out is missing: the folder of the run");
   note_signals();
-  TrainJob job(arguments.out, resume_command(arguments), stop_asked);
+  TrainJob job(arguments.out, resume_command(arguments), stop_is_urgent);
   // mpirun passes this one on and goes on itself; after the two others it kills within a second.
   if (job.exchange() != nullptr) note_signals({SIGUSR1});
   job.run([&] { run_in(job, arguments); });

@@ -16,7 +16,7 @@ namespace vitrail::cli {
 class TrainJob {
  public:
   // `out`: the run's folder, and `resume`: what to do to go on, for messages. `ending` tells
-  // whether somebody has sent a signal to end. Error: as join_job().
+  // whether this process was sent what mpirun sends before it kills. Error: as join_job().
   TrainJob(std::string out, std::string resume, std::function<bool()> ending);
 
   GradientExchange* exchange() { return exchange_.get(); }  // null: alone
