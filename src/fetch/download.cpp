@@ -1,6 +1,7 @@
 #include "fetch/download.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/log.h"
 #include "core/printable.h"
 #include "fetch/digest.h"
 
@@ -19,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kAttemptsWithoutProgress = 3;
+constexpr int kMaxAttempts = 20;  // a server that sends a byte at a time is no server
+constexpr int kMaxRestarts = 1;   // from the beginning, since a server refused to continue
 constexpr auto kPause = std::chrono::milliseconds(500);
 constexpr uint64_t kMaxFileBytes = uint64_t{64} << 30;  // of a file whose size nobody announced
 
@@ -40,11 +44,30 @@ std::optional<uint64_t> number(const std::string& text) {
   return value;
 }
 
+// A part to continue is a file of its own: a link, a second name of another file or a pipe that
+// somebody put there would be written through.
+bool is_own_file(const struct stat& status) {
+  return S_ISREG(status.st_mode) && status.st_nlink == 1;
+}
+
+void discard_strange_part(const fs::path& part) {
+  struct stat status {};
+  if (::lstat(part.c_str(), &status) != 0 || is_own_file(status)) return;
+  log_warning(
+      fmt::format("{}: is not a part of a download, and is replaced", printable(part.string())));
+  discard(part);
+}
+
 class AppendedFile {
  public:
   explicit AppendedFile(fs::path path) : path_(std::move(path)) {
-    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    descriptor_ = ::open(path_.c_str(),
+                         O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (descriptor_ < 0) fail_with(errno);
+    struct stat status {};
+    if (::fstat(descriptor_, &status) == 0 && is_own_file(status)) return;
+    ::close(descriptor_);
+    fail("file", "{}: is not a file of its own", printable(path_.string()));
   }
   ~AppendedFile() { ::close(descriptor_); }
   AppendedFile(const AppendedFile&) = delete;
@@ -159,7 +182,8 @@ class Attempt {
 
 // Bytes come, whatever breaks in between.
 void transfer(const Download& file, const fs::path& part) {
-  for (int idle = 0;;) {
+  int idle = 0, restarts = 0;
+  for (int attempts = 1;; ++attempts) {
     const uint64_t before = size_of(part);
     if (file.expected.bytes && before > *file.expected.bytes) discard(part);
     if (file.expected.bytes && before == *file.expected.bytes && before > 0) return;
@@ -168,10 +192,14 @@ void transfer(const Download& file, const fs::path& part) {
       return;
     } catch (const BadRange&) {
       discard(part);
+      if (++restarts > kMaxRestarts)
+        throw HttpFailure(fmt::format("{} breaks off {} and then refuses to continue it ({})",
+                                      host_of(file.request.url), file.name, status_text(416)),
+                          true);
     } catch (const HttpFailure& failure) {
       const uint64_t kept = size_of(part);
       idle = kept > before ? 1 : idle + 1;
-      if (!failure.transient || idle >= kAttemptsWithoutProgress) {
+      if (!failure.transient || idle >= kAttemptsWithoutProgress || attempts >= kMaxAttempts) {
         if (kept == 0) discard(part);
         if (kept == 0 || !failure.transient) throw;
         throw HttpFailure(
@@ -203,6 +231,7 @@ void verify_file(const fs::path& path, const ExpectedFile& expected, const std::
 
 void download(const Download& file) {
   const fs::path part = file.target.string() + ".incomplete";
+  discard_strange_part(part);
   for (bool again = size_of(part) > 0;; again = false) {
     transfer(file, part);
     try {

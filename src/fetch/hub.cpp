@@ -88,15 +88,26 @@ class Pull {
     const HubFileInfo info = api_.info(listing_.commit, *listed);
     const fs::path blob = cache_.blob(info.etag);
     const FileLock lock(cache_.lock(info.etag));
-    std::error_code missing;
-    const uint64_t present = fs::file_size(blob, missing);
-    const bool there = !missing && present == info.expected.bytes.value_or(present);
+    const bool there = is_there(name, info, blob);
     if (!there) fetch(name, info, blob);
     cache_.link(listing_.commit, name, info.etag);
     result_.files.push_back({.name = name,
                              .path = result_.folder / name,
                              .bytes = fs::file_size(blob),
                              .downloaded = !there});
+  }
+
+  // Whether the cache has the content, and not other bytes under its name.
+  bool is_there(const std::string& name, const HubFileInfo& info, const fs::path& blob) const {
+    std::error_code missing;
+    if (!fs::is_regular_file(blob, missing)) return false;
+    try {
+      verify_file(blob, info.expected, name);
+    } catch (const Error& error) {
+      log_warning(fmt::format("{}; the cache's copy is fetched again", error.what()));
+      return false;
+    }
+    return true;
   }
 
   void fetch(const std::string& name, const HubFileInfo& info, const fs::path& blob) {
@@ -177,15 +188,23 @@ PulledModel pull(const HubSettings& settings, const HubModel& model, const PullO
 fs::path model_from_hub(const HubSettings& settings, const HubModel& model,
                         const PullOptions& options, const std::function<void()>& announce) {
   const HubCache cache(settings.cache, model);
-  if (const auto commit = cache.commit_of(model.revision)) {
-    const std::optional<fs::path> found = weights_of(cache, *commit, model.name);
-    if (found && (settings.offline || has_texts(cache, *commit))) return *found;
-  }
+  std::optional<fs::path> cached;
+  std::optional<std::string> commit = cache.commit_of(model.revision);
+  if (commit) cached = weights_of(cache, *commit, model.name);
+  if (cached && (settings.offline || has_texts(cache, *commit))) return *cached;
   if (!settings.offline) announce();
-  const PulledModel pulled = pull(settings, model, options);
-  const std::optional<fs::path> found = weights_of(cache, pulled.commit, model.name);
+  try {
+    commit = pull(settings, model, options).commit;
+  } catch (const HttpFailure& failure) {
+    // As huggingface_hub does: what another tool left in the cache serves while there is no hub.
+    if (!cached) throw;
+    log_warning(fmt::format("{}; {} answers from the cache, commit {}", failure.what(), model.name,
+                            *commit));
+    return *cached;
+  }
+  const std::optional<fs::path> found = weights_of(cache, *commit, model.name);
   check(found.has_value(), "hub", "{}: the cache {} lacks weights of commit {}", model.name,
-        settings.cache.string(), pulled.commit);
+        settings.cache.string(), *commit);
   return *found;
 }
 

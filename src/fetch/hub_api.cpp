@@ -92,7 +92,12 @@ void HubApi::refuse(const HttpAnswer& answer, const std::string& what) const {
   if (answer.status == 404)
     fail("hub", "{} has no {}{}", host, what,
          what == model_.name ? fmt::format(" (revision {})", printable(model_.revision)) : "");
-  fail("hub", "{}: {} answers {}", what, host, status_text(answer.status));
+  const std::string message =
+      fmt::format("{}: {} answers {}", what, host, status_text(answer.status));
+  // What may pass is a failure of the transfer, for which a cache can stand in.
+  if (answer.status >= 500 || answer.status == 429 || answer.status == 408)
+    throw HttpFailure(message, true);
+  fail("hub", "{}", message);
 }
 
 HubListing HubApi::listing() const {
@@ -150,10 +155,18 @@ HubFileInfo HubApi::info(const std::string& commit, const HubFile& file) const {
         "{}: the hub lists {} bytes and offers {}", what, info.expected.bytes.value_or(0),
         bytes.value_or(0));
   if (bytes) info.expected.bytes = bytes;
-  if (is_hex(info.etag, 64))
-    info.expected.sha256 = info.etag;
-  else if (is_hex(info.etag, 40))
-    info.expected.git_sha1 = info.etag;
+  const auto agree = [&](std::string& listed, const char* kind) {
+    check(listed.empty() || listed == info.etag, "hub", "{}: the hub lists the {} {} and offers {}",
+          what, kind, listed, info.etag);
+    listed = info.etag;
+  };
+  if (is_hex(info.etag, 64)) agree(info.expected.sha256, "SHA-256");
+  if (is_hex(info.etag, 40)) agree(info.expected.git_sha1, "git SHA-1");
+  const ExpectedFile& known = info.expected;
+  check(
+      known.bytes || !known.sha256.empty() || !known.git_sha1.empty(), "hub",
+      "{}: the hub gives neither a checksum nor a length, so nobody could tell whether it arrived",
+      what);
   return info;
 }
 

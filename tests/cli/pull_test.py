@@ -213,6 +213,27 @@ class Models(PullTest):
         snapshot = self.cache / FOLDER / "snapshots" / hub.commit
         self.assertTrue((snapshot / "preprocessor_config.json").is_file())
 
+    def test_the_cache_serves_while_the_hub_cannot_be_reached(self):
+        """As huggingface_hub falls back: timm caches weights and config.json alone."""
+        hub = self.hub()
+        want = self.classify(MODEL).json()
+        self.pull(NAME, "--file", "model.safetensors", "--file", "config.json")
+        hang_up = Server(lambda request: setattr(request, "close_connection", True))
+        self.addCleanup(hang_up.close)
+        for gone in ("http://127.0.0.1:9", hang_up.address):
+            result = self.classify(NAME, HF_ENDPOINT=gone)
+            self.assertEqual(result.status, 0, result.errors)
+            self.assertEqual(result.json(), want)
+            self.assertTrue(any("answers from the cache" in line for line in result.errors))
+        for status in (500, 503, 429):
+            hub.api_status = status
+            self.assertEqual(self.classify(NAME).json(), want)
+        hub.api_status = 404  # an answer, not a failure: the model may have been withdrawn
+        self.fails("classify", "--model", NAME, "a.png", saying="has no someone/tiny")
+        hub.api_status = 503
+        shutil.rmtree(self.cache)
+        self.fails("classify", "--model", NAME, "a.png", saying="a server error (503)")
+
     def test_files_count_before_hubs(self):
         shutil.copytree(MODEL, self.folder / "someone" / "tiny")
         self.assertEqual(self.classify(NAME).status, 0)
@@ -269,6 +290,13 @@ class Faults(PullTest):
                                ({"X-Linked-Size": "7"}, "offers 7")):
             hub.head[weights] = headers
             self.fails("pull", NAME, saying=words)
+        hub.head[weights] = {"X-Linked-Etag": '"%s"' % ("a" * 64)}
+        self.fails("pull", NAME, saying=f"lists the SHA-256 {hub.etag(weights)} and offers aaa")
+        hub.head = {"config.json": {"ETag": '"%s"' % ("b" * 40)}}
+        self.fails("pull", NAME, saying="git SHA-1")
+        hub.listing = {"siblings": [{"rfilename": name} for name in hub.files]}
+        hub.head = {weights: {"X-Linked-Etag": '"opaque"', "X-Linked-Size": None}}
+        self.fails("pull", NAME, saying="neither a checksum nor a length")
         self.assertFalse((self.folder / "evil").exists())
         self.assertNotIn(hub.etag(weights), self.blobs())
         self.assertFalse((self.cache / FOLDER / "refs" / "main").exists())
@@ -346,6 +374,48 @@ class Faults(PullTest):
         (self.cache / FOLDER / "blobs" / f"{etag}.incomplete").write_bytes(
             hub.files["model.safetensors"][:99])
         self.pull()
+
+    def test_a_server_that_breaks_off_and_refuses_to_continue(self):
+        hub = self.hub()
+        hub.serve["model.safetensors"] = (
+            lambda request, content: request.reply(416) if request.headers.get("Range")
+            else request.reply_file(content, stop_after=1000))
+        self.fails("pull", NAME, saying="refuses to continue")
+        self.assertLess(len(hub.store.log), 10)
+
+    def test_a_server_that_sends_a_byte_at_a_time(self):
+        hub = self.hub({"config.json": b"{}", "model.safetensors": b"x" * 1000})
+        hub.serve["model.safetensors"] = (
+            lambda request, content: request.reply_file(content, stop_after=1))
+        result = self.run_vitrail("pull", NAME)
+        self.assertEqual(result.status, 1)
+        self.assertIn("bytes are kept", result.errors[-1])
+        self.assertLess(len(hub.store.log), 100)
+
+    def test_a_planted_part_is_not_written_through(self):
+        hub = self.hub()
+        etag, victim = hub.etag("model.safetensors"), self.folder / "victim"
+        part = self.cache / FOLDER / "blobs" / f"{etag}.incomplete"
+        for plant in (lambda: part.symlink_to(victim), lambda: os.link(victim, part),
+                      lambda: os.mkfifo(part), lambda: part.symlink_to(self.folder / "nowhere")):
+            shutil.rmtree(self.cache, ignore_errors=True)
+            part.parent.mkdir(parents=True)
+            victim.write_bytes(hub.files["model.safetensors"][:50])
+            plant()
+            self.pull()
+            self.assertEqual(victim.read_bytes(), hub.files["model.safetensors"][:50])
+            self.assertFalse((self.folder / "nowhere").exists())
+            self.assertEqual((part.parent / etag).read_bytes(), hub.files["model.safetensors"])
+
+    def test_a_blob_of_another_content_is_fetched_again(self):
+        hub = self.hub()
+        self.pull()
+        for name in ("model.safetensors", "config.json"):
+            blob = self.cache / FOLDER / "blobs" / hub.etag(name)
+            blob.write_bytes(b"x" * len(hub.files[name]))
+            downloaded = {file["name"]: file["downloaded"] for file in self.pull()["files"]}
+            self.assertEqual([key for key, value in downloaded.items() if value], [name])
+            self.assertEqual(blob.read_bytes(), hub.files[name])
 
     def test_a_server_that_hangs(self):
         hub = self.hub()
