@@ -2,7 +2,6 @@
 // how results and progress reach people.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "apps/cli/command_line.h"
 #include "apps/cli/progress.h"
 #include "core/error.h"
 #include "image/preprocess.h"
