@@ -4,7 +4,7 @@
 
 #include "models/families/config_kind.h"
 #include "models/families/published.h"
-#include "models/families/unwrapped.h"
+#include "formats/wrapper_names.h"
 #include "models/family_fixtures.h"
 
 namespace vitrail {

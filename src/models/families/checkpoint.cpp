@@ -6,12 +6,13 @@
 #include "core/printable.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "formats/wrapper_names.h"
 #include "models/families/canonical.h"
 #include "models/families/closed_tensors.h"
 #include "models/families/config_kind.h"
 #include "models/families/labels.h"
+#include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
-#include "models/families/unwrapped.h"
 #include "models/peft/apply_adapter.h"
 #include "models/vit.h"
 
@@ -186,6 +187,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
                            const CheckpointOptions& options) {
   Checkpoint checkpoint;
   checkpoint.info.notes = tensors->notes();
+  check_module_class(*tensors);
   checkpoint.file = dequantized(unwrapped(std::move(tensors)));
   const std::string& place = checkpoint.file->place();
   checkpoint.spelling = spelling_of(*checkpoint.file, files.config, options.settings);
