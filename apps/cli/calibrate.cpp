@@ -162,6 +162,7 @@ void add_calibrate(CLI::App& app) {
       "--others", arguments->others,
       "pictures of other things, and folders of them: how many are accepted by mistake");
   verb->add_flag("--dry-run", arguments->dry_run, "measure only; the model stays as it is");
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb,
               "vitrail calibrate folder:photos --model runs/mine --others holiday/ flowers/");

@@ -250,6 +250,7 @@ void add_eval(CLI::App& app) {
                  "how often the class token's attention in the last layer is highest on an object "
                  "of the rendered scenes")
       ->excludes(features);
+  add_strict_option(*verb);
   add_exif_option(*verb, arguments->exif);
   add_run_options(*verb, arguments->run);
   set_example(*verb,

@@ -197,6 +197,7 @@ void add_finetune(CLI::App& app) {
   verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, o.run.workers);
+  add_strict_option(*verb);
   add_max_broken_option(*verb, o.run.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(*verb,

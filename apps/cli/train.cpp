@@ -195,6 +195,7 @@ void add_train(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, a.workers);
+  add_strict_option(*verb);
   add_max_broken_option(*verb, a.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(
