@@ -97,6 +97,7 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
                                 {"count", a.pictures},
                                 {"false_accepts", share(a.accepted, a.pictures)},
                                 {"interval", interval_json(a.accepted, a.pictures)}});
+    add_left_out(json);
     return print_json(json);
   }
   fmt::print("{} {:.4f}: accepts {:.2f}% of {} held-out pictures, {:.2f}% of them rightly\n",

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/printable.h"
 #include "data/folder_tree.h"
+#include "data/intake_record.h"
 #include "image/picture_names.h"
 #include "models/architectures.h"
 
@@ -93,9 +94,7 @@ void add_max_broken_option(CLI::App& verb, double& share) {
 void add_strict_option(CLI::App& verb) {
   verb.add_flag_callback(
       "--strict",
-      [] {
-        set_intake_listener([](const std::string& line) { fail("--strict", "{}", line); });
-      },
+      [] { set_intake_listener([](const std::string& line) { fail("--strict", "{}", line); }); },
       "what a data set leaves out (other files, unknown formats, folders without classes) is an "
       "error, not a warning");
 }
@@ -196,6 +195,20 @@ std::string data_spec(const std::string& argument) {
 
 void print_json(const nlohmann::ordered_json& json) {
   fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void add_left_out(nlohmann::ordered_json& json) {
+  json["left_out"] = nlohmann::ordered_json::array();
+  json["notes"] = nlohmann::ordered_json::array();
+  for (const auto& [set, intake] : announced_intakes()) {
+    for (const Intake::LeftOut& part : intake.left_out())
+      json["left_out"].push_back({{"data", set},
+                                  {"what", part.count == 1 ? part.reason.one : part.reason.many},
+                                  {"count", part.count},
+                                  {"examples", part.examples}});
+    for (const std::string& note : intake.notes())
+      json["notes"].push_back({{"data", set}, {"note", note}});
+  }
 }
 
 std::string human_count(double count) {

@@ -71,6 +71,9 @@ std::string data_spec(const std::string& argument);
 
 // One line on stdout; names that are not UTF-8 are mended.
 void print_json(const nlohmann::ordered_json& json);
+// Adds what the sets that were opened left out, where they did: {"left_out": [{"data", "what",
+// "count", "examples"}], "notes": [{"data", "note"}]}.
+void add_left_out(nlohmann::ordered_json& json);
 // "5.7 M", "1.26 G": a count for people.
 std::string human_count(double count);
 

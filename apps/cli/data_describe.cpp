@@ -31,16 +31,6 @@ nlohmann::ordered_json describe_split(const Dataset& dataset, Split split) {
   return json;
 }
 
-// {"left_out": [{"what", "count", "examples"}], "notes": []} of the whole set.
-void add_intake(const Intake& intake, nlohmann::ordered_json& json) {
-  json["left_out"] = nlohmann::ordered_json::array();
-  for (const Intake::LeftOut& part : intake.left_out())
-    json["left_out"].push_back({{"what", part.count == 1 ? part.reason.one : part.reason.many},
-                                {"count", part.count},
-                                {"examples", part.examples}});
-  json["notes"] = intake.notes();
-}
-
 void describe(const DescribeArguments& arguments) {
   const std::string spec = data_spec(arguments.data);
   std::vector<Split> splits =
@@ -49,13 +39,9 @@ void describe(const DescribeArguments& arguments) {
   nlohmann::ordered_json json;
   json["data"] = spec;
   json["splits"] = nlohmann::ordered_json::array();
-  Intake intake;
-  for (const Split split : splits) {
-    const auto set = open_dataset(spec, split);
-    json["splits"].push_back(describe_split(*set, split));
-    intake = set->intake();
-  }
-  add_intake(intake, json);
+  for (const Split split : splits)
+    json["splits"].push_back(describe_split(*open_dataset(spec, split), split));
+  add_left_out(json);
   if (arguments.json) return print_json(json);
   for (const auto& part : json["splits"]) {
     const int64_t width = part["width"], height = part["height"];

@@ -110,6 +110,7 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
       json["classes"].push_back(std::move(entry));
     }
     add_mistakes(dataset, model, result, json);
+    add_left_out(json);
     return print_json(json);
   }
   for (const ClassScore& score : result.classes)

@@ -98,6 +98,7 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
         {"probe", to_json(result.probe)},  {"validation", to_json(result.validation)},
         {"seconds", result.seconds}};
     if (result.test) json["test"] = to_json(*result.test);
+    add_left_out(json);
     return print_json(json);
   }
   fmt::print("validation accuracy {}\n",

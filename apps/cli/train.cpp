@@ -87,14 +87,15 @@ nlohmann::json to_json(const std::optional<Evaluation>& evaluation) {
 }
 
 void print_json(const TrainArguments& arguments, const TrainResult& result) {
-  const nlohmann::json line{{"model", arguments.out},
-                            {"interrupted", result.interrupted},
-                            {"steps", result.step},
-                            {"parameters", result.parameters},
-                            {"validation", to_json(result.validation)},
-                            {"test", to_json(result.test)},
-                            {"seconds", result.seconds}};
-  fmt::print("{}\n", line.dump());
+  nlohmann::ordered_json line{{"model", arguments.out},
+                              {"interrupted", result.interrupted},
+                              {"steps", result.step},
+                              {"parameters", result.parameters},
+                              {"validation", to_json(result.validation)},
+                              {"test", to_json(result.test)},
+                              {"seconds", result.seconds}};
+  add_left_out(line);
+  cli::print_json(line);
 }
 
 void list_presets() {

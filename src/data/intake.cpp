@@ -1,4 +1,4 @@
-#include "data/intake.h"
+#include "data/intake_record.h"
 
 #include <fmt/format.h>
 
@@ -15,10 +15,17 @@ namespace {
 constexpr size_t kExamples = 3;
 constexpr size_t kExampleBytes = 80;
 
-std::mutex listener_mutex;
-IntakeListener& listener() {
-  static IntakeListener current;
-  return current;
+struct Announcements {
+  std::mutex mutex;
+  IntakeListener listener;
+  bool silent = false;
+  std::set<std::string> lines;
+  std::vector<std::pair<std::string, Intake>> intakes;
+};
+
+Announcements& announcements() {
+  static Announcements all;
+  return all;
 }
 
 }  // namespace
@@ -88,23 +95,39 @@ std::string Intake::line(const std::string& set) const {
   return text;
 }
 
-void set_intake_listener(IntakeListener new_listener) {
-  const std::scoped_lock lock(listener_mutex);
-  listener() = std::move(new_listener);
+void set_intake_listener(IntakeListener listener) {
+  Announcements& all = announcements();
+  const std::scoped_lock lock(all.mutex);
+  all.listener = std::move(listener);
+}
+
+void silence_intake() {
+  Announcements& all = announcements();
+  const std::scoped_lock lock(all.mutex);
+  all.silent = true;
+}
+
+std::vector<std::pair<std::string, Intake>> announced_intakes() {
+  Announcements& all = announcements();
+  const std::scoped_lock lock(all.mutex);
+  return all.intakes;
 }
 
 void announce(const Intake& intake, const std::string& set) {
   if (intake.complete()) return;
-  static std::set<std::string> said;
+  Announcements& all = announcements();
   const std::string line = intake.line(set);
   IntakeListener hears;
+  bool speaks = false;
   {
-    const std::scoped_lock lock(listener_mutex);
-    hears = listener();
-    if (!hears && !said.insert(line).second) return;
+    const std::scoped_lock lock(all.mutex);
+    hears = all.listener;
+    const bool is_new = all.lines.insert(line).second;
+    if (is_new) all.intakes.emplace_back(set, intake);
+    speaks = is_new && !all.silent;
   }
   if (hears) return hears(line);
-  log_warning(line);
+  if (speaks) log_warning(line);
 }
 
 }  // namespace vitrail

@@ -64,11 +64,13 @@ class LeftOut(CommandTest):
         described, = result.json()
         self.assertEqual([part["split"] for part in described["splits"]], ["train", "val"])
         self.assertEqual(described["left_out"], [
-            {"what": "picture in a format that is not read", "count": 1,
+            {"data": f"folder:{self.data}", "what": "picture in a format that is not read", "count": 1,
              "examples": ["train/dark/old.psd"]},
-            {"what": "pictures of splits without class folders", "count": 5,
+            {"data": f"folder:{self.data}", "what": "pictures of splits without class folders", "count": 5,
              "examples": ["test/"]}])
         self.assertEqual(described["notes"], [])
+        judged, = vitrail("eval", f"folder:{self.data}", "--model", self.model, "--json").json()
+        self.assertEqual(judged["left_out"], described["left_out"])
 
     def test_a_name_cannot_forge_a_line(self):
         (self.data / "train" / "dark" / "x\nvitrail: all is well\x1b[2J.psd").write_bytes(b"8BPS")
