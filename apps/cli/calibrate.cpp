@@ -97,6 +97,7 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
                                 {"count", a.pictures},
                                 {"false_accepts", share(a.accepted, a.pictures)},
                                 {"interval", interval_json(a.accepted, a.pictures)}});
+    add_left_out(json);
     return print_json(json);
   }
   fmt::print("{} {:.4f}: accepts {:.2f}% of {} held-out pictures, {:.2f}% of them rightly\n",
@@ -162,6 +163,7 @@ void add_calibrate(CLI::App& app) {
       "--others", arguments->others,
       "pictures of other things, and folders of them: how many are accepted by mistake");
   verb->add_flag("--dry-run", arguments->dry_run, "measure only; the model stays as it is");
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb,
               "vitrail calibrate folder:photos --model runs/mine --others holiday/ flowers/");

@@ -90,6 +90,7 @@ void add_classify(CLI::App& app) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   add_exif_option(*verb, arguments->exif);
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb, "vitrail classify photo.jpg holiday/ --model vit-base-patch16-224 --top 3");
   verb->callback([arguments] { classify_pictures(*arguments); });

@@ -10,6 +10,9 @@
 
 #include "apps/cli/hub_model.h"
 #include "core/log.h"
+#include "core/printable.h"
+#include "data/folder_tree.h"
+#include "data/intake_record.h"
 #include "image/picture_names.h"
 #include "models/architectures.h"
 
@@ -88,6 +91,14 @@ void add_max_broken_option(CLI::App& verb, double& share) {
                   "this share of the pictures may be unreadable; they are named and left out")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+}
+
+void add_strict_option(CLI::App& verb) {
+  verb.add_flag_callback(
+      "--strict",
+      [] { set_intake_listener([](const std::string& line) { fail("--strict", "{}", line); }); },
+      "what a data set leaves out (other files, unknown formats, folders without classes) is an "
+      "error, not a warning");
 }
 
 void set_example(CLI::App& verb, const std::string& example) {
@@ -176,13 +187,30 @@ PictureSize parse_size(const std::string& text) {
 std::string data_spec(const std::string& argument) {
   std::error_code ignored;
   if (!fs::is_directory(argument, ignored)) return argument;
-  for (const auto& entry : fs::directory_iterator(argument, ignored))
-    if (entry.is_directory(ignored)) return "folder:" + argument;
+  for (const auto& entry : fs::directory_iterator(argument, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory(ignored) && !name.starts_with('.') && !is_foreign_folder(name))
+      return "folder:" + argument;
+  }
   return "flat:" + argument;
 }
 
 void print_json(const nlohmann::ordered_json& json) {
   fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+void add_left_out(nlohmann::ordered_json& json) {
+  json["left_out"] = nlohmann::ordered_json::array();
+  json["notes"] = nlohmann::ordered_json::array();
+  for (const auto& [set, intake] : announced_intakes()) {
+    for (const Intake::LeftOut& part : intake.left_out())
+      json["left_out"].push_back({{"data", set},
+                                  {"what", part.count == 1 ? part.reason.one : part.reason.many},
+                                  {"count", part.count},
+                                  {"examples", part.examples}});
+    for (const std::string& note : intake.notes())
+      json["notes"].push_back({{"data", set}, {"note", note}});
+  }
 }
 
 std::string human_count(double count) {
@@ -203,13 +231,15 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& argumen
       pictures.push_back(argument);
       continue;
     }
-    std::vector<std::string> found;
-    for (auto entry = fs::recursive_directory_iterator(argument, error);
-         !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-      if (entry->is_regular_file(error) && is_picture_name(entry->path().native()))
-        found.push_back(entry->path().string());
-    check(!error, "pictures", "{}: {}", argument, error.message());
-    check(!found.empty(), "pictures", "{}: holds no pictures ({})", argument, picture_suffixes());
+    const FolderTree tree = read_folder_tree(argument);
+    Intake intake = intake_below(tree);
+    intake.take("all", tree.count);
+    const std::string left_out = intake.left_out_text();
+    check(tree.count > 0, "pictures", "{}: holds no pictures ({}){}{}", printable(argument),
+          picture_suffixes(), left_out.empty() ? "" : "; left out: ", left_out);
+    announce(intake, argument);
+    std::vector<std::string> found = pictures_below(tree);
+    for (std::string& path : found) path = (fs::path(argument) / path).string();
     std::sort(found.begin(), found.end());
     pictures.insert(pictures.end(), found.begin(), found.end());
   }

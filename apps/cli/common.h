@@ -39,6 +39,9 @@ void add_exif_option(CLI::App& verb, std::string& exif);
 // --workers and --max-broken, of what loads a data set.
 void add_workers_option(CLI::App& verb, int& workers);
 void add_max_broken_option(CLI::App& verb, double& share);
+// --strict, of every verb that opens a data set or a folder of pictures: what is left out is an
+// error, where it would be said.
+void add_strict_option(CLI::App& verb);
 // The example that --help ends with.
 void set_example(CLI::App& verb, const std::string& example);
 
@@ -68,10 +71,14 @@ std::string data_spec(const std::string& argument);
 
 // One line on stdout; names that are not UTF-8 are mended.
 void print_json(const nlohmann::ordered_json& json);
+// Adds what the sets that were opened left out, where they did: {"left_out": [{"data", "what",
+// "count", "examples"}], "notes": [{"data", "note"}]}.
+void add_left_out(nlohmann::ordered_json& json);
 // "5.7 M", "1.26 G": a count for people.
 std::string human_count(double count);
 
-// Files as given; folders are walked, their pictures sorted by name. Error: a folder without one.
+// Files as given; folders are walked, their pictures sorted by name, and what is no picture in them
+// is said. Error: a folder without one.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments);
 
 // A mistake in the arguments that only the verb can see: exit status 2.

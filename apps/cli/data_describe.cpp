@@ -41,6 +41,7 @@ void describe(const DescribeArguments& arguments) {
   json["splits"] = nlohmann::ordered_json::array();
   for (const Split split : splits)
     json["splits"].push_back(describe_split(*open_dataset(spec, split), split));
+  add_left_out(json);
   if (arguments.json) return print_json(json);
   for (const auto& part : json["splits"]) {
     const int64_t width = part["width"], height = part["height"];
@@ -61,6 +62,7 @@ void add_data_describe(CLI::App& data) {
       ->required();
   verb->add_option("--split", arguments->split, "train, val, test or all (default: each that is)")
       ->check(CLI::IsMember({"train", "val", "test", "all"}));
+  add_strict_option(*verb);
   verb->add_flag("--json", arguments->json, "results as JSON");
   set_example(*verb, "vitrail data describe fashion-mnist:data/fashion-mnist");
   verb->callback([arguments] { describe(*arguments); });

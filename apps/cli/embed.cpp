@@ -147,6 +147,7 @@ void add_embed(CLI::App& app) {
   verb->add_option("--out", arguments->out,
                    ".npy or .safetensors file, one row a picture (default: JSON lines on stdout)");
   add_exif_option(*verb, arguments->exif);
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb, "vitrail embed pictures/ --kind mean --out features.npy");
   verb->callback([arguments] { embed_pictures(*arguments); });

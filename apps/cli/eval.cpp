@@ -110,6 +110,7 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
       json["classes"].push_back(std::move(entry));
     }
     add_mistakes(dataset, model, result, json);
+    add_left_out(json);
     return print_json(json);
   }
   for (const ClassScore& score : result.classes)
@@ -250,6 +251,7 @@ void add_eval(CLI::App& app) {
                  "how often the class token's attention in the last layer is highest on an object "
                  "of the rendered scenes")
       ->excludes(features);
+  add_strict_option(*verb);
   add_exif_option(*verb, arguments->exif);
   add_run_options(*verb, arguments->run);
   set_example(*verb,

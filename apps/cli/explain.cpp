@@ -246,6 +246,7 @@ void add_explain(CLI::App& app) {
                    "LAYER:HEAD:TOKEN, an attention row for --json; counted from 0")
       ->allow_extra_args(false);
   add_exif_option(*verb, arguments->exif);
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb, "vitrail explain photo.jpg --output explained --fusion max --discard 0.9");
   verb->callback([arguments] { explain_pictures(*arguments); });

@@ -98,6 +98,7 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
         {"probe", to_json(result.probe)},  {"validation", to_json(result.validation)},
         {"seconds", result.seconds}};
     if (result.test) json["test"] = to_json(*result.test);
+    add_left_out(json);
     return print_json(json);
   }
   fmt::print("validation accuracy {}\n",
@@ -197,6 +198,7 @@ void add_finetune(CLI::App& app) {
   verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, o.run.workers);
+  add_strict_option(*verb);
   add_max_broken_option(*verb, o.run.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(*verb,

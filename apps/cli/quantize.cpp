@@ -153,6 +153,7 @@ void add_quantize(CLI::App& app) {
   verb->add_option("--batch", options.batch, "pictures that run at once")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  add_strict_option(*verb);
   verb->add_flag("--json", arguments->json, "results as JSON");
   set_example(*verb,
               "vitrail quantize --model vit_tiny --data photos --out vit_tiny-int8 --max-drop 0.5");

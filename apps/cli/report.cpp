@@ -49,6 +49,7 @@ void add_report(CLI::App& app) {
   verb->add_flag("--records-only", arguments->records_only,
                  "curves and configuration alone: no model is run, no picture read");
   verb->add_option("--threads", arguments->threads, "0: all cores")->check(CLI::Range(0, 1024));
+  add_strict_option(*verb);
   verb->add_flag("--json", arguments->json, "print where the page is as one JSON object");
   set_example(*verb, "vitrail report runs/mine --out mine.html");
   verb->callback([arguments] { report_run(*arguments); });

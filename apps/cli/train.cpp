@@ -87,14 +87,15 @@ nlohmann::json to_json(const std::optional<Evaluation>& evaluation) {
 }
 
 void print_json(const TrainArguments& arguments, const TrainResult& result) {
-  const nlohmann::json line{{"model", arguments.out},
-                            {"interrupted", result.interrupted},
-                            {"steps", result.step},
-                            {"parameters", result.parameters},
-                            {"validation", to_json(result.validation)},
-                            {"test", to_json(result.test)},
-                            {"seconds", result.seconds}};
-  fmt::print("{}\n", line.dump());
+  nlohmann::ordered_json line{{"model", arguments.out},
+                              {"interrupted", result.interrupted},
+                              {"steps", result.step},
+                              {"parameters", result.parameters},
+                              {"validation", to_json(result.validation)},
+                              {"test", to_json(result.test)},
+                              {"seconds", result.seconds}};
+  add_left_out(line);
+  cli::print_json(line);
 }
 
 void list_presets() {
@@ -195,6 +196,7 @@ void add_train(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, a.workers);
+  add_strict_option(*verb);
   add_max_broken_option(*verb, a.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(

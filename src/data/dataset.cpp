@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "core/rng.h"
+#include "core/utf8.h"
 #include "data/sources.h"
 #include "data/subset.h"
 
@@ -70,6 +72,36 @@ std::string list_of(const std::vector<Split>& splits) {
   std::vector<std::string> names;
   for (const Split split : splits) names.emplace_back(name_of(split));
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::unique_ptr<Dataset> open_split(const Source& source, const std::string& spec, Split split,
+                                    const OpenOptions& options) {
+  if (split == Split::all) return source.open(split);
+  const std::vector<Split> own = source.splits();
+  if (own.empty()) return source.open(split);  // says which file is missing
+  const auto has = [&](Split which) { return std::count(own.begin(), own.end(), which) > 0; };
+  if (has(split) && !(split == Split::train && !has(Split::val))) return source.open(split);
+  if (split != Split::test) {
+    // Pictures for training and validation come from the training part, or from an undivided whole.
+    const bool undivided = has(Split::all);
+    if (undivided || has(Split::train) || split == Split::train) {
+      std::unique_ptr<Dataset> whole = source.open(undivided ? Split::all : Split::train);
+      if (split == Split::train && options.val_fraction == 0) return whole;
+      return divide(std::move(whole), split, options);
+    }
+  }
+  const std::string left_out = source.intake().left_out_text();
+  fail("data", "{} has no {} pictures; it has: {}{}{}", printable(spec), name_of(split),
+       list_of(own), left_out.empty() ? "" : "; left out: ", left_out);
+}
+
+// Names of classes reach config.json, which is UTF-8: a name that is not would be refused when the
+// first epoch is over.
+void check_names(const Dataset& set) {
+  for (const std::string& name : set.classes())
+    check(valid_utf8_bytes(name) == name.size(), "data",
+          "{}: the class '{}' has a name that is not UTF-8; rename it", printable(set.name()),
+          printable(name));
 }
 
 class MemoryDataset : public Dataset {
@@ -171,21 +203,10 @@ std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
   check(options.val_fraction >= 0 && options.val_fraction < 1, "data",
         "val_fraction {} is outside [0, 1)", options.val_fraction);
   const std::unique_ptr<Source> source = source_of(spec, options.decode);
-  if (split == Split::all) return source->open(split);
-  const std::vector<Split> own = source->splits();
-  if (own.empty()) return source->open(split);  // says which file is missing
-  const auto has = [&](Split which) { return std::count(own.begin(), own.end(), which) > 0; };
-  if (has(split) && !(split == Split::train && !has(Split::val))) return source->open(split);
-  if (split != Split::test) {
-    // Pictures for training and validation come from the training part, or from an undivided whole.
-    const bool undivided = has(Split::all);
-    if (undivided || has(Split::train) || split == Split::train) {
-      std::unique_ptr<Dataset> whole = source->open(undivided ? Split::all : Split::train);
-      if (split == Split::train && options.val_fraction == 0) return whole;
-      return divide(std::move(whole), split, options);
-    }
-  }
-  fail("data", "{} has no {} pictures; it has: {}", spec, name_of(split), list_of(own));
+  std::unique_ptr<Dataset> set = open_split(*source, spec, split, options);
+  check_names(*set);
+  announce(set->intake(), spec);
+  return set;
 }
 
 }  // namespace vitrail

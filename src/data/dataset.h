@@ -1,6 +1,7 @@
 // Data sets: pictures with labels, opened from one string.
 //
-//   folder:DIR          a folder a class; DIR/train, DIR/val, DIR/test when the set is divided
+//   folder:DIR          a folder a class; DIR/train, DIR/val, DIR/test (or as data/split_names.h
+//                       has them) when the set is divided
 //   flat:DIR            pictures named CLASS_anything.JPEG in one folder (ImageNet's nWNID_name)
 //   fashion-mnist:DIR   the four idx files, gzipped or plain
 //   mnist:DIR           the same
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "data/intake.h"
 #include "image/codec.h"
 #include "image/image.h"
 
@@ -50,6 +52,8 @@ class Dataset {
   const std::vector<std::string>& classes() const { return classes_; }
   int64_t num_classes() const { return static_cast<int64_t>(classes_.size()); }
   const std::string& name() const { return name_; }  // the spec that opened it
+  // What the whole set, all its splits, took and left out.
+  const Intake& intake() const { return intake_; }
   // What every picture of the set has; 0: it differs from picture to picture.
   int channels() const { return channels_; }
   int width() const { return width_; }
@@ -58,6 +62,7 @@ class Dataset {
  protected:
   std::string name_;
   std::vector<std::string> classes_;
+  Intake intake_;
   int channels_ = 3;
   int width_ = 0;
   int height_ = 0;
@@ -89,7 +94,7 @@ struct OpenOptions {
 
 // Error: an unknown spec (the message lists the known ones), a folder or file that is missing or
 // broken, a split that the set does not have. An undivided set has train, val (held out) and all,
-// no test.
+// no test. What the set leaves out is announced (data/intake.h).
 std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
                                       const OpenOptions& options = {});
 

@@ -15,8 +15,11 @@ class Source {
   virtual ~Source() = default;
   // What the set comes divided into; {all} when it is not divided.
   virtual std::vector<Split> splits() const = 0;
-  // One of splits(), or all. Error: a file is missing or broken.
+  // One of splits(), or all, with its intake. Error: a file is missing or broken.
   virtual std::unique_ptr<Dataset> open(Split split) const = 0;
+  // What the set leaves out, for a message that says why it lacks a split; known before open()
+  // where that costs nothing.
+  virtual Intake intake() const { return {}; }
 };
 
 struct SourceSpec {
@@ -43,9 +46,13 @@ struct PictureFile {
   std::string path;  // within the set's folder
   int64_t label = 0;
 };
-std::unique_ptr<Dataset> file_dataset(const SourceSpec& spec, std::filesystem::path root,
-                                      std::vector<std::string> classes,
-                                      std::vector<PictureFile> files);
+struct PictureList {
+  std::filesystem::path root;
+  std::vector<std::string> classes;
+  std::vector<PictureFile> files;
+  Intake intake;
+};
+std::unique_ptr<Dataset> file_dataset(const SourceSpec& spec, PictureList list);
 
 // Pictures of one size kept as bytes in memory.
 struct MemoryPictures {

@@ -17,6 +17,7 @@ class Subset : public Dataset {
       : whole_(std::move(whole)), chosen_(std::move(chosen)) {
     name_ = whole_->name();
     classes_ = whole_->classes();
+    intake_ = whole_->intake();
     channels_ = whole_->channels();
     width_ = whole_->width();
     height_ = whole_->height();
