@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <fstream>
 #include <optional>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/json.h"
+#include "train/metrics.h"
 
 namespace vitrail {
 namespace {
@@ -16,10 +19,16 @@ using nlohmann::json;
 
 constexpr size_t kLogLines = 60;
 
-template <typename Visit>
-void for_each_line(const fs::path& path, Visit visit) {
+std::vector<std::string> last_lines(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return {};
   std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) visit(line);
+  std::deque<std::string> lines;
+  for (std::string line; std::getline(in, line);) {
+    lines.push_back(line);
+    if (lines.size() > kLogLines) lines.pop_front();
+  }
+  return {lines.begin(), lines.end()};
 }
 
 std::optional<int64_t> integer(const json& line, const char* name) {
@@ -163,24 +172,22 @@ double RunRecord::median_speed() const {
 
 RunRecord read_run(const fs::path& folder) {
   std::error_code ignored;
-  check(fs::exists(folder / "train.json", ignored), "report",
-        "{} holds no run: there is no train.json in it", folder.string());
-  RunRecord record{.folder = folder, .config = read_json(folder / "train.json")};
-  check(record.config.is_object(), "report", "{}: holds no object",
-        (folder / "train.json").string());
-  for_each_line(folder / "metrics.jsonl", [&](const std::string& text) {
-    const json line = json::parse(text, nullptr, false);
-    if (line.is_object()) take_line(record, line);
-  });
-  for_each_line(folder / "machine.jsonl", [&](const std::string& text) {
-    const json line = json::parse(text, nullptr, false);
-    if (line.is_object()) record.processes.push_back(line);
-  });
-  for_each_line(folder / "train.log", [&](const std::string& line) { record.log.push_back(line); });
-  if (record.log.size() > kLogLines)
-    record.log.erase(record.log.begin(), record.log.end() - kLogLines);
+  // A linear probe is a run without steps, of which finetune.json tells.
+  const bool trained = fs::exists(folder / "train.json", ignored);
+  const fs::path config = folder / (trained ? "train.json" : "finetune.json");
+  check(fs::exists(config, ignored), "report", "{} holds no run: there is no train.json in it",
+        printable(folder.string()));
+  RunRecord record{.folder = folder, .config = read_json(config)};
+  check(record.config.is_object(), "report", "{}: holds no object", printable(config.string()));
+  record.finetuned = !trained || fs::exists(folder / "finetune.json", ignored);
+  for_each_object(folder / "metrics.jsonl",
+                  [&](const json& line, const std::string&) { take_line(record, line); });
+  for_each_object(folder / "machine.jsonl",
+                  [&](const json& line, const std::string&) { record.processes.push_back(line); });
+  record.log = last_lines(folder / "train.log");
 
   add_speeds(record);
+  if (!trained && record.config.contains("validation")) record.state = RunState::finished;
   if (!record.epochs.empty()) {
     const RunLine& last = record.epochs.back();
     record.steps_per_epoch = static_cast<double>(last.step) / static_cast<double>(last.epoch + 1);

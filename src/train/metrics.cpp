@@ -10,10 +10,9 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "formats/json.h"
 
 namespace vitrail {
-
-using Json = nlohmann::json;
 
 void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -30,21 +29,32 @@ void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
         "{}: cannot be written: no space left", path.string());
 }
 
-void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs) {
+void for_each_object(const std::filesystem::path& path, const VisitLine& visit) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path, ignored)) return;
   std::ifstream in(path);
-  if (!in) return;
-  std::string kept, line;
-  while (std::getline(in, line)) {
-    const Json entry = Json::parse(line, nullptr, false);
-    if (!entry.is_object()) continue;
-    const auto found = entry.find("step");
-    if (found == entry.end() || !found->is_number_integer() || found->get<int64_t>() > step)
+  for (std::string line; std::getline(in, line);) {
+    Json object;
+    try {
+      object = parse_json(line, "line");
+    } catch (const Error&) {  // what a killed process left, or a stranger wrote
       continue;
-    if (entry.value("kind", Json()) == "end") continue;
-    if (entry.value("kind", Json()) == "epoch" && entry.value("epoch", Json()) >= epochs) continue;
-    kept += line + "\n";
+    }
+    if (object.is_object()) visit(object, line);
   }
-  in.close();
+}
+
+void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return;
+  std::string kept;
+  for_each_object(path, [&](const Json& entry, const std::string& line) {
+    const auto found = entry.find("step");
+    if (found == entry.end() || !found->is_number_integer() || found->get<int64_t>() > step) return;
+    if (entry.value("kind", Json()) == "end") return;
+    if (entry.value("kind", Json()) == "epoch" && entry.value("epoch", Json()) >= epochs) return;
+    kept += line + "\n";
+  });
   write_file_atomically(path, kept);
 }
 
