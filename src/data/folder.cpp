@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
 #include "data/folder_layout.h"
 #include "data/sources.h"
@@ -33,6 +34,9 @@ class FileDataset : public Dataset {
   Sample get(int64_t index) const override {
     const PictureFile& file = at(index);
     return {load_picture(root_ / file.path, decode_), file.label, file.path};
+  }
+  uint64_t content(int64_t index) const override {
+    return hash_of(read_file(root_ / at(index).path, decode_.max_file_bytes));
   }
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -29,5 +30,11 @@ class LineFile {
 // checkpoint may be older than the line of its epoch). An incomplete line goes, and that of an end.
 // A missing file stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
+
+// The objects of a file of JSON lines, one after the other. What is no object is left out and
+// counted: the last line of a run that was ended in mid-write, or a file that was changed by hand. A
+// file that is not there or no regular file has none.
+using VisitLine = std::function<void(const nlohmann::json& object, const std::string& line)>;
+void for_each_object(const std::filesystem::path& path, const VisitLine& visit);
 
 }  // namespace vitrail
