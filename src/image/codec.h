@@ -1,6 +1,7 @@
-// JPEG, PNG and WebP, recognised by their first bytes. Decoded pixels equal, byte for byte, those
-// of Pillow 13's Image.open(file).convert('RGB') (or 'L'): palettes are looked up, alpha is
-// dropped, CMYK is converted, 16 bits become 8.
+// JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIF, recognised by their first bytes. Decoded pixels
+// equal, byte for byte, those of Pillow 13's Image.open(file).convert('RGB') (or 'L'): palettes are
+// looked up, alpha is dropped, CMYK is converted, 16 bits become 8. HEIF's are those of
+// pillow-heif.
 //
 // Errors read "[picture] NAME: what". Nothing is printed, and sizes are checked before anything is
 // allocated: a picture is input from a stranger.
@@ -18,7 +19,7 @@
 
 namespace vitrail {
 
-enum class PictureFormat : uint8_t { jpeg, png, webp };
+enum class PictureFormat : uint8_t { jpeg, png, webp, gif, bmp, dib, tiff, avif, heif };
 enum class ExifPolicy : uint8_t { ignore, apply };  // the orientation that the camera noted
 enum class ColorMode : uint8_t { rgb, grey };
 
@@ -38,7 +39,8 @@ std::optional<PictureFormat> picture_format(std::span<const std::byte> bytes);
 const char* name_of(PictureFormat format);
 
 // `name` stands for the picture in messages. Error: an unknown format, a truncated or damaged
-// file, a picture above the limits. An animation gives its first frame.
+// file, a picture above the limits (of these options, and of picture_memory.h). An animation gives
+// its first frame, a file of several pictures its first.
 Image decode_picture(std::span<const std::byte> bytes, const DecodeOptions& options = {},
                      const std::string& name = "picture");
 // The same from a file. Error also: missing, a directory, larger than max_file_bytes.
