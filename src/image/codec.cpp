@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/file.h"
 #include "image/codec_formats.h"
 #include "image/foreign_formats.h"
 #include "image/picture_reader.h"
@@ -168,18 +167,6 @@ Image decode_picture(std::span<const std::byte> bytes, const DecodeOptions& opti
     return options.color == ColorMode::grey ? image : to_rgb(std::move(image));
   } catch (const std::bad_alloc&) {
     fail("picture", "{}: there is not enough memory to decode it", name);
-  }
-}
-
-std::vector<std::byte> read_picture_file(const std::filesystem::path& path,
-                                         const DecodeOptions& options) {
-  try {
-    return read_file(path, options.max_file_bytes);
-  } catch (const Error& error) {
-    // The same place as every other trouble with a picture; the message already names the file.
-    std::string message = error.what();
-    message.erase(0, std::min(message.size(), error.place().size() + 3));
-    throw Error("picture", message);
   }
 }
 

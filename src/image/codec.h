@@ -46,6 +46,12 @@ Image decode_picture(std::span<const std::byte> bytes, const DecodeOptions& opti
 // The same from a file. Error also: missing, a directory, larger than max_file_bytes.
 Image load_picture(const std::filesystem::path& path, const DecodeOptions& options = {});
 
+// The name under which a program's standard input is a picture, once it has been kept.
+inline constexpr const char* kStandardInputPicture = "-";
+// Reads the process's standard input to its end and keeps it: load_picture("-") is that picture from
+// now on. Reading again changes nothing. Error: a terminal, nothing, above kMaxPictureFileBytes.
+void keep_standard_input_picture();
+
 // EXIF's orientation, 1..8, from JPEG's APP1, PNG's eXIf or WebP's EXIF (then from XMP, as Pillow
 // does); 1 when there is none or it cannot be read.
 int picture_orientation(std::span<const std::byte> bytes);

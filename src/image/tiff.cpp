@@ -168,6 +168,8 @@ class BandReader : public PictureReader {
     const auto bytes = static_cast<tmsize_t>(part_.size());
     tmsize_t read = 0;
     if (tiled_) {
+      const uint32_t down = (p.height + band_rows_ - 1) / band_rows_;
+      p.check_part((static_cast<uint32_t>(plane) * down + first / band_rows_) * across_ + tile);
       read = library.read_tile(p.file.get(), part_.data(), tile * tile_width_, first, 0, sample);
     } else {
       const uint32_t strip = library.strip_of(p.file.get(), first, sample);
@@ -311,8 +313,13 @@ std::unique_ptr<PictureReader> open_tiff(const PictureSource& source) {
   const bool by_library = read_directory(*picture);
   // Pillow turns a TIFF whatever is asked for.
   const int orientation = picture->file.field<uint16_t>(TIFFTAG_ORIENTATION, 1);
-  const bool by_bands =
-      picture->planes_apart || picture->file.library().is_tiled(picture->file.get()) != 0;
+  const TiffLibrary& library = picture->file.library();
+  // Only rows that stand alone can be read one by one, which is worth it for large strips.
+  constexpr tmsize_t kLargeStrip = tmsize_t{8} << 20;
+  const bool by_bands = picture->planes_apart || library.is_tiled(picture->file.get()) != 0 ||
+                        picture->compression == COMPRESSION_PACKBITS ||
+                        picture->compression == COMPRESSION_THUNDERSCAN ||
+                        library.strip_bytes(picture->file.get()) <= kLargeStrip;
   std::unique_ptr<PictureReader> reader;
   if (by_library)
     reader = std::make_unique<RgbaReader>(std::move(picture));
