@@ -5,6 +5,9 @@
 #ifdef VITRAIL_AVIF
 #include <avif/avif.h>
 
+#include <cstring>
+#include <vector>
+
 #include "core/lazy_library.h"
 #include "image/orientation.h"
 #include "image/whole_reader.h"
@@ -52,6 +55,43 @@ int orientation_of(const avifImage& image) {
   if (!mirrored) return kPlain[quarters];
   return image.imir.mode == 0 ? kUpsideDown[quarters] : kLeftsideRight[quarters];
 }
+
+// An image of more bits without alpha or as grey as one of 8, of which the lower bits are cut: what
+// newer versions of libavif do before they make colours of it.
+class EightBits {
+ public:
+  explicit EightBits(const avifImage& image) : image_(image) {
+    if (image.depth <= 8 || image.yuvFormat == AVIF_PIXEL_FORMAT_YUV400) return;
+    image_.depth = 8;
+    image_.imageOwnsYUVPlanes = AVIF_FALSE;
+    for (int channel = AVIF_CHAN_Y; channel <= AVIF_CHAN_V; ++channel) cut(image, channel);
+  }
+  const avifImage& image() const { return image_; }
+
+ private:
+  void cut(const avifImage& image, int channel) {
+    const bool chroma = channel != AVIF_CHAN_Y;
+    const bool half_width = chroma && image.yuvFormat != AVIF_PIXEL_FORMAT_YUV444;
+    const bool half_height = chroma && image.yuvFormat == AVIF_PIXEL_FORMAT_YUV420;
+    const size_t width = half_width ? (size_t{image.width} + 1) / 2 : image.width;
+    const size_t height = half_height ? (size_t{image.height} + 1) / 2 : image.height;
+    std::vector<uint8_t>& plane = planes_[channel];
+    plane.resize(width * height);
+    for (size_t y = 0; y < height; ++y) {
+      const uint8_t* from = image.yuvPlanes[channel] + y * image.yuvRowBytes[channel];
+      for (size_t x = 0; x < width; ++x) {
+        uint16_t value;
+        std::memcpy(&value, from + 2 * x, sizeof(value));
+        plane[y * width + x] = static_cast<uint8_t>(value >> (image.depth - 8));
+      }
+    }
+    image_.yuvPlanes[channel] = plane.data();
+    image_.yuvRowBytes[channel] = static_cast<uint32_t>(width);
+  }
+
+  avifImage image_;  // owns nothing: the decoder's and planes_ do
+  std::vector<uint8_t> planes_[3];
+};
 
 class AvifReader : public WholeReader {
  public:
@@ -103,7 +143,10 @@ class AvifReader : public WholeReader {
     std::vector<uint8_t> colors(pixels * color_channels);
     rgb.pixels = colors.data();
     rgb.rowBytes = static_cast<uint32_t>(static_cast<uint64_t>(width()) * color_channels);
-    step(library_.to_rgb(&image, &rgb));
+    if (decoder_->alphaPresent)
+      step(library_.to_rgb(&image, &rgb));
+    else
+      step(library_.to_rgb(&EightBits(image).image(), &rgb));
     Image out(width(), height(), channels());
     const auto out_channels = static_cast<size_t>(channels());
     for (size_t i = 0; i < pixels; ++i)
