@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 
+#include "core/lazy_library.h"
 #include "core/printable.h"
 
 namespace vitrail {

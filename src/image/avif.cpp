@@ -130,6 +130,9 @@ class AvifReader : public WholeReader {
     // Planes in the decoder and here, then colours.
     const uint64_t kept = pixels * (2 * 4 * sample_bytes + color_channels + 3);
     const PictureMemory memory = picture_.take_memory(kept);
+    // What lies in the container may not be larger than it says.
+    constexpr uint64_t kSmall = 1 << 16;
+    decoder_->imageSizeLimit = static_cast<uint32_t>(std::max(pixels, kSmall));
     step(library_.next_image(decoder_));
     if (image.width != static_cast<uint32_t>(width()) ||
         image.height != static_cast<uint32_t>(height()))

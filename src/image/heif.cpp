@@ -8,6 +8,8 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include "core/lazy_library.h"
 #include "image/whole_reader.h"
@@ -25,6 +27,8 @@ struct HeifLibrary {
   decltype(heif_image_handle_release)* handle_release;
   decltype(heif_image_handle_get_width)* width;
   decltype(heif_image_handle_get_height)* height;
+  decltype(heif_image_handle_get_ispe_width)* stored_width;
+  decltype(heif_image_handle_get_ispe_height)* stored_height;
   decltype(heif_image_handle_has_alpha_channel)* has_alpha;
   decltype(heif_image_handle_is_premultiplied_alpha)* is_premultiplied;
   decltype(heif_image_handle_get_luma_bits_per_pixel)* bits;
@@ -33,12 +37,12 @@ struct HeifLibrary {
   decltype(heif_decode_image)* decode;
   decltype(heif_image_release)* image_release;
   decltype(heif_image_get_colorspace)* colorspace;
-  decltype(heif_image_get_chroma_format)* chroma;
   decltype(heif_image_get_width)* plane_width;
   decltype(heif_image_get_height)* plane_height;
   decltype(heif_image_get_bits_per_pixel_range)* plane_bits;
   decltype(heif_image_get_plane_readonly)* plane;
   decltype(heif_image_get_nclx_color_profile)* color_profile;
+  decltype(heif_image_handle_get_nclx_color_profile)* handle_color_profile;
   decltype(heif_nclx_color_profile_free)* color_profile_free;
 
   static const HeifLibrary& get() {
@@ -58,6 +62,8 @@ struct HeifLibrary {
     library.find(handle_release, "heif_image_handle_release");
     library.find(width, "heif_image_handle_get_width");
     library.find(height, "heif_image_handle_get_height");
+    library.find(stored_width, "heif_image_handle_get_ispe_width");
+    library.find(stored_height, "heif_image_handle_get_ispe_height");
     library.find(has_alpha, "heif_image_handle_has_alpha_channel");
     library.find(is_premultiplied, "heif_image_handle_is_premultiplied_alpha");
     library.find(bits, "heif_image_handle_get_luma_bits_per_pixel");
@@ -66,12 +72,12 @@ struct HeifLibrary {
     library.find(decode, "heif_decode_image");
     library.find(image_release, "heif_image_release");
     library.find(colorspace, "heif_image_get_colorspace");
-    library.find(chroma, "heif_image_get_chroma_format");
     library.find(plane_width, "heif_image_get_width");
     library.find(plane_height, "heif_image_get_height");
     library.find(plane_bits, "heif_image_get_bits_per_pixel_range");
     library.find(plane, "heif_image_get_plane_readonly");
     library.find(color_profile, "heif_image_get_nclx_color_profile");
+    library.find(handle_color_profile, "heif_image_handle_get_nclx_color_profile");
     library.find(color_profile_free, "heif_nclx_color_profile_free");
   }
 };
@@ -167,20 +173,30 @@ class HeifReader : public WholeReader {
     picture_.check_size(static_cast<uint64_t>(std::max(width, 0)),
                         static_cast<uint64_t>(std::max(height, 0)));
     set_size(width, height, 3);
+    // A crop may hide that the picture is larger.
+    const auto stored_width = static_cast<uint64_t>(std::max(library_.stored_width(handle_), 1));
+    const auto stored_height = static_cast<uint64_t>(std::max(library_.stored_height(handle_), 1));
+    picture_.check_size(stored_width, stored_height);
+    stored_pixels_ = std::max(stored_width * stored_height,
+                              static_cast<uint64_t>(width) * static_cast<uint64_t>(height));
   }
 
  protected:
   Image decode() override {
-    const auto pixels = static_cast<uint64_t>(width()) * static_cast<uint64_t>(height());
     const uint64_t sample_bytes = library_.bits(handle_) > 8 ? 2 : 1;
     // Planes in the decoder and here, and colours twice.
-    const PictureMemory memory = picture_.take_memory(pixels * (3 * 3 * sample_bytes + 4 + 3));
+    const PictureMemory memory =
+        picture_.take_memory(stored_pixels_ * (3 * 3 * sample_bytes + 4 + 3));
     const bool alpha = library_.has_alpha(handle_) != 0;
-    const HeifImage native = decoded(heif_colorspace_undefined, heif_chroma_undefined);
-    const heif_colorspace space = library_.colorspace(native.get());
-    if (space == heif_colorspace_monochrome && !alpha) return grey(native);
-    if (const auto steps = own_steps(native, space); steps && !is_premultiplied())
-      return colors(native, *steps);
+    if (sample_bytes == 1 && !is_premultiplied() && holds_only_420()) {
+      const HeifImage native = decoded(heif_colorspace_YCbCr, heif_chroma_420);
+      if (const auto steps = own_steps(native)) return colors(native, *steps);
+    }
+    if (!alpha) {
+      // Colours, but of a grey picture its own values.
+      const HeifImage native = decoded(heif_colorspace_undefined, heif_chroma_undefined);
+      if (library_.colorspace(native.get()) == heif_colorspace_monochrome) return grey(native);
+    }
     return interleaved(decoded(heif_colorspace_RGB,
                                alpha ? heif_chroma_interleaved_RGBA : heif_chroma_interleaved_RGB),
                        alpha);
@@ -217,22 +233,37 @@ class HeifReader : public WholeReader {
                       plane.height);
   }
 
-  // The library's own way from 4:2:0 of full range and 8 bits differs by a step between versions.
-  std::optional<ChromaSteps> own_steps(const HeifImage& native, heif_colorspace space) const {
-    if (space != heif_colorspace_YCbCr || library_.chroma(native.get()) != heif_chroma_420 ||
-        library_.plane_bits(native.get(), heif_channel_Y) != 8 ||
+  // Whether every HEVC in the file that has colours has them at half the width and height: the
+  // fourth part of ISO/IEC 14496-15's decoder configuration says so. libheif 1.15 does not tell.
+  bool holds_only_420() const {
+    constexpr std::string_view kConfiguration = "hvcC";
+    constexpr size_t kChromaFormat = 4 + 16;  // behind the name, in two bits
+    const std::string_view bytes(reinterpret_cast<const char*>(picture_.data()),
+                                 picture_.bytes.size());
+    bool found = false;
+    for (size_t at = bytes.find(kConfiguration); at != std::string_view::npos;
+         at = bytes.find(kConfiguration, at + 1)) {
+      if (at + kChromaFormat >= bytes.size()) return false;
+      const int chroma = bytes[at + kChromaFormat] & 3;  // 0: grey
+      if (chroma > 1) return false;
+      found = found || chroma == 1;
+    }
+    return found;
+  }
+
+  // Versions of libheif differ by a step in how they round colours of 4:2:0 in full range.
+  std::optional<ChromaSteps> own_steps(const HeifImage& native) const {
+    if (library_.plane_bits(native.get(), heif_channel_Y) != 8 ||
         library_.plane_bits(native.get(), heif_channel_Cb) != 8)
       return std::nullopt;
     heif_color_profile_nclx* profile = nullptr;
-    constexpr int kNotSaid = 2;
-    int matrix = kNotSaid;
-    bool full_range = true;
-    if (library_.color_profile(native.get(), &profile).code == heif_error_Ok &&
-        profile != nullptr) {
-      matrix = profile->matrix_coefficients;
-      full_range = profile->full_range_flag != 0;
-      library_.color_profile_free(profile);
-    }
+    if (library_.color_profile(native.get(), &profile).code != heif_error_Ok || profile == nullptr)
+      if (library_.handle_color_profile(handle_, &profile).code != heif_error_Ok ||
+          profile == nullptr)
+        return std::nullopt;
+    const int matrix = profile->matrix_coefficients;
+    const bool full_range = profile->full_range_flag != 0;
+    library_.color_profile_free(profile);
     return full_range ? chroma_steps(matrix) : std::nullopt;
   }
 
@@ -293,6 +324,7 @@ class HeifReader : public WholeReader {
   const HeifLibrary& library_;
   heif_context* const context_;
   heif_image_handle* handle_ = nullptr;
+  uint64_t stored_pixels_ = 0;
 };
 
 }  // namespace

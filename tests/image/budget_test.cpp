@@ -126,7 +126,7 @@ std::vector<Hostile> hostile_pictures() {
           {"bmp", bmp_claiming("bmp_24.bmp", 13000, 13000)},
           {"tiff", tiff_claiming(13000, 13000)},
           {"avif", container_claiming("avif_420_full.avif", 13000, 13000)},
-          {"heif", container_claiming("heif_420.heic", 13000, 13000)}};
+          {"heif", container_claiming("heif_64.heic", 13000, 13000)}};
 }
 
 std::string refusal(const Bytes& bytes) {
