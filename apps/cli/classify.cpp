@@ -84,7 +84,7 @@ void classify_pictures(const Arguments& arguments) {
 void add_classify(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("classify", "Name what pictures show");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
+  verb->add_option("pictures", arguments->pictures, "pictures and folders of them; - is standard input")->required();
   add_model_options(*verb, arguments->model);
   verb->add_option("--top", arguments->top, "how many of the best classes are shown")
       ->check(CLI::Range(1, 1'000'000))

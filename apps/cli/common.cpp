@@ -13,6 +13,7 @@
 #include "core/printable.h"
 #include "data/folder_tree.h"
 #include "data/intake_record.h"
+#include "image/codec.h"
 #include "image/picture_names.h"
 #include "models/architectures.h"
 
@@ -70,6 +71,10 @@ void add_run_options(CLI::App& verb, RunArguments& arguments) {
                   "arithmetic of the projections: f32, bf16 or int8 (default: f32, or what a "
                   "quantized model was made for)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+  verb.add_option("--memory", arguments.memory,
+                  "memory that a pass may take, such as 16GB (default: half of the machine's)");
+  verb.add_flag("--slow", arguments.slow,
+                "allow pictures of so many tokens that each takes minutes to hours");
   verb.add_flag("--json", arguments.json, "results as JSON");
 }
 
@@ -164,8 +169,32 @@ SessionOptions session_options(const RunArguments& arguments, const std::string&
   SessionOptions options{.threads = arguments.threads, .batch = arguments.batch};
   if (!arguments.precision.empty())
     options.precision = default_plan(precision_from_name(arguments.precision));
+  options.limits.slow = arguments.slow;
+  if (!arguments.memory.empty()) options.limits.memory = parse_memory(arguments.memory);
   if (!exif.empty()) options.exif = exif == "apply" ? ExifPolicy::apply : ExifPolicy::ignore;
   return options;
+}
+
+uint64_t parse_memory(const std::string& text) {
+  constexpr std::array<std::pair<std::string_view, double>, 8> kUnits{{{"", 1},
+                                                                       {"B", 1},
+                                                                       {"MB", 1e6},
+                                                                       {"GB", 1e9},
+                                                                       {"TB", 1e12},
+                                                                       {"MiB", 0x1p20},
+                                                                       {"GiB", 0x1p30},
+                                                                       {"TiB", 0x1p40}}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  const auto known = std::find_if(kUnits.begin(), kUnits.end(),
+                                  [&](const auto& entry) { return entry.first == unit; });
+  constexpr double kLeast = 1e6, kMost = 1e15;
+  const double bytes = known == kUnits.end() ? 0 : number * known->second;
+  if (error != std::errc() || !(bytes >= kLeast && bytes <= kMost))
+    throw BadUsage(
+        fmt::format("--memory takes a size such as 512MB or 16GB, not '{}'", printable(text)));
+  return static_cast<uint64_t>(bytes);
 }
 
 PictureSize parse_size(const std::string& text) {
@@ -227,6 +256,7 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& argumen
   std::vector<std::string> pictures;
   for (const std::string& argument : arguments) {
     std::error_code error;
+    if (argument == kStandardInputPicture) keep_standard_input_picture();
     if (!fs::is_directory(argument, error)) {
       pictures.push_back(argument);
       continue;

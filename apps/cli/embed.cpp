@@ -135,7 +135,7 @@ void embed_pictures(const Arguments& arguments) {
 void add_embed(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("embed", "Turn pictures into vectors");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
+  verb->add_option("pictures", arguments->pictures, "pictures and folders of them; - is standard input")->required();
   add_model_options(*verb, arguments->model);
   verb->add_option("--kind", arguments->kind,
                    "class (token), mean (of patches) or patches (a grid); default: class, or mean "

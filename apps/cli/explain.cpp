@@ -71,7 +71,9 @@ class OutputNames {
   OutputFiles of(const std::string& picture) {
     if (!arguments_.page.empty() || !arguments_.overlay.empty())
       return {arguments_.page, arguments_.overlay};
-    const std::string stem = fs::path(picture).stem().string() + "-explained";
+    const std::string stem =
+        (picture == kStandardInputPicture ? "stdin" : fs::path(picture).stem().string()) +
+        "-explained";
     std::string name = stem;
     for (int i = 2; !taken_.insert(name).second; ++i) name = fmt::format("{}-{}", stem, i);
     const fs::path base = fs::path(arguments_.output) / name;
@@ -227,7 +229,9 @@ void explain_pictures(const Arguments& arguments) {
 void add_explain(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("explain", "Show where attention went in pictures");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
+  verb->add_option("pictures", arguments->pictures,
+                   "pictures and folders of them; - is standard input")
+      ->required();
   add_model_options(*verb, arguments->model);
   verb->add_option("--output,--out", arguments->output,
                    "folder for NAME-explained.html and NAME-explained.png (default: this one)");

@@ -37,7 +37,7 @@ struct Frame {
   ChannelOrder order = ChannelOrder::rgb;
 };
 
-// A picture by path, by the bytes of a JPEG, PNG or WebP file, or as a frame. Bytes and frames are
+// A picture by path, by the bytes of a file of any format that is read, or as a frame. Bytes and frames are
 // referred to, not copied: they must live until the call that takes the picture returns.
 class Picture {
  public:

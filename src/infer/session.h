@@ -16,6 +16,7 @@
 #include "image/image.h"
 #include "image/preprocess.h"
 #include "infer/model.h"
+#include "infer/pass_limits.h"
 #include "ops/attention_probe.h"
 
 namespace vitrail {
@@ -30,6 +31,7 @@ struct SessionOptions {
   // another precision afterwards. Without it, each weight
   // is packed when it is first used and its source is kept.
   bool pack = true;
+  PassLimits limits;  // of memory and work, checked before a batch is allocated
 };
 
 // What is computed of a batch beside the answer.
@@ -78,6 +80,9 @@ class Session {
   void for_each_batch(std::span<const std::string> paths, const VisitBatch& visit);
   void for_each_batch(int64_t count, const std::function<Image(int64_t)>& picture,
                       const VisitBatch& visit);
+
+  // Error: a pass of this size is beyond options().limits.
+  void check_size(const PassSize& size) const;
 
   // images [B, C, H, W] f32, normalised. No gradient, no dropout. Error: sizes that do not fit.
   VitOutput run(const Tensor& images, const RunHooks& hooks = {});
