@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/printable.h"
+#include "core/rng.h"
 #include "core/utf8.h"
 #include "data/held_out.h"
 #include "data/sources.h"
