@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/lazy_library.h"
+#include "image/byte_arithmetic.h"
 #include "image/whole_reader.h"
 
 namespace vitrail {
@@ -147,10 +148,6 @@ std::optional<ChromaSteps> chroma_steps(int matrix) {
                      in_256ths(-2 * red * (1 - red) / green), in_256ths(2 * (1 - blue))};
 }
 
-uint8_t clip(int value) {
-  return static_cast<uint8_t>(std::clamp(value, 0, 255));
-}
-
 class HeifReader : public WholeReader {
  public:
   explicit HeifReader(const PictureSource& source)
@@ -279,9 +276,10 @@ class HeifReader : public WholeReader {
       uint8_t* to = out.row(y);
       for (int x = 0; x < width(); ++x, to += 3) {
         const int blue = cb_row[x / 2] - 128, red = cr_row[x / 2] - 128;
-        to[0] = clip(y_row[x] + ((steps.red_cr * red + 128) >> 8));
-        to[1] = clip(y_row[x] + ((steps.green_cb * blue + steps.green_cr * red + 128) >> 8));
-        to[2] = clip(y_row[x] + ((steps.blue_cb * blue + 128) >> 8));
+        to[0] = clip_to_byte(y_row[x] + ((steps.red_cr * red + 128) >> 8));
+        to[1] =
+            clip_to_byte(y_row[x] + ((steps.green_cb * blue + steps.green_cr * red + 128) >> 8));
+        to[2] = clip_to_byte(y_row[x] + ((steps.blue_cb * blue + 128) >> 8));
       }
     }
     return out;
@@ -298,7 +296,7 @@ class HeifReader : public WholeReader {
       uint8_t* to = out.row(y);
       for (int x = 0; x < width(); ++x) {
         const int value = bits <= 8 ? from[x] : (from[2 * x] | from[2 * x + 1] << 8) << (16 - bits);
-        to = std::fill_n(to, 3, clip(value));
+        to = std::fill_n(to, 3, clip_to_byte(value));
       }
     }
     return out;
@@ -314,8 +312,8 @@ class HeifReader : public WholeReader {
       uint8_t* to = out.row(y);
       for (int x = 0; x < width(); ++x, from += alpha ? 4 : 3)
         for (int c = 0; c < 3; ++c)
-          *to++ =
-              divide && from[3] != 0 && from[3] != 255 ? clip(255 * from[c] / from[3]) : from[c];
+          *to++ = divide && from[3] != 0 && from[3] != 255 ? clip_to_byte(255 * from[c] / from[3])
+                                                           : from[c];
     }
     return out;
   }
