@@ -8,11 +8,11 @@
 #include <array>
 #include <cmath>
 #include <optional>
-#include <string_view>
 #include <utility>
 
 #include "core/lazy_library.h"
 #include "image/byte_arithmetic.h"
+#include "image/hevc_size.h"
 #include "image/whole_reader.h"
 
 namespace vitrail {
@@ -174,18 +174,23 @@ class HeifReader : public WholeReader {
     const auto stored_width = static_cast<uint64_t>(std::max(library_.stored_width(handle_), 1));
     const auto stored_height = static_cast<uint64_t>(std::max(library_.stored_height(handle_), 1));
     picture_.check_size(stored_width, stored_height);
+    hevc_ = hevc_pictures(picture_.bytes);
     stored_pixels_ = std::max(stored_width * stored_height,
                               static_cast<uint64_t>(width) * static_cast<uint64_t>(height));
+    stored_pixels_ = std::max(stored_pixels_, hevc_.pixels);
   }
 
  protected:
   Image decode() override {
     const uint64_t sample_bytes = library_.bits(handle_) > 8 ? 2 : 1;
-    // Planes in the decoder and here, and colours twice.
-    const PictureMemory memory =
-        picture_.take_memory(stored_pixels_ * (3 * 3 * sample_bytes + 4 + 3));
+    // Planes in the decoder and in the library, and colours twice where they are the library's.
+    const uint64_t pixel_bytes = hevc_.only_420 && sample_bytes == 1 ? 9 : 6 * sample_bytes + 7;
+    if (stored_pixels_ > picture_.max_pixels)
+      picture_.refuse("holds {} pixels, above the limit of {}", stored_pixels_,
+                      picture_.max_pixels);
+    const PictureMemory memory = picture_.take_memory(stored_pixels_ * pixel_bytes);
     const bool alpha = library_.has_alpha(handle_) != 0;
-    if (sample_bytes == 1 && !is_premultiplied() && holds_only_420()) {
+    if (sample_bytes == 1 && !is_premultiplied() && hevc_.only_420) {
       const HeifImage native = decoded(heif_colorspace_YCbCr, heif_chroma_420);
       if (const auto steps = own_steps(native)) return colors(native, *steps);
     }
@@ -228,24 +233,6 @@ class HeifReader : public WholeReader {
     if (plane.pixels == nullptr || plane.width != width || plane.height != height)
       picture_.refuse("declares {}x{} pixels and holds {}x{}", width, height, plane.width,
                       plane.height);
-  }
-
-  // Whether every HEVC in the file that has colours has them at half the width and height: the
-  // fourth part of ISO/IEC 14496-15's decoder configuration says so. libheif 1.15 does not tell.
-  bool holds_only_420() const {
-    constexpr std::string_view kConfiguration = "hvcC";
-    constexpr size_t kChromaFormat = 4 + 16;  // behind the name, in two bits
-    const std::string_view bytes(reinterpret_cast<const char*>(picture_.data()),
-                                 picture_.bytes.size());
-    bool found = false;
-    for (size_t at = bytes.find(kConfiguration); at != std::string_view::npos;
-         at = bytes.find(kConfiguration, at + 1)) {
-      if (at + kChromaFormat >= bytes.size()) return false;
-      const int chroma = bytes[at + kChromaFormat] & 3;  // 0: grey
-      if (chroma > 1) return false;
-      found = found || chroma == 1;
-    }
-    return found;
   }
 
   // Versions of libheif differ by a step in how they round colours of 4:2:0 in full range.
@@ -323,6 +310,7 @@ class HeifReader : public WholeReader {
   heif_context* const context_;
   heif_image_handle* handle_ = nullptr;
   uint64_t stored_pixels_ = 0;
+  HevcPictures hevc_;
 };
 
 }  // namespace
