@@ -5,12 +5,12 @@
 #ifdef VITRAIL_HEIF
 #include <libheif/heif.h>
 
-#include <array>
-#include <cmath>
-#include <optional>
+#include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/lazy_library.h"
+#include "core/printable.h"
 #include "image/byte_arithmetic.h"
 #include "image/hevc_size.h"
 #include "image/whole_reader.h"
@@ -118,35 +118,9 @@ struct ChromaSteps {
   int red_cr = 0, green_cb = 0, green_cr = 0, blue_cb = 0;
 };
 
-// From the luma of red and blue (ITU-T H.273, table 4). None for matrices of another kind.
-std::optional<ChromaSteps> chroma_steps(int matrix) {
-  double red = 0, blue = 0;
-  switch (matrix) {
-    case 1:
-      red = 0.2126, blue = 0.0722;
-      break;
-    case 4:
-      red = 0.30, blue = 0.11;
-      break;
-    case 2:  // not said: as JPEG has it
-    case 5:
-    case 6:
-      red = 0.299, blue = 0.114;
-      break;
-    case 7:
-      red = 0.212, blue = 0.087;
-      break;
-    case 9:
-      red = 0.2627, blue = 0.0593;
-      break;
-    default:
-      return std::nullopt;
-  }
-  const double green = 1 - red - blue;
-  const auto in_256ths = [](double value) { return static_cast<int>(std::lround(256 * value)); };
-  return ChromaSteps{in_256ths(2 * (1 - red)), in_256ths(-2 * blue * (1 - blue) / green),
-                     in_256ths(-2 * red * (1 - red) / green), in_256ths(2 * (1 - blue))};
-}
+// Of ITU-R 601, the matrix of JPEG and of phones' cameras, whose luma is 0.299 R + 0.587 G + 0.114
+// B.
+constexpr ChromaSteps kSteps601{359, -88, -183, 454};
 
 class HeifReader : public WholeReader {
  public:
@@ -192,7 +166,7 @@ class HeifReader : public WholeReader {
     const bool alpha = library_.has_alpha(handle_) != 0;
     if (sample_bytes == 1 && !is_premultiplied() && hevc_.only_420) {
       const HeifImage native = decoded(heif_colorspace_YCbCr, heif_chroma_420);
-      if (const auto steps = own_steps(native)) return colors(native, *steps);
+      if (is_full_601(native)) return colors(native);
     }
     if (!alpha) {
       // Colours, but of a grey picture its own values.
@@ -212,8 +186,8 @@ class HeifReader : public WholeReader {
     if (error.subcode == heif_suberror_End_of_data) picture_.refuse("the HEIF is truncated");
     if (error.code == heif_error_Unsupported_feature ||
         error.code == heif_error_Unsupported_filetype)
-      picture_.refuse("a HEIF of a kind that libheif does not read: {}", error.message);
-    picture_.refuse("not a readable HEIF: {}", error.message);
+      picture_.refuse("a HEIF of a kind that libheif does not read: {}", printable(error.message));
+    picture_.refuse("not a readable HEIF: {}", printable(error.message));
   }
 
   HeifImage decoded(heif_colorspace space, heif_chroma chroma) {
@@ -236,22 +210,23 @@ class HeifReader : public WholeReader {
   }
 
   // Versions of libheif differ by a step in how they round colours of 4:2:0 in full range.
-  std::optional<ChromaSteps> own_steps(const HeifImage& native) const {
+  bool is_full_601(const HeifImage& native) const {
     if (library_.plane_bits(native.get(), heif_channel_Y) != 8 ||
         library_.plane_bits(native.get(), heif_channel_Cb) != 8)
-      return std::nullopt;
+      return false;
     heif_color_profile_nclx* profile = nullptr;
     if (library_.color_profile(native.get(), &profile).code != heif_error_Ok || profile == nullptr)
       if (library_.handle_color_profile(handle_, &profile).code != heif_error_Ok ||
           profile == nullptr)
-        return std::nullopt;
+        return false;
     const int matrix = profile->matrix_coefficients;
     const bool full_range = profile->full_range_flag != 0;
     library_.color_profile_free(profile);
-    return full_range ? chroma_steps(matrix) : std::nullopt;
+    return full_range && (matrix == 5 || matrix == 6);  // ITU-T H.273, table 4
   }
 
-  Image colors(const HeifImage& native, const ChromaSteps& steps) {
+  Image colors(const HeifImage& native) {
+    constexpr ChromaSteps steps = kSteps601;
     const Plane luma = native.plane(heif_channel_Y), cb = native.plane(heif_channel_Cb),
                 cr = native.plane(heif_channel_Cr);
     check_plane(luma, width(), height());
