@@ -186,6 +186,7 @@ void explain_pictures(const Arguments& arguments) {
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
   Image mask;
+  if (arguments.mask == kStandardInputPicture) keep_standard_input_picture();
   if (!arguments.mask.empty())
     mask =
         load_picture(arguments.mask, {.exif = session.preprocess().exif, .color = ColorMode::grey});

@@ -127,9 +127,16 @@ class AvifReader : public WholeReader {
     const avifImage& image = *decoder_->image;
     const uint64_t sample_bytes = image.depth > 8 ? 2 : 1;
     const uint64_t color_channels = decoder_->alphaPresent ? 4 : 3;
-    // Planes in the decoder and here, then colours.
-    const uint64_t kept = pixels * (2 * 4 * sample_bytes + color_channels + 3);
-    const PictureMemory memory = picture_.take_memory(kept);
+    const bool direct = color_channels == static_cast<uint64_t>(channels());
+    // Planes in the decoder and of a grid's parts, an alpha's, those cut to 8 bits; then colours.
+    const uint64_t halves = image.yuvFormat == AVIF_PIXEL_FORMAT_YUV420   ? 3
+                            : image.yuvFormat == AVIF_PIXEL_FORMAT_YUV422 ? 4
+                            : image.yuvFormat == AVIF_PIXEL_FORMAT_YUV444 ? 6
+                                                                          : 2;
+    const uint64_t pixel_bytes = halves * sample_bytes + (image.depth > 8 ? halves / 2 + 1 : 0) +
+                                 (decoder_->alphaPresent ? 2 * sample_bytes : 0) + color_channels +
+                                 (direct ? 0 : 3);
+    const PictureMemory memory = picture_.take_memory(pixels * pixel_bytes);
     // What lies in the container may not be larger than it says.
     constexpr uint64_t kSmall = 1 << 16;
     decoder_->imageSizeLimit = static_cast<uint32_t>(std::max(pixels, kSmall));
@@ -143,17 +150,17 @@ class AvifReader : public WholeReader {
     rgb.depth = 8;
     // With its alpha, so that colours which were multiplied by it are divided again.
     rgb.format = decoder_->alphaPresent ? AVIF_RGB_FORMAT_RGBA : AVIF_RGB_FORMAT_RGB;
-    std::vector<uint8_t> colors(pixels * color_channels);
-    rgb.pixels = colors.data();
+    Image out(width(), height(), channels());
+    std::vector<uint8_t> room(direct ? 0 : pixels * color_channels);
+    rgb.pixels = direct ? out.pixels.data() : room.data();
     rgb.rowBytes = static_cast<uint32_t>(static_cast<uint64_t>(width()) * color_channels);
     if (decoder_->alphaPresent)
       step(library_.to_rgb(&image, &rgb));
     else
       step(library_.to_rgb(&EightBits(image).image(), &rgb));
-    Image out(width(), height(), channels());
     const auto out_channels = static_cast<size_t>(channels());
-    for (size_t i = 0; i < pixels; ++i)
-      std::copy_n(colors.data() + i * color_channels, out_channels,
+    for (size_t i = 0; i < pixels && !direct; ++i)
+      std::copy_n(room.data() + i * color_channels, out_channels,
                   out.pixels.data() + i * out_channels);
     return out;
   }

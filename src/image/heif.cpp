@@ -5,13 +5,14 @@
 #ifdef VITRAIL_HEIF
 #include <libheif/heif.h>
 
-#include <array>
-#include <cmath>
-#include <optional>
-#include <string_view>
+#include <algorithm>
+#include <new>
 #include <utility>
 
 #include "core/lazy_library.h"
+#include "core/printable.h"
+#include "image/byte_arithmetic.h"
+#include "image/hevc_size.h"
 #include "image/whole_reader.h"
 
 namespace vitrail {
@@ -117,39 +118,9 @@ struct ChromaSteps {
   int red_cr = 0, green_cb = 0, green_cr = 0, blue_cb = 0;
 };
 
-// From the luma of red and blue (ITU-T H.273, table 4). None for matrices of another kind.
-std::optional<ChromaSteps> chroma_steps(int matrix) {
-  double red = 0, blue = 0;
-  switch (matrix) {
-    case 1:
-      red = 0.2126, blue = 0.0722;
-      break;
-    case 4:
-      red = 0.30, blue = 0.11;
-      break;
-    case 2:  // not said: as JPEG has it
-    case 5:
-    case 6:
-      red = 0.299, blue = 0.114;
-      break;
-    case 7:
-      red = 0.212, blue = 0.087;
-      break;
-    case 9:
-      red = 0.2627, blue = 0.0593;
-      break;
-    default:
-      return std::nullopt;
-  }
-  const double green = 1 - red - blue;
-  const auto in_256ths = [](double value) { return static_cast<int>(std::lround(256 * value)); };
-  return ChromaSteps{in_256ths(2 * (1 - red)), in_256ths(-2 * blue * (1 - blue) / green),
-                     in_256ths(-2 * red * (1 - red) / green), in_256ths(2 * (1 - blue))};
-}
-
-uint8_t clip(int value) {
-  return static_cast<uint8_t>(std::clamp(value, 0, 255));
-}
+// Of ITU-R 601, the matrix of JPEG and of phones' cameras, whose luma is 0.299 R + 0.587 G + 0.114
+// B.
+constexpr ChromaSteps kSteps601{359, -88, -183, 454};
 
 class HeifReader : public WholeReader {
  public:
@@ -177,20 +148,25 @@ class HeifReader : public WholeReader {
     const auto stored_width = static_cast<uint64_t>(std::max(library_.stored_width(handle_), 1));
     const auto stored_height = static_cast<uint64_t>(std::max(library_.stored_height(handle_), 1));
     picture_.check_size(stored_width, stored_height);
+    hevc_ = hevc_pictures(picture_.bytes);
     stored_pixels_ = std::max(stored_width * stored_height,
                               static_cast<uint64_t>(width) * static_cast<uint64_t>(height));
+    stored_pixels_ = std::max(stored_pixels_, hevc_.pixels);
   }
 
  protected:
   Image decode() override {
     const uint64_t sample_bytes = library_.bits(handle_) > 8 ? 2 : 1;
-    // Planes in the decoder and here, and colours twice.
-    const PictureMemory memory =
-        picture_.take_memory(stored_pixels_ * (3 * 3 * sample_bytes + 4 + 3));
+    // Planes in the decoder and in the library, and colours twice where they are the library's.
+    const uint64_t pixel_bytes = hevc_.only_420 && sample_bytes == 1 ? 9 : 6 * sample_bytes + 7;
+    if (stored_pixels_ > picture_.max_pixels)
+      picture_.refuse("holds {} pixels, above the limit of {}", stored_pixels_,
+                      picture_.max_pixels);
+    const PictureMemory memory = picture_.take_memory(stored_pixels_ * pixel_bytes);
     const bool alpha = library_.has_alpha(handle_) != 0;
-    if (sample_bytes == 1 && !is_premultiplied() && holds_only_420()) {
+    if (sample_bytes == 1 && !is_premultiplied() && hevc_.only_420) {
       const HeifImage native = decoded(heif_colorspace_YCbCr, heif_chroma_420);
-      if (const auto steps = own_steps(native)) return colors(native, *steps);
+      if (is_full_601(native)) return colors(native);
     }
     if (!alpha) {
       // Colours, but of a grey picture its own values.
@@ -210,8 +186,8 @@ class HeifReader : public WholeReader {
     if (error.subcode == heif_suberror_End_of_data) picture_.refuse("the HEIF is truncated");
     if (error.code == heif_error_Unsupported_feature ||
         error.code == heif_error_Unsupported_filetype)
-      picture_.refuse("a HEIF of a kind that libheif does not read: {}", error.message);
-    picture_.refuse("not a readable HEIF: {}", error.message);
+      picture_.refuse("a HEIF of a kind that libheif does not read: {}", printable(error.message));
+    picture_.refuse("not a readable HEIF: {}", printable(error.message));
   }
 
   HeifImage decoded(heif_colorspace space, heif_chroma chroma) {
@@ -233,41 +209,24 @@ class HeifReader : public WholeReader {
                       plane.height);
   }
 
-  // Whether every HEVC in the file that has colours has them at half the width and height: the
-  // fourth part of ISO/IEC 14496-15's decoder configuration says so. libheif 1.15 does not tell.
-  bool holds_only_420() const {
-    constexpr std::string_view kConfiguration = "hvcC";
-    constexpr size_t kChromaFormat = 4 + 16;  // behind the name, in two bits
-    const std::string_view bytes(reinterpret_cast<const char*>(picture_.data()),
-                                 picture_.bytes.size());
-    bool found = false;
-    for (size_t at = bytes.find(kConfiguration); at != std::string_view::npos;
-         at = bytes.find(kConfiguration, at + 1)) {
-      if (at + kChromaFormat >= bytes.size()) return false;
-      const int chroma = bytes[at + kChromaFormat] & 3;  // 0: grey
-      if (chroma > 1) return false;
-      found = found || chroma == 1;
-    }
-    return found;
-  }
-
   // Versions of libheif differ by a step in how they round colours of 4:2:0 in full range.
-  std::optional<ChromaSteps> own_steps(const HeifImage& native) const {
+  bool is_full_601(const HeifImage& native) const {
     if (library_.plane_bits(native.get(), heif_channel_Y) != 8 ||
         library_.plane_bits(native.get(), heif_channel_Cb) != 8)
-      return std::nullopt;
+      return false;
     heif_color_profile_nclx* profile = nullptr;
     if (library_.color_profile(native.get(), &profile).code != heif_error_Ok || profile == nullptr)
       if (library_.handle_color_profile(handle_, &profile).code != heif_error_Ok ||
           profile == nullptr)
-        return std::nullopt;
+        return false;
     const int matrix = profile->matrix_coefficients;
     const bool full_range = profile->full_range_flag != 0;
     library_.color_profile_free(profile);
-    return full_range ? chroma_steps(matrix) : std::nullopt;
+    return full_range && (matrix == 5 || matrix == 6);  // ITU-T H.273, table 4
   }
 
-  Image colors(const HeifImage& native, const ChromaSteps& steps) {
+  Image colors(const HeifImage& native) {
+    constexpr ChromaSteps steps = kSteps601;
     const Plane luma = native.plane(heif_channel_Y), cb = native.plane(heif_channel_Cb),
                 cr = native.plane(heif_channel_Cr);
     check_plane(luma, width(), height());
@@ -279,9 +238,10 @@ class HeifReader : public WholeReader {
       uint8_t* to = out.row(y);
       for (int x = 0; x < width(); ++x, to += 3) {
         const int blue = cb_row[x / 2] - 128, red = cr_row[x / 2] - 128;
-        to[0] = clip(y_row[x] + ((steps.red_cr * red + 128) >> 8));
-        to[1] = clip(y_row[x] + ((steps.green_cb * blue + steps.green_cr * red + 128) >> 8));
-        to[2] = clip(y_row[x] + ((steps.blue_cb * blue + 128) >> 8));
+        to[0] = clip_to_byte(y_row[x] + ((steps.red_cr * red + 128) >> 8));
+        to[1] =
+            clip_to_byte(y_row[x] + ((steps.green_cb * blue + steps.green_cr * red + 128) >> 8));
+        to[2] = clip_to_byte(y_row[x] + ((steps.blue_cb * blue + 128) >> 8));
       }
     }
     return out;
@@ -298,7 +258,7 @@ class HeifReader : public WholeReader {
       uint8_t* to = out.row(y);
       for (int x = 0; x < width(); ++x) {
         const int value = bits <= 8 ? from[x] : (from[2 * x] | from[2 * x + 1] << 8) << (16 - bits);
-        to = std::fill_n(to, 3, clip(value));
+        to = std::fill_n(to, 3, clip_to_byte(value));
       }
     }
     return out;
@@ -314,8 +274,8 @@ class HeifReader : public WholeReader {
       uint8_t* to = out.row(y);
       for (int x = 0; x < width(); ++x, from += alpha ? 4 : 3)
         for (int c = 0; c < 3; ++c)
-          *to++ =
-              divide && from[3] != 0 && from[3] != 255 ? clip(255 * from[c] / from[3]) : from[c];
+          *to++ = divide && from[3] != 0 && from[3] != 255 ? clip_to_byte(255 * from[c] / from[3])
+                                                           : from[c];
     }
     return out;
   }
@@ -325,6 +285,7 @@ class HeifReader : public WholeReader {
   heif_context* const context_;
   heif_image_handle* handle_ = nullptr;
   uint64_t stored_pixels_ = 0;
+  HevcPictures hevc_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "image/byte_arithmetic.h"
 #include "image/codec.h"
 #include "image/codec_formats.h"
 #include "image/jpeg_scans.h"
@@ -80,22 +81,12 @@ void watch_scans(j_common_ptr info) {
   std::longjmp(state->jump, 1);
 }
 
-// c * k / 255, rounded as Pillow's MULDIV255.
-uint32_t multiply_255(uint32_t a, uint32_t b) {
-  const uint32_t product = a * b + 128;
-  return ((product >> 8) + product) >> 8;
-}
-
 // Adobe's files, and so all of them in practice, store inks inverted: 255 is no ink.
 void inverted_cmyk_to_rgb(const uint8_t* from, uint8_t* to, int width) {
   for (int x = 0; x < width; ++x, from += 4, to += 3) {
     const int light = from[3];  // 255 - K
-    for (int channel = 0; channel < 3; ++channel) {
-      const int ink = 255 - from[channel];
-      to[channel] = static_cast<uint8_t>(
-          std::max(0, light - static_cast<int>(multiply_255(static_cast<uint32_t>(ink),
-                                                            static_cast<uint32_t>(light)))));
-    }
+    for (int channel = 0; channel < 3; ++channel)
+      to[channel] = clip_to_byte(light - multiply_255(255 - from[channel], light));
   }
 }
 
@@ -135,7 +126,7 @@ class JpegReader : public PictureReader {
     }
     set_size(static_cast<int>(info_.image_width), static_cast<int>(info_.image_height),
              info_.num_components == 1 ? 1 : 3);
-    if (info_.progressive_mode) check_scans();
+    if (jpeg_has_multiple_scans(&info_)) check_scans();
   }
 
   void begin(const PixelWindow& window) override {

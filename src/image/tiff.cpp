@@ -5,6 +5,7 @@
 #include "image/turned_reader.h"
 
 #ifdef VITRAIL_TIFF
+#include "core/printable.h"
 #include "image/jpeg_scans.h"
 #include "image/tiff_library.h"
 #include "image/whole_reader.h"
@@ -26,9 +27,8 @@ bool is_known_compression(uint16_t compression) {
 struct TiffPicture {
   explicit TiffPicture(const PictureSource& opened) : source(opened), file(opened) {}
 
-  template <typename... Args>
-  [[noreturn]] void refuse_damaged(Args&&...) const {
-    source.refuse("not a readable TIFF: {}", file.message());
+  [[noreturn]] void refuse_damaged() const {
+    source.refuse("not a readable TIFF: {}", printable(file.message()));
   }
   // A JPEG inside may hold any number of scans over its pixels, and the parts may share one.
   void check_part(uint32_t part) {
@@ -225,7 +225,7 @@ class RgbaReader : public WholeReader {
     TIFFRGBAImage image;
     if (library.rgba_ok(p.file.get(), message.data()) == 0 ||
         library.rgba_begin(&image, p.file.get(), 0, message.data()) == 0)
-      p.source.refuse("not a readable TIFF: {}", message.data());
+      p.source.refuse("not a readable TIFF: {}", printable(message.data()));
     image.orientation = image.req_orientation = ORIENTATION_TOPLEFT;
     image.col_offset = image.row_offset = 0;
     std::vector<uint32_t> raster(pixels);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/lazy_library.h"
+#include "core/printable.h"
 
 namespace vitrail {
 
@@ -60,7 +61,7 @@ TiffFile::TiffFile(const PictureSource& source)
   tiff_ = library_.open(source.name.c_str(), "rC", this, read, write, seek, close, size, map, unmap,
                         options);
   library_.options_free(options);
-  if (tiff_ == nullptr) source.refuse("not a readable TIFF: {}", message());
+  if (tiff_ == nullptr) source.refuse("not a readable TIFF: {}", printable(message()));
 }
 
 TiffFile::~TiffFile() {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "image/byte_arithmetic.h"
+
 namespace vitrail {
 namespace {
 
@@ -87,10 +89,6 @@ TiffColor color_of(const TiffLayout& it) {
   }
 }
 
-uint8_t clip(int value) {
-  return static_cast<uint8_t>(std::clamp(value, 0, 255));
-}
-
 // Unsigned bits of a row, the highest first.
 int bits_at(const uint8_t* row, int index, int bits) {
   const int per_byte = 8 / bits;
@@ -101,18 +99,18 @@ int bits_at(const uint8_t* row, int index, int bits) {
 uint8_t deep_grey(const TiffSamples& s, const uint8_t* row, int x) {
   if (s.bits == 12) {
     const uint8_t* pair = row + 3 * (x / 2);
-    return clip(x % 2 == 0 ? pair[0] << 4 | pair[1] >> 4 : (pair[1] & 15) << 8 | pair[2]);
+    return clip_to_byte(x % 2 == 0 ? pair[0] << 4 | pair[1] >> 4 : (pair[1] & 15) << 8 | pair[2]);
   }
   if (s.bits == 16) {
     uint16_t value;
     std::memcpy(&value, row + 2 * x, sizeof(value));
     if (s.swapped) value = static_cast<uint16_t>(value >> 8 | value << 8);
-    return clip(s.is_signed ? static_cast<int16_t>(value) : value);
+    return clip_to_byte(s.is_signed ? static_cast<int16_t>(value) : value);
   }
   uint32_t value;
   std::memcpy(&value, row + 4 * x, sizeof(value));
   if (s.swapped) value = __builtin_bswap32(value);
-  return clip(static_cast<int32_t>(value));  // unsigned ones too
+  return clip_to_byte(static_cast<int32_t>(value));  // unsigned ones too
 }
 
 uint8_t grey_at(const TiffSamples& s, const uint8_t* row, int x) {
@@ -122,21 +120,15 @@ uint8_t grey_at(const TiffSamples& s, const uint8_t* row, int x) {
   return static_cast<uint8_t>(s.inverted ? 255 - value : value);
 }
 
-// c * k / 255, rounded as Pillow's MULDIV255.
-int multiply_255(int a, int b) {
-  const int product = a * b + 128;
-  return ((product >> 8) + product) >> 8;
-}
-
 // ITU-R 601 of full range in 64ths, cut towards zero where Pillow's tables are.
 void ycbcr_to_rgb(const uint8_t* from, uint8_t* to) {
   const int y = from[0], cb = from[1] - 128, cr = from[2] - 128;
   const auto scaled = [](double factor, int value) {
     return static_cast<int>(factor * 64 * value + 0.5);
   };
-  to[0] = clip(y + (scaled(1.402, cr) >> 6));
-  to[1] = clip(y + ((scaled(-0.34414, cb) + scaled(-0.71414, cr)) >> 6));
-  to[2] = clip(y + (scaled(1.772, cb) >> 6));
+  to[0] = clip_to_byte(y + (scaled(1.402, cr) >> 6));
+  to[1] = clip_to_byte(y + ((scaled(-0.34414, cb) + scaled(-0.71414, cr)) >> 6));
+  to[2] = clip_to_byte(y + (scaled(1.772, cb) >> 6));
 }
 
 }  // namespace
@@ -187,13 +179,14 @@ void unpack_tiff_row(const TiffSamples& s, const uint8_t* from, int pixels, uint
       ycbcr_to_rgb(pixel, to);
     } else if (s.color == TiffColor::cmyk) {
       const int light = 255 - pixel[3 * step];
-      for (int c = 0; c < 3; ++c) to[c] = clip(light - multiply_255(pixel[c * step], light));
+      for (int c = 0; c < 3; ++c)
+        to[c] = clip_to_byte(light - multiply_255(pixel[c * step], light));
     } else {
       const int alpha = s.alpha < 0 ? 255 : pixel[s.alpha * step];
       for (int c = 0; c < 3; ++c)
         to[c] = alpha == 255 ? pixel[c * step]
                 : alpha == 0 ? uint8_t{0}
-                             : clip(pixel[c * step] * 255 / alpha);
+                             : clip_to_byte(pixel[c * step] * 255 / alpha);
     }
     to += 3;
   }

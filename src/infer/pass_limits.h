@@ -14,6 +14,7 @@ struct PassSize {
   PictureSize picture;
   bool keeps_attention = false;  // queries, keys and values of every block, to be asked later
   bool prepares_ahead = false;   // the next batch is in memory beside this one
+  bool operator==(const PassSize&) const = default;
 };
 
 struct PassLimits {

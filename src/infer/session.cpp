@@ -83,11 +83,13 @@ Session::Pictures Session::counted(int64_t count,
           }};
 }
 
-void Session::check_size(const PassSize& size) const {
+void Session::check_size(const PassSize& size) {
+  if (size == allowed_) return;
   check_pass(*model_->network, size, options_.limits);
+  allowed_ = size;
 }
 
-PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int64_t count) const {
+PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int64_t count) {
   PreparedBatch batch;
   batch.geometry.resize(static_cast<size_t>(count));
   batch.errors.resize(static_cast<size_t>(count));

@@ -82,7 +82,7 @@ class Session {
                       const VisitBatch& visit);
 
   // Error: a pass of this size is beyond options().limits.
-  void check_size(const PassSize& size) const;
+  void check_size(const PassSize& size);
 
   // images [B, C, H, W] f32, normalised. No gradient, no dropout. Error: sizes that do not fit.
   VitOutput run(const Tensor& images, const RunHooks& hooks = {});
@@ -101,7 +101,7 @@ class Session {
   Pictures counted(int64_t count, const std::function<Image(int64_t)>& picture) const;
 
   // Memory for the pictures [first, first + count); those of a size of their own are written.
-  PreparedBatch begin_batch(const Pictures& pictures, int64_t first, int64_t count) const;
+  PreparedBatch begin_batch(const Pictures& pictures, int64_t first, int64_t count);
   static void write_picture(const Pictures& pictures, int64_t first, int64_t i,
                             PreparedBatch& batch);
   PreparedBatch prepare_all(const Pictures& pictures);
@@ -111,6 +111,7 @@ class Session {
   SessionOptions options_;
   Preprocess preprocess_;
   PrecisionPlan precision_;
+  PassSize allowed_{.batch = 0};  // the last size that was found to be within the limits
   Queue queue_;
 };
 
