@@ -14,7 +14,7 @@
 
 namespace vitrail {
 
-inline constexpr size_t kMaxPthTensors = 1'000'000;
+inline constexpr size_t kMaxPthTensors = 100'000;
 inline constexpr int kMaxStateDictDepth = 8;  // dictionaries above a weight, in a checkpoint
 
 struct PthOptions {
@@ -45,6 +45,7 @@ class PthFile : public TensorSource {
   // Which dictionary was read and what others there are, a prefix that was taken off, what could
   // not be read.
   const std::vector<std::string>& notes() const override { return notes_; }
+  const std::string& module_class() const override { return module_class_; }
 
  private:
   struct Entry {
@@ -60,6 +61,7 @@ class PthFile : public TensorSource {
   std::map<std::string, std::string> metadata_;
   std::string place_;
   std::vector<std::string> notes_;
+  std::string module_class_;
 };
 
 // Whether a file begins like one of torch.save, whatever its name. Error: it cannot be read.

@@ -7,6 +7,7 @@
 #include "formats/safetensors.h"
 #include "models/families/canonical.h"
 #include "models/families/labels.h"
+#include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
 #include "models/peft/apply_adapter.h"
 #include "models/vit.h"
@@ -142,6 +143,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
                            const CheckpointOptions& options) {
   Checkpoint checkpoint;
   checkpoint.info.notes = tensors->notes();
+  check_module_class(*tensors);
   checkpoint.file = dequantized(std::move(tensors));
   const std::string& place = checkpoint.file->place();
   checkpoint.spelling = spelling_of(*checkpoint.file, files.config, options.settings);
