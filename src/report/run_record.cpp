@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <optional>
 
 #include "core/error.h"
+#include "core/file.h"
+#include "core/log.h"
 #include "formats/json.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
 namespace {
@@ -16,10 +18,35 @@ using nlohmann::json;
 
 constexpr size_t kLogLines = 60;
 
+// Of a run of a million steps.
+constexpr uint64_t kMaxLogBytes = uint64_t{256} << 20;
+constexpr JsonLimits kLine{.bytes = size_t{1} << 20, .depth = 16, .values = 10'000};
+
+// A file that is not there has no lines. Those of train.log may quote names of any bytes.
 template <typename Visit>
 void for_each_line(const fs::path& path, Visit visit) {
-  std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) visit(line);
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return;
+  const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  while (!rest.empty()) visit(take_line(rest));
+}
+
+// Objects, one a line. What is none is left out and counted: the last line of a run that was ended
+// in mid-write, or a file that was changed by hand.
+template <typename Visit>
+void for_each_object(const fs::path& path, Visit visit) {
+  int64_t unread = 0;
+  for_each_line(path, [&](std::string_view text) {
+    const std::optional<json> line = try_parse_json(text, kLine);
+    if (line && line->is_object())
+      visit(*line);
+    else if (!text.empty())
+      ++unread;
+  });
+  if (unread > 0)
+    log_warning(fmt::format("{}: {} lines are no JSON objects, or too large, and are left out",
+                            path.string(), unread));
 }
 
 std::optional<int64_t> integer(const json& line, const char* name) {
@@ -60,7 +87,7 @@ std::string event_text(const json& line) {
   return text;
 }
 
-void take_line(RunRecord& record, const json& line) {
+void take_metrics(RunRecord& record, const json& line) {
   const auto kind = line.find("kind");
   const std::optional<int64_t> step = integer(line, "step");
   if (kind == line.end() || !kind->is_string() || !step) return;
@@ -168,15 +195,11 @@ RunRecord read_run(const fs::path& folder) {
   RunRecord record{.folder = folder, .config = read_json(folder / "train.json")};
   check(record.config.is_object(), "report", "{}: holds no object",
         (folder / "train.json").string());
-  for_each_line(folder / "metrics.jsonl", [&](const std::string& text) {
-    const json line = json::parse(text, nullptr, false);
-    if (line.is_object()) take_line(record, line);
-  });
-  for_each_line(folder / "machine.jsonl", [&](const std::string& text) {
-    const json line = json::parse(text, nullptr, false);
-    if (line.is_object()) record.processes.push_back(line);
-  });
-  for_each_line(folder / "train.log", [&](const std::string& line) { record.log.push_back(line); });
+  for_each_object(folder / "metrics.jsonl", [&](const json& line) { take_metrics(record, line); });
+  for_each_object(folder / "machine.jsonl",
+                  [&](const json& line) { record.processes.push_back(line); });
+  for_each_line(folder / "train.log",
+                [&](std::string_view line) { record.log.emplace_back(line); });
   if (record.log.size() > kLogLines)
     record.log.erase(record.log.begin(), record.log.end() - kLogLines);
 
