@@ -138,7 +138,7 @@ class PthBuilder {
       : contents_(std::move(contents)), place_(std::move(place)) {}
 
   std::shared_ptr<PthFile> build(const PthOptions& options, std::shared_ptr<void> keep_alive) {
-    StateDict chosen = choose_state_dict(contents_.pickle, options.state_dict, place_);
+    StateDict chosen = choose_state_dict(contents_.pickle, options, place_);
     std::shared_ptr<PthFile> file(new PthFile);
     for (const auto& [name, index] : chosen.tensors) {
       const PickleTensor& tensor = contents_.pickle.tensors[index];

@@ -22,6 +22,9 @@ struct PthOptions {
   // default the averaged weights where there are any, as timm has it (state_dict_ema, model_ema,
   // ema, teacher), then state_dict, model, and so on.
   std::string state_dict;
+  // Whether names lose what wrappers add (formats/wrapper_names.h): not in a shard, whose index has
+  // the whole names.
+  bool unwrap = true;
 };
 
 class PthFile : public TensorSource {

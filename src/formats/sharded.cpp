@@ -8,6 +8,7 @@
 #include "formats/mapped_file.h"
 #include "formats/pth.h"
 #include "formats/safetensors.h"
+#include "formats/wrapper_names.h"
 
 namespace vitrail {
 namespace {
@@ -20,9 +21,10 @@ bool stays_inside(const std::filesystem::path& name) {
          std::ranges::none_of(name, [](const auto& part) { return part == ".."; });
 }
 
+// Names are as in the file.
 std::shared_ptr<TensorSource> open_file(const std::filesystem::path& path,
                                         const std::string& state_dict) {
-  if (is_pth_file(path)) return PthFile::open(path, {.state_dict = state_dict});
+  if (is_pth_file(path)) return PthFile::open(path, {.state_dict = state_dict, .unwrap = false});
   if (!state_dict.empty())
     fail("model", "{}: is not a file of torch.save, so state_dict={} chooses nothing in it",
          path.string(), state_dict);
@@ -103,15 +105,19 @@ std::shared_ptr<TensorSource> open_sharded(const std::filesystem::path& index) {
 
 std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
                                            const std::string& state_dict) {
+  const auto open_whole = [&](const std::filesystem::path& file) -> std::shared_ptr<TensorSource> {
+    if (is_pth_file(file)) return PthFile::open(file, {.state_dict = state_dict});
+    return unwrapped(open_file(file, state_dict));
+  };
   std::error_code ignored;
   if (!std::filesystem::is_directory(path, ignored)) {
-    if (path.extension() == ".json") return open_sharded(path);
-    return open_file(path, state_dict);
+    if (path.extension() == ".json") return unwrapped(open_sharded(path));
+    return open_whole(path);
   }
   for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
-    if (std::filesystem::exists(path / name, ignored)) return open_file(path / name, state_dict);
+    if (std::filesystem::exists(path / name, ignored)) return open_whole(path / name);
     const auto index = path / (std::string(name) + ".index.json");
-    if (std::filesystem::exists(index, ignored)) return open_sharded(index);
+    if (std::filesystem::exists(index, ignored)) return unwrapped(open_sharded(index));
   }
   fail("model",
        "{}: holds neither model.safetensors nor model.safetensors.index.json, nor "

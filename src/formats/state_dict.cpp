@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/state_dict_finder.h"
+#include "formats/wrapper_names.h"
 
 namespace vitrail {
 namespace {
@@ -18,11 +19,6 @@ constexpr std::array<std::string_view, 17> kPreferred = {
     "state_dict",     "model_state_dict", "model",  "module",         "net",
     "network",        "weights",          "params", "encoder",        "backbone",
     "target_encoder", "student"};
-// What a wrapper puts before every name.
-constexpr std::array<std::string_view, 9> kWrappers = {"module.",   "_orig_mod.", "model.",
-                                                       "net.",      "network.",   "encoder.",
-                                                       "backbone.", "student.",   "teacher."};
-constexpr size_t kMaxWrappers = 8;  // around one another
 constexpr size_t kListed = 6;
 
 size_t preference(const std::string& path) {
@@ -64,36 +60,17 @@ Candidate& choose(std::vector<Candidate>& candidates, const std::string& chosen,
   return *large.front();
 }
 
-// Takes off what wrappers add to every name; of a backbone with other heads beside it, the
-// backbone. What was taken off.
+// What was taken off every name.
 std::string unwrap(StateDict& dict) {
-  const auto with = [&](std::string_view prefix) {
-    return static_cast<size_t>(std::ranges::count_if(
-        dict.tensors, [&](const auto& entry) { return entry.first.starts_with(prefix); }));
-  };
-  std::string taken;
-  bool again = true;
-  for (size_t round = 0; again && round < kMaxWrappers && !dict.tensors.empty(); ++round) {
-    again = false;
-    for (const std::string_view prefix : kWrappers) {
-      const size_t count = with(prefix);
-      const bool backbone =
-          prefix == "backbone." && dict.tensors.contains("backbone.patch_embed.proj.weight");
-      if (count == 0 || (count < dict.tensors.size() && !backbone)) continue;
-      std::map<std::string, uint32_t> shorter;
-      for (const auto& [name, tensor] : dict.tensors)
-        if (name.starts_with(prefix)) shorter.emplace(name.substr(prefix.size()), tensor);
-      if (count < dict.tensors.size())
-        dict.notes.push_back(fmt::format("{} tensors outside '{}{}' are left out",
-                                         dict.tensors.size() - count, taken, prefix));
-      dict.tensors = std::move(shorter);
-      taken += prefix;
-      again = true;
-      break;
-    }
-  }
-  if (!taken.empty()) dict.notes.push_back("the prefix '" + taken + "' is taken off the names");
-  return taken;
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : dict.tensors) names.push_back(name);
+  UnwrappedNames found = unwrapped_names(names);
+  std::map<std::string, uint32_t> shorter;
+  for (const auto& [name, original] : found.original)
+    shorter.emplace(name, dict.tensors.at(original));
+  dict.tensors = std::move(shorter);
+  dict.notes.insert(dict.notes.end(), found.notes.begin(), found.notes.end());
+  return std::move(found.prefix);
 }
 
 // "module name" as Python writes it.
@@ -105,14 +82,14 @@ std::string dotted(std::string_view global) {
 
 }  // namespace
 
-StateDict choose_state_dict(const Pickle& pickle, const std::string& chosen,
+StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
                             const std::string& place) {
   std::vector<Candidate> candidates = StateDictFinder(pickle, place).run();
   if (candidates.empty() && pickle.top().kind == PickleValue::Kind::opaque)
     fail("pth", "{}: is an object of {}, which has no parameters; save a model's state_dict()",
          place, dotted(pickle.top().text));
   if (candidates.empty()) fail("pth", "{}: holds no dictionary of tensors", place);
-  Candidate& own = choose(candidates, chosen, place);
+  Candidate& own = choose(candidates, options.state_dict, place);
   StateDict dict;
   if (!own.path.empty()) {
     const std::string others = listed(candidates, &own);
@@ -122,12 +99,12 @@ StateDict choose_state_dict(const Pickle& pickle, const std::string& chosen,
   }
   const size_t named = std::min(kListed, own.unread.size());
   for (size_t i = 0; i < named; ++i)
-    dict.notes.push_back("'" + printable(own.unread[i]) +
-                         "' is of a type that cannot be read, and is left out");
+    dict.notes.push_back(fmt::format("'{}' is of a type that cannot be read, and is left out",
+                                     printable(own.unread[i])));
   if (named < own.unread.size())
     dict.notes.push_back(fmt::format("so are {} more", own.unread.size() - named));
   dict.tensors = std::move(own.tensors);
-  const std::string taken = unwrap(dict);
+  const std::string taken = options.unwrap ? unwrap(dict) : "";
   if (own.classes.empty()) return dict;
   // The wrapper's class says nothing; where the prefix is no module's, the whole's does.
   const auto inner = own.classes.find(taken);
