@@ -26,6 +26,8 @@ inline constexpr size_t kMaxPickleBytes = size_t{64} << 20;
 inline constexpr size_t kMaxPickleValues = 2'000'000;
 inline constexpr uint32_t kMaxPickleDepth = 128;  // containers within containers, and open marks
 inline constexpr size_t kMaxPickleMemo = 2'000'000;
+inline constexpr size_t kMaxPickleGlobals = 20'000;  // different ones
+inline constexpr size_t kMaxPickleTensors = 500'000;
 inline constexpr size_t kMaxPickleName = 1024;  // bytes of a module's or class's name
 // Values gone over again, for each byte of the pickle; torch.save's pickles need less than one.
 inline constexpr size_t kPickleWorkPerByte = 8;

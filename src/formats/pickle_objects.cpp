@@ -42,6 +42,7 @@ void PickleReader::push_storage() {
              storage.begin, whole);
   }
   const auto index = static_cast<uint32_t>(out_.storages.size());
+  if (index >= kMaxPickleTensors) refuse("has more than {} storages", kMaxPickleTensors);
   out_.storages.push_back(storage);
   push({.kind = Kind::storage, .index = index});
 }
@@ -88,6 +89,7 @@ void PickleReader::push_tensor(const Items& arguments, bool says_dtype) {
            available);
   tensor.shape = Shape(std::span<const int64_t>(sizes));
   const auto index = static_cast<uint32_t>(out_.tensors.size());
+  if (index >= kMaxPickleTensors) refuse("has more than {} tensors", kMaxPickleTensors);
   out_.tensors.push_back(std::move(tensor));
   push({.kind = Kind::tensor, .index = index});
 }

@@ -168,6 +168,8 @@ class PickleReader {
   }
   std::string_view own(std::string text) {
     const auto [at, fresh] = names_.emplace(text, nullptr);
+    if (names_.size() > kMaxPickleGlobals)
+      refuse("names more than {} classes and functions", kMaxPickleGlobals);
     if (fresh) at->second = &out_.names.emplace_back(std::move(text));
     return *at->second;
   }
