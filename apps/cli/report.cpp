@@ -20,7 +20,7 @@ void report_run(const Arguments& arguments) {
   const std::filesystem::path page =
       arguments.out.empty() ? report_path(arguments.run) : std::filesystem::path(arguments.out);
   RunReportOptions options{.pictures = !arguments.records_only,
-                           .data = arguments.data,
+                           .data = arguments.data.empty() ? "" : data_spec(arguments.data),
                            .limit = arguments.limit,
                            .threads = arguments.threads};
   {

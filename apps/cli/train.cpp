@@ -49,16 +49,20 @@ void shorten(TrainConfig& config, int64_t epochs) {
 TrainConfig resolve(const TrainArguments& arguments) {
   const std::optional<TrainConfig> run =
       arguments.resume ? config_of_run(arguments.out) : std::nullopt;
+  check(!run || !std::filesystem::exists(std::filesystem::path(arguments.out) / "finetune.json"),
+        "train",
+        "{} is a run of vitrail finetune; continue it with the command that began it and --resume",
+        arguments.out);
   if (!run && arguments.data.empty()) {
     if (arguments.resume) fail("train", "{} holds no run; --data begins one", arguments.out);
     fail("train", "--data is missing: folder:DIR, fashion-mnist:DIR, scenes, ...");
   }
   TrainConfig config = run && arguments.architecture.empty() && arguments.preset.empty()
                            ? *run
-                           : recipe_for(run ? run->data : arguments.data,
+                           : recipe_for(run ? run->data : data_spec(arguments.data),
                                         {arguments.architecture, arguments.preset});
-  if (!arguments.data.empty()) config.data = arguments.data;
-  take(arguments.val, config.val);
+  if (!arguments.data.empty()) config.data = data_spec(arguments.data);
+  if (arguments.val) config.val = data_spec(*arguments.val);
   if (arguments.epochs) shorten(config, *arguments.epochs);
   take(arguments.batch, config.batch_size);
   take(arguments.accumulate, config.accumulate);
@@ -156,7 +160,8 @@ void add_train(CLI::App& app) {
   TrainArguments& a = *arguments;
   verb->add_option(
       "--data", a.data,
-      "folder:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR or scenes[:key=value,...]");
+      "folder:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR, scenes[:key=value,...] or a plain "
+      "folder");
   verb->add_option("--val", a.val, "evaluate on another set (its val, test or whole)");
   verb->add_option("--out", a.out, "folder of the run; it is the model, too");
   verb->add_option("--arch", a.architecture,

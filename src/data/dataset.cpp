@@ -8,8 +8,8 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/held_out.h"
 #include "data/sources.h"
-#include "data/subset.h"
 
 namespace vitrail {
 namespace {
@@ -45,25 +45,6 @@ std::unique_ptr<Source> source_of(const std::string& text, const DecodeOptions& 
   const bool folder = !text.empty() && fs::is_directory(text, ignored);
   fail("data", "unknown data set '{}'; known are {}{}", text, kKnownSpecs,
        folder ? fmt::format(" (for the folder itself: folder:{})", text) : "");
-}
-
-bool held_out(const std::string& group, const OpenOptions& options) {
-  const auto words = philox(hash_path(group), options.split_seed, hash_path("held out"));
-  return words[0] * 0x1p-32 < options.val_fraction;
-}
-
-// Train without, or val with, what is held out of `whole`.
-std::unique_ptr<Dataset> divide(std::unique_ptr<Dataset> whole, Split split,
-                                const OpenOptions& options) {
-  const Grouping grouping(options.group);
-  std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < whole->size(); ++i) {
-    if (held_out(grouping.of(whole->id(i)), options) == (split == Split::val)) chosen.push_back(i);
-  }
-  check(!chosen.empty(), "data",
-        "{} has no {} pictures: holding out {} of its {} training pictures leaves none",
-        whole->name(), name_of(split), options.val_fraction, whole->size());
-  return std::make_unique<Subset>(std::move(whole), std::move(chosen));
 }
 
 std::string list_of(const std::vector<Split>& splits) {
@@ -135,27 +116,16 @@ fs::path folder_of(const SourceSpec& spec) {
   return spec.arguments;
 }
 
-Grouping::Grouping(const std::string& rule) {
-  constexpr size_t kLongestNumber = 4;
-  const bool number = !rule.empty() && rule.size() <= kLongestNumber &&
-                      std::ranges::all_of(rule, [](char c) { return c >= '0' && c <= '9'; });
-  if (number) letters_ = std::stoul(rule);
-  if (rule.empty() || number) return;
-  try {
-    pattern_.emplace(rule);
-  } catch (const std::regex_error&) {
-    fail("data", "the group '{}' is no regular expression", rule);
-  }
+uint64_t Dataset::content(int64_t index) const {
+  const Image image = get(index).image;
+  const std::string_view pixels(reinterpret_cast<const char*>(image.pixels.data()),
+                                image.pixels.size());
+  return hash_path(fmt::format("{}x{}x{} {:016x}", image.width, image.height, image.channels,
+                               hash_path(pixels)));
 }
 
-std::string Grouping::of(const std::string& id) const {
-  if (letters_ > 0) {
-    const size_t slash = id.rfind('/');
-    return id.substr(0, (slash == std::string::npos ? 0 : slash + 1) + letters_);
-  }
-  std::smatch match;
-  if (!pattern_ || !std::regex_search(id, match, *pattern_)) return id;
-  return match.size() > 1 && match[1].matched ? match[1].str() : match[0].str();
+uint64_t hash_of(std::span<const std::byte> file) {
+  return hash_path({reinterpret_cast<const char*>(file.data()), file.size()});
 }
 
 std::unique_ptr<Dataset> memory_dataset(MemoryPictures pictures) {
@@ -182,7 +152,8 @@ std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
     if (undivided || has(Split::train) || split == Split::train) {
       std::unique_ptr<Dataset> whole = source->open(undivided ? Split::all : Split::train);
       if (split == Split::train && options.val_fraction == 0) return whole;
-      return divide(std::move(whole), split, options);
+      HeldOut parts = split_held_out(std::move(whole), options);
+      return std::move(split == Split::val ? parts.validation : parts.train);
     }
   }
   fail("data", "{} has no {} pictures; it has: {}", spec, name_of(split), list_of(own));

@@ -13,8 +13,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -44,6 +42,9 @@ class Dataset {
   // Label and id without the picture.
   virtual int64_t label(int64_t index) const = 0;
   virtual std::string id(int64_t index) const = 0;
+  // A hash of what the picture is made from: the same for the same bytes, whatever they are called
+  // and in whichever set they lie. By itself that of the decoded pixels. Error: it cannot be read.
+  virtual uint64_t content(int64_t index) const;
 
   // Class names in label order. Whoever compares with a model's labels matches by name (or WNID,
   // which is what flat: sets have for names), never by position.
@@ -63,27 +64,12 @@ class Dataset {
   int height_ = 0;
 };
 
-// Which pictures belong together, as several of one object do: a rule for their ids. A number is
-// how many characters of the file's name count; anything else is a regular expression (ECMAScript),
-// and its first group, or else the whole match, is what counts. Pictures that it does not match
-// stand alone.
-class Grouping {
- public:
-  explicit Grouping(const std::string& rule = "");  // Error: no regular expression
-  std::string of(const std::string& id) const;      // the id itself without a rule
-
- private:
-  size_t letters_ = 0;
-  std::optional<std::regex> pattern_;
-};
-
 struct OpenOptions {
-  // Of a set without val pictures of its own, this part of the training pictures is held out: val
-  // gets them and train does not. Which ones depends on the picture's id (or its
-  // group) and split_seed alone.
+  // Of a set without val pictures of its own, this part of each class's training pictures is held
+  // out: val gets them and train does not (data/held_out.h). 0: train gets all.
   double val_fraction = 0.1;
   uint64_t split_seed = 0;
-  std::string group;     // a Grouping's rule: pictures of a group are held out together
+  std::string group;     // pictures of a group are held out together: group_keys' pattern
   DecodeOptions decode;  // of picture files; Preprocess::decode_options() gives a model's
 };
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "data/sources.h"
 #include "image/picture_names.h"
 
@@ -58,6 +59,9 @@ class FileDataset : public Dataset {
   Sample get(int64_t index) const override {
     const PictureFile& file = at(index);
     return {load_picture(root_ / file.path, decode_), file.label, file.path};
+  }
+  uint64_t content(int64_t index) const override {
+    return hash_of(read_file(root_ / at(index).path, decode_.max_file_bytes));
   }
 
  private:

@@ -122,6 +122,14 @@ class ShardDataset : public Dataset {
     return {decode_picture(file.read(sample.offset, sample.bytes), decode_, id(index)),
             sample.label, id(index)};
   }
+  uint64_t content(int64_t index) const override {
+    const ShardSample& sample = at(index);
+    check(sample.bytes <= decode_.max_file_bytes, "picture",
+          "{}: {} bytes are above the limit of {}", id(index), sample.bytes,
+          decode_.max_file_bytes);
+    return hash_of(
+        ShardFile(shards_[static_cast<size_t>(sample.shard)]).read(sample.offset, sample.bytes));
+  }
 
  private:
   const ShardSample& at(int64_t index) const { return samples_[static_cast<size_t>(index)]; }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ std::unique_ptr<Source> shard_source(const SourceSpec& spec);
 
 // The folder that a spec names. Error: none given, or no folder.
 std::filesystem::path folder_of(const SourceSpec& spec);
+
+// Dataset::content of a picture that is these bytes of a file.
+uint64_t hash_of(std::span<const std::byte> file);
 
 // Picture files below a folder.
 struct PictureFile {

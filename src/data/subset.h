@@ -25,6 +25,7 @@ class Subset : public Dataset {
   Sample get(int64_t index) const override { return whole_->get(at(index)); }
   int64_t label(int64_t index) const override { return whole_->label(at(index)); }
   std::string id(int64_t index) const override { return whole_->id(at(index)); }
+  uint64_t content(int64_t index) const override { return whole_->content(at(index)); }
 
  private:
   int64_t at(int64_t index) const { return chosen_[static_cast<size_t>(index)]; }

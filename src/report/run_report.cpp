@@ -11,7 +11,7 @@
 #include "core/machine.h"
 #include "core/parallel.h"
 #include "report/run_page.h"
-#include "train/run_data.h"
+#include "train/run_split.h"
 #include "train/trainer.h"
 
 namespace vitrail {
@@ -98,13 +98,33 @@ void add_model(RunPage& page, const RunReportOptions& options, const RunData& da
   page.gallery = gallery_of(session, judged, page.evaluation->mistakes);
 }
 
+// As the run divided them. A linear probe has no configuration of a training.
+RunData pictures_of(const fs::path& folder, const std::optional<TrainConfig>& config,
+                    const std::string& moved_to) {
+  if (config) {
+    TrainConfig here = *config;
+    if (!moved_to.empty()) here.data = moved_to;
+    return reopen_run_data(folder, here);
+  }
+  const auto record = read_split_record(folder);
+  check(record.has_value(), "report",
+        "the run keeps no list of its pictures: which were held out is not known");
+  const auto model = load_model(folder.string());
+  return open_pictures({.data = moved_to.empty() ? record->data : moved_to,
+                        .val = record->val,
+                        .open = {.decode = model->preprocess.decode_options()},
+                        .record = &*record});
+}
+
 void add_pictures(RunPage& page, const RunReportOptions& options) {
+  const fs::path& folder = page.record->folder;
   try {
-    TrainConfig config = config_of_run(page.record->folder).value();
-    if (!options.data.empty()) config.data = options.data;
-    const RunData data = open_run_data(config);
+    const std::optional<TrainConfig> config = config_of_run(folder);
+    const RunData data = pictures_of(folder, config, options.data);
+    if (const auto record = read_split_record(folder))
+      check_contents(*record, data, options.threads);
     page.sample_classes = data.train->classes();
-    page.samples = sample_pictures(config, *data.train, kShownSamples);
+    if (config) page.samples = sample_pictures(*config, *data.train, kShownSamples);
     add_model(page, options, data);
   } catch (const Error& error) {
     page.notes.push_back(fmt::format("Pictures are missing here: {}", error.what()));
@@ -124,7 +144,9 @@ NamedTexts commands_for(const RunRecord& record, bool has_model) {
   NamedTexts commands;
   if (record.state != RunState::finished)
     commands.emplace_back("Go on where the run stopped",
-                          fmt::format("vitrail train --resume --out {}", run));
+                          record.finetuned
+                              ? std::string("vitrail finetune ... --resume, as it was begun")
+                              : fmt::format("vitrail train --resume --out {}", run));
   if (has_model) {
     commands.emplace_back("Name what pictures show",
                           fmt::format("vitrail classify --model {} PICTURE", run));
@@ -168,11 +190,16 @@ void write_run_report(const fs::path& run, const fs::path& page_path,
 }
 
 void write_evaluation_report(Session& session, const Dataset& dataset,
-                             const EvaluationResult& result, const fs::path& page_path) {
+                             const EvaluationResult& result, const EvaluationReport& report) {
   RunPage page{.name = session.model().name,
                .about = "on " + described(dataset, result.count),
                .evaluation = result,
                .evaluated_on = described(dataset, result.count)};
+  if (report.learned > 0)
+    page.notes.push_back(
+        fmt::format("The model learned from {} of these {} pictures: how often it is right on them "
+                    "says little about others.",
+                    report.learned, result.count));
   page.gallery = gallery_of(session, dataset, result.mistakes);
   page.parameters = session.model().network->parameters().num_elements();
   page.machine = {{"cpu", cpu_name()},
@@ -184,7 +211,7 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
   if (!session.model().path.empty() && session.model().network->config().depth > 0)
     page.commands = {{"See where attention goes", fmt::format("vitrail explain --model {} PICTURE",
                                                               session.model().path.string())}};
-  write_file_atomically(page_path, run_page(page));
+  write_file_atomically(report.page, run_page(page));
 }
 
 }  // namespace vitrail

@@ -14,8 +14,8 @@
 #include "models/model_folder.h"
 #include "train/accuracy_text.h"
 #include "train/finetune_plan.h"
-#include "train/held_out.h"
 #include "train/linear_probe.h"
+#include "train/run_split.h"
 
 namespace vitrail {
 namespace {
@@ -34,32 +34,6 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The set's own validation pictures, or a part of the training ones; never its test pictures.
-RunData open_data(const FinetuneOptions& options) {
-  const std::vector<Split> own = own_splits(options.data);
-  const auto has = [&](Split split) { return std::ranges::find(own, split) != own.end(); };
-  OpenOptions open;
-  open.decode = options.preprocess.decode_options();
-  open.val_fraction = 0;
-  RunData data;
-  data.judged_on = "val";
-  if (has(Split::test)) data.test = open_dataset(options.data, Split::test, open);
-  if (has(Split::val)) {
-    check(options.group.empty(), "--group", "{} has validation pictures of its own", options.data);
-    data.train = open_dataset(options.data, Split::train, open);
-    data.judge = open_dataset(options.data, Split::val, open);
-    check_classes(*data.train, "finetune");
-    return data;
-  }
-  std::unique_ptr<Dataset> whole = open_dataset(options.data, Split::train, open);
-  check_classes(*whole, "finetune");
-  HeldOut parts = split_held_out(std::move(whole), options.group, options.val_fraction,
-                                 static_cast<uint64_t>(options.seed));
-  data.train = std::move(parts.train);
-  data.judge = std::move(parts.validation);
-  return data;
-}
-
 Measured measured(const Evaluation& evaluation) {
   return {std::llround(evaluation.accuracy * static_cast<double>(evaluation.pictures)),
           evaluation.pictures};
@@ -75,7 +49,7 @@ Json to_json(const Measured& m) {
 class Finetuning {
  public:
   Finetuning(const Checkpoint& checkpoint, const FinetuneOptions& options)
-      : checkpoint_(checkpoint), options_(options), data_(open_data(options)) {
+      : checkpoint_(checkpoint), options_(options), data_(open_finetune_data(options)) {
     const int64_t depth = checkpoint.info.config.depth, blocks = options.blocks.value_or(1);
     const bool needs_blocks =
         options.blocks || options.method == How::lora || options.method == How::partial;
@@ -116,7 +90,7 @@ class Finetuning {
   bool writes() const { return exchange() == nullptr || exchange()->rank() == 0; }
 
   // Process 0 looks before anybody computes.
-  void begin_folder() const {
+  void begin_folder() {
     if (writes()) {
       const fs::path& out = options_.run.out;
       const bool taken = config_of_run(out).has_value() || fs::exists(out / "finetune.json");
@@ -126,8 +100,34 @@ class Finetuning {
       std::error_code error;
       fs::create_directories(out, error);
       check(!error, "finetune", "{}: the folder cannot be made: {}", out.string(), error.message());
+      keep_split(out, data_, options_.run.threads, options_.base_split);
+      warn_of_learned();
     }
     synchronise(exchange());
+  }
+
+  // Validation pictures that are training pictures under another name, or that the model began with
+  // having learned.
+  void warn_of_learned() {
+    const auto record = read_split_record(options_.run.out);
+    if (!record) return;
+    std::vector<uint64_t> judged;
+    SplitRecord here = *record;
+    std::erase_if(here.pictures, [](const auto& p) { return p.part == Part::earlier; });
+    for (const SplitRecord::Picture& picture : record->pictures)
+      if (picture.part == Part::validation) judged.push_back(picture.content);
+    result_.validation_learned = count_learned(*record, judged);
+    const int64_t copies = count_learned(here, judged);
+    if (copies > 0)
+      say(fmt::format(
+          "{} of the {} validation pictures are copies of training pictures: accuracy on "
+          "them says little (--group keeps what belongs together on one side)",
+          copies, judged.size()));
+    if (result_.validation_learned > copies)
+      say(
+          fmt::format("{} of the {} validation pictures were learned by the model that this begins "
+                      "with: accuracy on them says little",
+                      result_.validation_learned - copies, judged.size()));
   }
 
   // Each process computes a share, and gets all.
@@ -224,7 +224,8 @@ class Finetuning {
     if (!writes()) return;
     write_model_folder(options_.run.out, {.network = model,
                                           .preprocess = vitrail::to_json(options_.preprocess),
-                                          .labels = result_.classes});
+                                          .labels = result_.classes,
+                                          .metadata = split_metadata(options_.run.out)});
   }
 
   // What a resumed run must do the same; the configuration itself stands in train.json.
@@ -245,6 +246,12 @@ class Finetuning {
     const std::optional<TrainConfig> config = config_of_run(options_.run.out);
     check(config.has_value(), "resume", "{} holds no run that began to train",
           options_.run.out.string());
+    check(config->seed == options_.seed, "resume", "--seed is {} in the run and {} now",
+          config->seed, options_.seed);
+    if (data_.split_is_kept && writes()) {
+      check_contents(*read_split_record(options_.run.out), data_, options_.run.threads);
+      warn_of_learned();
+    }
     plan_.config = *config;
     plan_.config.data = options_.data;
     plan_.method = finetune_method_from_name(get<std::string>(saved, "method", place));
@@ -267,6 +274,7 @@ class Finetuning {
                     {.config = finetuning_.plan_.lora,
                      .base_model = finetuning_.options_.base_name,
                      .labels = finetuning_.result_.classes});
+      copy_split_record(finetuning_.options_.run.out, finetuning_.options_.run.out / "adapter");
     }
 
    private:
@@ -318,7 +326,7 @@ class Finetuning {
 
   // A resumed run has not kept the probe, nor its answers on test pictures.
   void probe_again(const VisionTransformer& model) {
-    data_ = open_data(options_);
+    data_ = open_finetune_data(options_);
     Queue queue(options_.run.threads);
     fit(model, queue);
     if (!data_.test) return;
@@ -330,6 +338,7 @@ class Finetuning {
     Json json{{"method", name_of(result_.method)},
               {"tried", name_of(plan_.method)},
               {"why", plan_.why},
+              {"data", options_.data},
               {"base", options_.base_name},
               {"blocks", plan_.blocks},
               {"rank", plan_.lora.rank},
@@ -364,6 +373,33 @@ FinetuneMethod finetune_method_from_name(const std::string& name) {
   for (const auto& [value, text] : kMethods)
     if (name == text) return value;
   fail("finetune", "'{}' is not a method; there are auto, probe, lora, partial and full", name);
+}
+
+RunData open_finetune_data(const FinetuneOptions& options) {
+  const auto record =
+      options.run.resume ? read_split_record(options.run.out) : std::optional<SplitRecord>();
+  OpenOptions open;
+  open.decode = options.preprocess.decode_options();
+  open.val_fraction = options.val_fraction;
+  open.split_seed = static_cast<uint64_t>(options.seed);
+  open.group = options.group;
+  if (record && record->held_out)
+    check(record->fraction == open.val_fraction && record->seed == open.split_seed &&
+              record->group == open.group,
+          "resume",
+          "the run held out {}, and this command says another --val-fraction, --seed or --group",
+          record->rule());
+  RunData data = open_pictures({.data = options.data,
+                                .val = "",
+                                .open = open,
+                                .validate_beside_test = true,
+                                .record = record ? &*record : nullptr});
+  check(data.split.held_out || options.group.empty(), "--group",
+        "{} has validation pictures of its own", options.data);
+  check_classes(*data.train, "finetune");
+  // What an older version began has no list yet; it gets one when its checkpoint has been compared.
+  data.split_is_kept = record.has_value() || !options.run.resume;
+  return data;
 }
 
 FinetuneResult finetune(const Checkpoint& checkpoint, const FinetuneOptions& options) {

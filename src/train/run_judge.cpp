@@ -44,10 +44,11 @@ std::optional<Evaluation> Run::judge(bool finished) {
 
 void Run::export_model() const {
   if (!writes()) return;
-  write_model_folder(
-      options_.out, {.network = method_->model(),
-                     .preprocess = to_json(config_.preprocess()),
-                     .labels = classifies() ? data_.train->classes() : std::vector<std::string>()});
+  write_model_folder(options_.out,
+                     {.network = method_->model(),
+                      .preprocess = to_json(config_.preprocess()),
+                      .labels = classifies() ? data_.train->classes() : std::vector<std::string>(),
+                      .metadata = split_metadata(options_.out)});
 }
 
 bool Run::out_of_patience() const {

@@ -206,36 +206,5 @@ TEST(Shards, RefuseWhatIsDamaged) {
                   "cannot be opened");
 }
 
-TEST(Grouping, KeepsPicturesTogether) {
-  EXPECT_EQ(Grouping().of("a/b.jpg"), "a/b.jpg");
-  EXPECT_EQ(Grouping("3").of("cats/tom_01.jpg"), "cats/tom");
-  EXPECT_EQ(Grouping("([a-z]+)_[0-9]+").of("cats/tom_01.jpg"), "tom");
-  EXPECT_EQ(Grouping("[a-z]+_").of("cats/tom_01.jpg"), "tom_");
-  EXPECT_EQ(Grouping("zzz").of("cats/tom_01.jpg"), "cats/tom_01.jpg");
-  expect_mentions(error_of([] { Grouping("(("); }), "no regular expression");
-}
-
-TEST(Grouping, DividesASetByGroups) {
-  DataFolder folder;
-  for (int animal = 0; animal < 40; ++animal)
-    for (int shot = 0; shot < 3; ++shot)
-      write_flat_picture(
-          folder.path() / (animal % 2 ? "cat" : "dog") / fmt::format("n{}_{}.png", animal, shot), 7,
-          2, 2);
-  OpenOptions options;
-  options.val_fraction = 0.3;
-  options.group = "(n[0-9]+)_";
-  const auto train = open_dataset(folder.spec("folder"), Split::train, options);
-  const auto val = open_dataset(folder.spec("folder"), Split::val, options);
-  EXPECT_EQ(train->size() + val->size(), 120);
-  EXPECT_EQ(val->size() % 3, 0);
-  const Grouping grouping(options.group);
-  std::set<std::string> held_out;
-  for (int64_t i = 0; i < val->size(); ++i) held_out.insert(grouping.of(val->id(i)));
-  EXPECT_NEAR(static_cast<double>(held_out.size()), 12, 8);
-  for (int64_t i = 0; i < train->size(); ++i)
-    EXPECT_FALSE(held_out.contains(grouping.of(train->id(i))));
-}
-
 }  // namespace
 }  // namespace vitrail

@@ -1,4 +1,4 @@
-#include "train/held_out.h"
+#include "data/held_out.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -6,13 +6,19 @@
 #include <regex>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "core/rng.h"
 #include "data/subset.h"
 
 namespace vitrail {
 namespace {
 
+// The matcher calls itself for each character.
+constexpr size_t kLongestMatched = 4096;
+
 std::string match(const std::regex& expression, const std::string& id) {
+  check(id.size() <= kLongestMatched, "--group", "the picture '{}' has a name too long to match",
+        printable(id));
   std::smatch found;
   if (!std::regex_search(id, found, expression)) return "picture " + id;
   return found.size() > 1 ? found[1].str() : found[0].str();
@@ -26,7 +32,7 @@ std::vector<std::string> group_keys(const Dataset& set, const std::string& patte
   try {
     if (pattern != "folder") expression = std::regex(pattern, std::regex::ECMAScript);
   } catch (const std::regex_error&) {
-    fail("--group", "'{}' is not a regular expression", pattern);
+    fail("--group", "'{}' is not a regular expression", printable(pattern));
   }
   for (int64_t i = 0; i < set.size(); ++i) {
     const std::string id = set.id(i);
@@ -78,19 +84,27 @@ std::vector<bool> hold_out(const Dataset& set, const std::vector<std::string>& g
     for (const int64_t i : group->pictures) out[static_cast<size_t>(i)] = true;
   }
   check(std::ranges::find(out, true) != out.end(), "data",
-        "{}: no picture can be held out for validation: each class needs two groups of pictures",
+        "{} has no val pictures of its own, and none can be held out: a class needs two groups of "
+        "pictures",
         set.name());
   return out;
 }
 
-HeldOut split_held_out(std::shared_ptr<const Dataset> whole, const std::string& group_pattern,
-                       double fraction, uint64_t seed) {
-  const std::vector<bool> out = hold_out(*whole, group_keys(*whole, group_pattern), fraction, seed);
+HeldOut divided(std::shared_ptr<const Dataset> whole, const std::vector<bool>& out) {
   std::vector<int64_t> train, validation;
   for (size_t i = 0; i < out.size(); ++i)
     (out[i] ? validation : train).push_back(static_cast<int64_t>(i));
   return {std::make_unique<Subset>(whole, std::move(train)),
           std::make_unique<Subset>(whole, std::move(validation))};
+}
+
+HeldOut split_held_out(std::shared_ptr<const Dataset> whole, const OpenOptions& options) {
+  check(options.val_fraction > 0, "data",
+        "{} has no val pictures: holding out {} of its {} training pictures leaves none",
+        whole->name(), options.val_fraction, whole->size());
+  const std::vector<bool> out =
+      hold_out(*whole, group_keys(*whole, options.group), options.val_fraction, options.split_seed);
+  return divided(std::move(whole), out);
 }
 
 }  // namespace vitrail

@@ -1,6 +1,8 @@
-// Splitting off validation pictures: class by class, and whole groups of near-duplicates together.
+// The one rule by which pictures are held out for validation: class by class, and whole groups of
+// near-duplicates together.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,7 +14,7 @@ namespace vitrail {
 // The group of each picture, from a regular expression over its id (a file's path within the set):
 // what the first parentheses match, or the whole match without any; a picture that does not match
 // is a group of its own. "folder" stands for the folder that holds the file, an empty pattern for
-// every picture by itself. Error: not a regular expression.
+// every picture by itself. Error: not a regular expression, an id too long to be matched.
 std::vector<std::string> group_keys(const Dataset& set, const std::string& pattern);
 
 // Which pictures are held out: of each class about `fraction`, at least one and not all, where its
@@ -25,8 +27,11 @@ std::vector<bool> hold_out(const Dataset& set, const std::vector<std::string>& g
 struct HeldOut {
   std::unique_ptr<Dataset> train, validation;
 };
-// `whole` is shared by both parts.
-HeldOut split_held_out(std::shared_ptr<const Dataset> whole, const std::string& group_pattern,
-                       double fraction, uint64_t seed);
+// Both parts share `whole` and keep its order. `out`: which pictures are held out.
+HeldOut divided(std::shared_ptr<const Dataset> whole, const std::vector<bool>& out);
+
+// The rule applied: val_fraction, split_seed and group of the options. Error: as group_keys and
+// hold_out; a fraction of 0, which holds out nothing.
+HeldOut split_held_out(std::shared_ptr<const Dataset> whole, const OpenOptions& options);
 
 }  // namespace vitrail
