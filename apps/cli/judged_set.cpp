@@ -135,6 +135,8 @@ std::unique_ptr<Dataset> JudgedSets::as_the_run(const std::string& spec, Split s
                                                 std::shared_ptr<const Dataset> whole,
                                                 const std::vector<uint64_t>& contents) {
   const std::string set = printable(spec);
+  const std::vector<Split> own = own_splits(spec);
+  const bool has_test = std::ranges::find(own, Split::test) != own.end();
   if (hold_out_.any())
     throw BadUsage(
         fmt::format("the run that made {} has divided these pictures already ({}); leave "
@@ -142,9 +144,12 @@ std::unique_ptr<Dataset> JudgedSets::as_the_run(const std::string& spec, Split s
                     "and --group out",
                     model_, record_->held_out ? record_->rule() : "all of them to learn from"));
   check(record_->held_out || split == Split::train, "split",
-        "the model learned from the pictures of {} and held none of them out; judge it on others{} "
-        "(--split all judges on these)",
-        set, record_->val.empty() ? "" : fmt::format(", such as {}", printable(record_->val)));
+        "the model learned from the training pictures of {} and held none of them out; judge it on "
+        "others{} (--split all judges on these, too)",
+        set,
+        has_test               ? std::string(": --split test")
+        : record_->val.empty() ? std::string()
+                               : fmt::format(", such as {}", printable(record_->val)));
   std::vector<Part> parts{Part::training};
   if (record_->held_out) parts.push_back(Part::validation);
   const std::string text = differences(*record_, {whole.get(), &contents, parts});

@@ -156,6 +156,9 @@ void write_split_record(const fs::path& folder, const SplitRecord& record) {
                         escaped(picture.id));
   }
   text += fmt::format("#end\t{}\t{:016x}\n", record.pictures.size(), hash_path(text));
+  check(text.size() <= kMaxSplitBytes, "split",
+        "the names of {} pictures are more than {} holds ({} bytes)", record.pictures.size(),
+        kSplitFile, kMaxSplitBytes);
   write_file_atomically(folder / kSplitFile, text);
 }
 

@@ -23,7 +23,7 @@ namespace vitrail {
 inline constexpr const char* kSplitFile = "split.tsv";
 // What the weights say of themselves when a record goes with them, so that its loss is noticed.
 inline constexpr const char* kSplitMetadata = "vitrail_split";
-inline constexpr size_t kMaxSplitBytes = size_t{1} << 30;
+inline constexpr size_t kMaxSplitBytes = size_t{256} << 20;
 
 enum class Part : uint8_t {
   training,

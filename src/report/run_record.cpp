@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/printable.h"
 #include "formats/json.h"
 #include "formats/text_file.h"
@@ -22,16 +24,29 @@ constexpr size_t kLogLines = 60;
 // Of a run of a million steps.
 constexpr uint64_t kMaxLogBytes = uint64_t{256} << 20;
 
-// Lines of train.log may quote names of any bytes.
+// The last lines of train.log, which may quote names of any bytes; none of a file that is not
+// there.
 std::vector<std::string> last_lines(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return {};
+  check(fs::is_regular_file(path, ignored), "file", "{}: is no regular file",
+        printable(path.string()));
   const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   std::vector<std::string> lines;
   while (!rest.empty()) lines.emplace_back(take_line(rest));
   if (lines.size() > kLogLines) lines.erase(lines.begin(), lines.end() - kLogLines);
   return lines;
+}
+
+// What is no record is left out and counted: the last line of a run that was ended in mid-write, or
+// a file that was changed by hand.
+void read_records(const fs::path& path, const std::function<void(const json&)>& visit) {
+  const int64_t unread =
+      for_each_object(path, [&](const json& line, std::string_view) { visit(line); });
+  if (unread > 0)
+    log_warning(fmt::format("{}: {} lines are no JSON objects, or too large, and are left out",
+                            printable(path.string()), unread));
 }
 
 std::optional<int64_t> integer(const json& line, const char* name) {
@@ -183,10 +198,9 @@ RunRecord read_run(const fs::path& folder) {
   RunRecord record{.folder = folder, .config = read_json(config)};
   check(record.config.is_object(), "report", "{}: holds no object", printable(config.string()));
   record.finetuned = !trained || fs::exists(folder / "finetune.json", ignored);
-  for_each_object(folder / "metrics.jsonl",
-                  [&](const json& line, const std::string&) { take_metrics(record, line); });
-  for_each_object(folder / "machine.jsonl",
-                  [&](const json& line, const std::string&) { record.processes.push_back(line); });
+  read_records(folder / "metrics.jsonl", [&](const json& line) { take_metrics(record, line); });
+  read_records(folder / "machine.jsonl",
+               [&](const json& line) { record.processes.push_back(line); });
   record.log = last_lines(folder / "train.log");
 
   add_speeds(record);

@@ -5,13 +5,11 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <system_error>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/file.h"
-#include "core/log.h"
 #include "core/printable.h"
 #include "formats/json.h"
 #include "formats/text_file.h"
@@ -20,8 +18,9 @@ namespace vitrail {
 namespace {
 
 // Of a run of a million steps.
-constexpr uint64_t kMaxRecordBytes = uint64_t{256} << 20;
-constexpr JsonLimits kLine{.bytes = size_t{1} << 20, .depth = 16, .values = 10'000};
+constexpr uint64_t kMaxLogBytes = uint64_t{1} << 30;
+// The line of a skipped step names its pictures.
+constexpr JsonLimits kLine{.bytes = size_t{16} << 20, .depth = 16, .values = size_t{1} << 20};
 
 }  // namespace
 
@@ -40,35 +39,35 @@ void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
         "{}: cannot be written: no space left", path.string());
 }
 
-void for_each_object(const std::filesystem::path& path, const VisitLine& visit) {
+int64_t for_each_object(const std::filesystem::path& path, const VisitLine& visit) {
   std::error_code ignored;
-  if (!std::filesystem::is_regular_file(path, ignored)) return;
-  const std::vector<std::byte> bytes = read_file(path, kMaxRecordBytes);
+  if (!std::filesystem::exists(path, ignored)) return 0;
+  check(std::filesystem::is_regular_file(path, ignored), "file", "{}: is no regular file",
+        printable(path.string()));
+  const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   int64_t unread = 0;
   while (!rest.empty()) {
     const std::string_view line = take_line(rest);
     const std::optional<Json> object = try_parse_json(line, kLine);
     if (object && object->is_object())
-      visit(*object, std::string(line));
+      visit(*object, line);
     else if (!line.empty())
       ++unread;
   }
-  if (unread > 0)
-    log_warning(fmt::format("{}: {} lines are no JSON objects, or too large, and are left out",
-                            printable(path.string()), unread));
+  return unread;
 }
 
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return;
   std::string kept;
-  for_each_object(path, [&](const Json& entry, const std::string& line) {
+  for_each_object(path, [&](const Json& entry, std::string_view line) {
     const auto found = entry.find("step");
     if (found == entry.end() || !found->is_number_integer() || found->get<int64_t>() > step) return;
     if (entry.value("kind", Json()) == "end") return;
     if (entry.value("kind", Json()) == "epoch" && entry.value("epoch", Json()) >= epochs) return;
-    kept += line + "\n";
+    kept.append(line) += '\n';
   });
   write_file_atomically(path, kept);
 }

@@ -31,10 +31,10 @@ class LineFile {
 // A missing file stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
 
-// The objects of a file of JSON lines, one after the other. What is no object is left out and
-// counted: the last line of a run that was ended in mid-write, or a file that was changed by hand. A
-// file that is not there or no regular file has none.
-using VisitLine = std::function<void(const nlohmann::json& object, const std::string& line)>;
-void for_each_object(const std::filesystem::path& path, const VisitLine& visit);
+// The objects of a file of JSON lines, one after the other; a file that is not there has none.
+// Returns how many lines are no objects, or too large, and are left out. Error: no regular file, or
+// too large as a whole.
+using VisitLine = std::function<void(const nlohmann::json& object, std::string_view line)>;
+int64_t for_each_object(const std::filesystem::path& path, const VisitLine& visit);
 
 }  // namespace vitrail

@@ -40,7 +40,7 @@ std::vector<NamedScalar> scalars_of(const json& line) {
 
 std::string isa_of_run(const std::filesystem::path& folder) {
   std::string isa;
-  for_each_object(folder / "machine.jsonl", [&](const json& line, const std::string&) {
+  for_each_object(folder / "machine.jsonl", [&](const json& line, std::string_view) {
     const auto found = line.find("isa");
     isa = found != line.end() && found->is_string() ? found->get<std::string>() : "";
   });
@@ -55,7 +55,7 @@ void RunLog::begin(const RunPosition& position) {
   events_.clear();
   events_.emplace_back(folder_, position.step);
   // Readers drop everything from the position's step on: what was kept of that step comes again.
-  for_each_object(metrics_.path(), [&](const json& line, const std::string&) {
+  for_each_object(metrics_.path(), [&](const json& line, std::string_view) {
     if (line.value("step", json()) == position.step)
       events_.back().add(position.step, scalars_of(line));
   });
