@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 constexpr size_t kListedClasses = 12;
 
 void announce(const Model& model) {
+  if (const std::string origin = origin_of(model.info); !origin.empty() && !model.bundled)
+    log_info(fmt::format("{}: {}", model.name, origin));
   for (const std::string& note : model.info.notes)
     log_info(fmt::format("{}: {}", model.name, note));
   for (const std::string& warning : model.info.warnings)
