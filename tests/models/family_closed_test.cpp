@@ -6,7 +6,6 @@
 
 #include "models/families/config_kind.h"
 #include "models/families/published.h"
-#include "models/families/unwrapped.h"
 #include "models/family_fixtures.h"
 
 namespace vitrail {
@@ -484,33 +483,7 @@ TEST(ClosedOwn, FieldsAreListed) {
   EXPECT_ERROR(read(random_weights(tiny_config()), other), "family 'dinov2'");
 }
 
-// ---- wrappers and labels ----
-
-TEST(Wrappers, ComeOffInAnyOrderAndDepth) {
-  const HfClass vit = kHfClasses[0];
-  const Json processor = Json::object();
-  const NamedTensors plain = hf_tensors(vit);
-  const Checkpoint expected = read(plain, hf_json(vit), {}, processor);
-  for (const char* prefix :
-       {"_orig_mod.", "module.", "model.", "_orig_mod.module.", "module._orig_mod.",
-        "model._orig_mod.", "module.model._orig_mod.", "_fsdp_wrapped_module.", "model.model."}) {
-    SCOPED_TRACE(prefix);
-    NamedTensors wrapped = plain;
-    for (auto& [name, tensor] : wrapped) name.insert(0, prefix);
-    const Checkpoint checkpoint = read(wrapped, hf_json(vit), {}, processor);
-    EXPECT_EQ(testing::answer_error(testing::answer_of(checkpoint), testing::answer_of(expected)),
-              0);
-  }
-  // A part that was compiled by itself.
-  NamedTensors parts = plain;
-  for (auto& [name, tensor] : parts)
-    name = name.starts_with("vit.") ? "vit._orig_mod." + name.substr(4)
-                                    : "classifier._orig_mod." + name.substr(11);
-  EXPECT_EQ(read(parts, hf_json(vit), {}, processor).info.config.num_classes, 5);
-  NamedTensors twice = plain;
-  twice.emplace_back("_orig_mod." + plain[0].first, plain[0].second);
-  EXPECT_ERROR(read(twice, hf_json(vit), {}, processor), "are one name");
-}
+// ---- labels ----
 
 TEST(ConfigLabels, GapsNumbersAndOtherNames) {
   const HfClass vit = kHfClasses[0];
