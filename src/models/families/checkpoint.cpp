@@ -6,7 +6,6 @@
 #include "core/printable.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
-#include "formats/wrapper_names.h"
 #include "models/families/canonical.h"
 #include "models/families/closed_tensors.h"
 #include "models/families/config_kind.h"
@@ -188,7 +187,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
   Checkpoint checkpoint;
   checkpoint.info.notes = tensors->notes();
   check_module_class(*tensors);
-  checkpoint.file = dequantized(unwrapped(std::move(tensors)));
+  checkpoint.file = dequantized(std::move(tensors));
   const std::string& place = checkpoint.file->place();
   checkpoint.spelling = spelling_of(*checkpoint.file, files.config, options.settings);
   ConfigDraft draft = draft_of(*checkpoint.file, checkpoint.spelling, files, options.settings);

@@ -261,7 +261,7 @@ void settle_from_hf(ConfigDraft& draft, const Spelling& spelling, const Json& co
   draft.settle("num_heads", &C::num_heads, heads, from("num_attention_heads"));
   if (const auto head = get_optional<int64_t>(config, "head_dim", place);
       !said && heads > 0 && head.value_or(c.embed_dim / heads) * heads != draft.attention_width)
-    fail("transformers", "{}: {} heads of {} are not the {} rows of q", place, heads,
+    fail("transformers", "{}: {} heads of head_dim {} are not the {} rows of q", place, heads,
          head.value_or(c.embed_dim / heads), draft.attention_width);
   const double epsilon = spelling.family == Family::hf_dinov2 ? 1e-6 : 1e-12;
   draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon,

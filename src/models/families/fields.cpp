@@ -21,7 +21,7 @@ const FieldRule* rule_of(const FieldList& list, std::string_view name) {
 std::string listed(const nlohmann::json& values) {
   std::string text;
   for (const auto& value : values) text += (text.empty() ? "" : ", ") + shown(value);
-  return text;
+  return text.empty() ? "null" : text;
 }
 
 void check_field(const FieldList& list, const std::string& name, const nlohmann::json& value) {
