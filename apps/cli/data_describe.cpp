@@ -14,10 +14,12 @@ struct DescribeArguments {
 
 nlohmann::ordered_json describe_split(const Dataset& dataset, Split split) {
   std::vector<int64_t> counts(static_cast<size_t>(dataset.num_classes()));
-  for (int64_t i = 0; i < dataset.size(); ++i) ++counts[static_cast<size_t>(dataset.label(i))];
+  for (int64_t i = 0; i < dataset.size(); ++i)
+    for (const int64_t label : dataset.labels(i)) ++counts[static_cast<size_t>(label)];
   nlohmann::ordered_json json;
   json["split"] = name_of(split);
   json["count"] = dataset.size();
+  if (dataset.multi_label()) json["multi_label"] = true;
   json["channels"] = dataset.channels();
   json["width"] = dataset.width();
   json["height"] = dataset.height();

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/cli/answer_text.h"
 #include "apps/cli/common.h"
+#include "apps/cli/eval_labels.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/verbs.h"
 #include "core/error.h"
@@ -27,6 +29,7 @@ struct Arguments {
   HoldOutArguments hold_out;
   std::string data, split, exif, report;
   int64_t limit = 0, mistakes = 0;
+  std::optional<double> threshold;
   double max_broken = kMaxBroken;
   bool features = false, pointing = false;
 };
@@ -157,6 +160,9 @@ void evaluate_features(Session& session, const Arguments& arguments, const std::
   const auto features = [&](Split part) {
     const auto set = sets.open(spec, part);
     if (part == split) learned = sets.learned(*set);
+    check(!set->multi_label(), "eval",
+          "--features asks nearest neighbours for one class, and {} has several a picture",
+          set->name());
     LoaderOptions options;
     options.preprocess = session.preprocess();
     options.workers = 0;
@@ -208,6 +214,31 @@ void evaluate_pointing(Session& session, const std::string& spec, Split split, i
   fmt::print("its heads alone: {}\n", heads);
 }
 
+// Several classes a picture: what the classes are worth, one by one and together.
+void evaluate_several(Session& session, const Arguments& arguments, const Judged& judged,
+                      EvaluateOptions options) {
+  const Dataset& dataset = judged.pictures;
+  check(arguments.report.empty() && arguments.mistakes == 0, "eval",
+        "--report and --mistakes show one class taken for another, and {} has several a picture",
+        dataset.name());
+  const double threshold = arguments.threshold.value_or(kThreshold);
+  LabelEvaluation result;
+  {
+    const int64_t all = dataset.size();
+    Progress progress("eval", options.limit > 0 ? std::min(options.limit, all) : all);
+    options.progress = [&](int64_t done, int64_t) { progress.update(done); };
+    result = evaluate_labels(session, dataset, threshold, options);
+  }
+  if (!arguments.run.json) return print_labels(result, threshold, name_of(judged.split));
+  nlohmann::ordered_json json{
+      {"data", arguments.data},
+      {"split", name_of(judged.split)},
+      {"divided_by", judged.divided_by},
+      {"trained_on", trained_on_json(judged.learned, result.scores.pictures)}};
+  add_labels(result, threshold, json);
+  print_json(json);
+}
+
 void evaluate_model(const Arguments& arguments) {
   const std::string spec = data_spec(arguments.data);
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
@@ -227,6 +258,10 @@ void evaluate_model(const Arguments& arguments) {
   options.classes_by_number = is_numbered(spec) && !session.model().labels.any_known();
   if (options.classes_by_number)
     log_info("the model's classes have no names; they are taken to be the set's own numbers");
+  if (dataset->multi_label() || session.model().network->config().multi_label)
+    return evaluate_several(session, arguments, judged, options);
+  check(!arguments.threshold, "--threshold", "{} has one class a picture, and the best one counts",
+        dataset->name());
   EvaluationResult result;
   {
     Progress progress(
@@ -262,6 +297,7 @@ void add_eval(CLI::App& app) {
   verb->add_option("--mistakes", arguments->mistakes,
                    "list so many of the worst mistakes in --json")
       ->check(CLI::NonNegativeNumber);
+  add_threshold_option(*verb, arguments->threshold);
   add_max_broken_option(*verb, arguments->max_broken);
   auto* features = verb->add_flag(
       "--features", arguments->features,

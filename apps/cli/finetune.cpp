@@ -85,10 +85,14 @@ Family write_in_form(const std::filesystem::path& folder, Family source, const s
 
 nlohmann::ordered_json to_json(const Measured& m) {
   const Interval interval = wilson_interval(m.correct, m.pictures);
-  return {{"accuracy", static_cast<double>(m.correct) / static_cast<double>(m.pictures)},
-          {"interval", {interval.low, interval.high}},
-          {"correct", m.correct},
-          {"count", m.pictures}};
+  nlohmann::ordered_json json;
+  if (m.map) json["map"] = *m.map;
+  json[m.map ? "exact_match" : "accuracy"] =
+      static_cast<double>(m.correct) / static_cast<double>(m.pictures);
+  json["interval"] = {interval.low, interval.high};
+  json["correct"] = m.correct;
+  json["count"] = m.pictures;
+  return json;
 }
 
 nlohmann::ordered_json for_the_record(const Measured& m) {
@@ -144,10 +148,9 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
     add_left_out(json);
     return print_json(json);
   }
-  fmt::print("validation accuracy {}\n",
-             accuracy_text(result.validation.correct, result.validation.pictures));
-  if (result.test)
-    fmt::print("test accuracy {}\n", accuracy_text(result.test->correct, result.test->pictures));
+  const char* what = result.validation.map ? "" : "accuracy ";
+  fmt::print("validation {}{}\n", what, result.validation.text());
+  if (result.test) fmt::print("test {}{}\n", what, result.test->text());
   fmt::print("the model ({}, in {}'s form) is in {}: vitrail classify --model {} PICTURE\n",
              name_of(result.method), name_of(form), arguments.out, arguments.out);
 }

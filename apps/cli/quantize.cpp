@@ -82,10 +82,17 @@ void print_report(const Arguments& arguments, const QuantizeReport& report,
     fmt::print("top-1 of {} pictures: {:.2f}% before, {:.2f}% after\n", report.pictures,
                100 * report.before, 100 * report.after);
   else
-    fmt::print("mean cosine of the answers on {} pictures: {:.5f}\n", report.pictures,
-               report.after);
-  fmt::print("loss {:.2f} points (95% interval {:.2f} to {:.2f}), same best class {:.2f}%\n",
-             report.drop, report.drop_low, report.drop_high, 100 * report.agreement);
+    fmt::print("{} on {} pictures: {:.5f}\n",
+               report.measure == "decisions" ? "share of yes and no that stay"
+               : report.measure == "values"  ? "1 less the relative change of the values"
+                                             : "mean cosine of the answers",
+               report.pictures, report.after);
+  fmt::print("loss {:.2f} points (95% interval {:.2f} to {:.2f}), {} {:.2f}%\n", report.drop,
+             report.drop_low, report.drop_high,
+             report.measure == "decisions" ? "pictures with the same classes"
+             : report.measure == "values"  ? "pictures within 1%"
+                                           : "same best class",
+             100 * report.agreement);
   fmt::print("wrote {}\n", arguments.out);
 }
 

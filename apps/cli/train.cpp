@@ -85,9 +85,11 @@ TrainConfig resolve(const TrainArguments& arguments) {
 
 nlohmann::json to_json(const std::optional<Evaluation>& evaluation) {
   if (!evaluation) return nullptr;
-  return {{"accuracy", evaluation->accuracy},
-          {"loss", evaluation->loss},
-          {"count", evaluation->pictures}};
+  nlohmann::json json{{evaluation->map ? "exact_match" : "accuracy", evaluation->accuracy},
+                      {"loss", evaluation->loss},
+                      {"count", evaluation->pictures}};
+  if (evaluation->map) json["map"] = *evaluation->map;
+  return json;
 }
 
 void print_json(const TrainArguments& arguments, const TrainResult& result) {

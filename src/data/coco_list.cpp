@@ -1,5 +1,6 @@
 // COCO's JSON as a list of pictures: a picture's class is the category that covers the most of it;
-// of equal ones the smaller id.
+// of equal ones the smaller id. With labels=all its classes are all categories that it shows, and a
+// picture without annotations shows none.
 // Source: cocodataset.org, "Data format".
 #include <fmt/format.h>
 
@@ -36,11 +37,22 @@ class CocoFile {
               "{}: an annotation has the category {}, which is not listed", place_, category);
   }
 
-  void list(ListedPictures& pictures) const {
+  void list(ListedPictures& pictures, bool all) const {
     Intake& intake = pictures.intake();
     std::set<int64_t> used;
     for (const auto& [id, path] : images_) {
       const auto covered = covered_.find(id);
+      if (all) {
+        std::vector<std::string> names;
+        if (covered != covered_.end())
+          for (const auto& [category, area] : covered->second.areas) {
+            used.insert(category);
+            names.push_back(categories_.at(category));
+          }
+        pictures.add(
+            {path, joined_classes(std::move(names)), Split::all, fmt::format("image {}", id)});
+        continue;
+      }
       if (covered == covered_.end()) {
         intake.leave_out(reasons::kUnannotated, path);
         continue;
@@ -57,11 +69,11 @@ class CocoFile {
     for (const auto& [id, name] : categories_)
       if (!used.contains(id)) unused.push_back(name);
     if (!unused.empty())
-      intake.note(
-          fmt::format("{} no picture: {}",
-                      counted(static_cast<int64_t>(unused.size()), "category covers the most of",
-                              "categories cover the most of"),
-                      named(unused)));
+      intake.note(fmt::format("{} no picture: {}",
+                              counted(static_cast<int64_t>(unused.size()),
+                                      all ? "category is in" : "category covers the most of",
+                                      all ? "categories are in" : "categories cover the most of"),
+                              named(unused)));
     if (crowds_ > 0)
       intake.note(counted(crowds_, "annotation of a crowd counts with its area",
                           "annotations of crowds count with their areas"));
@@ -132,8 +144,19 @@ class CocoFile {
 }  // namespace
 
 std::unique_ptr<Source> coco_source(const SourceSpec& spec) {
-  ListedPictures pictures(manifest_of(spec));
-  CocoFile(pictures.manifest()).list(pictures);
+  constexpr std::string_view kOption = ",labels=";
+  SourceSpec file = spec;
+  bool all = false;
+  if (const size_t at = spec.arguments.rfind(kOption); at != std::string::npos) {
+    const std::string labels = spec.arguments.substr(at + kOption.size());
+    check(labels == "all" || labels == "largest", "data",
+          "{}: labels is '{}'; it is largest, the category that covers most of a picture, or all",
+          spec.kind, printable(labels));
+    all = labels == "all";
+    file.arguments = spec.arguments.substr(0, at);
+  }
+  ListedPictures pictures(manifest_of(file), all);
+  CocoFile(pictures.manifest()).list(pictures, all);
   return std::move(pictures).source(spec);
 }
 

@@ -161,6 +161,13 @@ uint64_t hash_of(std::span<const std::byte> file) {
   return hash_path({reinterpret_cast<const char*>(file.data()), file.size()});
 }
 
+std::string Dataset::label_names(int64_t index) const {
+  std::string names;
+  for (const int64_t label : labels(index))
+    names += (names.empty() ? "" : ", ") + classes_[static_cast<size_t>(label)];
+  return names.empty() ? "no class" : names;
+}
+
 std::unique_ptr<Dataset> memory_dataset(MemoryPictures pictures) {
   return std::make_unique<MemoryDataset>(std::move(pictures));
 }

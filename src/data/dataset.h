@@ -6,8 +6,10 @@
 //   fashion-mnist:DIR   the four idx files, gzipped or plain
 //   mnist:DIR           the same
 //   cifar10:DIR         the binary batches
-//   csv:FILE[,DIR]      a table with the columns path, label and perhaps split (train, val, test)
-//   coco:FILE[,DIR]     COCO's JSON: a picture's class is the category that covers most of it
+//   csv:FILE[,DIR]      a table with the columns path, label and perhaps split (train, val, test);
+//                       with labels ("cat|dog") instead, pictures of several classes or none
+//   coco:FILE[,DIR]     COCO's JSON: a picture's class is the category that covers most of it, or
+//                       behind ,labels=all every category that it shows
 //   tar:SHARDS          WebDataset's shards: DIR/shard-{000..012}.tar
 //   scenes[:key=value,...]   pictures that Vitrail renders itself; keys in data/scenes.h
 #pragma once
@@ -29,7 +31,7 @@ Split split_of(const std::string& name);  // Error: none of train, val, test, al
 
 struct Sample {
   Image image;
-  int64_t label = 0;  // index into Dataset::classes()
+  int64_t label = 0;  // index into Dataset::classes(); -1 where there may be several
   std::string id;     // a file's path within the set's folder, or SPLIT/NUMBER
 };
 
@@ -48,6 +50,13 @@ class Dataset {
   // and in whichever set they lie. By itself that of the decoded pixels. Error: it cannot be read.
   virtual uint64_t content(int64_t index) const;
 
+  // Whether a picture may show several classes, or none. Then label() is an Error that says so, and
+  // labels() are what counts.
+  bool multi_label() const { return multi_label_; }
+  // Every class of a picture, ascending.
+  virtual std::vector<int64_t> labels(int64_t index) const { return {label(index)}; }
+  std::string label_names(int64_t index) const;  // "cat", or "cat, dog" or "no class"
+
   // Class names in label order. Whoever compares with a model's labels matches by name (or WNID,
   // which is what flat: sets have for names), never by position.
   const std::vector<std::string>& classes() const { return classes_; }
@@ -64,6 +73,7 @@ class Dataset {
   std::string name_;
   std::vector<std::string> classes_;
   Intake intake_;
+  bool multi_label_ = false;
   int channels_ = 3;
   int width_ = 0;
   int height_ = 0;

@@ -22,18 +22,30 @@ namespace fs = std::filesystem;
 class FileDataset : public Dataset {
  public:
   FileDataset(const SourceSpec& spec, PictureList list)
-      : root_(std::move(list.root)), decode_(spec.decode), files_(std::move(list.files)) {
+      : root_(std::move(list.root)),
+        decode_(spec.decode),
+        files_(std::move(list.files)),
+        label_sets_(std::move(list.label_sets)) {
+    multi_label_ = !label_sets_.empty();
     name_ = spec.name;
     classes_ = std::move(list.classes);
     intake_ = std::move(list.intake);
     channels_ = decode_.color == ColorMode::grey ? 1 : 3;
   }
   int64_t size() const override { return static_cast<int64_t>(files_.size()); }
-  int64_t label(int64_t index) const override { return at(index).label; }
+  int64_t label(int64_t index) const override {
+    check(!multi_label_, "data", "{} has several classes a picture, and this takes one class each",
+          printable(name_));
+    return at(index).label;
+  }
+  std::vector<int64_t> labels(int64_t index) const override {
+    if (!multi_label_) return {at(index).label};
+    return label_sets_[static_cast<size_t>(at(index).label)];
+  }
   std::string id(int64_t index) const override { return at(index).path; }
   Sample get(int64_t index) const override {
     const PictureFile& file = at(index);
-    return {load_picture(root_ / file.path, decode_), file.label, file.path};
+    return {load_picture(root_ / file.path, decode_), multi_label_ ? -1 : file.label, file.path};
   }
   uint64_t content(int64_t index) const override {
     return hash_of(read_file(root_ / at(index).path, decode_.max_file_bytes));
@@ -44,6 +56,7 @@ class FileDataset : public Dataset {
   fs::path root_;
   DecodeOptions decode_;
   std::vector<PictureFile> files_;
+  std::vector<std::vector<int64_t>> label_sets_;
 };
 
 class FolderSource : public Source {

@@ -46,6 +46,18 @@ std::vector<std::string> group_keys(const Dataset& set, const std::string& patte
   return keys;
 }
 
+namespace {
+
+// The classes that a picture counts for; one that shows none counts for a class of its own.
+std::vector<size_t> strata_of(const Dataset& set, int64_t picture) {
+  std::vector<size_t> strata;
+  for (const int64_t label : set.labels(picture)) strata.push_back(static_cast<size_t>(label));
+  if (strata.empty()) strata.push_back(static_cast<size_t>(set.num_classes()));
+  return strata;
+}
+
+}  // namespace
+
 std::vector<bool> hold_out(const Dataset& set, const std::vector<std::string>& groups,
                            double fraction, uint64_t seed) {
   struct Group {
@@ -64,13 +76,15 @@ std::vector<bool> hold_out(const Dataset& set, const std::vector<std::string>& g
   }
   std::ranges::stable_sort(order, {}, [](const Group* group) { return group->order; });
 
-  const auto classes = static_cast<size_t>(set.num_classes());
+  const auto classes = static_cast<size_t>(set.num_classes()) + 1;
   std::vector<int64_t> total(classes), held(classes);
-  for (int64_t i = 0; i < set.size(); ++i) ++total[static_cast<size_t>(set.label(i))];
+  for (int64_t i = 0; i < set.size(); ++i)
+    for (const size_t label : strata_of(set, i)) ++total[label];
   std::vector<bool> out(static_cast<size_t>(set.size()), false);
   for (const Group* group : order) {
     std::map<size_t, int64_t> takes;
-    for (const int64_t i : group->pictures) ++takes[static_cast<size_t>(set.label(i))];
+    for (const int64_t i : group->pictures)
+      for (const size_t label : strata_of(set, i)) ++takes[label];
     // A group goes when a class of it still wants pictures and none of its classes would lose all.
     bool wanted = false, possible = true;
     for (const auto& [label, count] : takes) {

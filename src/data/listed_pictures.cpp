@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/error.h"
@@ -32,7 +33,7 @@ class ListedSource : public Source {
   Intake intake() const override { return list_.intake; }
 
   std::unique_ptr<Dataset> open(Split split) const override {
-    PictureList part{list_.root, list_.classes, {}, list_.intake};
+    PictureList part{list_.root, list_.classes, {}, list_.intake, list_.label_sets};
     for (size_t i = 0; i < list_.files.size(); ++i)
       if (split == Split::all || split_of_file_[i] == split) part.files.push_back(list_.files[i]);
     check(!part.files.empty(), "data", "{} has no {} pictures", printable(spec_.name),
@@ -46,7 +47,26 @@ class ListedSource : public Source {
   std::vector<Split> split_of_file_;
 };
 
+std::vector<std::string> classes_in(const std::string& joined) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin < joined.size();) {
+    const size_t end = std::min(joined.find('\0', begin), joined.size());
+    names.push_back(joined.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
 }  // namespace
+
+std::string joined_classes(std::vector<std::string> names) {
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  std::string joined;
+  for (const std::string& name : names)
+    joined += (joined.empty() ? "" : std::string(1, '\0')) + name;
+  return joined;
+}
 
 Manifest manifest_of(const SourceSpec& spec) {
   check(!spec.arguments.empty(), "data", "{} needs a file, as in {}:FILE", spec.kind, spec.kind);
@@ -142,18 +162,37 @@ std::unique_ptr<Source> ListedPictures::source(const SourceSpec& spec) && {
   const std::string left_out = intake_.left_out_text();
   const std::string but = left_out.empty() ? "" : "; left out: " + left_out;
   check(!kept_.empty(), "data", "{} has no labelled pictures{}", printable(spec.name), but);
-  check(labels_.size() > 1, "data", "{} has the one class '{}'; at least two are wanted{}",
-        printable(spec.name), printable(labels_[0]), but);
-  LabelSet numbered = number_labels(labels_, spec.name);
-  PictureList list{manifest_.folder, std::move(numbered.classes), {}, std::move(intake_)};
+  std::vector<std::string> names = labels_;
+  if (several_) {
+    names.clear();
+    for (const std::string& joined : labels_)
+      std::ranges::copy(classes_in(joined), std::back_inserter(names));
+    check(!names.empty(), "data", "{} has no picture that shows a class{}", printable(spec.name),
+          but);
+  }
+  check(several_ || labels_.size() > 1, "data",
+        "{} has the one class '{}'; at least two are wanted{}", printable(spec.name),
+        printable(labels_[0]), but);
+  LabelSet numbered = number_labels(names, spec.name, several_ ? 1 : 2);
+  PictureList list{manifest_.folder, std::move(numbered.classes), {}, std::move(intake_), {}};
+  std::vector<std::vector<int64_t>> classes_of;  // by label
+  for (size_t label = 0, at = 0; label < labels_.size(); ++label) {
+    const size_t count = several_ ? classes_in(labels_[label]).size() : 1;
+    const auto first = numbered.labels.begin() + static_cast<std::ptrdiff_t>(at);
+    classes_of.emplace_back(first, first + static_cast<std::ptrdiff_t>(count));
+    std::ranges::sort(classes_of.back());
+    at += count;
+  }
   std::vector<Split> splits;
   ClassCounts counts;
   for (Kept& kept : kept_) {
-    kept.file.label = numbered.labels[static_cast<size_t>(kept.file.label)];
-    ++counts[kept.split][list.classes[static_cast<size_t>(kept.file.label)]];
+    const std::vector<int64_t>& classes = classes_of[static_cast<size_t>(kept.file.label)];
+    if (!several_) kept.file.label = classes.front();
+    for (const int64_t c : classes) ++counts[kept.split][list.classes[static_cast<size_t>(c)]];
     splits.push_back(kept.split);
     list.files.push_back(std::move(kept.file));
   }
+  if (several_) list.label_sets = std::move(classes_of);
   note_classes(counts, {}, list.intake);
   return std::make_unique<ListedSource>(spec, std::move(list), std::move(splits));
 }

@@ -26,24 +26,31 @@ struct Manifest {
 // "KIND:FILE[,DIR]". Error: no such file or folder.
 Manifest manifest_of(const SourceSpec& spec);
 
+// The classes of a picture that may show several, as one label: the same for the same classes.
+std::string joined_classes(std::vector<std::string> names);
+
 struct ListedPicture {
-  std::string path;  // from the folder
-  std::string label;
+  std::string path;   // from the folder
+  std::string label;  // a class, or joined_classes()
   Split split = Split::all;
   std::string place;  // "line 7", "image 12": where it is listed, for messages
 };
 
 class ListedPictures {
  public:
-  explicit ListedPictures(Manifest manifest) : manifest_(std::move(manifest)) {}
+  // several: each label is joined_classes().
+  explicit ListedPictures(Manifest manifest, bool several = false)
+      : manifest_(std::move(manifest)), several_(several) {}
 
   // Error: a path that leads out of the folder, by itself or through a link; one that is listed
   // again with another label or split; a folder that holds next to none of them.
   void add(ListedPicture picture);
   Intake& intake() { return intake_; }
   const Manifest& manifest() const { return manifest_; }
+  void expect_several() { several_ = true; }
 
-  // All of them as a set that can be opened. Error: no pictures, or fewer than two classes.
+  // All of them as a set that can be opened. Error: no pictures, or fewer than two classes (of
+  // several a picture none).
   std::unique_ptr<Source> source(const SourceSpec& spec) &&;
 
  private:
@@ -55,6 +62,7 @@ class ListedPictures {
   bool leads_inside(const std::string& folder);
 
   Manifest manifest_;
+  bool several_ = false;
   Intake intake_;
   std::vector<Kept> kept_;
   std::unordered_map<std::string, size_t> by_path_;

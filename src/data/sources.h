@@ -55,6 +55,8 @@ struct PictureList {
   std::vector<std::string> classes;
   std::vector<PictureFile> files;
   Intake intake;
+  // Of several classes a picture: those that each PictureFile::label stands for, ascending.
+  std::vector<std::vector<int64_t>> label_sets = {};
 };
 std::unique_ptr<Dataset> file_dataset(const SourceSpec& spec, PictureList list);
 

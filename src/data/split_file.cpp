@@ -1,5 +1,5 @@
 // split.tsv: a SplitRecord as text.
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -120,13 +120,23 @@ class Reader {
     return out;
   }
 
+  std::vector<int64_t> labels(std::string_view text) const {
+    std::vector<int64_t> numbers;
+    while (!text.empty()) {
+      const size_t comma = std::min(text.find(','), text.size());
+      numbers.push_back(number<int64_t>(text.substr(0, comma)));
+      text.remove_prefix(std::min(comma + 1, text.size()));
+    }
+    return numbers;
+  }
+
   SplitRecord::Picture picture() {
     const auto [part, rest] = cut(line());
     const auto [hash, described] = cut(rest);
     const auto [label, id] = cut(described);
     const auto known = std::ranges::find(kParts, part, &std::pair<Part, std::string_view>::second);
     require(known != kParts.end(), "a picture is of no known part");
-    return {known->first, number<uint64_t>(hash, 16), number<int64_t>(label), unescaped(id)};
+    return {known->first, number<uint64_t>(hash, 16), labels(label), unescaped(id)};
   }
 
   std::string_view text_;
@@ -152,8 +162,8 @@ void write_split_record(const fs::path& folder, const SplitRecord& record) {
   for (const SplitRecord::Picture& picture : record.pictures) {
     const auto part =
         std::ranges::find(kParts, picture.part, &std::pair<Part, std::string_view>::first);
-    text += fmt::format("{}\t{:016x}\t{}\t{}\n", part->second, picture.content, picture.label,
-                        escaped(picture.id));
+    text += fmt::format("{}\t{:016x}\t{}\t{}\n", part->second, picture.content,
+                        fmt::join(picture.labels, ","), escaped(picture.id));
   }
   text += fmt::format("#end\t{}\t{:016x}\n", record.pictures.size(), hash_path(text));
   check(text.size() <= kMaxSplitBytes, "split",

@@ -30,9 +30,14 @@ void say(std::string& text, const std::vector<std::string>& ids, const char* one
                       ids.size() == 1 ? one : many, list_of(ids));
 }
 
-std::string_view class_of(const std::vector<std::string>& classes, int64_t label) {
-  const auto index = static_cast<size_t>(label);
-  return index < classes.size() ? std::string_view(classes[index]) : std::string_view();
+std::set<std::string_view> classes_of(const std::vector<std::string>& classes,
+                                      const std::vector<int64_t>& labels) {
+  std::set<std::string_view> names;
+  for (const int64_t label : labels) {
+    const auto index = static_cast<size_t>(label);
+    names.insert(index < classes.size() ? std::string_view(classes[index]) : std::string_view());
+  }
+  return names;
 }
 
 }  // namespace
@@ -63,14 +68,14 @@ void add_part(SplitRecord& record, Part part, const Dataset& set,
               const std::vector<uint64_t>& contents) {
   record.classes = set.classes();
   for (int64_t i = 0; i < set.size(); ++i)
-    record.pictures.push_back({part, contents[static_cast<size_t>(i)], set.label(i), set.id(i)});
+    record.pictures.push_back({part, contents[static_cast<size_t>(i)], set.labels(i), set.id(i)});
 }
 
 void add_earlier(SplitRecord& record, const SplitRecord& model) {
   std::set<uint64_t> known;
   for (const SplitRecord::Picture& picture : model.pictures)
     if (picture.part != Part::validation && picture.content != 0) known.insert(picture.content);
-  for (const uint64_t content : known) record.pictures.push_back({Part::earlier, content, 0, ""});
+  for (const uint64_t content : known) record.pictures.push_back({Part::earlier, content, {0}, ""});
 }
 
 std::string differences(const SplitRecord& record, const NamedContents& now) {
@@ -91,8 +96,8 @@ std::string differences(const SplitRecord& record, const NamedContents& now) {
       (content != 0 && then_contents.contains(content) ? renamed : added).push_back(id);
     else if (now.contents != nullptr && found->second->content != content)
       changed.push_back(id);
-    else if (class_of(record.classes, found->second->label) !=
-             class_of(now.set->classes(), now.set->label(i)))
+    else if (classes_of(record.classes, found->second->labels) !=
+             classes_of(now.set->classes(), now.set->labels(i)))
       moved.push_back(id);
     here.insert(std::move(id));
   }

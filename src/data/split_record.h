@@ -3,7 +3,8 @@
 // of the run or judges its model later asks the record and divides nothing again.
 //
 // split.tsv is text: lines "#NAME<TAB>VALUE", then a line "PART<TAB>HASH<TAB>CLASS<TAB>NAME" a
-// picture, then "#end<TAB>PICTURES<TAB>HASH". Tabs, line ends and backslashes of a name are written
+// picture (CLASS is 3, or of several classes a picture 0,3 or nothing), then
+// "#end<TAB>PICTURES<TAB>HASH". Tabs, line ends and backslashes of a name are written
 // \t, \n, \r,
 // \\; its other bytes stand as they are.
 #pragma once
@@ -34,9 +35,9 @@ enum class Part : uint8_t {
 struct SplitRecord {
   struct Picture {
     Part part = Part::training;
-    uint64_t content = 0;  // Dataset::content; 0: it could not be read
-    int64_t label = 0;     // index into the classes
-    std::string id;        // of an earlier one, empty
+    uint64_t content = 0;         // Dataset::content; 0: it could not be read
+    std::vector<int64_t> labels;  // indices into the classes, ascending
+    std::string id;               // of an earlier one, empty
   };
   std::string data;  // the spec that the run was begun with
   std::string val;   // that of validation pictures from elsewhere; empty: the data's own

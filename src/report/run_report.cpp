@@ -11,6 +11,7 @@
 #include "core/machine.h"
 #include "core/parallel.h"
 #include "report/run_page.h"
+#include "tasks/classify.h"
 #include "train/run_split.h"
 #include "train/trainer.h"
 
@@ -58,7 +59,7 @@ std::vector<GalleryPicture> some_pictures(Session& session, const Dataset& datas
     const int64_t index = i * dataset.size() / count;
     GalleryPicture picture = gallery_picture(session, dataset.get(index).image);
     picture.id = dataset.id(index);
-    picture.label = dataset.classes()[static_cast<size_t>(dataset.label(index))];
+    picture.label = dataset.label_names(index);
     gallery.push_back(std::move(picture));
   }
   return gallery;
@@ -68,6 +69,25 @@ std::vector<GalleryPicture> some_pictures(Session& session, const Dataset& datas
 bool has_answers(const RunRecord& record, const Model& model) {
   const std::string method = record.text("method");
   return model.network->config().num_classes > 0 && method != "mae" && method != "dino";
+}
+
+// Several classes a picture are not taken for one another: what they come to is said in words.
+void add_labels(RunPage& page, Session& session, const Dataset& judged,
+                const RunReportOptions& options) {
+  const LabelEvaluation result =
+      evaluate_labels(session, judged, kThreshold,
+                      {.limit = options.limit,
+                       .classes_by_number = !session.model().labels.any_known(),
+                       .max_broken = 1,
+                       .progress = options.progress});
+  const MultiLabelScores& scores = result.scores;
+  page.notes.push_back(fmt::format(
+      "On {}: mean average precision {:.2f}%; of probabilities from {:g}% on exact match {:.2f}%, "
+      "F1 {:.2f}% (macro) and {:.2f}% (micro).",
+      described(judged, scores.pictures), 100 * scores.mean_average_precision, 100 * kThreshold,
+      100 * scores.exact_match(), 100 * scores.macro_f1, 100 * scores.micro_f1));
+  page.gallery_of_mistakes = false;
+  page.gallery = some_pictures(session, judged);
 }
 
 void add_model(RunPage& page, const RunReportOptions& options, const RunData& data) {
@@ -87,6 +107,7 @@ void add_model(RunPage& page, const RunReportOptions& options, const RunData& da
     page.gallery = some_pictures(session, judged);
     return;
   }
+  if (judged.multi_label()) return add_labels(page, session, judged, options);
   page.evaluation = evaluate(session, judged,
                              {.limit = options.limit,
                               .mistakes = kShownMistakes,

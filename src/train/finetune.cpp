@@ -36,14 +36,16 @@ double seconds_since(Clock::time_point begin) {
 
 Measured measured(const Evaluation& evaluation) {
   return {std::llround(evaluation.accuracy * static_cast<double>(evaluation.pictures)),
-          evaluation.pictures};
+          evaluation.pictures, evaluation.map};
 }
 
 Json to_json(const Measured& m) {
   const Interval interval = wilson_interval(m.correct, m.pictures);
-  return {{"correct", m.correct},
-          {"pictures", m.pictures},
-          {"interval", {interval.low, interval.high}}};
+  Json json{{"correct", m.correct},
+            {"pictures", m.pictures},
+            {"interval", {interval.low, interval.high}}};
+  if (m.map) json["map"] = *m.map;
+  return json;
 }
 
 class Finetuning {
@@ -59,7 +61,9 @@ class Finetuning {
     check(depth == 0 || (blocks >= 1 && blocks <= depth), "finetune",
           "--blocks {} is outside 1 to {}, the blocks of the model", blocks, depth);
     result_.classes = data_.train->classes();
-    transfer_ = {.classes = result_.classes, .seed = static_cast<uint64_t>(options.seed)};
+    transfer_ = {.classes = result_.classes,
+                 .multi_label = data_.train->multi_label(),
+                 .seed = static_cast<uint64_t>(options.seed)};
   }
 
   FinetuneResult run() {
@@ -173,14 +177,21 @@ class Finetuning {
     std::array<double, 1> rate{static_cast<double>(train.pictures()) / seconds_since(begin)};
     const Features validation = features(model, queue, *data_.judge);
     probe_ = fit_probe(queue, train, validation, model.config().num_classes);
-    std::array<double, 2> answers{static_cast<double>(probe_.correct), probe_.penalty};
+    std::array<double, 3> answers{static_cast<double>(probe_.correct), probe_.penalty,
+                                  probe_.map.value_or(0)};
     share(rate);
     share(answers);
     share(probe_.weight);
     share(probe_.bias);
     probe_.correct = std::llround(answers[0]);
     probe_.penalty = answers[1];
-    return {train.pictures(), {probe_.correct, validation.pictures()}, rate[0]};
+    if (probe_.map) probe_.map = answers[2];
+    return {train.pictures(), {probe_.correct, validation.pictures(), probe_.map}, rate[0]};
+  }
+
+  Measured judged(Queue& queue, const Features& features) const {
+    if (transfer_.multi_label) return measured(judge_probe(queue, probe_, features));
+    return {count_correct(queue, probe_, features), features.pictures()};
   }
 
   void probe() {
@@ -195,11 +206,9 @@ class Finetuning {
     result_.validation = result_.probe;
     result_.trained_parameters = probe_.weight.numel() + probe_.bias.numel();
     say(fmt::format("linear probe: {}; penalty {}, {:.0f} s ({:.0f} pictures/s)",
-                    accuracy_text(probed.validation.correct, probed.validation.pictures),
-                    probe_.penalty, seconds_since(begin), probed.rate));
+                    probed.validation.text(), probe_.penalty, seconds_since(begin), probed.rate));
     if (data_.test) {
-      const Features test = features(model, queue, *data_.test);
-      result_.test = {count_correct(queue, probe_, test), test.pictures()};
+      result_.test = judged(queue, features(model, queue, *data_.test));
     }
     set_head(model, probe_);
     write_model(model);
@@ -260,7 +269,8 @@ class Finetuning {
     plan_.lora.alpha = get<double>(saved, "alpha", place);
     const Json& before = saved.at("probe");
     result_.probe = {get<int64_t>(before, "correct", place),
-                     get<int64_t>(before, "pictures", place)};
+                     get<int64_t>(before, "pictures", place),
+                     get_optional<double>(before, "map", place)};
     result_.parameters = get<int64_t>(saved, "parameters", place);
   }
 
@@ -304,9 +314,8 @@ class Finetuning {
     result_.interrupted = trained.interrupted;
     if (trained.interrupted) return;
     const Measured after = measured(*trained.validation);
-    if (after.correct < result_.probe.correct) {
-      say(fmt::format("training came to {}: the probe's model is kept",
-                      accuracy_text(after.correct, after.pictures)));
+    if (after.score() < result_.probe.score()) {
+      say(fmt::format("training came to {}: the probe's model is kept", after.text()));
       VisionTransformer model(transfer_config(checkpoint_, transfer_));
       load_for_transfer(model, checkpoint_, transfer_);
       if (!probe_.weight.defined()) probe_again(model);
@@ -330,8 +339,7 @@ class Finetuning {
     Queue queue(options_.run.threads);
     fit(model, queue);
     if (!data_.test) return;
-    const Features test = features(model, queue, *data_.test);
-    result_.test = {count_correct(queue, probe_, test), test.pictures()};
+    result_.test = judged(queue, features(model, queue, *data_.test));
   }
 
   Json summary() const {
@@ -362,6 +370,11 @@ class Finetuning {
 };
 
 }  // namespace
+
+std::string Measured::text() const {
+  const std::string exact = accuracy_text(correct, pictures);
+  return map ? fmt::format("mAP {:.2f}%, exact match {}", 100 * *map, exact) : exact;
+}
 
 const char* name_of(FinetuneMethod method) {
   for (const auto& [value, name] : kMethods)

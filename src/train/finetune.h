@@ -48,7 +48,11 @@ struct FinetuneOptions {
 };
 
 struct Measured {
-  int64_t correct = 0, pictures = 0;
+  int64_t correct = 0, pictures = 0;         // of several classes a picture: exact matches
+  std::optional<double> map = std::nullopt;  // then: the mean average precision
+  // What chooses between models; only compared with others of the same pictures.
+  double score() const { return map.value_or(static_cast<double>(correct)); }
+  std::string text() const;  // "91.2% ...", "mAP 71.3%, exact match 40.1% ..."
 };
 struct FinetuneResult {
   bool interrupted = false;

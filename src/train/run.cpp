@@ -10,6 +10,7 @@
 #include "core/isa.h"
 #include "formats/json.h"
 #include "kernels/reduce.h"
+#include "train/loss.h"
 #include "train/run_identity.h"
 #include "train/run_setup.h"
 #include "train/run_split.h"
@@ -39,7 +40,7 @@ Run::Run(const TrainConfig& config, const RunOptions& options)
             : options.resume  ? reopen_run_data(options.out, config)
                               : open_run_data(config)),
       queue_(options.threads),
-      model_(config.model),
+      model_(answering_model(config)),
       method_(first_method(config, options, model_, data_)),
       loader_(*data_.train, training_loader(config, share(), data_.train->size())),
       batches_(loader_.batches_per_epoch() / config.accumulate),

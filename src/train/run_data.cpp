@@ -29,7 +29,10 @@ void check_classes(const Dataset& set, const char* place) {
   check(set.size() > 0 && set.num_classes() > 0, place, "{} has no pictures of a class",
         set.name());
   for (int64_t i = 1; i < set.size(); ++i)
-    if (set.label(i) != set.label(0)) return;
+    if (set.labels(i) != set.labels(0)) return;
+  check(!set.multi_label(), place,
+        "{} has training pictures that all show the same classes, and nothing tells them apart",
+        set.name());
   fail(place,
        "{} has training pictures of one class, '{}', and a classifier tells two or more apart "
        "(train --method mae and dino need no classes)",
@@ -70,6 +73,9 @@ RunData open_pictures(const RunPictures& pictures) {
                         : has_split(theirs, Split::test) ? Split::test
                                                          : Split::all;
     data.judge = open_dataset(pictures.val, split, open);
+    check(data.judge->multi_label() == data.train->multi_label(), "train",
+          "one of --val {} and {} has several classes a picture, and the other one", pictures.val,
+          pictures.data);
     check(data.judge->classes() == data.train->classes(), "train",
           "--val {} has other classes than {}", pictures.val, pictures.data);
   } else if (own_val) {
@@ -85,6 +91,19 @@ RunData open_run_data(const TrainConfig& config, const SplitRecord* record) {
   RunData data = open_pictures(
       {.data = config.data, .val = config.val, .open = config.open_options(), .record = record});
   if (config.method == "supervised") check_classes(*data.train, "train");
+  check(
+      config.method == "supervised" || !data.train->multi_label(), "train",
+      "method {} is judged by what class the nearest neighbours have, and {} has several a picture",
+      config.method, config.data);
+  const bool several = data.train->multi_label();
+  check(config.model.num_classes == 0 || config.model.multi_label || !several, "train",
+        "{} has several classes a picture, which a model answers with multi_label=true, "
+        "answer=sigmoid and loss=bce",
+        config.data);
+  check(config.model.num_classes == 0 || !config.model.multi_label || several, "train",
+        "{} has one class a picture, and the model is to answer with several; set "
+        "multi_label=false",
+        config.data);
   check(config.model.num_classes == 0 || config.model.num_classes == data.train->num_classes(),
         "train", "the model has {} classes and {} has {}; set num_classes={}",
         config.model.num_classes, config.data, data.train->num_classes(),

@@ -1,5 +1,7 @@
 #include "train/run_identity.h"
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "core/rng.h"
 
@@ -25,7 +27,8 @@ json unusual(const json& object, const json& usual) {
 json identity_of(const Dataset& set) {
   std::string text;
   for (const std::string& name : set.classes()) text += name + "\n";
-  for (int64_t i = 0; i < set.size(); ++i) text += fmt::format("{} {}\n", set.id(i), set.label(i));
+  for (int64_t i = 0; i < set.size(); ++i)
+    text += fmt::format("{} {}\n", set.id(i), fmt::join(set.labels(i), ","));
   return {{"pictures", set.size()},
           {"classes", set.num_classes()},
           {"fingerprint", fmt::format("{:016x}", hash_path(text))}};

@@ -6,6 +6,8 @@
 #include "core/printable.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "models/answer.h"
+#include "models/families/answer_rules.h"
 #include "models/families/canonical.h"
 #include "models/families/closed_tensors.h"
 #include "models/families/config_kind.h"
@@ -69,6 +71,9 @@ ConfigDraft draft_from_vitrail(const Json& config, const std::string& place) {
   draft.sources.push_back({"model", "", place});
   if (const auto block = config.find("preprocess"); block != config.end() && !block->is_null())
     draft.add_preprocess(PreprocessKind::vitrail, *block, place);
+  const Json& fields = model == config.end() ? config : *model;
+  const bool says = fields.contains("answer") || draft.config.answer != Answer::softmax;
+  if (draft.config.num_classes == 1 && !says) open_answer(draft);
   return draft;
 }
 
@@ -103,10 +108,12 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
   if (kind_of(files.config) == ConfigKind::vitrail) {
     ConfigDraft draft = draft_from_vitrail(files.config, kConfig);
     apply_settings(draft, settings);
+    finish_answer(draft);
     return draft;
   }
   refuse_strange_tensors(tensors, spelling);
   ConfigDraft draft = draft_from_shapes(tensors, spelling);
+  open_answer(draft);
   apply_settings(draft, settings);
   const bool configured = files.config.is_object();
   switch (spelling.family) {
@@ -145,6 +152,7 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
     case Family::vitrail:
       break;
   }
+  finish_answer(draft);
   settle_head_size(draft, tensors.place());
   settle_positions(draft, spelling.family, tensors.place());
   return draft;
@@ -172,6 +180,11 @@ void add_labels(CheckpointInfo& info, const CheckpointFiles& files) {
 void add_rejection(CheckpointInfo& info, const CheckpointFiles& files) {
   info.rejection =
       rejection_from_json(files.config["rejection"], "config.json", files.gaussians.get());
+  check(
+      info.config.answer != Answer::raw && !asks_each_class(info.config), "model",
+      "config.json: \"rejection\" belongs to a model of one class a picture; this one's answer is "
+      "{}",
+      described(info.config));
   const auto& gaussians = info.rejection->gaussians;
   if (!gaussians) return;
   const int64_t classes = info.config.num_classes, width = info.config.pooled_dim();
@@ -223,12 +236,17 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOp
   CheckpointOptions rest = options;
   const std::string state_dict = taken(rest.settings, "state_dict");
   const std::string adapter = taken(rest.settings, "adapter");
+  Settings of_head;  // which the adapter may bring
+  if (!adapter.empty())
+    for (const char* name : {"answer", "multi_label"})
+      if (const std::string value = taken(rest.settings, name); !value.empty())
+        of_head.emplace_back(name, value);
   std::shared_ptr<TensorSource> tensors = open_tensors(path, state_dict);
   const CheckpointFiles files{read_if_there(beside / "config.json"),
                               read_if_there(beside / "preprocessor_config.json"),
                               labels_file_in(beside), tensors_if_there(beside / kRejectionFile)};
   Checkpoint checkpoint = read_checkpoint(std::move(tensors), files, rest);
-  if (!adapter.empty()) apply_adapter(checkpoint, adapter);
+  if (!adapter.empty()) apply_adapter(checkpoint, adapter, of_head);
   return checkpoint;
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "formats/json.h"
+#include "models/families/answer_rules.h"
 #include "models/families/draft.h"
 #include "models/families/fields.h"
 
@@ -20,6 +21,7 @@ constexpr FieldRule kPretrainedConfig[] = {
     {"label2id"},
     {"num_labels"},
     {"problem_type"},
+    {kAnswerKey},
     {"transformers_version", FieldRule::kIdle},
     {"_name_or_path", FieldRule::kIdle},
     {"name_or_path", FieldRule::kIdle},
@@ -275,6 +277,7 @@ void settle_from_hf(ConfigDraft& draft, const Spelling& spelling, const Json& co
         from("hidden_act"));
   const auto [height, width] = sides(config, "image_size", 224, place);
   draft.settle_image(height, width, from("image_size"));
+  settle_answer_from_hf(draft, config, place);
 }
 
 }  // namespace vitrail

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
+#include "models/families/answer_rules.h"
 #include "models/families/config_kind.h"
 #include "models/families/draft.h"
 #include "models/families/fields.h"
@@ -17,17 +18,10 @@ using C = VisionTransformerConfig;
 
 // config.json as timm's push_to_hf_hub and save_for_hf write it.
 constexpr FieldRule kTop[] = {
-    {"architecture"},
-    {"num_classes"},
-    {"global_pool"},
-    {"model_args"},
-    {"pretrained_cfg"},
-    {"label_names"},
-    {"label_descriptions"},
-    {"labels"},
-    {"num_features", FieldRule::kNumber},
-    {"problem_type"},
-    {"license", FieldRule::kIdle},
+    {"architecture"},       {"num_classes"},    {"global_pool"},
+    {"model_args"},         {"pretrained_cfg"}, {"label_names"},
+    {"label_descriptions"}, {"labels"},         {"num_features", FieldRule::kNumber},
+    {"problem_type"},       {kAnswerKey},       {"license", FieldRule::kIdle},
 };
 
 // timm's PretrainedCfg. Sizes and crops for tests are taken by scripts that ask for them alone.
@@ -263,6 +257,7 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
   }
   settle_image_from(draft, parts.pretrained, place);
   add_preprocess(draft, parts, place);
+  settle_answer_from_timm(draft, config, place);
 }
 
 }  // namespace vitrail
