@@ -2,12 +2,12 @@
 // record (data/split_record.h) that a run leaves in its model's folder.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
+#include "apps/cli/command_line.h"
 #include "apps/cli/common.h"
 #include "data/dataset.h"
 #include "data/split_record.h"
