@@ -86,6 +86,7 @@ void add_classify(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("classify", "Name what pictures show");
   verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--top", arguments->top, "how many of the best classes are shown")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
