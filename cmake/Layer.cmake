@@ -29,9 +29,42 @@ function(vitrail_simd name)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     # The floor is SSE4 (2010); AVX2 and AVX-512 are chosen at run time. Highway's other targets
     # would only lengthen the build.
+    set(disabled "HWY_SSSE3|HWY_AVX3_DL")
+    if(VITRAIL_BASELINE_SIMD)
+      string(APPEND disabled "|HWY_AVX2|HWY_AVX3")
+    endif()
     target_compile_options(vitrail_${name} PRIVATE -msse4.2 -maes -mpclmul)
-    target_compile_definitions(vitrail_${name} PRIVATE
-      "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL)")
+    target_compile_definitions(vitrail_${name} PRIVATE "HWY_DISABLED_TARGETS=(${disabled})")
+  endif()
+endfunction()
+
+# vitrail_quick_to_build(NAME): for programs that run for a second and take ten to optimise. What
+# they link keeps its flags. Sanitizers see more in code that is as it was written.
+function(vitrail_quick_to_build name)
+  if(VITRAIL_SANITIZE)
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
+endfunction()
+
+# vitrail_loaded(LAYER DEFINITION TARGET): the layer loads TARGET's library when it is first needed
+# (core/lazy_library.h), under the name that DEFINITION holds, and links it not.
+function(vitrail_loaded layer definition target)
+  get_target_property(file ${target} IMPORTED_LOCATION_RELEASE)
+  if(NOT file)
+    get_target_property(file ${target} IMPORTED_LOCATION)
+  endif()
+  if(NOT file)  # of pkg-config: the linker's name of it
+    get_target_property(file ${target} INTERFACE_LINK_LIBRARIES)
+    list(GET file 0 file)
+  endif()
+  execute_process(COMMAND ${CMAKE_OBJDUMP} -p ${file} OUTPUT_VARIABLE headers)
+  if(NOT headers MATCHES "SONAME +([^ \n]+)")
+    message(FATAL_ERROR "${file} is no shared library that could be loaded when it is needed")
+  endif()
+  target_compile_definitions(vitrail_${layer} PRIVATE ${definition}="${CMAKE_MATCH_1}")
+  get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
+  if(includes)
+    target_include_directories(vitrail_${layer} PRIVATE ${includes})
   endif()
 endfunction()
 
@@ -49,6 +82,7 @@ function(vitrail_test folder)
   target_compile_definitions(${name} PRIVATE
     VITRAIL_SOURCE_DIR="${PROJECT_SOURCE_DIR}" VITRAIL_BINARY_DIR="${PROJECT_BINARY_DIR}")
   target_link_libraries(${name} PRIVATE ${TEST_LINKS} ${TEST_LIBRARIES} GTest::gtest_main)
+  vitrail_quick_to_build(${name})
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${folder}/
                        PROPERTIES TIMEOUT 1800)
 endfunction()

@@ -10,6 +10,7 @@
 #include "apps/cli/compare.h"
 #include "apps/cli/verbs.h"
 #include "data/scenes.h"
+#include "models/answer.h"
 
 namespace vitrail::cli {
 namespace {
@@ -72,6 +73,8 @@ void check_labels(const Model& model, std::vector<Finding>& findings) {
   else
     findings.push_back(
         {unknown == 0, fmt::format("{} of {} classes have names", classes - unknown, classes)});
+  if (classes > 0)
+    findings.push_back({true, "its answers are " + described(model.network->config())});
   if (model.rejection)
     findings.push_back({true, fmt::format("below a {} of {:.3f} it answers \"{}\"",
                                           model.rejection->certainty_name(),

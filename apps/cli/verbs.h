@@ -2,7 +2,7 @@
 // work is done in the subcommand's callback, which throws vitrail::Error or returns.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include "apps/cli/command_line.h"
 
 namespace vitrail::cli {
 

@@ -10,6 +10,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/printable.h"
 
 namespace vitrail {
 namespace {
@@ -191,7 +192,7 @@ Tensor parse_npy(std::string_view bytes, const std::string& place) {
     fail("npy", "{}: is in Fortran order; save a C-ordered array (numpy.ascontiguousarray)", place);
   const auto* found = std::ranges::find(kDescriptors, header.descriptor, &Descriptor::text);
   if (found == kDescriptors.end())
-    fail("npy", "{}: elements of '{}' are not supported", place, header.descriptor.substr(0, 40));
+    fail("npy", "{}: elements of '{}' are not supported", place, printable(header.descriptor, 40));
   const Shape shape{std::span<const int64_t>(header.dims)};
   int64_t needed = 0;
   if (__builtin_mul_overflow(shape.numel(), static_cast<int64_t>(size_of(found->dtype)), &needed) ||

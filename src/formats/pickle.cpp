@@ -117,8 +117,7 @@ void PickleReader::step(uint8_t opcode) {
     case kLong4:
       return push_long(take_bytes(take<uint32_t>()));
     case kBinFloat:  // big-endian
-      return push(
-          {.kind = Kind::real, .real = std::bit_cast<double>(__builtin_bswap64(take<uint64_t>()))});
+      return push_integer(Kind::real, std::bit_cast<int64_t>(__builtin_bswap64(take<uint64_t>())));
 
     case kBinString:
     case kBinUnicode:

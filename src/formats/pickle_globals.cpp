@@ -15,11 +15,13 @@ constexpr std::pair<std::string_view, Function> kFunctions[] = {
     {"torch._utils _rebuild_tensor_v3", Function::tensor_with_dtype},
     {"torch._utils _rebuild_parameter", Function::parameter},
     {"torch._utils _rebuild_parameter_with_state", Function::parameter},
-    {"torch._tensor _rebuild_from_type_v2", Function::opaque},
+    {"torch._tensor _rebuild_from_type_v2", Function::tensor_of_type},
     {"torch._utils _rebuild_qtensor", Function::opaque},
     {"torch._utils _rebuild_sparse_tensor", Function::opaque},
     {"torch._utils _rebuild_meta_tensor_no_storage", Function::opaque},
     {"torch.serialization _get_layout", Function::opaque},
+    {"torch._dynamo.eval_frame OptimizedModule", Function::wrapper},
+    {"torch.fx.graph_module reduce_graph_module", Function::graph_module},
     {"torch Size", Function::size},
     {"torch device", Function::opaque},
     {"torch Generator", Function::opaque},
@@ -27,32 +29,55 @@ constexpr std::pair<std::string_view, Function> kFunctions[] = {
     {"collections defaultdict", Function::opaque},
     {"collections Counter", Function::opaque},
     {"collections deque", Function::opaque},
-    {"builtins set", Function::opaque},
-    {"builtins frozenset", Function::opaque},
+    {"builtins set", Function::set},
+    {"builtins frozenset", Function::set},
     {"builtins complex", Function::opaque},
     {"builtins slice", Function::opaque},
     {"builtins bytearray", Function::opaque},
-    {"__builtin__ set", Function::opaque},
-    {"__builtin__ frozenset", Function::opaque},
+    {"__builtin__ set", Function::set},
+    {"__builtin__ frozenset", Function::set},
     {"__builtin__ bytearray", Function::opaque},
-    {"copy_reg _reconstructor", Function::opaque},
-    {"copyreg _reconstructor", Function::opaque},
+    {"copy_reg _reconstructor", Function::object},
+    {"copyreg _reconstructor", Function::object},
     {"_codecs encode", Function::opaque},
-    {"argparse Namespace", Function::opaque},
-    {"numpy dtype", Function::opaque},
-    {"numpy ndarray", Function::opaque},
-    {"numpy.core.multiarray scalar", Function::opaque},
-    {"numpy.core.multiarray _reconstruct", Function::opaque},
-    {"numpy._core.multiarray scalar", Function::opaque},
-    {"numpy._core.multiarray _reconstruct", Function::opaque},
-    {"pathlib PosixPath", Function::opaque},
-    {"pathlib PurePosixPath", Function::opaque},
-    {"pathlib WindowsPath", Function::opaque},
-    {"pathlib Path", Function::opaque},
-    {"pathlib._local PosixPath", Function::opaque},
-    {"datetime datetime", Function::opaque},
-    {"datetime timedelta", Function::opaque},
-    {"uuid UUID", Function::opaque},
+    // Parts of modules saved whole: an enumeration's member, a bound method, an activation.
+    {"builtins getattr", Function::opaque},
+    {"builtins list", Function::opaque},
+    {"builtins tuple", Function::opaque},
+    {"builtins dict", Function::opaque},
+    {"builtins int", Function::opaque},
+    {"builtins float", Function::opaque},
+    {"builtins str", Function::opaque},
+    {"builtins bytes", Function::opaque},
+    {"builtins bool", Function::opaque},
+    {"builtins object", Function::opaque},
+    {"builtins range", Function::opaque},
+    {"builtins type", Function::opaque},
+    {"__builtin__ getattr", Function::opaque},
+    {"__builtin__ list", Function::opaque},
+    {"__builtin__ tuple", Function::opaque},
+    {"__builtin__ dict", Function::opaque},
+    {"__builtin__ int", Function::opaque},
+    {"__builtin__ float", Function::opaque},
+    {"__builtin__ str", Function::opaque},
+    {"__builtin__ bytes", Function::opaque},
+    {"__builtin__ bool", Function::opaque},
+    {"__builtin__ object", Function::opaque},
+    {"__builtin__ range", Function::opaque},
+    {"__builtin__ type", Function::opaque},
+    {"__builtin__ complex", Function::opaque},
+    {"__builtin__ slice", Function::opaque},
+    {"__builtin__ long", Function::opaque},
+    {"__builtin__ unicode", Function::opaque},
+    {"functools partial", Function::opaque},
+    {"functools partialmethod", Function::opaque},
+    {"operator attrgetter", Function::opaque},
+    {"operator itemgetter", Function::opaque},
+    {"operator methodcaller", Function::opaque},
+    {"types SimpleNamespace", Function::opaque},
+    {"types MethodType", Function::opaque},
+    {"types MappingProxyType", Function::opaque},
+    {"types GenericAlias", Function::opaque},
 };
 
 constexpr std::pair<std::string_view, DType> kDtypes[] = {
@@ -71,7 +96,21 @@ constexpr std::pair<std::string_view, DType> kStorages[] = {
     {"BoolStorage", DType::boolean},
 };
 
+constexpr std::string_view kPlainTensors[] = {
+    "torch Tensor",
+    "torch._tensor Tensor",
+    "torch.nn.parameter Parameter",
+    "torch.nn.parameter Buffer",
+};
+
+// Without their submodules where a dot is in them, else with.
 constexpr std::string_view kDangerous[] = {
+    "torch.hub",
+    "torch.utils.collect_env",
+    "torch.utils.bottleneck.__main__",
+    "torch.utils.cpp_extension",
+    "torch.serialization",
+    "numpy.testing._private.utils",
     "os",
     "posix",
     "nt",
@@ -95,13 +134,55 @@ constexpr std::string_view kDangerous[] = {
     "types",
     "threading",
     "multiprocessing",
-    "signal",
     "urllib",
-    "http",
     "requests",
     "tempfile",
     "marshal",
-    "inspect",
+    "_io",
+    "_osx_support",
+    "_pickle",
+    "_posixsubprocess",
+    "_thread",
+    "_winapi",
+    "asyncio",
+    "bdb",
+    "cProfile",
+    "cloudpickle",
+    "commands",
+    "concurrent",
+    "dill",
+    "dis",
+    "distutils",
+    "doctest",
+    "ensurepip",
+    "fcntl",
+    "fileinput",
+    "ftplib",
+    "idlelib",
+    "imp",
+    "joblib",
+    "lib2to3",
+    "linecache",
+    "mmap",
+    "nturl2path",
+    "pdb",
+    "pip",
+    "pkgutil",
+    "profile",
+    "pydoc",
+    "resource",
+    "setuptools",
+    "site",
+    "smtplib",
+    "sqlite3",
+    "ssl",
+    "telnetlib",
+    "timeit",
+    "trace",
+    "venv",
+    "winreg",
+    "xmlrpc",
+    "zipimport",
 };
 
 template <typename Table, typename T>
@@ -123,6 +204,10 @@ std::optional<DType> dtype_named(std::string_view name) {
   return std::nullopt;
 }
 
+bool is_plain_tensor(std::string_view name) {
+  return std::ranges::find(kPlainTensors, name) != std::end(kPlainTensors);
+}
+
 StorageType storage_type_named(std::string_view name) {
   constexpr std::string_view kEnding = "Storage";
   for (const std::string_view module : {"torch ", "torch.cuda ", "torch.storage "}) {
@@ -138,8 +223,11 @@ StorageType storage_type_named(std::string_view name) {
 }
 
 bool is_dangerous(std::string_view name) {
-  const std::string_view module = name.substr(0, name.find_first_of(". "));
-  return std::ranges::find(kDangerous, module) != std::end(kDangerous);
+  for (const char* end : {". ", " "})
+    if (std::ranges::find(kDangerous, name.substr(0, name.find_first_of(end))) !=
+        std::end(kDangerous))
+      return true;
+  return false;
 }
 
 }  // namespace vitrail

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/pickle.h"
 #include "formats/pickle_globals.h"
 
@@ -34,12 +35,7 @@ class PickleReader {
     fail("pth", "{}: the pickle {}", place_, fmt::format(format, std::forward<Args>(args)...));
   }
   // Names come from strangers, messages have one line.
-  static std::string shown(std::string_view name) {
-    std::string text(name.substr(0, 60));
-    for (char& c : text)
-      if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
-    return text;
-  }
+  static std::string shown(std::string_view name) { return printable(name, 60); }
   [[noreturn]] void refuse_code(std::string_view what) const {
     refuse("would call {}; a checkpoint needs no code, and none is run", what);
   }
@@ -69,6 +65,14 @@ class PickleReader {
     const std::string_view line = bytes_.substr(at_, end - at_);
     at_ = end + 1;
     return line;
+  }
+
+  // Every step that goes over values which did not each take bytes of their own.
+  void spend(size_t work) {
+    spent_ += work;
+    if (spent_ > kPickleWorkBase + kPickleWorkPerByte * bytes_.size())
+      refuse("of {} bytes asks for more than {} steps for each of them", bytes_.size(),
+             kPickleWorkPerByte);
   }
 
   uint32_t add(PickleValue value) {
@@ -153,7 +157,8 @@ class PickleReader {
     push_integer(Kind::integer, static_cast<int64_t>(bits));
   }
   void push_global(std::string_view module, std::string_view name) {
-    // Consecutive in the pickle where it is written as GLOBAL; else joined by hand.
+    if (module.size() + name.size() > kMaxPickleName)
+      refuse("names a global in more than {} bytes", kMaxPickleName);
     push({.kind = Kind::global, .text = own(std::string(module) + " " + std::string(name))});
     PickleValue& global = value(stack_.back());
     if (const auto dtype = dtype_named(global.text)) {
@@ -163,18 +168,23 @@ class PickleReader {
   }
   std::string_view own(std::string text) {
     const auto [at, fresh] = names_.emplace(text, nullptr);
+    if (names_.size() > kMaxPickleGlobals)
+      refuse("names more than {} classes and functions", kMaxPickleGlobals);
     if (fresh) at->second = &out_.names.emplace_back(std::move(text));
     return *at->second;
   }
 
-  int64_t integer_of(uint32_t index, const char* what) {
-    const PickleValue& v = value(index);
+  int64_t integer_of(uint32_t index, const char* what) const {
+    const PickleValue& v = out_.values[index];
     if (v.kind != Kind::integer) refuse("gives a tensor a {} that is not a number", what);
     return v.integer;
   }
-  std::vector<int64_t> integers_of(uint32_t index, const char* what) {
-    const PickleValue& v = value(index);
+  // At most one for each axis that a tensor may have.
+  std::vector<int64_t> integers_of(uint32_t index, const char* what) const {
+    const PickleValue& v = out_.values[index];
     if (v.kind != Kind::tuple) refuse("gives a tensor a {} that is not a tuple", what);
+    if (v.items.size() > static_cast<size_t>(Shape::kMaxRank))
+      refuse("has a tensor of {} axes; at most {} are read", v.items.size(), Shape::kMaxRank);
     std::vector<int64_t> numbers;
     for (const uint32_t item : v.items) numbers.push_back(integer_of(item, what));
     return numbers;
@@ -184,7 +194,11 @@ class PickleReader {
 
   // What torch.save's calls and objects become (pickle_objects.cpp).
   void push_storage();
-  void push_tensor(const std::vector<uint32_t>& arguments, bool says_dtype);
+  using Items = std::vector<uint32_t>;
+  void push_tensor(const Items& arguments, bool says_dtype);
+  void push_subclass(const Items& arguments);
+  void push_dictionary(const Items& arguments);
+  void push_set(const Items& arguments);
   void push_opaque(std::string_view name) { push_text(Kind::opaque, name); }
   void reduce();
   void new_object(uint32_t type);
@@ -193,6 +207,7 @@ class PickleReader {
   std::string_view bytes_;
   const std::string& place_;
   size_t at_ = 0;
+  size_t spent_ = 0;
   bool stopped_ = false;
   Pickle out_;
   std::vector<uint32_t> stack_;

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/printable.h"
+#include "formats/file_kind.h"
 #include "formats/mapped_file.h"
 #include "formats/pickle.h"
 #include "formats/state_dict.h"
@@ -29,12 +31,10 @@ std::string_view text_of(Bytes bytes) {
 bool is_zip(Bytes bytes) {
   return text_of(bytes).starts_with(kZipMagic);
 }
-// A safetensors file may begin with the same bytes: the length of its header, before a brace.
 bool is_pickle(Bytes bytes) {
   const std::string_view text = text_of(bytes);
-  const bool safetensors =
-      text.size() > 8 && text[8] == '{' && text.substr(4, 4) == std::string_view("\0\0\0\0", 4);
-  return text.size() >= 2 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5 && !safetensors;
+  return text.size() >= 2 && text[0] == '\x80' && text[1] >= 2 && text[1] <= 5 &&
+         !begins_like_safetensors(bytes);
 }
 
 struct Contents {
@@ -44,7 +44,10 @@ struct Contents {
 
 // DIR/data.pkl, and DIR/data/KEY for each storage.
 Contents read_zip(Bytes bytes, const std::string& place) {
-  const auto entries = stored_zip_entries(bytes, place);
+  const StoredZip zip = read_stored_zip(bytes, place);
+  const auto& entries = zip.entries;
+  if (const std::string kind = foreign_zip_kind(zip); !kind.empty())
+    fail("pth", "{}: is {}", place, kind);
   constexpr std::string_view kPickle = "/data.pkl";
   std::string folder;
   for (const auto& [name, data] : entries) {
@@ -52,10 +55,10 @@ Contents read_zip(Bytes bytes, const std::string& place) {
     if (!folder.empty()) fail("pth", "{}: holds more than one data.pkl", place);
     folder = name.substr(0, name.size() - kPickle.size());
   }
-  if (folder.empty())
-    fail("pth", "{}: is a zip archive without data.pkl, so not one of torch.save", place);
-  if (entries.contains(folder + "/constants.pkl"))
-    fail("pth", "{}: is a TorchScript program; save the state_dict() of its model instead", place);
+  if (folder.empty()) fail("pth", "{}: has its data.pkl outside of a folder", place);
+  if (!zip.compressed.empty())
+    fail("pth", "{}: the archive holds '{}' compressed; torch.save stores it as it is", place,
+         printable(zip.compressed, 60));
   if (const auto order = entries.find(folder + "/byteorder");
       order != entries.end() && text_of(order->second) != "little")
     fail("pth", "{}: was written on a big-endian machine", place);
@@ -75,21 +78,23 @@ Contents read_zip(Bytes bytes, const std::string& place) {
 // in the keys' order, each storage's length in elements and its bytes.
 Contents read_legacy(Bytes bytes, const std::string& place) {
   size_t at = 0;
-  const auto next = [&] {
-    Pickle pickle = parse_pickle(bytes.subspan(at), place);
+  const auto next = [&](size_t limit = kMaxPickleBytes) {
+    const Bytes rest = bytes.subspan(at);
+    Pickle pickle = parse_pickle(rest.first(std::min(rest.size(), limit)), place);
     at += pickle.bytes;
     return pickle;
   };
   const auto refuse = [&](const char* why) {
     fail("pth", "{}: is a pickle that torch.save did not write ({})", place, why);
   };
-  const Pickle magic = next();
+  constexpr size_t kSmall = 4096;  // what stands before the object
+  const Pickle magic = next(kSmall);
   if (magic.top().kind != Kind::large_integer || magic.top().text != kLegacyMagic)
     refuse("no magic number");
-  const Pickle protocol = next();
+  const Pickle protocol = next(kSmall);
   if (protocol.top().kind != Kind::integer || protocol.top().integer != kLegacyProtocol)
     refuse("not protocol 1001");
-  const Pickle machine = next();
+  const Pickle machine = next(kSmall);
   if (machine.top().kind != Kind::dict) refuse("no description of the machine");
   for (size_t i = 0; i + 1 < machine.top().items.size(); i += 2)
     if (machine.at(machine.top().items[i]).text == "little_endian" &&
@@ -133,7 +138,7 @@ class PthBuilder {
       : contents_(std::move(contents)), place_(std::move(place)) {}
 
   std::shared_ptr<PthFile> build(const PthOptions& options, std::shared_ptr<void> keep_alive) {
-    StateDict chosen = choose_state_dict(contents_.pickle, options.state_dict, place_);
+    StateDict chosen = choose_state_dict(contents_.pickle, options, place_);
     std::shared_ptr<PthFile> file(new PthFile);
     for (const auto& [name, index] : chosen.tensors) {
       const PickleTensor& tensor = contents_.pickle.tensors[index];
@@ -142,6 +147,7 @@ class PthBuilder {
           PthFile::Entry{{tensor.dtype, tensor.shape}, data_of(tensor, name), tensor.strides});
     }
     file->notes_ = std::move(chosen.notes);
+    file->module_class_ = std::move(chosen.module_class);
     file->keep_alive_ = std::move(keep_alive);
     file->place_ = std::move(place_);
     return file;
@@ -152,8 +158,8 @@ class PthBuilder {
     const PickleStorage& storage = contents_.pickle.storages[tensor.storage];
     const auto found = contents_.storages.find(storage.key);
     if (found == contents_.storages.end())
-      fail("pth", "{}: lacks the bytes of '{}' (storage {})", place_, name,
-           storage.key.substr(0, 40));
+      fail("pth", "{}: lacks the bytes of '{}' (storage {})", place_, printable(name),
+           printable(storage.key, 40));
     const auto width = static_cast<int64_t>(size_of(tensor.dtype));
     const auto available = static_cast<int64_t>(found->second.size()) / width;
     int64_t first = 0, last = 0;
@@ -167,7 +173,7 @@ class PthBuilder {
     if (tensor.shape.numel() == 0) return nullptr;
     if (overflow || last >= available)
       fail("pth", "{}: '{}' reaches to element {} of a storage that holds {}: truncated?", place_,
-           name, last, available);
+           printable(name), last, available);
     return found->second.data() + first * width;
   }
 
@@ -184,6 +190,8 @@ std::shared_ptr<PthFile> PthFile::open(const std::filesystem::path& path,
 std::shared_ptr<PthFile> PthFile::parse(Bytes bytes, std::shared_ptr<void> keep_alive,
                                         std::string place, const PthOptions& options) {
   if (bytes.empty()) fail("pth", "{}: is empty", place);
+  if (const std::string kind = foreign_kind(bytes); !kind.empty())
+    fail("pth", "{}: is {}", place, kind);
   if (!is_zip(bytes) && !is_pickle(bytes))
     fail("pth", "{}: is neither a zip archive nor a pickle, so not a file of torch.save", place);
   Contents contents = is_zip(bytes) ? read_zip(bytes, place) : read_legacy(bytes, place);
@@ -204,7 +212,7 @@ const TensorInfo* PthFile::find(std::string_view name) const {
 
 Tensor PthFile::tensor(std::string_view name) const {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) fail("pth", "{}: has no tensor '{}'", place_, name);
+  if (found == entries_.end()) fail("pth", "{}: has no tensor '{}'", place_, printable(name));
   const auto& [info, data, strides] = found->second;
   const size_t width = size_of(info.dtype);
   const int64_t numel = info.shape.numel();

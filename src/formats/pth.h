@@ -14,7 +14,7 @@
 
 namespace vitrail {
 
-inline constexpr size_t kMaxPthTensors = 1'000'000;
+inline constexpr size_t kMaxPthTensors = 100'000;
 inline constexpr int kMaxStateDictDepth = 8;  // dictionaries above a weight, in a checkpoint
 
 struct PthOptions {
@@ -22,6 +22,9 @@ struct PthOptions {
   // default the averaged weights where there are any, as timm has it (state_dict_ema, model_ema,
   // ema, teacher), then state_dict, model, and so on.
   std::string state_dict;
+  // Whether names lose what wrappers add (formats/wrapper_names.h): not in a shard, whose index has
+  // the whole names.
+  bool unwrap = true;
 };
 
 class PthFile : public TensorSource {
@@ -45,6 +48,7 @@ class PthFile : public TensorSource {
   // Which dictionary was read and what others there are, a prefix that was taken off, what could
   // not be read.
   const std::vector<std::string>& notes() const override { return notes_; }
+  const std::string& module_class() const override { return module_class_; }
 
  private:
   struct Entry {
@@ -60,6 +64,7 @@ class PthFile : public TensorSource {
   std::map<std::string, std::string> metadata_;
   std::string place_;
   std::vector<std::string> notes_;
+  std::string module_class_;
 };
 
 // Whether a file begins like one of torch.save, whatever its name. Error: it cannot be read.

@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/mapped_file.h"
 #include "formats/safetensors_header.h"
 
@@ -72,7 +73,8 @@ const TensorInfo* SafetensorsFile::find(std::string_view name) const {
 
 Tensor SafetensorsFile::tensor(std::string_view name) const {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) fail("safetensors", "{}: has no tensor '{}'", place_, name);
+  if (found == entries_.end())
+    fail("safetensors", "{}: has no tensor '{}'", place_, printable(name));
   const auto& [info, offset] = found->second;
   const std::byte* data = bytes_.data() + offset;
   if (reinterpret_cast<uintptr_t>(data) % size_of(info.dtype) != 0) {

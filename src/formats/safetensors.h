@@ -16,7 +16,8 @@
 namespace vitrail {
 
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;  // as upstream
-inline constexpr size_t kMaxSafetensorsTensors = 1'000'000;
+inline constexpr size_t kMaxSafetensorsTensors = 100'000;
+inline constexpr size_t kMaxSafetensorsMetadata = 10'000;
 inline constexpr size_t kMaxTensorNameBytes = 1024;
 
 // A file opened for reading; immutable, so any number of threads may ask for tensors.

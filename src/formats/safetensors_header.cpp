@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 
@@ -48,22 +49,26 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (depth_ != 3) return refuse("the number " + std::to_string(value));
     if (field_ == "shape") {
       if (dims_.size() >= Shape::kMaxRank)
-        fail("safetensors", "{}: tensor '{}' has more than {} axes", place_, name_,
+        fail("safetensors", "{}: tensor '{}' has more than {} axes", place_, printable(name_),
              Shape::kMaxRank);
       if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-        fail("safetensors", "{}: tensor '{}' has an axis of {}", place_, name_, value);
+        fail("safetensors", "{}: tensor '{}' has an axis of {}", place_, printable(name_), value);
       dims_.push_back(static_cast<int64_t>(value));
     } else {
       if (offsets_.size() >= 2)
-        fail("safetensors", "{}: tensor '{}': data_offsets takes two numbers", place_, name_);
+        fail("safetensors", "{}: tensor '{}': data_offsets takes two numbers", place_,
+             printable(name_));
       offsets_.push_back(value);
     }
     return true;
   }
   bool string(string_t& value) override {
     if (depth_ == 2 && in_metadata()) {
-      if (!header.metadata.emplace(field_, value).second)
-        fail("safetensors", "{}: __metadata__ names '{}' twice", place_, field_);
+      if (!header.metadata.emplace(field_, std::move(value)).second)
+        fail("safetensors", "{}: __metadata__ names '{}' twice", place_, printable(field_));
+      if (header.metadata.size() > kMaxSafetensorsMetadata)
+        fail("safetensors", "{}: __metadata__ has more than {} entries", place_,
+             kMaxSafetensorsMetadata);
       return true;
     }
     if (depth_ != 2 || field_ != "dtype") return refuse("text");
@@ -73,7 +78,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
       fail("safetensors",
            "{}: tensor '{}' has dtype '{}'; known are BOOL U8 I8 I16 F16 BF16 I32 "
            "F32 F64 I64",
-           place_, name_, value.substr(0, 40));
+           place_, printable(name_), printable(value, 40));
     dtype_ = found->dtype;
     return true;
   }
@@ -87,25 +92,25 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(string_t& text) override {
     if (depth_ == 1) {
-      name_ = text;
+      name_ = std::move(text);
       if (name_.size() > kMaxTensorNameBytes)
         fail("safetensors", "{}: a tensor's name has {} bytes, above the limit of {}", place_,
              name_.size(), kMaxTensorNameBytes);
-      if (!names_.insert(name_).second)
-        fail("safetensors", "{}: the name '{}' stands twice in the header", place_, name_);
-      if (names_.size() > kMaxSafetensorsTensors)
+      if (in_metadata() && std::exchange(has_metadata_, true))
+        fail("safetensors", "{}: the name '__metadata__' stands twice in the header", place_);
+      if (header.entries.size() >= kMaxSafetensorsTensors)
         fail("safetensors", "{}: has more than {} tensors", place_, kMaxSafetensorsTensors);
       dims_.clear();
       offsets_.clear();
       return true;
     }
-    field_ = text;
+    field_ = std::move(text);
     if (in_metadata()) return true;
     if (field_ != "dtype" && field_ != "shape" && field_ != "data_offsets")
       fail("safetensors", "{}: tensor '{}' has a field '{}'; known are dtype, shape, data_offsets",
-           place_, name_, field_.substr(0, 40));
+           place_, printable(name_), printable(field_, 40));
     if (!seen_.insert(field_).second)
-      fail("safetensors", "{}: tensor '{}' has {} twice", place_, name_, field_);
+      fail("safetensors", "{}: tensor '{}' has {} twice", place_, printable(name_), field_);
     return true;
   }
   bool end_object() override {
@@ -132,16 +137,19 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
   [[noreturn]] bool refuse(const std::string& what) const {
     if (depth_ == 0) fail("safetensors", "{}: the header is {}, not an object", place_, what);
-    if (depth_ == 1) fail("safetensors", "{}: '{}' is {}, not an object", place_, name_, what);
-    fail("safetensors", "{}: '{}' has {} in its {}", place_, name_, what, field_.substr(0, 40));
+    if (depth_ == 1)
+      fail("safetensors", "{}: '{}' is {}, not an object", place_, printable(name_), what);
+    fail("safetensors", "{}: '{}' has {} in its {}", place_, printable(name_), what,
+         printable(field_, 40));
   }
 
   void finish_tensor() {
     for (const char* field : {"dtype", "shape", "data_offsets"})
       if (!seen_.contains(field))
-        fail("safetensors", "{}: tensor '{}' has no {}", place_, name_, field);
+        fail("safetensors", "{}: tensor '{}' has no {}", place_, printable(name_), field);
     if (offsets_.size() != 2)
-      fail("safetensors", "{}: tensor '{}': data_offsets takes two numbers", place_, name_);
+      fail("safetensors", "{}: tensor '{}': data_offsets takes two numbers", place_,
+           printable(name_));
     header.entries.push_back(
         {name_, {dtype_, Shape(std::span<const int64_t>(dims_))}, offsets_[0], offsets_[1]});
   }
@@ -149,7 +157,8 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   const std::string& place_;
   int depth_ = 0;  // 1 in the header, 2 in a tensor or the metadata, 3 in a list
   std::string name_, field_;
-  std::set<std::string> names_, seen_;
+  std::set<std::string> seen_;  // fields of the tensor at hand
+  bool has_metadata_ = false;
   DType dtype_ = DType::f32;
   std::vector<int64_t> dims_;
   std::vector<uint64_t> offsets_;
@@ -159,9 +168,18 @@ uint64_t bytes_of(const SafetensorsEntry& entry, const std::string& place) {
   uint64_t bytes = size_of(entry.info.dtype);
   for (const int64_t dim : entry.info.shape)
     if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(dim), &bytes))
-      fail("safetensors", "{}: tensor '{}': the size of its shape {} overflows", place, entry.name,
-           entry.info.shape.str());
+      fail("safetensors", "{}: tensor '{}': the size of its shape {} overflows", place,
+           printable(entry.name), entry.info.shape.str());
   return bytes;
+}
+
+void check_names(const SafetensorsHeader& header, const std::string& place) {
+  std::vector<std::string_view> names;
+  for (const SafetensorsEntry& entry : header.entries) names.push_back(entry.name);
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice != names.end())
+    fail("safetensors", "{}: the name '{}' stands twice in the header", place, printable(*twice));
 }
 
 std::string quoted(const std::string& text, const std::string& place) {
@@ -186,9 +204,13 @@ int safetensors_rank(DType dtype) {
 SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_bytes,
                                            const std::string& place) {
   if (!text.starts_with('{')) fail("safetensors", "{}: the header does not begin with '{{'", place);
+  // The parser takes a NUL for the end of its text; upstream refuses what stands behind it.
+  if (text.find('\0') != std::string_view::npos)
+    fail("safetensors", "{}: the header has a NUL byte at {}", place, text.find('\0'));
   HeaderReader reader(place);
   nlohmann::json::sax_parse(text, &reader);
   SafetensorsHeader header = std::move(reader.header);
+  check_names(header, place);
 
   std::ranges::sort(header.entries, [](const auto& left, const auto& right) {
     return std::tie(left.begin, left.end, left.name) < std::tie(right.begin, right.end, right.name);
@@ -197,18 +219,18 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, uint64_t data_
   for (const SafetensorsEntry& entry : header.entries) {
     if (entry.begin != next || entry.end < entry.begin)
       fail("safetensors", "{}: tensor '{}' lies at bytes {} to {}; {} from byte {} on", place,
-           entry.name, entry.begin, entry.end,
+           printable(entry.name), entry.begin, entry.end,
            entry.begin < next ? "it overlaps another, which leaves room"
                               : "tensors follow each other without gaps, so it belongs",
            next);
     if (entry.end > data_bytes)
       fail("safetensors", "{}: tensor '{}' ends at byte {} of {}: the file is truncated", place,
-           entry.name, entry.end, data_bytes);
+           printable(entry.name), entry.end, data_bytes);
     const uint64_t bytes = bytes_of(entry, place);
     if (entry.end - entry.begin != bytes)
-      fail("safetensors", "{}: tensor '{}' takes {} bytes, but {} {} needs {}", place, entry.name,
-           entry.end - entry.begin, safetensors_name(entry.info.dtype), entry.info.shape.str(),
-           bytes);
+      fail("safetensors", "{}: tensor '{}' takes {} bytes, but {} {} needs {}", place,
+           printable(entry.name), entry.end - entry.begin, safetensors_name(entry.info.dtype),
+           entry.info.shape.str(), bytes);
     next = entry.end;
   }
   if (next != data_bytes)

@@ -2,9 +2,13 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/printable.h"
+#include "formats/file_kind.h"
 #include "formats/json.h"
+#include "formats/mapped_file.h"
 #include "formats/pth.h"
 #include "formats/safetensors.h"
+#include "formats/wrapper_names.h"
 
 namespace vitrail {
 namespace {
@@ -13,17 +17,21 @@ constexpr size_t kMaxShards = 10'000;
 
 // Whether a name found in a file stays within the folder it is meant for.
 bool stays_inside(const std::filesystem::path& name) {
-  return !name.empty() && name.is_relative() &&
+  return !name.empty() && name.native().find('\0') == std::string::npos && name.is_relative() &&
          std::ranges::none_of(name, [](const auto& part) { return part == ".."; });
 }
 
+// Names are as in the file.
 std::shared_ptr<TensorSource> open_file(const std::filesystem::path& path,
                                         const std::string& state_dict) {
-  if (is_pth_file(path)) return PthFile::open(path, {.state_dict = state_dict});
+  if (is_pth_file(path)) return PthFile::open(path, {.state_dict = state_dict, .unwrap = false});
   if (!state_dict.empty())
     fail("model", "{}: is not a file of torch.save, so state_dict={} chooses nothing in it",
          path.string(), state_dict);
-  return SafetensorsFile::open(path);
+  auto mapping = std::make_shared<MappedFile>(path);
+  if (const std::string kind = foreign_kind(mapping->bytes()); !kind.empty())
+    fail("model", "{}: is {}", path.string(), kind);
+  return SafetensorsFile::parse(mapping->bytes(), mapping, path.string());
 }
 
 class ShardedTensors : public TensorSource {
@@ -39,7 +47,7 @@ class ShardedTensors : public TensorSource {
         if (const auto found = where_.find(name);
             found == where_.end() || found->second != shard.get())
           fail("safetensors", "{}: shard '{}' holds '{}', which the index does not place there",
-               place_, shard_name, name);
+               place_, printable(shard_name), printable(name));
   }
 
   std::vector<std::string> names() const override {
@@ -54,7 +62,8 @@ class ShardedTensors : public TensorSource {
   }
   Tensor tensor(std::string_view name) const override {
     const auto found = where_.find(name);
-    if (found == where_.end()) fail("safetensors", "{}: has no tensor '{}'", place_, name);
+    if (found == where_.end())
+      fail("safetensors", "{}: has no tensor '{}'", place_, printable(name));
     return found->second->tensor(name);
   }
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
@@ -63,11 +72,11 @@ class ShardedTensors : public TensorSource {
  private:
   void add(const std::string& name, const Json& value, const std::filesystem::path& folder) {
     if (!value.is_string())
-      fail("safetensors", "{}: weight_map gives '{}' no file name", place_, name);
+      fail("safetensors", "{}: weight_map gives '{}' no file name", place_, printable(name));
     const auto& shard_name = value.get_ref<const std::string&>();
     if (!stays_inside(shard_name))
       fail("safetensors", "{}: the shard '{}' of '{}' is outside the folder of the index", place_,
-           shard_name, name);
+           printable(shard_name), printable(name));
     auto found = shards_.find(shard_name);
     if (found == shards_.end()) {
       if (shards_.size() >= kMaxShards)
@@ -78,7 +87,7 @@ class ShardedTensors : public TensorSource {
     }
     if (!found->second->contains(name))
       fail("safetensors", "{}: the shard '{}' lacks '{}', which the index places there", place_,
-           shard_name, name);
+           printable(shard_name), printable(name));
     where_.emplace(name, found->second.get());
   }
 
@@ -96,15 +105,19 @@ std::shared_ptr<TensorSource> open_sharded(const std::filesystem::path& index) {
 
 std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
                                            const std::string& state_dict) {
+  const auto open_whole = [&](const std::filesystem::path& file) -> std::shared_ptr<TensorSource> {
+    if (is_pth_file(file)) return PthFile::open(file, {.state_dict = state_dict});
+    return unwrapped(open_file(file, state_dict));
+  };
   std::error_code ignored;
   if (!std::filesystem::is_directory(path, ignored)) {
-    if (path.extension() == ".json") return open_sharded(path);
-    return open_file(path, state_dict);
+    if (path.extension() == ".json") return unwrapped(open_sharded(path));
+    return open_whole(path);
   }
   for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
-    if (std::filesystem::exists(path / name, ignored)) return open_file(path / name, state_dict);
+    if (std::filesystem::exists(path / name, ignored)) return open_whole(path / name);
     const auto index = path / (std::string(name) + ".index.json");
-    if (std::filesystem::exists(index, ignored)) return open_sharded(index);
+    if (std::filesystem::exists(index, ignored)) return unwrapped(open_sharded(index));
   }
   fail("model",
        "{}: holds neither model.safetensors nor model.safetensors.index.json, nor "

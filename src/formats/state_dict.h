@@ -7,18 +7,21 @@
 #include <vector>
 
 #include "formats/pickle.h"
+#include "formats/pth.h"
 
 namespace vitrail {
 
 struct StateDict {
   std::map<std::string, uint32_t> tensors;  // name to index of Pickle::tensors
   std::vector<std::string> notes;
+  std::string module_class;  // of a module saved whole, in Python's words: "timm.models.eva.Eva"
 };
 
-// The dictionary of weights at path `chosen` ("ckpt.model_ema"), or by default the one that the
-// field's own loaders would take; names lose the prefixes that wrappers add ("module.").
+// The dictionary of weights at the chosen path ("ckpt.model_ema"), or by default the one that the
+// field's own loaders would take; names lose the prefixes that wrappers add ("module."). Of a
+// module saved whole the tensors that its state_dict() has, under the same names.
 // Error: no weights, none of that name, or several with nothing to tell them apart.
-StateDict choose_state_dict(const Pickle& pickle, const std::string& chosen,
+StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
                             const std::string& place);
 
 // Bytes of an element of a legacy storage. Error: of a type that cannot be skipped.

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/printable.h"
 
 namespace vitrail {
 namespace {
@@ -27,6 +28,7 @@ struct Directory {
 struct Entry {
   std::string name;
   uint64_t bytes = 0, local_header = 0;
+  bool compressed = false;
 };
 
 class ZipReader {
@@ -34,17 +36,19 @@ class ZipReader {
   ZipReader(std::span<const std::byte> archive, const std::string& place)
       : archive_(archive), place_(place) {}
 
-  std::map<std::string, std::span<const std::byte>, std::less<>> read() {
+  StoredZip read() {
     const Directory directory = find_directory();
-    std::map<std::string, std::span<const std::byte>, std::less<>> entries;
+    StoredZip zip;
     uint64_t at = directory.begin;
     const uint64_t end = directory.begin + directory.bytes;
     for (uint64_t i = 0; i < directory.entries; ++i) {
       const Entry entry = central_entry(at, end);
-      if (!entries.emplace(entry.name, bytes_of(entry)).second)
-        refuse("holds '{}' twice", entry.name.substr(0, 60));
+      if (entry.compressed && zip.compressed.empty()) zip.compressed = entry.name;
+      const auto bytes = entry.compressed ? std::span<const std::byte>() : bytes_of(entry);
+      if (!zip.entries.emplace(entry.name, bytes).second)
+        refuse("holds '{}' twice", printable(entry.name, 60));
     }
-    return entries;
+    return zip;
   }
 
  private:
@@ -122,21 +126,19 @@ class ZipReader {
       }
     }
     if ((flags & 1) != 0) refuse("is encrypted");
-    if (method != 0 || packed != bytes)
-      refuse("holds '{}' compressed; torch.save stores it as it is", name.substr(0, 60));
-    return {name, bytes, local};
+    return {name, bytes, local, method != 0 || packed != bytes};
   }
 
   std::span<const std::byte> bytes_of(const Entry& entry) const {
     const uint64_t size = archive_.size();
     if (size < kLocalBytes || entry.local_header > size - kLocalBytes ||
         number<uint32_t>(entry.local_header) != kLocalSignature)
-      refuse("places '{}' where it is not", entry.name.substr(0, 60));
+      refuse("places '{}' where it is not", printable(entry.name, 60));
     const uint64_t begin = entry.local_header + kLocalBytes +
                            number<uint16_t>(entry.local_header + 26) +
                            number<uint16_t>(entry.local_header + 28);
     if (begin > size || entry.bytes > size - begin)
-      refuse("ends within '{}': truncated?", entry.name.substr(0, 60));
+      refuse("ends within '{}': truncated?", printable(entry.name, 60));
     return archive_.subspan(begin, entry.bytes);
   }
 
@@ -146,8 +148,7 @@ class ZipReader {
 
 }  // namespace
 
-std::map<std::string, std::span<const std::byte>, std::less<>> stored_zip_entries(
-    std::span<const std::byte> archive, const std::string& place) {
+StoredZip read_stored_zip(std::span<const std::byte> archive, const std::string& place) {
   return ZipReader(archive, place).read();
 }
 

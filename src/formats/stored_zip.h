@@ -11,12 +11,16 @@
 
 namespace vitrail {
 
-inline constexpr uint64_t kMaxZipEntries = 1'000'000;
+inline constexpr uint64_t kMaxZipEntries = 200'000;
 
-// Name to bytes, within `archive`. `place` names it in messages.
-// Error: not a zip archive, cut off, an entry that is compressed, encrypted, outside the archive or
-// there twice.
-std::map<std::string, std::span<const std::byte>, std::less<>> stored_zip_entries(
-    std::span<const std::byte> archive, const std::string& place);
+struct StoredZip {
+  // Name to bytes, within the archive; of a compressed entry none.
+  std::map<std::string, std::span<const std::byte>, std::less<>> entries;
+  std::string compressed;  // the first entry that is compressed, if any
+};
+
+// `place` names the archive in messages. Error: not a zip archive, cut off, an entry that is
+// encrypted, outside the archive or there twice.
+StoredZip read_stored_zip(std::span<const std::byte> archive, const std::string& place);
 
 }  // namespace vitrail

@@ -1,12 +1,13 @@
 #include "formats/tensor_source.h"
 
 #include "core/error.h"
+#include "core/printable.h"
 
 namespace vitrail {
 
 const TensorInfo& TensorSource::info(std::string_view name) const {
   const TensorInfo* found = find(name);
-  if (found == nullptr) fail("tensors", "{}: has no tensor '{}'", place(), name);
+  if (found == nullptr) fail("tensors", "{}: has no tensor '{}'", place(), printable(name));
   return *found;
 }
 
@@ -16,6 +17,11 @@ std::optional<QuantizedTensor> TensorSource::quantized(std::string_view) const {
 
 const std::vector<std::string>& TensorSource::notes() const {
   static const std::vector<std::string> none;
+  return none;
+}
+
+const std::string& TensorSource::module_class() const {
+  static const std::string none;
   return none;
 }
 
@@ -44,7 +50,7 @@ const TensorInfo* MemoryTensors::find(std::string_view name) const {
 
 Tensor MemoryTensors::tensor(std::string_view name) const {
   const auto found = entries_.find(name);
-  if (found == entries_.end()) fail("tensors", "{}: has no tensor '{}'", place_, name);
+  if (found == entries_.end()) fail("tensors", "{}: has no tensor '{}'", place_, printable(name));
   return found->second.tensor;
 }
 

@@ -42,6 +42,9 @@ class TensorSource {
   virtual const std::string& place() const = 0;
   // What the reader had to choose or leave out, in words.
   virtual const std::vector<std::string>& notes() const;
+  // The Python class of a module that was saved whole, "timm.models.eva.Eva"; else empty. Names and
+  // shapes of tensors may agree where classes differ in what they compute.
+  virtual const std::string& module_class() const;
 
   bool contains(std::string_view name) const { return find(name) != nullptr; }
   // Error: not there.

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/json.h"
 #include "formats/text_file.h"
 
@@ -103,7 +104,7 @@ void read_object(const Json& json, const std::string& place, Entries& entries) {
     int64_t index = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), index);
     if (error != std::errc() || end != key.data() + key.size())
-      refuse(place, fmt::format("'{}' is not the index of a class", key.substr(0, 60)));
+      refuse(place, fmt::format("'{}' is not the index of a class", printable(key, 60)));
     entries.set(index, entry_of(value, place));
   }
 }

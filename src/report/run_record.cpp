@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
+#include <functional>
 #include <optional>
 
 #include "core/error.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/printable.h"
 #include "formats/json.h"
+#include "formats/text_file.h"
+#include "train/metrics.h"
 
 namespace vitrail {
 namespace {
@@ -16,10 +21,32 @@ using nlohmann::json;
 
 constexpr size_t kLogLines = 60;
 
-template <typename Visit>
-void for_each_line(const fs::path& path, Visit visit) {
-  std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) visit(line);
+// Of a run of a million steps.
+constexpr uint64_t kMaxLogBytes = uint64_t{256} << 20;
+
+// The last lines of train.log, which may quote names of any bytes; none of a file that is not
+// there.
+std::vector<std::string> last_lines(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return {};
+  check(fs::is_regular_file(path, ignored), "file", "{}: is no regular file",
+        printable(path.string()));
+  const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<std::string> lines;
+  while (!rest.empty()) lines.emplace_back(take_line(rest));
+  if (lines.size() > kLogLines) lines.erase(lines.begin(), lines.end() - kLogLines);
+  return lines;
+}
+
+// What is no record is left out and counted: the last line of a run that was ended in mid-write, or
+// a file that was changed by hand.
+void read_records(const fs::path& path, const std::function<void(const json&)>& visit) {
+  const int64_t unread =
+      for_each_object(path, [&](const json& line, std::string_view) { visit(line); });
+  if (unread > 0)
+    log_warning(fmt::format("{}: {} lines are no JSON objects, or too large, and are left out",
+                            printable(path.string()), unread));
 }
 
 std::optional<int64_t> integer(const json& line, const char* name) {
@@ -60,7 +87,7 @@ std::string event_text(const json& line) {
   return text;
 }
 
-void take_line(RunRecord& record, const json& line) {
+void take_metrics(RunRecord& record, const json& line) {
   const auto kind = line.find("kind");
   const std::optional<int64_t> step = integer(line, "step");
   if (kind == line.end() || !kind->is_string() || !step) return;
@@ -163,24 +190,21 @@ double RunRecord::median_speed() const {
 
 RunRecord read_run(const fs::path& folder) {
   std::error_code ignored;
-  check(fs::exists(folder / "train.json", ignored), "report",
-        "{} holds no run: there is no train.json in it", folder.string());
-  RunRecord record{.folder = folder, .config = read_json(folder / "train.json")};
-  check(record.config.is_object(), "report", "{}: holds no object",
-        (folder / "train.json").string());
-  for_each_line(folder / "metrics.jsonl", [&](const std::string& text) {
-    const json line = json::parse(text, nullptr, false);
-    if (line.is_object()) take_line(record, line);
-  });
-  for_each_line(folder / "machine.jsonl", [&](const std::string& text) {
-    const json line = json::parse(text, nullptr, false);
-    if (line.is_object()) record.processes.push_back(line);
-  });
-  for_each_line(folder / "train.log", [&](const std::string& line) { record.log.push_back(line); });
-  if (record.log.size() > kLogLines)
-    record.log.erase(record.log.begin(), record.log.end() - kLogLines);
+  // A linear probe is a run without steps, of which finetune.json tells.
+  const bool trained = fs::exists(folder / "train.json", ignored);
+  const fs::path config = folder / (trained ? "train.json" : "finetune.json");
+  check(fs::exists(config, ignored), "report", "{} holds no run: there is no train.json in it",
+        printable(folder.string()));
+  RunRecord record{.folder = folder, .config = read_json(config)};
+  check(record.config.is_object(), "report", "{}: holds no object", printable(config.string()));
+  record.finetuned = !trained || fs::exists(folder / "finetune.json", ignored);
+  read_records(folder / "metrics.jsonl", [&](const json& line) { take_metrics(record, line); });
+  read_records(folder / "machine.jsonl",
+               [&](const json& line) { record.processes.push_back(line); });
+  record.log = last_lines(folder / "train.log");
 
   add_speeds(record);
+  if (!trained && record.config.contains("validation")) record.state = RunState::finished;
   if (!record.epochs.empty()) {
     const RunLine& last = record.epochs.back();
     record.steps_per_epoch = static_cast<double>(last.step) / static_cast<double>(last.epoch + 1);

@@ -4,16 +4,25 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/file.h"
+#include "core/printable.h"
+#include "formats/json.h"
+#include "formats/text_file.h"
 
 namespace vitrail {
+namespace {
 
-using Json = nlohmann::json;
+// Of a run of a million steps.
+constexpr uint64_t kMaxLogBytes = uint64_t{1} << 30;
+// The line of a skipped step names its pictures.
+constexpr JsonLimits kLine{.bytes = size_t{16} << 20, .depth = 16, .values = size_t{1} << 20};
+
+}  // namespace
 
 void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -30,21 +39,36 @@ void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
         "{}: cannot be written: no space left", path.string());
 }
 
-void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs) {
-  std::ifstream in(path);
-  if (!in) return;
-  std::string kept, line;
-  while (std::getline(in, line)) {
-    const Json entry = Json::parse(line, nullptr, false);
-    if (!entry.is_object()) continue;
-    const auto found = entry.find("step");
-    if (found == entry.end() || !found->is_number_integer() || found->get<int64_t>() > step)
-      continue;
-    if (entry.value("kind", Json()) == "end") continue;
-    if (entry.value("kind", Json()) == "epoch" && entry.value("epoch", Json()) >= epochs) continue;
-    kept += line + "\n";
+int64_t for_each_object(const std::filesystem::path& path, const VisitLine& visit) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return 0;
+  check(std::filesystem::is_regular_file(path, ignored), "file", "{}: is no regular file",
+        printable(path.string()));
+  const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  int64_t unread = 0;
+  while (!rest.empty()) {
+    const std::string_view line = take_line(rest);
+    const std::optional<Json> object = try_parse_json(line, kLine);
+    if (object && object->is_object())
+      visit(*object, line);
+    else if (!line.empty())
+      ++unread;
   }
-  in.close();
+  return unread;
+}
+
+void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return;
+  std::string kept;
+  for_each_object(path, [&](const Json& entry, std::string_view line) {
+    const auto found = entry.find("step");
+    if (found == entry.end() || !found->is_number_integer() || found->get<int64_t>() > step) return;
+    if (entry.value("kind", Json()) == "end") return;
+    if (entry.value("kind", Json()) == "epoch" && entry.value("epoch", Json()) >= epochs) return;
+    kept.append(line) += '\n';
+  });
   write_file_atomically(path, kept);
 }
 

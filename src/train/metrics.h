@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -29,5 +30,11 @@ class LineFile {
 // checkpoint may be older than the line of its epoch). An incomplete line goes, and that of an end.
 // A missing file stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
+
+// The objects of a file of JSON lines, one after the other; a file that is not there has none.
+// Returns how many lines are no objects, or too large, and are left out. Error: no regular file, or
+// too large as a whole.
+using VisitLine = std::function<void(const nlohmann::json& object, std::string_view line)>;
+int64_t for_each_object(const std::filesystem::path& path, const VisitLine& visit);
 
 }  // namespace vitrail

@@ -1,7 +1,6 @@
 #include "train/run_log.h"
 
 #include <cmath>
-#include <fstream>
 #include <string_view>
 
 #include "core/isa.h"
@@ -30,11 +29,22 @@ void collect(const std::string& group, const json& object, std::vector<NamedScal
 
 std::vector<NamedScalar> scalars_of(const json& line) {
   std::vector<NamedScalar> scalars;
-  const std::string kind = line.value("kind", "");
+  const auto found = line.find("kind");
+  const std::string kind =
+      found != line.end() && found->is_string() ? found->get<std::string>() : "";
   collect(kind == "step" ? "train" : kind, line, scalars);
   for (const auto& [name, value] : line.items())
     if (value.is_object()) collect(name, value, scalars);
   return scalars;
+}
+
+std::string isa_of_run(const std::filesystem::path& folder) {
+  std::string isa;
+  for_each_object(folder / "machine.jsonl", [&](const json& line, std::string_view) {
+    const auto found = line.find("isa");
+    isa = found != line.end() && found->is_string() ? found->get<std::string>() : "";
+  });
+  return isa;
 }
 
 RunLog::RunLog(const std::filesystem::path& folder)
@@ -45,12 +55,10 @@ void RunLog::begin(const RunPosition& position) {
   events_.clear();
   events_.emplace_back(folder_, position.step);
   // Readers drop everything from the position's step on: what was kept of that step comes again.
-  std::ifstream in(metrics_.path());
-  for (std::string text; std::getline(in, text);) {
-    const json line = json::parse(text);
-    if (line.value("step", int64_t{-1}) == position.step)
+  for_each_object(metrics_.path(), [&](const json& line, std::string_view) {
+    if (line.value("step", json()) == position.step)
       events_.back().add(position.step, scalars_of(line));
-  }
+  });
 }
 
 void RunLog::machine(const RunPosition& position, json more) const {

@@ -1,5 +1,6 @@
 #include "formats/safetensors.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -155,6 +156,37 @@ TEST(Safetensors, RefusesWrongFields) {
   EXPECT_ERROR(parse(file_bytes(R"({"__metadata__":{"a":1}})", "")), "the number 1");
   EXPECT_ERROR(parse(file_bytes(R"({"__metadata__":{"a":"1","a":"2"}})", "")), "twice");
   EXPECT_ERROR(parse(file_bytes(R"({"__metadata__":{},"__metadata__":{}})", "")), "twice");
+}
+
+// The rest as the safetensors library has it: spaces may follow the header, nothing else may.
+TEST(Safetensors, NothingHidesInTheHeader) {
+  using namespace std::string_literals;
+  EXPECT_ERROR(parse(file_bytes("{}\0\0"s, "")), "the header has a NUL byte at 2");
+  EXPECT_ERROR(parse(file_bytes("{}\0{\"a\":1}"s, "")), "NUL byte");
+  EXPECT_ERROR(parse(file_bytes("{}{}", "")), "not JSON");
+  EXPECT_ERROR(parse(file_bytes("\xef\xbb\xbf{}", "")), "does not begin with '{'");
+  const std::string entry = R"(:{"dtype":"F32","shape":[1],"data_offsets":)";
+  EXPECT_ERROR(parse(file_bytes(
+                   "{\"a\"" + entry + "[0,4]},\"b\"" + entry + "[4,8]},\"a\"" + entry + "[8,12]}}",
+                   std::string(12, 'x'))),
+               "the name 'a' stands twice");
+  // Names may be anything; what a message shows of them is printable.
+  const std::string odd = R"("\u001b[2J\u202e\n")";
+  EXPECT_NO_THROW(parse(file_bytes("{" + odd + entry + "[0,4]}}", "abcd")));
+  EXPECT_ERROR(parse(file_bytes("{" + odd + entry + "[0,8]}}", "abcdefgh")),
+               "tensor '\\x1b[2J\\u202e\\n' takes 8 bytes");
+}
+
+TEST(Safetensors, HeadersAreBoundedByWhatTheyHold) {
+  std::string many = "{", metadata = R"({"__metadata__":{"0":"")";
+  for (size_t i = 0; i <= kMaxSafetensorsTensors; ++i)
+    many += fmt::format("{}\"{}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+                        i > 0 ? "," : "", i);
+  for (size_t i = 1; i <= kMaxSafetensorsMetadata; ++i) metadata += fmt::format(",\"{}\":\"\"", i);
+  EXPECT_ERROR(parse(file_bytes(many + "}", "")), "has more than 100000 tensors");
+  EXPECT_ERROR(parse(file_bytes(metadata + "}}", "")), "more than 10000 entries");
+  EXPECT_ERROR(parse(file_bytes("{\"" + std::string(1025, 'x') + "\":{}}", "")), "1025 bytes");
+  EXPECT_ERROR(parse(file_bytes(R"({"t":)" + std::string(100'000, '['), "")), "a list, not an");
 }
 
 TEST(Safetensors, RefusesSizesThatOverflowOrDisagree) {

@@ -1,5 +1,7 @@
 // The fuzz targets on their seeds, in every build: each seed as it is, cut short, and with bytes
-// changed by a fixed generator. A target must return; the sanitizer builds judge what it did.
+// changed by a fixed generator. A target must return, and keep within a budget of memory and of
+// work, both counted in bytes allocated, which no load of the machine changes. The sanitizer builds
+// judge what else it did.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "support/counted_allocations.h"
 #include "targets.h"
 
 // GoogleTest names the cases by it.
@@ -40,12 +43,26 @@ Bytes read(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
+// Whoever goes over many values for one byte of input again and again, or copies what was given
+// once, passes these by far: the seeds named "quadratic" do without their limits, at a hundredth of
+// the size with which they took gigabytes.
+struct Budget {
+  size_t base, for_each_byte;
+  size_t of(size_t input) const { return base + for_each_byte * input; }
+};
+// A decoded picture is not in proportion to its file; the picture target has a limit of pixels.
+constexpr Budget kPeak{.base = size_t{8} << 20, .for_each_byte = 256};
+constexpr Budget kTotal{.base = size_t{32} << 20, .for_each_byte = 4096};
+
 class Replay : public testing::TestWithParam<FuzzTarget> {
  protected:
   // In a buffer of exactly its size, so that the address sanitizer sees a read past the end.
   static void run(const Bytes& bytes) {
     const Bytes exact(bytes.begin(), bytes.end());
+    const vitrail::testing::CountedAllocations counted;
     EXPECT_EQ(GetParam().run(exact.data(), exact.size()), 0);
+    EXPECT_LE(counted.peak(), kPeak.of(bytes.size())) << "bytes in use at once";
+    EXPECT_LE(counted.total(), kTotal.of(bytes.size())) << "bytes allocated in all";
   }
 };
 

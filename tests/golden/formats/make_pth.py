@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
 """Writes the .pth files beside it with torch.save, and hostile ones by hand into hostile_pth/.
-Needs torch and numpy; the tests need neither. What the tensors hold, tests/formats/pth_test.cpp
+Needs torch, numpy and safetensors; the tests need neither. What the tensors hold, tests/formats/pth_test.cpp
 knows: ramps, as in make_formats.py."""
 import argparse
 import collections
+import functools
 import pathlib
 import pickle
+import re
+import signal
 import struct
+import sys
+import types
 
 import numpy
+import safetensors.torch
 import torch
 
 here = pathlib.Path(__file__).parent
@@ -55,6 +61,95 @@ torch.save(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.LayerNorm(3)), he
 torch.save(weights(), here / "protocol4.pt", pickle_protocol=4)
 
 
+# ---- modules saved whole, and the wrappers that are found around them ----
+
+class Encoder(torch.nn.Module):
+    """Every kind of thing that an object of torch.nn keeps: parameters, one of them tied, buffers
+    that are and are not saved, absent ones, activations of several kinds, and Python's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(2, 3)
+        self.tied = torch.nn.Linear(2, 3)
+        self.tied.weight = self.first.weight
+        self.bare = torch.nn.Linear(3, 2, bias=False)
+        self.norm = torch.nn.BatchNorm1d(3)
+        self.register_buffer("kept", ramp(torch.float32, 2))
+        self.register_buffer("passing", ramp(torch.float32, 3), persistent=False)
+        self.register_buffer("absent", None)
+        self.register_parameter("nothing", None)
+        self.scale = torch.nn.Parameter(ramp(torch.float32, 3))
+        self.scale.note = "a parameter with an attribute"
+        self.blocks = torch.nn.ModuleList([torch.nn.Sequential(torch.nn.LayerNorm(3), torch.nn.GELU())])
+        self.gone = None
+        self.activation = functools.partial(torch.nn.functional.gelu, approximate="tanh")
+        self.pattern = re.compile("head|norm")
+        self.kind = signal.Handlers.SIG_DFL  # an enumeration's member
+        self.dtype, self.device = torch.float32, torch.device("cpu")
+        self.sizes, self.spec = torch.Size([2, 3]), numpy.float64(1.5)
+        self.method = self.first.forward
+        self.options = {"lists": [1, (2, {3})], "nested": self.norm, "path": pathlib.PurePosixPath("a")}
+
+
+encoder = Encoder()
+modules = {
+    "whole": encoder,
+    "whole_parallel": torch.nn.DataParallel(encoder),
+    "whole_in_dict": {"epoch": 3, "model": encoder, "optimizer": {"state": {0: {"exp_avg": w}}}},
+    "lightning": {"epoch": 1, "global_step": 2, "pytorch-lightning_version": "2.0",
+                  "state_dict": {"model." + k: v for k, v in encoder.state_dict().items()},
+                  "hyper_parameters": argparse.Namespace(lr=0.1), "callbacks": {}, "loops": {}},
+    "compiled_parallel": {"state_dict": {"module._orig_mod." + k: v
+                                         for k, v in encoder.state_dict().items()}},
+}
+
+
+class Compiled:
+    """As torch.compile's modules are pickled, without inductor's whole configuration."""
+
+    def __reduce__(self):
+        return torch._dynamo.eval_frame.OptimizedModule, (encoder, None)
+
+
+class Traced:
+    def __reduce__(self):
+        return torch.fx.graph_module.reduce_graph_module, (dict(encoder.__dict__), "")
+
+
+modules["compiled"] = Compiled()
+modules["traced"] = Traced()
+Encoder.__module__ = "timm.models.eva"  # as if it were that class
+Encoder.__qualname__ = Encoder.__name__ = "Eva"
+for package in "timm", "timm.models", "timm.models.eva":
+    sys.modules[package] = types.ModuleType(package)
+    sys.modules[package].__path__ = []
+sys.modules["timm.models.eva"].Eva = Encoder
+for name, value in modules.items():
+    torch.save(value, here / f"{name}.pth")
+
+def no_source(*_):  # the older form would keep the source of every class
+    raise OSError
+
+
+torch.serialization.get_source_lines_and_file = no_source
+torch.save(encoder, here / "whole_legacy.pth", _use_new_zipfile_serialization=False)
+torch.save(encoder, here / "whole_protocol4.pth", pickle_protocol=4)
+torch.save(torch.nn.Module(), here / "empty_module.pth")
+torch.save(signal.Handlers.SIG_DFL, here / "no_module.pth")
+safetensors.torch.save_file({k: v.clone() for k, v in encoder.state_dict().items()},
+                            here / "whole.safetensors")  # what upstream says it holds
+
+
+class Scripted(torch.nn.Module):
+    def forward(self, x: torch.Tensor):
+        return x + 1
+
+
+torch.jit.save(torch.jit.script(Scripted()), here / "scripted.pt")
+numpy.savez(here / "jax.npz", kernel=numpy.zeros(2, numpy.float32))
+numpy.savez_compressed(here / "jax_compressed.npz", kernel=numpy.zeros(200, numpy.float32))
+
+
 # ---- hostile files: legacy ones, so that the pickle stands in plain sight ----
 
 def legacy(body, storages=b""):
@@ -98,7 +193,21 @@ files = {
     "obj": b"\x80\x02(cos\nsystem\n" + text("true") + b"o.",
     "newobj": b"\x80\x02csubprocess\nPopen\n" + text("true") + b"\x85\x81.",
     "newobj_ex": b"\x80\x04csubprocess\nPopen\n)}\x92.",
-    "setattr": b"\x80\x02cargparse\nNamespace\n)\x81N}" + text("a") + b"K\x01s\x86b.",
+    "setattr": b"\x80\x02cos\nenviron\nN}" + text("a") + b"K\x01s\x86b.",
+    "partial_of_system": b"\x80\x02cmine\nPartial\ncos\nsystem\n" + text("true") + b"\x86R.",
+    "submodule": b"\x80\x02ctorch.hub\nload\n" + text("a/b") + b"\x85R.",
+    # Work out of proportion: each names, in a few bytes a time, what is large and was made once.
+    "ordereddict_quadratic": b"\x80\x02](NN\x86q\x01" + b"h\x01" * 3000 + b"eq\x00ccollections\n"
+                             b"OrderedDict\n(" + b"h\x00" * 3000 + b"tR.",
+    "set_quadratic": b"\x80\x02](" + b"K\x01" * 3000 + b"eq\x00c__builtin__\nset\n(" +
+                     b"h\x00" * 3000 + b"tR.",
+    "sizes_quadratic": b"\x80\x02(" + b"K\x01" * 3000 + b"tq\x00ctorch._utils\n_rebuild_tensor_v2\n(" +
+                       storage(4) + b"K\x00h\x00h\x00tR.",
+    "persid_quadratic": b"\x80\x02(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") +
+                        text("cpu") + b"K\x01" + b"N" * 3000 + b"tq\x00" + b"h\x00Q0" * 3000 + b"N.",
+    "long_global": b"\x80\x04" + text("x" * 2000) + text("y") + b"\x93.",
+    "long_names": b"\x80\x02}(" + text("k" * 2000) + tensor(4, 0, [4], [1])[3 + len(text("w")):-2] + b"u.",
+    "many_values": b"\x80\x02(" + b"N" * 3000 + b"t.",
     "build_on_function": b"\x80\x02cos\nsystem\n}b.",
     "ext1": b"\x80\x02\x82\x01.", "ext2": b"\x80\x02\x83\x01\x01.", "ext4": b"\x80\x02\x84\x01\x01\x01\x01.",
     "persid_text": b"\x80\x02Pname\n.",

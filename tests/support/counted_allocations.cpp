@@ -1,0 +1,80 @@
+#include "support/counted_allocations.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<bool> counting{false};
+std::atomic<ptrdiff_t> in_use{0};
+std::atomic<ptrdiff_t> most{0};
+std::atomic<size_t> in_all{0};
+
+void count(void* block) {
+  if (!counting.load(std::memory_order_relaxed)) return;
+  const auto bytes = static_cast<ptrdiff_t>(malloc_usable_size(block));
+  const ptrdiff_t now = in_use.fetch_add(bytes) + bytes;
+  in_all.fetch_add(static_cast<size_t>(bytes));
+  ptrdiff_t before = most.load();
+  while (before < now && !most.compare_exchange_weak(before, now)) {
+  }
+}
+
+void discount(void* block) {
+  if (counting.load(std::memory_order_relaxed))
+    in_use.fetch_sub(static_cast<ptrdiff_t>(malloc_usable_size(block)));
+}
+
+}  // namespace
+
+// The sized, array and nothrow forms of the standard library call these.
+void* operator new(size_t bytes) {
+  void* block = std::malloc(bytes == 0 ? 1 : bytes);
+  if (block == nullptr) throw std::bad_alloc();
+  count(block);
+  return block;
+}
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  void* block = nullptr;
+  const size_t at_least = std::max(static_cast<size_t>(alignment), sizeof(void*));
+  if (posix_memalign(&block, at_least, bytes == 0 ? 1 : bytes) != 0) throw std::bad_alloc();
+  count(block);
+  return block;
+}
+void operator delete(void* block) noexcept {
+  if (block == nullptr) return;
+  discount(block);
+  std::free(block);
+}
+void operator delete(void* block, size_t) noexcept {
+  operator delete(block);
+}
+void operator delete(void* block, std::align_val_t) noexcept {
+  operator delete(block);
+}
+void operator delete(void* block, size_t, std::align_val_t) noexcept {
+  operator delete(block);
+}
+
+namespace vitrail::testing {
+
+CountedAllocations::CountedAllocations() {
+  in_use = most = 0;
+  in_all = 0;
+  counting = true;
+}
+CountedAllocations::~CountedAllocations() {
+  counting = false;
+}
+size_t CountedAllocations::peak() const {
+  return static_cast<size_t>(most.load());
+}
+size_t CountedAllocations::total() const {
+  return in_all.load();
+}
+
+}  // namespace vitrail::testing
