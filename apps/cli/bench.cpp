@@ -55,7 +55,7 @@ void add_bench(CLI::App& app) {
                    "an architecture such as vit_base_patch16_224 (random weights), or a model "
                    "(default: the bundled model)");
   add_model_options(*verb, arguments->model);
-  verb->add_option("--size", arguments->size, "side, or HEIGHTxWIDTH (default: the model's own)");
+  add_size_option(*verb, arguments->model);
   verb->add_option("--runs", arguments->runs, "measured runs (default: three seconds of them)")
       ->check(CLI::Range(1, 1'000'000));
   verb->add_flag("--profile", arguments->profile,

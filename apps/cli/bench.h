@@ -13,7 +13,6 @@ namespace vitrail::cli {
 struct BenchArguments {
   ModelArguments model;
   RunArguments run;
-  std::string size;
   int runs = 0;  // 0: three seconds of them
   bool probe = false;
   bool profile = false;
@@ -88,8 +87,6 @@ MemoryUse memory_use();
 void write_to(nlohmann::ordered_json& json, const MemoryUse& memory);
 std::string text(const MemoryUse& memory);  // one line for people
 
-// The model's own size, or what --size says.
-PictureSize bench_size(const BenchArguments& arguments, const VisionTransformerConfig& config);
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size);
 // [B, C, H, W]: --input's, or --batch random ones.
 Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config);

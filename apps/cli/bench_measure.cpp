@@ -142,11 +142,6 @@ std::string text(const MemoryUse& memory) {
                      megabytes(memory.pool_reserved));
 }
 
-PictureSize bench_size(const BenchArguments& arguments, const VisionTransformerConfig& config) {
-  if (!arguments.size.empty()) return parse_size(arguments.size);
-  return {static_cast<int>(config.image_height), static_cast<int>(config.image_width)};
-}
-
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size) {
   Tensor images = Tensor::empty({batch, channels, size.height, size.width});
   Rng rng(1, 0);
@@ -156,7 +151,9 @@ Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size) {
 
 Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config) {
   if (arguments.input.empty())
-    return random_pictures(arguments.run.batch, config.in_channels, bench_size(arguments, config));
+    return random_pictures(
+        arguments.run.batch, config.in_channels,
+        {static_cast<int>(config.image_height), static_cast<int>(config.image_width)});
   Tensor images = read_npy(arguments.input);
   check(images.dtype() == DType::f32 && images.rank() == 4 && images.size(0) > 0 &&
             images.size(1) == config.in_channels,

@@ -159,6 +159,7 @@ void add_calibrate(CLI::App& app) {
                    "vitrail eval")
       ->required();
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--split", arguments->split, "train, val, test or all")
       ->check(CLI::IsMember({"train", "val", "test", "all"}))
       ->capture_default_str();

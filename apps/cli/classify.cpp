@@ -76,8 +76,11 @@ void classify_pictures(const Arguments& arguments) {
 void add_classify(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("classify", "Name what pictures show");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them; - is standard input")->required();
+  verb->add_option("pictures", arguments->pictures,
+                   "pictures and folders of them; - is standard input")
+      ->required();
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--top", arguments->answer.top,
                    "how many of the best classes are shown (default: 5; of several classes a "
                    "picture all that reach the threshold)")

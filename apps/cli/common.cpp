@@ -61,6 +61,13 @@ void add_model_options(CLI::App& verb, ModelArguments& arguments) {
       "names of the classes: text, one a line, or JSON, a list or an object from index");
 }
 
+void add_size_option(CLI::App& verb, ModelArguments& arguments) {
+  verb.add_option(
+      "--size", arguments.size,
+      "side, or HEIGHTxWIDTH, of the pictures that the model takes: its positions are "
+      "stretched and pictures prepared by its family's rule (default: the model's own)");
+}
+
 void add_run_options(CLI::App& verb, RunArguments& arguments) {
   verb.add_option("--threads", arguments.threads, "threads (default: all cores)")
       ->check(CLI::Range(0, 1024));
@@ -123,7 +130,9 @@ std::vector<std::pair<std::string, std::string>> parse_settings(
 }
 
 LoadOptions load_options(const ModelArguments& arguments) {
-  return {.settings = parse_settings(arguments.settings), .labels = arguments.labels};
+  LoadOptions options{.settings = parse_settings(arguments.settings), .labels = arguments.labels};
+  if (!arguments.size.empty()) options.size = parse_size(arguments.size);
+  return options;
 }
 
 LoadOptions load_options(const ModelArguments& arguments, const RunArguments& run,

@@ -23,6 +23,7 @@ struct ModelArguments {
   std::string model;
   std::vector<std::string> settings;  // key=value
   std::string labels;
+  std::string size;  // --size, where the verb has it
 };
 // --threads, --batch, --precision, --memory, --slow, --json
 struct RunArguments {
@@ -35,6 +36,8 @@ struct RunArguments {
 };
 
 void add_model_options(CLI::App& verb, ModelArguments& arguments);
+// --size, of the pictures that the model takes.
+void add_size_option(CLI::App& verb, ModelArguments& arguments);
 void add_run_options(CLI::App& verb, RunArguments& arguments);
 // --exif apply|ignore
 void add_exif_option(CLI::App& verb, std::string& exif);

@@ -172,6 +172,7 @@ void add_doctor(CLI::App& app) {
       app.add_subcommand("doctor", "Say what a checkpoint is and what looks wrong with it");
   verb->add_option("name", arguments->model.model, "a model (default: the bundled model)");
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--against", arguments->against,
                    ".safetensors file with 'input' and reference activations ('blocks.3', "
                    "'logits', ...): names the first layer that diverges");

@@ -137,6 +137,7 @@ void add_embed(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("embed", "Turn pictures into vectors");
   verb->add_option("pictures", arguments->pictures, "pictures and folders of them; - is standard input")->required();
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--kind", arguments->kind,
                    "class (token), mean (of patches) or patches (a grid); default: class, or mean "
                    "of a model without class token")

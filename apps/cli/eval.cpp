@@ -287,6 +287,7 @@ void add_eval(CLI::App& app) {
                    "plain folder; its classes are matched to labels by name or WordNet identifier")
       ->required();
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--split", arguments->split,
                    "train, val, test or all (default: test where the set has one, else val, all)")
       ->check(CLI::IsMember({"train", "val", "test", "all"}));

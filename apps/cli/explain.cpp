@@ -223,6 +223,7 @@ void add_explain(CLI::App& app) {
                    "pictures and folders of them; - is standard input")
       ->required();
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--output,--out", arguments->output,
                    "folder for NAME-explained.html and NAME-explained.png (default: this one)");
   verb->add_option("--page", arguments->page, "write only this page, and --overlay if named");

@@ -30,25 +30,9 @@ struct Arguments {
   std::string data, out, method = "auto", to, precision;
   std::vector<std::string> train_settings;
   FinetuneOptions options;
-  int64_t size = 0;
   int threads = 0;
   bool resume = false, json = false;
 };
-
-// The preprocessing for pictures of another size: resize and crop in the same proportion.
-Preprocess at_size(Preprocess preprocess, int64_t side) {
-  const PictureSize now = fixed_output_size(preprocess);
-  const auto wanted = static_cast<int>(side);
-  if (now.height == wanted && now.width == wanted) return preprocess;
-  check(now.height > 0 && now.height == now.width, "finetune",
-        "--size changes square pictures of one size; this model's preprocessing has others");
-  const auto scaled = [&](int length) {
-    return static_cast<int>(static_cast<int64_t>(length) * wanted / now.height);
-  };
-  preprocess.resize_to = {scaled(preprocess.resize_to.height), scaled(preprocess.resize_to.width)};
-  preprocess.crop_to = {wanted, wanted};
-  return preprocess;
-}
 
 // Rewrites the model in `folder` in the first of the forms that can say it. Returns which.
 Family write_in_form(const std::filesystem::path& folder, Family source, const std::string& to,
@@ -157,16 +141,16 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
 
 void run_in(TrainJob& job, Arguments& arguments) {
   FinetuneOptions& options = arguments.options;
-  if (arguments.size > 0)
-    arguments.model.settings.push_back("image_size=" + std::to_string(arguments.size));
   // Its warnings are said once.
   const auto model = job.leads() ? open_model(arguments.model)
                                  : load_model(arguments.model, load_options(arguments.model));
-  const Checkpoint checkpoint =
+  Checkpoint checkpoint =
       open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
+  const VisionTransformerConfig& sized = model->network->config();
+  if (!arguments.model.size.empty())
+    checkpoint.info.config.set_image_size(sized.image_height, sized.image_width);
   options.data = data_spec(arguments.data);
-  options.preprocess =
-      arguments.size > 0 ? at_size(model->preprocess, arguments.size) : model->preprocess;
+  options.preprocess = model->preprocess;
   options.base_name = model->name;
   options.method = finetune_method_from_name(arguments.method);
   options.settings = parse_settings(arguments.train_settings);
@@ -209,6 +193,7 @@ void add_finetune(CLI::App& app) {
   Arguments& a = *arguments;
   FinetuneOptions& o = a.options;
   add_model_options(*verb, a.model);
+  add_size_option(*verb, a.model);
   verb->add_option("--data", a.data,
                    "folder:DIR with a folder a class (train/ and val/ in it are used), or another "
                    "data set's name")
@@ -235,8 +220,6 @@ void add_finetune(CLI::App& app) {
                    "learning rate of a layer over that of the next one");
   verb->add_option("--blocks", o.blocks, "of --method partial: how many of the last ones");
   verb->add_option("--rank", o.rank, "of --method lora");
-  verb->add_option("--size", a.size, "side of the pictures, when it is not the checkpoint's")
-      ->check(CLI::Range(1, kMaxPreprocessSide));
   verb->add_option("--train-set", a.train_settings,
                    "KEY=VALUE: any field of the training that train.json shows");
   verb->add_option("--precision", a.precision, "of training: f32 or bf16")

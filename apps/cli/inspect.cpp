@@ -13,7 +13,6 @@ namespace {
 struct Arguments {
   ModelArguments model;
   RunArguments run;
-  std::string size;
 };
 
 struct Memory {
@@ -87,10 +86,8 @@ void inspect(const Arguments& arguments) {
       session_options(arguments.run));
   const Model& model = session.model();
   const VisionTransformerConfig& config = model.network->config();
-  const PictureSize size =
-      arguments.size.empty()
-          ? PictureSize{static_cast<int>(config.image_height), static_cast<int>(config.image_width)}
-          : parse_size(arguments.size);
+  const PictureSize size = {static_cast<int>(config.image_height),
+                            static_cast<int>(config.image_width)};
   const ModelCost cost = model_cost(*model.network, size.height, size.width);
   const Memory memory = measure_memory(session, arguments.run.batch, size);
   (arguments.run.json ? print_report_json : print_report)(model, cost, memory, size,
@@ -106,7 +103,7 @@ void add_inspect(CLI::App& app) {
       app.add_subcommand("inspect", "Layers, parameters, multiply-adds and memory of a model");
   verb->add_option("name", arguments->model.model, "a model or an architecture's name");
   add_model_options(*verb, arguments->model);
-  verb->add_option("--size", arguments->size, "side, or HEIGHTxWIDTH (default: the model's own)");
+  add_size_option(*verb, arguments->model);
   add_run_options(*verb, arguments->run);
   set_example(*verb, "vitrail inspect vit_base_patch16_224 --size 384");
   verb->callback([arguments] { inspect(*arguments); });

@@ -138,6 +138,7 @@ void add_quantize(CLI::App& app) {
   CLI::App* verb = app.add_subcommand(
       "quantize", "Write a model that runs in 8 bits, when its answers stay the same");
   add_model_options(*verb, arguments->model);
+  add_size_option(*verb, arguments->model);
   verb->add_option("--data", arguments->data,
                    "pictures that the loss is measured on: a folder, folder:DIR, flat:DIR, ...")
       ->required();

@@ -35,6 +35,18 @@ LayerAttention copy_layer(const AttentionRecord& record) {
                               {shape.heads, shape.queries})};
 }
 
+// What lies behind the last whole patch is not seen: the box ends where the patches do.
+void cover_whole_patches(Explanation& explanation) {
+  const TokenLayout& layout = explanation.layout;
+  PreprocessResult& geometry = explanation.geometry;
+  const auto end = [](double begin, double end, int64_t covered, int size) {
+    return begin + (end - begin) * std::min(1.0, static_cast<double>(covered) / size);
+  };
+  SourceBox& box = geometry.box;
+  box.x1 = end(box.x0, box.x1, layout.grid_width * layout.patch_width, geometry.width);
+  box.y1 = end(box.y0, box.y1, layout.grid_height * layout.patch_height, geometry.height);
+}
+
 }  // namespace
 
 Explanation explain_picture(Session& session, const Image& photo, const RolloutOptions& options) {
@@ -56,6 +68,7 @@ Explanation explain_picture(Session& session, const Image& photo, const RolloutO
                           .photo = to_rgb(photo),
                           .geometry = batch.geometry.front(),
                           .rollout_options = options};
+  if (!config.has_feature_map()) cover_whole_patches(explanation);
   if (output.logits.defined()) {
     const auto logits = output.logits.value().values(), features = output.pooled.value().values();
     explanation.logits.assign(logits.begin(), logits.end());

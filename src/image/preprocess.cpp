@@ -1,5 +1,6 @@
 #include "image/preprocess.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -48,6 +49,30 @@ void check_preprocess(const Preprocess& p) {
 
 PreprocessResult preprocess_geometry(int width, int height, const Preprocess& preprocess) {
   return result_of(preprocess_plan(width, height, preprocess), width, height);
+}
+
+Preprocess at_size(const Preprocess& preprocess, PictureSize size) {
+  const PictureSize now = fixed_output_size(preprocess);
+  if (now == size) return preprocess;
+  check(now.height > 0, kPlace,
+        "this preprocessing gives each picture a size of its own, so none can be asked for");
+  Preprocess p = preprocess;
+  const auto scaled = [](int length, int from, int to) {
+    return static_cast<int>(
+        std::min<int64_t>(static_cast<int64_t>(length) * to / from, kMaxPreprocessSide));
+  };
+  const PictureSize each = {scaled(p.resize_to.height, now.height, size.height),
+                            scaled(p.resize_to.width, now.width, size.width)};
+  if (p.resize == ResizeMode::shortest_edge && p.crop != CropRule::none) {
+    const int side = std::max(scaled(p.resize_to.height, now.height, size.height),
+                              scaled(p.resize_to.height, now.width, size.width));
+    p.resize_to = {side, side};
+  } else {
+    p.resize_to = each;
+  }
+  if (p.crop != CropRule::none) p.crop_to = size;
+  check_preprocess(p);
+  return p;
 }
 
 PictureSize fixed_output_size(const Preprocess& preprocess) {

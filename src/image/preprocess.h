@@ -98,6 +98,11 @@ PreprocessResult preprocess_geometry(int width, int height, const Preprocess& pr
 // The size of the output for every picture, where it does not depend on the picture: {0, 0} else.
 PictureSize fixed_output_size(const Preprocess& preprocess);
 
+// The same preparation for outputs of another size: resize and crop in the same proportion, and
+// what crops covers (the short side, so that no padding comes in). Error: a preprocessing that
+// gives each picture a size of its own.
+Preprocess at_size(const Preprocess& preprocess, PictureSize size);
+
 // Writes [channels, height, width] floats. `image` may be grey or RGB, whichever is asked for.
 PreprocessResult apply(const Image& image, const Preprocess& preprocess, float* out);
 // The same floats as apply() of the decoded file, without the picture in memory: rows are decoded,

@@ -72,24 +72,14 @@ Place find_model(const std::string& path_or_name) {
        joined(bundled_models()));
 }
 
-Preprocess preprocess_of(const CheckpointInfo& info) {
-  Preprocess preprocess;
-  switch (info.preprocess_kind) {
-    case PreprocessKind::timm:
-      preprocess = from_timm(info.preprocess);
-      break;
-    case PreprocessKind::hf:
-      preprocess = from_hf(info.preprocess, hf_image_processor_type(info.model_type));
-      break;
-    case PreprocessKind::vitrail:
-      preprocess = from_json(info.preprocess);
-      break;
-    case PreprocessKind::none:
-      fail("model", "the checkpoint does not say how pictures are prepared");
-  }
-  for (const Provenance& source : info.sources)
-    if (source.field == "preprocess") preprocess.source = source.source;
-  return preprocess;
+// timm resizes to floor(size / crop_pct), which is not in proportion to another size's.
+nlohmann::json timm_at(nlohmann::json config, PictureSize size) {
+  nlohmann::json& fields = config.contains("pretrained_cfg") ? config["pretrained_cfg"] : config;
+  const auto input = fields.find("input_size");
+  const bool known = input != fields.end() && input->is_array() && !input->empty();
+  const nlohmann::json channels = known ? input->front() : nlohmann::json(3);
+  fields["input_size"] = {channels, size.height, size.width};
+  return config;
 }
 
 // Names that config.json gives count before a file of labels in the folder.
@@ -126,6 +116,26 @@ void fill(Model& model, const LoadOptions& options,
 }
 
 }  // namespace
+
+Preprocess preprocess_of(const CheckpointInfo& info, std::optional<PictureSize> size) {
+  Preprocess preprocess;
+  switch (info.preprocess_kind) {
+    case PreprocessKind::timm:
+      preprocess = from_timm(size ? timm_at(info.preprocess, *size) : info.preprocess);
+      break;
+    case PreprocessKind::hf:
+      preprocess = from_hf(info.preprocess, hf_image_processor_type(info.model_type));
+      break;
+    case PreprocessKind::vitrail:
+      preprocess = from_json(info.preprocess);
+      break;
+    case PreprocessKind::none:
+      fail("model", "the checkpoint does not say how pictures are prepared");
+  }
+  for (const Provenance& source : info.sources)
+    if (source.field == "preprocess") preprocess.source = source.source;
+  return size ? at_size(preprocess, *size) : preprocess;
+}
 
 std::vector<fs::path> bundled_model_folders() {
   std::vector<fs::path> folders;
@@ -165,7 +175,8 @@ std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOpt
                 : path.filename().empty() ? path.parent_path().filename()
                                           : path.filename();
   model->info = std::move(checkpoint.info);
-  model->preprocess = preprocess_of(model->info);
+  if (options.size) model->info.config.set_image_size(options.size->height, options.size->width);
+  model->preprocess = preprocess_of(model->info, options.size);
   model->precision = model->info.precision;
   model->labels = labels_of(model->info, options.labels);
   model->rejection = model->info.rejection;
@@ -190,7 +201,8 @@ std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t se
                            .resize_to = {static_cast<int>(config.image_height),
                                          static_cast<int>(config.image_width)}});
   }
-  model->preprocess = preprocess_of(model->info);
+  if (options.size) model->info.config.set_image_size(options.size->height, options.size->width);
+  model->preprocess = preprocess_of(model->info, options.size);
   model->network = std::make_shared<VisionTransformer>(model->info.config);
   model->labels = unknown_labels(model->info.config.num_classes);
   fill(*model, options,

@@ -40,7 +40,10 @@ struct LoadOptions {
   // --set: fields of the configuration (models/vit_config.h) or of the preprocessing.
   std::vector<std::pair<std::string, std::string>> settings;
   std::filesystem::path labels;  // --labels: a file that replaces the checkpoint's own
-  int threads = 0;               // that read and pack; 0: all cores
+  // --size: of the pictures that the network takes; nothing: the model's own. Positions are
+  // stretched to it, and pictures prepared for it, by the rules of the model's family.
+  std::optional<PictureSize> size = std::nullopt;
+  int threads = 0;  // that read and pack; 0: all cores
   // Packs each weight as it is read, so that it is never in memory twice (SessionOptions.pack does
   // so afterwards). The weights can then not be saved.
   std::optional<PackOptions> pack = std::nullopt;
@@ -51,6 +54,11 @@ struct LoadOptions {
 // family, an incomplete one (with the list of what --set must give), weights that do not fit or are
 // not finite.
 std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options = {});
+
+// How the checkpoint's pictures are prepared; for pictures of `size` by the rule of the library
+// that the description comes from, where it has one. Error: nobody says how, or not at this size.
+Preprocess preprocess_of(const CheckpointInfo& info,
+                         std::optional<PictureSize> size = std::nullopt);
 
 // An architecture ("vit_base_patch16_224", "resnet20") with random weights. Error: an unknown name.
 std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed = 0,

@@ -40,6 +40,9 @@ Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
   check(preprocess_.channels == channels, "session",
         "the preprocessing makes {} channels and the model takes {}", preprocess_.channels,
         channels);
+  // Found before a picture is read, where it does not depend on the picture.
+  if (const PictureSize size = fixed_output_size(preprocess_); size.height > 0)
+    (void)model_->network->layout(size.height, size.width);
   if (!options_.pack) return;
   std::call_once(model_->packing, [&] {
     model_->network->pack_for_inference(queue_, {.precision = precision_});
@@ -104,6 +107,7 @@ PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int6
   try {
     const Image image = pictures.load(first);
     const PreprocessResult geometry = preprocess_geometry(image.width, image.height, preprocess_);
+    (void)model_->network->layout(geometry.height, geometry.width);  // Error: it does not fit
     check_size({.picture = {geometry.height, geometry.width}});
     batch.images = Tensor::empty({1, preprocess_.channels, geometry.height, geometry.width});
     batch.geometry[0] = apply(image, preprocess_, batch.images.f32());

@@ -101,6 +101,7 @@ void visit_fields(Config& c, Visit visit) {
   visit("patch_width", c.patch_width);
   visit("patch_bias", c.patch_bias);
   visit("patch_norm", c.patch_norm);
+  visit("drop_partial_patches", c.drop_partial_patches);
   visit("tokenizer_layers", c.tokenizer.layers);
   visit("tokenizer_kernel", c.tokenizer.kernel);
   visit("tokenizer_stride", c.tokenizer.stride);
@@ -252,9 +253,12 @@ int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch,
     return c.resnet.cells(size);
   }
   if (c.patch_embedding != PatchEmbedding::tokenizer) {
-    check(size > 0 && size % patch == 0, "vit", "a picture {} of {} is not a whole number of {} {}",
-          axis, size, patch, "pixel patches");
-    return size / patch;
+    const bool whole = c.drop_partial_patches ? size >= patch : size > 0 && size % patch == 0;
+    if (whole) return size / patch;
+    const int64_t below = std::max<int64_t>(size / patch, 0) * patch;
+    fail("vit", "a picture {} of {} is not a whole number of {} pixel patches, as {} is", axis,
+         size, patch,
+         below > 0 ? fmt::format("{} or {}", below, below + patch) : fmt::format("{}", patch));
   }
   const TokenizerConfig& t = c.tokenizer;
   int64_t cells = size;
@@ -311,6 +315,17 @@ int64_t VisionTransformerConfig::grid_height(int64_t picture_height) const {
 
 int64_t VisionTransformerConfig::grid_width(int64_t picture_width) const {
   return grid_size(*this, picture_width, patch_width, "width");
+}
+
+void VisionTransformerConfig::set_image_size(int64_t height, int64_t width) {
+  if (position == Position::learned && position_grid_height == 0) {
+    position_grid_height = grid_height(image_height);
+    position_grid_width = grid_width(image_width);
+  }
+  (void)grid_height(height);
+  (void)grid_width(width);
+  image_height = height;
+  image_width = width;
 }
 
 void VisionTransformerConfig::validate() const {

@@ -78,6 +78,9 @@ struct VisionTransformerConfig {
   int64_t patch_height = 16, patch_width = 16;
   bool patch_bias = true;
   bool patch_norm = false;  // LayerNorm before and after a linear embedding (newer vit-pytorch)
+  // Pixels behind the last whole patch are left out, as a convolution leaves them; otherwise a
+  // picture that has some is refused. transformers' models do, and timm's at a size that has some.
+  bool drop_partial_patches = false;
   TokenizerConfig tokenizer;
   ResNetConfig resnet;  // embed_dim is the last of its channels
 
@@ -138,6 +141,10 @@ struct VisionTransformerConfig {
   // Patches along each axis for a picture of this size. Error: the size does not fit.
   int64_t grid_height(int64_t picture_height) const;
   int64_t grid_width(int64_t picture_width) const;
+
+  // Takes pictures of another size from here on; the table of positions stays one of its own grid,
+  // and is stretched by position_resize. Error: as grid_height().
+  void set_image_size(int64_t height, int64_t width);
 
   // Error naming the field that is out of range or contradicts another.
   void validate() const;

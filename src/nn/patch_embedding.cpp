@@ -38,9 +38,9 @@ PatchEmbed::PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config)
 }
 
 Variable PatchEmbed::forward(const Context& context, const Variable& images) const {
-  check(images.size(2) % config_.patch_height == 0 && images.size(3) % config_.patch_width == 0,
-        "patch embedding", "a picture of {}x{} is not a whole number of {}x{} patches",
-        images.size(2), images.size(3), config_.patch_height, config_.patch_width);
+  check(images.size(2) >= config_.patch_height && images.size(3) >= config_.patch_width,
+        "patch embedding", "a picture of {}x{} holds no patch of {}x{}", images.size(2),
+        images.size(3), config_.patch_height, config_.patch_width);
   const WindowOptions window{.kernel_height = config_.patch_height,
                              .kernel_width = config_.patch_width,
                              .stride_height = config_.patch_height,

@@ -182,11 +182,13 @@ TEST(FamilyTimm, PositionsOfAnotherPictureAreKept) {
   EXPECT_EQ(checkpoint.info.config.position_prefix, 1);
 }
 
-TEST(FamilyTimm, AnotherPictureSizeReachesThePreprocessing) {
-  const Checkpoint checkpoint =
-      read(random_weights(tiny_config()), timm_json(), {{"image_size", "32"}});
-  EXPECT_EQ(checkpoint.info.config.position_grid_width, 4);
-  EXPECT_EQ(checkpoint.info.preprocess.at("input_size"), Json({3, 32, 32}));
+// --set image_size would read the table of positions as another grid, or leave it unstretched.
+TEST(FamilyTimm, AnotherPictureSizeIsNoSetting) {
+  const NamedTensors tensors = random_weights(tiny_config());
+  EXPECT_ERROR(read(tensors, timm_json(), {{"image_size", "32"}}), "--size 32x32");
+  EXPECT_ERROR(read(tensors, timm_json(), {{"image_height", "8"}, {"image_width", "32"}}),
+               "--size 8x32");
+  EXPECT_NO_THROW(read(tensors, timm_json(), {{"image_size", "16"}}));  // what it is anyway
 }
 
 TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {

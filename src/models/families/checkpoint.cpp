@@ -108,6 +108,7 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
   if (kind_of(files.config) == ConfigKind::vitrail) {
     ConfigDraft draft = draft_from_vitrail(files.config, kConfig);
     apply_settings(draft, settings);
+    apply_size_settings(draft, settings);
     finish_answer(draft);
     return draft;
   }
@@ -155,6 +156,10 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
   finish_answer(draft);
   settle_head_size(draft, tensors.place());
   settle_positions(draft, spelling.family, tensors.place());
+  const bool unsized = draft.is_open("image_size");
+  apply_size_settings(draft, settings);
+  if (unsized && !draft.is_open("image_size"))
+    settle_positions(draft, spelling.family, tensors.place());
   return draft;
 }
 

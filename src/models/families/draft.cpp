@@ -72,6 +72,7 @@ void settle_family_constants(ConfigDraft& draft, const Spelling& spelling) {
       draft.settle("pooling", &C::pooling, Pooling::class_token, source);
       if (c.mlp != MlpKind::plain)
         draft.settle("activation", &C::activation, Activation::silu, source);
+      c.drop_partial_patches = true;
       c.position_resize = spelling.family == Family::hf_dinov2 && c.register_tokens > 0
                               ? PositionResize::bicubic_antialias
                               : PositionResize::bicubic;
@@ -86,6 +87,11 @@ void settle_family_constants(ConfigDraft& draft, const Spelling& spelling) {
 
 void settle_positions(ConfigDraft& draft, Family family, const std::string& place) {
   VisionTransformerConfig& c = draft.config;
+  // timm compares a picture with the model's own size alone, whether patches fill it or not.
+  if (family == Family::timm && !draft.is_open("image_size") && c.patch_height > 0 &&
+      c.patch_width > 0)
+    c.drop_partial_patches =
+        c.image_height % c.patch_height != 0 || c.image_width % c.patch_width != 0;
   if (c.position != Position::learned) return;
   const std::vector<int64_t> prefixes = draft.position_prefix
                                             ? std::vector<int64_t>{*draft.position_prefix}

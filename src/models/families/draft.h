@@ -85,6 +85,10 @@ void settle_positions(ConfigDraft& draft, Family family, const std::string& plac
 // --set: fields of the configuration (heads, eps, image_size, patch_size, channels are understood
 // too), `architecture`, and of the preprocessing mean, std, interpolation, crop_pct, crop_mode.
 void apply_settings(ConfigDraft& draft, const Settings& settings);
+// The pictures' size, of a file that does not say it: image_size, or image_height and image_width.
+// They describe the table of positions; what stretches it to other pictures is --size. Error: the
+// file says another.
+void apply_size_settings(ConfigDraft& draft, const Settings& settings);
 void apply_preprocess_settings(ConfigDraft& draft, const Settings& settings);
 
 // Error naming everything that is still open, and how to say it. The preprocessing only counts

@@ -21,6 +21,10 @@ bool is_preprocess_setting(const std::string& name) {
   return std::ranges::find(kPreprocessSettings, name) != kPreprocessSettings.end();
 }
 
+bool is_size_setting(const std::string& name) {
+  return name == "image_size" || name == "image_height" || name == "image_width";
+}
+
 // The fields that a setting stands for.
 std::vector<std::string> fields_of(const std::string& name) {
   if (name == "heads") return {"num_heads"};
@@ -79,7 +83,7 @@ std::string why(const std::vector<std::string>& missing) {
 
 void apply_settings(ConfigDraft& draft, const Settings& settings) {
   for (const auto& [name, value] : settings) {
-    if (is_preprocess_setting(name) || name == "family") continue;
+    if (is_preprocess_setting(name) || is_size_setting(name) || name == "family") continue;
     // Our own files have no open field that a name could settle.
     if (name == "architecture" && draft.attention_width > 0) {
       draft.architecture_said = value;
@@ -90,20 +94,38 @@ void apply_settings(ConfigDraft& draft, const Settings& settings) {
       draft.open.erase(field);
       draft.sources.push_back({field, value, "--set"});
     }
-    // One side alone leaves the other open.
-    if (name == "image_size") draft.open.erase("image_size");
   }
-  const auto set = [&](const char* field) {
-    return std::ranges::any_of(settings, [&](const auto& s) { return s.first == field; });
-  };
-  if (set("image_height") && set("image_width")) draft.open.erase("image_size");
+}
+
+void apply_size_settings(ConfigDraft& draft, const Settings& settings) {
+  VisionTransformerConfig said = draft.config;
+  bool height = false, width = false;
+  for (const auto& [name, value] : settings) {
+    if (!is_size_setting(name)) continue;
+    for (const std::string& field : fields_of(name)) {
+      set_field(said, field, value);
+      draft.sources.push_back({field, value, "--set"});
+    }
+    height |= name != "image_width";
+    width |= name != "image_height";
+  }
+  VisionTransformerConfig& c = draft.config;
+  if (!draft.is_open("image_size")) {
+    check(said.image_height == c.image_height && said.image_width == c.image_width, "--set",
+          "image_size: this model is made for pictures of {0}x{1}; --size {2}x{3} runs it at "
+          "another size",
+          c.image_height, c.image_width, said.image_height, said.image_width);
+    return;
+  }
+  c.image_height = said.image_height;
+  c.image_width = said.image_width;
+  if (height && width) draft.open.erase("image_size");  // one side alone leaves the other open
 }
 
 void apply_preprocess_settings(ConfigDraft& draft, const Settings& settings) {
   const VisionTransformerConfig& c = draft.config;
-  const bool resized = std::ranges::any_of(settings, [](const auto& s) {
-    return s.first == "image_size" || s.first == "image_height" || s.first == "image_width";
-  });
+  const bool resized =
+      std::ranges::any_of(settings, [](const auto& s) { return is_size_setting(s.first); });
   if (resized && draft.preprocess_kind == PreprocessKind::timm)
     draft.preprocess["input_size"] = {c.in_channels, c.image_height, c.image_width};
   for (const auto& [name, value] : settings) {
