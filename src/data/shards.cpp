@@ -1,19 +1,16 @@
 // Tar shards by WebDataset's convention: members whose names agree up to the first dot are one
 // sample, a picture (image/picture_names.h) and its label (.cls, .txt, or .json with "label",
 // "class" or "cls"). The table of contents is read once; a picture is then read where it lies.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "data/labels.h"
 #include "data/sources.h"
 #include "formats/json.h"
@@ -29,40 +26,11 @@ namespace fs = std::filesystem;
 constexpr uint64_t kMaxLabelBytes = 64 << 10;
 constexpr int64_t kMaxShards = 100'000;
 
-class ShardFile {
- public:
-  explicit ShardFile(const std::string& path)
-      : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    check(descriptor_ >= 0, "data", "{}: cannot be opened: {}", path, std::strerror(errno));
-  }
-  ~ShardFile() { ::close(descriptor_); }
-  ShardFile(const ShardFile&) = delete;
-  ShardFile& operator=(const ShardFile&) = delete;
-
-  uint64_t size() const {
-    const off_t end = ::lseek(descriptor_, 0, SEEK_END);
-    check(end >= 0, "data", "{}: is no file", path_);
-    return static_cast<uint64_t>(end);
-  }
-  void read(uint64_t offset, std::span<std::byte> to) const {
-    while (!to.empty()) {
-      const ssize_t got = ::pread(descriptor_, to.data(), to.size(), static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      check(got > 0, "data", "{}: cannot be read at {}", path_, offset);
-      to = to.subspan(static_cast<size_t>(got));
-      offset += static_cast<uint64_t>(got);
-    }
-  }
-  std::vector<std::byte> read(uint64_t offset, uint64_t bytes) const {
-    std::vector<std::byte> out(bytes);
-    read(offset, out);
-    return out;
-  }
-
- private:
-  const std::string& path_;
-  int descriptor_;
-};
+std::vector<std::byte> read_part(const InputFile& file, uint64_t offset, uint64_t bytes) {
+  std::vector<std::byte> out(bytes);
+  file.read(offset, out);
+  return out;
+}
 
 // "a-{000..012}.tar" written out, with the digits of the first number; several braces multiply.
 std::vector<std::string> expanded(const std::string& pattern) {
@@ -118,8 +86,8 @@ class ShardDataset : public Dataset {
     check(sample.bytes <= decode_.max_file_bytes, "picture",
           "{}: {} bytes are above the limit of {}", id(index), sample.bytes,
           decode_.max_file_bytes);
-    const ShardFile file(shards_[static_cast<size_t>(sample.shard)]);
-    return {decode_picture(file.read(sample.offset, sample.bytes), decode_, id(index)),
+    const InputFile file(shards_[static_cast<size_t>(sample.shard)]);
+    return {decode_picture(read_part(file, sample.offset, sample.bytes), decode_, id(index)),
             sample.label, id(index)};
   }
 
@@ -178,7 +146,7 @@ class ShardSource : public Source {
   void read_shard(int64_t number, std::vector<ShardSample>& samples,
                   std::vector<std::string>& names) const {
     const std::string& path = shards_[static_cast<size_t>(number)];
-    const ShardFile file(path);
+    const InputFile file(path);
     const auto read = [&](uint64_t offset, std::span<std::byte> to) { file.read(offset, to); };
     const std::vector<TarEntry> members = tar_members(file.size(), read, path);
     std::vector<std::pair<std::string, Parts>> found;  // in the order of the shard
@@ -206,7 +174,7 @@ class ShardSource : public Source {
     }
   }
 
-  std::string label_of(const ShardFile& file, const std::string& path, const std::string& key,
+  std::string label_of(const InputFile& file, const std::string& path, const std::string& key,
                        const Parts& parts) const {
     for (const char* extension : {"cls", "json", "txt"}) {
       const auto found = parts.labels.find(extension);
@@ -214,7 +182,7 @@ class ShardSource : public Source {
       const TarEntry& member = *found->second;
       check(member.bytes <= kMaxLabelBytes, "data", "{}: {} has {} bytes, too many for a label",
             path, member.name, member.bytes);
-      const std::vector<std::byte> bytes = file.read(member.offset, member.bytes);
+      const std::vector<std::byte> bytes = read_part(file, member.offset, member.bytes);
       std::string label = label_in(
           extension, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, member.name);
       if (!label.empty()) return label;
