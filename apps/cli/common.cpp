@@ -10,6 +10,8 @@
 
 #include "apps/cli/hub_model.h"
 #include "core/log.h"
+#include "core/printable.h"
+#include "formats/json_text.h"
 #include "image/picture_names.h"
 #include "models/architectures.h"
 
@@ -147,6 +149,15 @@ std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& argument
   return open_model(arguments, options);
 }
 
+void check_labels_can_be_kept(const ClassLabels& labels) {
+  for (const auto& name : labels.names)
+    check(
+        !name || is_utf8(*name), "labels",
+        "the class '{}' has a name that is not UTF-8, which no file of a model can hold; name the "
+        "classes with --labels",
+        printable(name.value_or("")));
+}
+
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif) {
   SessionOptions options{.threads = arguments.threads, .batch = arguments.batch};
   if (!arguments.precision.empty())
@@ -180,7 +191,7 @@ std::string data_spec(const std::string& argument) {
 }
 
 void print_json(const nlohmann::ordered_json& json) {
-  fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(json));
 }
 
 std::string human_count(double count) {

@@ -8,7 +8,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "formats/json.h"
-#include "formats/text_file.h"
+#include "formats/json_text.h"
 
 namespace vitrail {
 namespace {
@@ -18,19 +18,7 @@ using nlohmann::json;
 
 constexpr size_t kLogLines = 60;
 
-// Of a run of a million steps.
-constexpr uint64_t kMaxLogBytes = uint64_t{256} << 20;
 constexpr JsonLimits kLine{.bytes = size_t{1} << 20, .depth = 16, .values = 10'000};
-
-// A file that is not there has no lines. Those of train.log may quote names of any bytes.
-template <typename Visit>
-void for_each_line(const fs::path& path, Visit visit) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) return;
-  const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
-  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  while (!rest.empty()) visit(take_line(rest));
-}
 
 // Objects, one a line. What is none is left out and counted: the last line of a run that was ended
 // in mid-write, or a file that was changed by hand.
@@ -68,7 +56,7 @@ Numbers numbers_of(const json& object) {
 std::string value_text(const json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_null()) return "not finite";
-  if (!value.is_array()) return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (!value.is_array()) return json_text(value);
   constexpr size_t kNamed = 4;
   std::string text;
   for (size_t i = 0; i < std::min(kNamed, value.size()); ++i)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -29,5 +30,12 @@ class LineFile {
 // checkpoint may be older than the line of its epoch). An incomplete line goes, and that of an end.
 // A missing file stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
+
+// The objects of such a file, one a line, and the lines as they stand. What is none is passed over:
+// a line that a killed run left incomplete, text beyond the limits of parse_json. False: there is
+// no such file. Error: it is no regular one, or cannot be read.
+bool for_each_json_line(
+    const std::filesystem::path& path,
+    const std::function<void(std::string_view line, const nlohmann::json& object)>& visit);
 
 }  // namespace vitrail

@@ -1,12 +1,12 @@
 #include "train/run_log.h"
 
 #include <cmath>
-#include <fstream>
 #include <string_view>
 
 #include "core/isa.h"
 #include "core/machine.h"
 #include "core/parallel.h"
+#include "formats/json_text.h"
 
 namespace vitrail {
 namespace {
@@ -30,7 +30,9 @@ void collect(const std::string& group, const json& object, std::vector<NamedScal
 
 std::vector<NamedScalar> scalars_of(const json& line) {
   std::vector<NamedScalar> scalars;
-  const std::string kind = line.value("kind", "");
+  const auto found = line.find("kind");
+  const std::string kind =
+      found != line.end() && found->is_string() ? found->get<std::string>() : std::string();
   collect(kind == "step" ? "train" : kind, line, scalars);
   for (const auto& [name, value] : line.items())
     if (value.is_object()) collect(name, value, scalars);
@@ -45,24 +47,21 @@ void RunLog::begin(const RunPosition& position) {
   events_.clear();
   events_.emplace_back(folder_, position.step);
   // Readers drop everything from the position's step on: what was kept of that step comes again.
-  std::ifstream in(metrics_.path());
-  for (std::string text; std::getline(in, text);) {
-    const json line = json::parse(text);
-    if (line.value("step", int64_t{-1}) == position.step)
+  for_each_json_line(metrics_.path(), [&](std::string_view, const json& line) {
+    if (line.value("step", json()) == position.step)
       events_.back().add(position.step, scalars_of(line));
-  }
+  });
 }
 
 void RunLog::machine(const RunPosition& position, json more) const {
   json line{{"step", position.step}, {"started", utc_time()},      {"host", host_name()},
             {"cpu", cpu_name()},     {"cores", available_cores()}, {"isa", active_isa()}};
   line.update(more);
-  LineFile(folder_ / "machine.jsonl")
-      .append(line.dump(-1, ' ', false, json::error_handler_t::replace));
+  LineFile(folder_ / "machine.jsonl").append(json_text(line));
 }
 
 void RunLog::append(const json& line) const {
-  metrics_.append(line.dump());
+  metrics_.append(json_text(line));
   const std::vector<NamedScalar> scalars = scalars_of(line);
   if (events_.empty() || scalars.empty()) return;
   events_.back().add(line.value("step", int64_t{0}), scalars);
