@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "formats/json.h"
 #include "kernels/reduce.h"
@@ -48,6 +49,7 @@ Run::Run(const TrainConfig& config, const RunOptions& options)
   check(config.patience == 0 || data_.judge, "train",
         "patience needs validation pictures: {} has only test pictures, which choose nothing",
         config.data);
+  if (classifies()) check_class_names(*data_.train, "train");
   if (config.ema_decay > 0)
     run_parts_.ema = &ema_.emplace(method_->model().parameters(),
                                    EmaOptions{config.ema_decay, config.ema_warmup});
@@ -104,13 +106,25 @@ void Run::begin_records(bool resumed) {
   if (!samples.empty()) metrics_.picture(0, "training pictures", contact_sheet(samples, kColumns));
 }
 
+void Run::take_up(const TrainState& state) {
+  const std::string place = checkpoints_.path_of(state.step).string();
+  // An epoch may have fewer steps, when pictures cannot be read.
+  check(state.epoch <= config_.epochs && state.batch <= batches_ &&
+            state.step <= state.epoch * batches_ + state.batch,
+        "resume",
+        "{}: stands at step {}, epoch {}, batch {}, where a run has {} epochs of {} steps", place,
+        state.step, state.epoch, state.batch, config_.epochs, batches_);
+  state_ = state;
+}
+
 void Run::begin() {
   if (writes()) remove_unfinished_files(options_.out);
   const std::optional<TrainState> found =
       options_.resume ? checkpoints_.restore(run_parts_) : std::nullopt;
-  if (found) state_ = *found;
+  if (found) take_up(*found);
   synchronise(options_.exchange);  // nobody reads any more
   if (writes()) {
+    check_room(options_.out, CheckpointFolder::bytes(run_parts_), "a checkpoint of this run");
     write_json(config_path(options_.out), to_json(config_));
     begin_records(found.has_value());
     for (RunObserver* observer : options_.observers)
@@ -276,8 +290,13 @@ TrainResult Run::run() {
       result.interrupted = true;
       return result;
     }
-    end_epoch();
+    const bool exports = end_epoch();
+    // First: what cannot be exported may be mended, and an epoch that is lost comes again.
     save();
+    if (exports) {
+      const Ema::InPlace averaged(run_parts_.ema);
+      export_model();
+    }
   }
   return finish();
 }
