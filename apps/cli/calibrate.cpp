@@ -7,6 +7,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/verbs.h"
+#include "core/file_lock.h"
 #include "core/statistics.h"
 #include "formats/json.h"
 #include "models/model_folder.h"
@@ -116,7 +117,11 @@ void calibrate_model(const Arguments& arguments) {
                   session_options(arguments.run));
   const Model& model = session.model();
   fs::path config;
-  if (!arguments.dry_run) config = config_of(model);
+  std::optional<FolderLock> lock;
+  if (!arguments.dry_run) {
+    config = config_of(model);
+    lock.emplace(config.has_parent_path() ? config.parent_path() : ".", "calibrate");
+  }
   const SharedGaussians gaussians = gaussians_of(session, arguments);
   const std::vector<Certainty> held_out = held_out_certainties(session, arguments, gaussians);
   const Rejection rejection = calibrate(held_out, arguments.accept, gaussians);

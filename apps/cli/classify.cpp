@@ -1,5 +1,6 @@
 // vitrail classify: the best classes of each picture.
 #include "tasks/classify.h"
+#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -49,7 +50,7 @@ void print_line(const std::string& file, const Classification& answer, const Mod
 void print_text(const std::string& file, const Classification& answer, const Model& model) {
   if (!answer.error.empty()) {
     std::fflush(stdout);
-    fmt::print(stderr, "vitrail: {}\n", answer.error);
+    print_stderr("vitrail: {}\n", answer.error);
     return;
   }
   fmt::print("{}\n", file);

@@ -6,6 +6,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/model_export.h"
 #include "apps/cli/verbs.h"
+#include "core/file_lock.h"
 #include "models/families/checkpoint.h"
 
 namespace vitrail::cli {
@@ -19,6 +20,8 @@ struct Arguments {
 
 void convert_model(const Arguments& arguments) {
   const auto model = open_model(arguments.model);
+  const FolderLock lock(arguments.out, "convert");
+  check_labels_can_be_kept(model->labels);
   const Checkpoint checkpoint =
       open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
   ConversionOptions options{.target = conversion_target(arguments.to, checkpoint.info.config)};

@@ -7,6 +7,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/verbs.h"
+#include "core/file_lock.h"
 #include "core/log.h"
 #include "models/model_folder.h"
 
@@ -35,7 +36,6 @@ void add_kept(const std::vector<std::string>& keep, PrecisionPlan& plan) {
 }
 
 void write_folder(const Arguments& arguments, const Model& model, const PrecisionPlan& plan) {
-  fs::create_directories(arguments.out);
   ModelFolder folder{.network = *model.network,
                      .preprocess = to_json(model.preprocess),
                      .labels = {},
@@ -86,6 +86,8 @@ void print_report(const Arguments& arguments, const QuantizeReport& report) {
 
 void quantize_model(Arguments arguments) {
   const auto model = open_model(arguments.model);
+  const FolderLock lock(arguments.out, "quantize");
+  check_labels_can_be_kept(model->labels);
   const std::string spec = data_spec(arguments.data);
   const auto pictures =
       open_dataset(spec, split_of(arguments.split), {.decode = model->preprocess.decode_options()});

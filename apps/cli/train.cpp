@@ -8,10 +8,12 @@
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
 #include "apps/cli/run_display.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/train_job.h"
 #include "apps/cli/verbs.h"
 #include "core/error.h"
+#include "core/file_lock.h"
 #include "train/presets.h"
 #include "train/recipes.h"
 #include "train/trainer.h"
@@ -87,14 +89,14 @@ nlohmann::json to_json(const std::optional<Evaluation>& evaluation) {
 }
 
 void print_json(const TrainArguments& arguments, const TrainResult& result) {
-  const nlohmann::json line{{"model", arguments.out},
-                            {"interrupted", result.interrupted},
-                            {"steps", result.step},
-                            {"parameters", result.parameters},
-                            {"validation", to_json(result.validation)},
-                            {"test", to_json(result.test)},
-                            {"seconds", result.seconds}};
-  fmt::print("{}\n", line.dump());
+  const nlohmann::ordered_json line{{"model", arguments.out},
+                                    {"interrupted", result.interrupted},
+                                    {"steps", result.step},
+                                    {"parameters", result.parameters},
+                                    {"validation", to_json(result.validation)},
+                                    {"test", to_json(result.test)},
+                                    {"seconds", result.seconds}};
+  cli::print_json(line);
 }
 
 void list_presets() {
@@ -110,6 +112,8 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
   RunOptions options;
   RunDisplay display(options);
   options.out = arguments.out;
+  std::optional<FolderLock> lock;  // until the report is written
+  if (job.leads()) options.lock = &lock.emplace(arguments.out, "train");
   options.resume = arguments.resume;
   options.exchange = job.exchange();
   options.threads = job.threads(arguments.threads);
@@ -129,8 +133,8 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
   if (arguments.json && job.leads()) print_json(arguments, result);
   if (result.interrupted) {
     if (job.leads())
-      fmt::print(stderr, "stopped at step {}; continue with: {}\n", result.step,
-                 resume_command(arguments));
+      print_stderr("stopped at step {}; continue with: {}\n", result.step,
+                   resume_command(arguments));
     throw Failed{};
   }
   if (!arguments.json && job.leads())
@@ -141,10 +145,9 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
 void run(const TrainArguments& arguments) {
   if (arguments.preset == "list") return list_presets();
   if (arguments.out.empty()) throw BadUsage("--out is missing: the folder of the run");
-  note_signals();
+  note_stop_signals();
   TrainJob job(arguments.out, resume_command(arguments), stop_is_urgent);
-  // mpirun passes this one on and goes on itself; after the two others it kills within a second.
-  if (job.exchange() != nullptr) note_signals({SIGUSR1});
+  if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
   job.run([&] { run_in(job, arguments); });
 }
 
