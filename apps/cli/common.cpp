@@ -10,7 +10,6 @@
 
 #include "apps/cli/hub_model.h"
 #include "core/log.h"
-#include "core/printable.h"
 #include "formats/json_text.h"
 #include "image/picture_names.h"
 #include "models/architectures.h"
@@ -147,15 +146,6 @@ std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& argument
     return random_model(arguments.model, 0, options);
   }
   return open_model(arguments, options);
-}
-
-void check_labels_can_be_kept(const ClassLabels& labels) {
-  for (const auto& name : labels.names)
-    check(
-        !name || is_utf8(*name), "labels",
-        "the class '{}' has a name that is not UTF-8, which no file of a model can hold; name the "
-        "classes with --labels",
-        printable(name.value_or("")));
 }
 
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif) {

@@ -59,8 +59,6 @@ std::shared_ptr<Model> open_model(const ModelArguments& arguments);
 // The same, and an architecture's name gives random weights.
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options);
-// Error: a class has a name that is not UTF-8, which no file of a model can hold.
-void check_labels_can_be_kept(const ClassLabels& labels);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
 
 // "224" or "384x512" (height x width). Throws BadUsage.
@@ -68,7 +66,7 @@ PictureSize parse_size(const std::string& text);
 // A data set's spec; a plain folder becomes folder:DIR when it holds folders, else flat:DIR.
 std::string data_spec(const std::string& argument);
 
-// One line on stdout; formats/json_text.h says what becomes of names that are not UTF-8.
+// One line on stdout; names that are not UTF-8 are mended.
 void print_json(const nlohmann::ordered_json& json);
 // "5.7 M", "1.26 G": a count for people.
 std::string human_count(double count);

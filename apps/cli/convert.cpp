@@ -21,7 +21,6 @@ struct Arguments {
 void convert_model(const Arguments& arguments) {
   const auto model = open_model(arguments.model);
   const FolderLock lock(arguments.out, "convert");
-  check_labels_can_be_kept(model->labels);
   const Checkpoint checkpoint =
       open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
   ConversionOptions options{.target = conversion_target(arguments.to, checkpoint.info.config)};

@@ -87,7 +87,6 @@ void print_report(const Arguments& arguments, const QuantizeReport& report) {
 void quantize_model(Arguments arguments) {
   const auto model = open_model(arguments.model);
   const FolderLock lock(arguments.out, "quantize");
-  check_labels_can_be_kept(model->labels);
   const std::string spec = data_spec(arguments.data);
   const auto pictures =
       open_dataset(spec, split_of(arguments.split), {.decode = model->preprocess.decode_options()});

@@ -12,13 +12,13 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
 #include "data/labels.h"
 #include "data/sources.h"
 #include "formats/csv.h"
 #include "formats/json.h"
 #include "formats/json_lists.h"
-#include "formats/mapped_file.h"
 
 namespace vitrail {
 namespace {
@@ -125,9 +125,8 @@ Columns columns_of(const std::vector<std::string>& names, const std::string& pla
 
 std::vector<Listed> listed_in_csv(const Manifest& manifest) {
   const std::string place = manifest.file.string();
-  const MappedFile file(manifest.file);
-  check(file.bytes().size() <= kMaxCsvBytes, "data", "{}: has {} bytes, above the limit of {}",
-        place, file.bytes().size(), kMaxCsvBytes);
+  // Not mapped: a file that shrinks meanwhile must not end the process.
+  const std::vector<std::byte> bytes = read_file(manifest.file, kMaxCsvBytes);
   std::optional<Columns> columns;
   std::vector<Listed> listed;
   const auto take = [&](const CsvRow& row) {
@@ -144,8 +143,7 @@ std::vector<Listed> listed_in_csv(const Manifest& manifest) {
     check(listed.back().split != Split::all, "data",
           "{}: the split of '{}' is 'all'; it is train, val or test", place, printable(path));
   };
-  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-  for_each_csv_row({text, file.bytes().size()}, place, take);
+  for_each_csv_row({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, place, take);
   check(columns.has_value(), "data",
         "{}: is empty; its first line is to name the columns path and label", place);
   return listed;

@@ -3,40 +3,18 @@
 #include <fmt/format.h>
 
 #include "core/printable.h"
+#include "core/utf8.h"
 
 namespace vitrail {
 namespace {
 
-// Length of the character at `at`, by RFC 3629: no overlong forms, no surrogates, no more than
-// U+10FFFF. 0: it is none.
-size_t character_bytes(const std::string& text, size_t at) {
-  const auto byte = [&](size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const auto continues = [&](size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
-  const unsigned first = byte(at), second = byte(at + 1);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return continues(at + 1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const bool fits = !(first == 0xE0 && second < 0xA0) && !(first == 0xED && second > 0x9F);
-    return fits && continues(at + 1) && continues(at + 2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const bool fits = !(first == 0xF0 && second < 0x90) && !(first == 0xF4 && second > 0x8F);
-    return fits && continues(at + 1) && continues(at + 2) && continues(at + 3) ? 4 : 0;
-  }
-  return 0;
-}
-
 std::string mended(const std::string& text) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
-    const size_t bytes = character_bytes(text, at);
-    if (bytes > 0)
-      out.append(text, at, bytes);
-    else
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[at]));
-    at += std::max<size_t>(1, bytes);
+    const size_t valid = valid_utf8_bytes(std::string_view(text).substr(at));
+    out.append(text, at, valid);
+    at += valid;
+    if (at < text.size()) out += fmt::format("\\x{:02x}", static_cast<uint8_t>(text[at++]));
   }
   return out;
 }
@@ -74,13 +52,8 @@ std::string json_text(const nlohmann::ordered_json& json, int indent) {
   return text_of(json, indent);
 }
 
-bool is_utf8(const std::string& text) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t bytes = character_bytes(text, at);
-    if (bytes == 0) return false;
-    at += bytes;
-  }
-  return true;
+bool is_utf8(std::string_view text) {
+  return valid_utf8_bytes(text) == text.size();
 }
 
 std::string find_not_utf8(const nlohmann::json& json) {

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace vitrail {
 
@@ -13,7 +14,7 @@ namespace vitrail {
 std::string json_text(const nlohmann::json& json, int indent = -1);
 std::string json_text(const nlohmann::ordered_json& json, int indent = -1);
 
-bool is_utf8(const std::string& text);
+bool is_utf8(std::string_view text);
 // Where the first text that is not UTF-8 stands ("labels/3 is 'caf\xe9'"); empty: nowhere.
 std::string find_not_utf8(const nlohmann::json& json);
 

@@ -39,8 +39,13 @@ void for_each_object(const fs::path& path, Visit visit) {
 
 std::optional<int64_t> integer(const json& line, const char* name) {
   const auto found = line.find(name);
+  constexpr int64_t kMost = int64_t{1} << 53;  // what a chart's double counts exactly
   if (found == line.end() || !found->is_number_integer()) return std::nullopt;
-  return found->get<int64_t>();
+  const bool unsigned_too_large =
+      found->is_number_unsigned() && found->get<uint64_t>() > static_cast<uint64_t>(kMost);
+  const auto value = found->get<int64_t>();
+  if (unsigned_too_large || value < 0 || value > kMost) return std::nullopt;
+  return value;
 }
 
 Numbers numbers_of(const json& object) {
@@ -150,7 +155,7 @@ double RunRecord::number(const char* field) const {
 }
 
 int64_t RunRecord::epochs_planned() const {
-  return static_cast<int64_t>(number("epochs"));
+  return static_cast<int64_t>(std::clamp(number("epochs"), 0.0, 1e15));
 }
 
 int64_t RunRecord::last_step() const {

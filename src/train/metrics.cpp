@@ -51,13 +51,8 @@ void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs
 bool for_each_json_line(const std::filesystem::path& path,
                         const std::function<void(std::string_view, const Json&)>& visit) {
   return for_each_line(path, [&](std::string_view line) {
-    Json entry;
-    try {
-      entry = parse_json(line, path.string());
-    } catch (const Error&) {
-      return;
-    }
-    if (entry.is_object()) visit(line, entry);
+    const std::optional<Json> entry = try_parse_json(line);
+    if (entry && entry->is_object()) visit(line, *entry);
   });
 }
 

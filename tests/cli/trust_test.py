@@ -17,7 +17,7 @@ import unittest
 
 from command import BINARY, MODEL, CommandTest, vitrail, write_png
 
-TINY = ["--data", "scenes:size=16,count=96,val=16,test=0", "--threads", "1", "--seed", "3"]
+TINY = ["--data", "scenes:size=16,count=96,val=16,test=16", "--threads", "1", "--seed", "3"]
 for setting in ("image_size=16", "patch_size=8", "embed_dim=16", "depth=2", "num_heads=2",
                 "batch_size=8", "warmup_epochs=0", "patch_embedding=linear", "position=learned",
                 "pooling=class_token", "class_token=true"):
@@ -140,7 +140,7 @@ class TrustTest(CommandTest):
 
     # Names that are not UTF-8
 
-    def picture_folders(self, names=(b"one", b"two"), pictures=6):
+    def picture_folders(self, names=(b"one", b"two"), pictures=12):
         data = self.folder / "data"
         for i, name in enumerate(names):
             place = os.fsencode(data) + b"/" + name
@@ -174,7 +174,7 @@ class TrustTest(CommandTest):
         model = os.fsdecode(odd)
         for command in (["classify", "--model", model, "--json", picture],
                         ["embed", "--model", model, "--json", picture],
-                        ["eval", "--model", model, "--data", f"folder:{data}", "--json"],
+                        ["eval", f"folder:{data}", "--model", model, "--json"],
                         ["inspect", "--model", model, "--json"],
                         ["data", "describe", f"folder:{data}", "--json"],
                         ["convert", "--model", model, "--to", "vitrail", "--json", "--out",
@@ -229,9 +229,8 @@ class TrustTest(CommandTest):
         # A process that was killed holds nothing; what it wrote is as it was.
         text = (out / "metrics.jsonl").read_text()
         self.assertTrue(text.startswith(before))
-        again = vitrail("train", "--resume", "--out", out, "--epochs", "400", "--checkpoint-steps",
-                        "1", *TINY[2:4])
-        self.assertNotIn("is being written", "".join(again.errors))
+        again = vitrail("convert", "--model", MODEL, "--to", "timm", "--out", out)
+        self.assertEqual(again.status, 0, again.errors)
 
     # Files of another kind
 

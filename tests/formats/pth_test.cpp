@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/file.h"
 #include "formats/file_helpers.h"
 #include "formats/safetensors.h"
 
@@ -108,7 +109,8 @@ TEST(Pth, AFileThatShrinksIsAnError) {
   const auto file = PthFile::open(path);
   std::filesystem::resize_file(path, 1);
   for (const std::string& name : file->names())
-    EXPECT_ERROR(file->tensor(name), "a.pth: was changed while it was in use");
+    if (file->info(name).bytes() > 0)
+      EXPECT_ERROR(file->tensor(name), "a.pth: was changed while it was in use");
 }
 
 TEST(Pth, ReadsTheAveragedWeightsAndNamesTheOthers) {
