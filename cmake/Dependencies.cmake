@@ -8,6 +8,11 @@ find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
+# Loaded when a picture of their format comes (src/image/CMakeLists.txt). Without one of them the
+# build goes on, and such a picture is refused with the name of the package.
+pkg_check_modules(TIFF IMPORTED_TARGET libtiff-4)
+pkg_check_modules(AVIF IMPORTED_TARGET libavif)
+pkg_check_modules(HEIF IMPORTED_TARGET libheif)
 if(NOT VITRAIL_MPI STREQUAL "OFF")
   find_package(MPI COMPONENTS C)
   if(VITRAIL_MPI STREQUAL "ON" AND NOT MPI_C_FOUND)

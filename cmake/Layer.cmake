@@ -46,6 +46,28 @@ function(vitrail_quick_to_build name)
   endif()
 endfunction()
 
+# vitrail_loaded(LAYER DEFINITION TARGET): the layer loads TARGET's library when it is first needed
+# (core/lazy_library.h), under the name that DEFINITION holds, and links it not.
+function(vitrail_loaded layer definition target)
+  get_target_property(file ${target} IMPORTED_LOCATION_RELEASE)
+  if(NOT file)
+    get_target_property(file ${target} IMPORTED_LOCATION)
+  endif()
+  if(NOT file)  # of pkg-config: the linker's name of it
+    get_target_property(file ${target} INTERFACE_LINK_LIBRARIES)
+    list(GET file 0 file)
+  endif()
+  execute_process(COMMAND ${CMAKE_OBJDUMP} -p ${file} OUTPUT_VARIABLE headers)
+  if(NOT headers MATCHES "SONAME +([^ \n]+)")
+    message(FATAL_ERROR "${file} is no shared library that could be loaded when it is needed")
+  endif()
+  target_compile_definitions(vitrail_${layer} PRIVATE ${definition}="${CMAKE_MATCH_1}")
+  get_target_property(includes ${target} INTERFACE_INCLUDE_DIRECTORIES)
+  if(includes)
+    target_include_directories(vitrail_${layer} PRIVATE ${includes})
+  endif()
+endfunction()
+
 # vitrail_test(FOLDER LINKS layers ...): one GoogleTest program from tests/FOLDER/*_test.cpp.
 function(vitrail_test folder)
   cmake_parse_arguments(TEST "" "" "LINKS;LIBRARIES" ${ARGN})

@@ -67,6 +67,7 @@ void add_bench(CLI::App& app) {
                    "random ones)");
   verb->add_option("--output", arguments->output,
                    ".npy file to write the logits to (of a model without classes, the features)");
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   const std::string group = "Instead of passes of a model";
   verb->add_flag("--train", arguments->train,

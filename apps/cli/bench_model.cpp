@@ -66,6 +66,10 @@ void bench_model(const BenchArguments& arguments) {
       session_options(arguments.run));
   const double load = milliseconds_since(start);
   const VisionTransformer& network = *session.model().network;
+  if (arguments.input.empty())
+    session.check_size({.batch = arguments.run.batch,
+                        .picture = bench_size(arguments, network.config()),
+                        .keeps_attention = arguments.probe});
   const Tensor images = input_pictures(arguments, network.config());
   const Subject subject{.model = session.model().name,
                         .batch = images.size(0),

@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/cli/common.h"
+#include "apps/cli/judged_set.h"
 #include "apps/cli/verbs.h"
 #include "core/file_lock.h"
 #include "core/statistics.h"
@@ -20,6 +22,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   ModelArguments model;
   RunArguments run;
+  HoldOutArguments hold_out;
   std::string data, split = "val";
   std::vector<std::string> others;
   std::string certainty = "typicality";
@@ -42,26 +45,32 @@ nlohmann::ordered_json interval_json(int64_t part, int64_t whole) {
   return {interval.low, interval.high};
 }
 
-std::unique_ptr<Dataset> open_split(const Session& session, const Arguments& arguments,
-                                    Split split) {
-  return open_dataset(data_spec(arguments.data), split,
-                      {.decode = session.preprocess().decode_options()});
-}
-
 // Nothing when the probability is what counts.
-SharedGaussians gaussians_of(Session& session, const Arguments& arguments) {
+SharedGaussians gaussians_of(Session& session, const Arguments& arguments, JudgedSets& sets) {
   if (arguments.certainty == "probability") return nullptr;
-  const auto set = open_split(session, arguments, Split::train);
+  const auto set = sets.open(data_spec(arguments.data), Split::train);
   Progress progress("features", std::min(set->size(), arguments.pictures));
   return learn_gaussians(session, *set, arguments.pictures,
                          [&](int64_t done) { progress.update(done); });
 }
 
-std::vector<Certainty> held_out_certainties(Session& session, const Arguments& arguments,
-                                            const SharedGaussians& gaussians) {
-  const auto set = open_split(session, arguments, split_of(arguments.split));
+// The pictures that the threshold is made of.
+struct Judged {
+  std::vector<Certainty> certainties;
+  int64_t correct = 0;
+  std::string divided_by;
+  std::optional<int64_t> learned;  // by the model
+};
+
+Judged judge(Session& session, const Arguments& arguments, JudgedSets& sets,
+             const SharedGaussians& gaussians) {
+  const auto set = sets.open(data_spec(arguments.data), split_of(arguments.split));
+  Judged judged{.certainties = {}, .divided_by = sets.divided_by(), .learned = sets.learned(*set)};
   Progress progress("calibrate", set->size());
-  return certainties(session, *set, gaussians, [&](int64_t done) { progress.update(done); });
+  judged.certainties =
+      certainties(session, *set, gaussians, [&](int64_t done) { progress.update(done); });
+  judged.correct = std::ranges::count(judged.certainties, true, &Certainty::correct);
+  return judged;
 }
 
 Acceptance accepted_others(Session& session, const std::string& place, const Rejection& rejection) {
@@ -82,14 +91,18 @@ fs::path config_of(const Model& model) {
   return config;
 }
 
-void print_result(const Arguments& arguments, const Rejection& rejection, const Measured& held_out,
+void print_result(const Arguments& arguments, const Rejection& rejection, const Judged& judged,
                   const std::vector<Measured>& others) {
-  const Acceptance& own = held_out.acceptance;
+  const Acceptance own = acceptance(judged.certainties, rejection);
   if (arguments.run.json) {
     nlohmann::ordered_json json{{"certainty", rejection.certainty_name()},
                                 {"threshold", rejection.threshold},
-                                {"data", held_out.place},
+                                {"data", arguments.data},
+                                {"split", arguments.split},
+                                {"divided_by", judged.divided_by},
+                                {"trained_on", trained_on_json(judged.learned, own.pictures)},
                                 {"count", own.pictures},
+                                {"top1", share(judged.correct, own.pictures)},
                                 {"accepted", share(own.accepted, own.pictures)},
                                 {"accepted_top1", share(own.correct, own.accepted)},
                                 {"others", nlohmann::ordered_json::array()}};
@@ -98,12 +111,15 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
                                 {"count", a.pictures},
                                 {"false_accepts", share(a.accepted, a.pictures)},
                                 {"interval", interval_json(a.accepted, a.pictures)}});
+    add_left_out(json);
     return print_json(json);
   }
-  fmt::print("{} {:.4f}: accepts {:.2f}% of {} held-out pictures, {:.2f}% of them rightly\n",
-             rejection.certainty_name(), rejection.threshold,
-             100 * share(own.accepted, own.pictures), own.pictures,
-             100 * share(own.correct, own.accepted));
+  fmt::print(
+      "{} {:.4f}: accepts {:.2f}% of {} pictures ({}), {:.2f}% of them rightly; top-1 of all is "
+      "{:.2f}%\n",
+      rejection.certainty_name(), rejection.threshold, 100 * share(own.accepted, own.pictures),
+      own.pictures, arguments.split, 100 * share(own.correct, own.accepted),
+      100 * share(judged.correct, own.pictures));
   for (const auto& [place, a] : others) {
     const Interval interval = wilson_interval(a.accepted, a.pictures);
     fmt::print("false accepts {:.1f}% (95% interval {:.1f} to {:.1f}%) of {} pictures ({})\n",
@@ -122,9 +138,10 @@ void calibrate_model(const Arguments& arguments) {
     config = config_of(model);
     lock.emplace(config.has_parent_path() ? config.parent_path() : ".", "calibrate");
   }
-  const SharedGaussians gaussians = gaussians_of(session, arguments);
-  const std::vector<Certainty> held_out = held_out_certainties(session, arguments, gaussians);
-  const Rejection rejection = calibrate(held_out, arguments.accept, gaussians);
+  JudgedSets sets(model, arguments.model, arguments.hold_out, arguments.run.threads);
+  const SharedGaussians gaussians = gaussians_of(session, arguments, sets);
+  const Judged judged = judge(session, arguments, sets, gaussians);
+  const Rejection rejection = calibrate(judged.certainties, arguments.accept, gaussians);
   std::vector<Measured> others;
   for (const std::string& place : arguments.others)
     others.push_back({place, accepted_others(session, place, rejection)});
@@ -133,7 +150,7 @@ void calibrate_model(const Arguments& arguments) {
     store_rejection(rejection, model.path, json);
     write_json(config, json);
   }
-  print_result(arguments, rejection, {arguments.data, acceptance(held_out, rejection)}, others);
+  print_result(arguments, rejection, judged, others);
 }
 
 }  // namespace
@@ -167,6 +184,8 @@ void add_calibrate(CLI::App& app) {
       "--others", arguments->others,
       "pictures of other things, and folders of them: how many are accepted by mistake");
   verb->add_flag("--dry-run", arguments->dry_run, "measure only; the model stays as it is");
+  add_strict_option(*verb);
+  add_hold_out_options(*verb, arguments->hold_out);
   add_run_options(*verb, arguments->run);
   set_example(*verb,
               "vitrail calibrate folder:photos --model runs/mine --others holiday/ flowers/");

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "apps/cli/answer_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/verbs.h"
 
@@ -18,10 +19,11 @@ struct Arguments {
   RunArguments run;
   std::vector<std::string> pictures;
   std::string exif;
-  int64_t top = 5;
+  AnswerArguments answer;
 };
 
-void print_line(const std::string& file, const Classification& answer, const Model& model) {
+void print_line(const std::string& file, const Classification& answer, const Model& model,
+                const AnswerOptions& options) {
   nlohmann::ordered_json line;
   line["file"] = file;
   if (!answer.error.empty()) {
@@ -32,22 +34,12 @@ void print_line(const std::string& file, const Classification& answer, const Mod
     line["none"] = answer.none;
     line["certainty"] = *answer.certainty;
   }
-  line["top"] = nlohmann::ordered_json::array();
-  for (const Prediction& prediction : answer.top) {
-    nlohmann::ordered_json entry;
-    entry["index"] = prediction.index;
-    if (prediction.label)
-      entry["label"] = *prediction.label;
-    else
-      entry["label"] = nullptr;
-    entry["probability"] = prediction.probability;
-    entry["logit"] = prediction.logit;
-    line["top"].push_back(std::move(entry));
-  }
+  add_answer(answer, model, options.threshold, line);
   print_json(line);
 }
 
-void print_text(const std::string& file, const Classification& answer, const Model& model) {
+void print_text(const std::string& file, const Classification& answer, const Model& model,
+                const AnswerOptions& options) {
   if (!answer.error.empty()) {
     std::fflush(stdout);
     print_stderr("vitrail: {}\n", answer.error);
@@ -55,9 +47,7 @@ void print_text(const std::string& file, const Classification& answer, const Mod
   }
   fmt::print("{}\n", file);
   if (answer.none) fmt::print("  {}; the nearest:\n", none_of(model.labels.size()));
-  for (const Prediction& prediction : answer.top)
-    fmt::print("  {:6.2f}%  {}\n", 100 * prediction.probability,
-               prediction.label.value_or(fmt::format("class {}", prediction.index)));
+  print_answer(answer, model, options.threshold);
 }
 
 void classify_pictures(const Arguments& arguments) {
@@ -65,14 +55,16 @@ void classify_pictures(const Arguments& arguments) {
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
       session_options(arguments.run, arguments.exif));
+  const AnswerOptions options = answer_options(arguments.answer, session.model());
   std::optional<Progress> progress;
   if (!results_are_progress()) progress.emplace("classify", static_cast<int64_t>(files.size()));
   bool failed = false;
   session.for_each_batch(files, [&](size_t first, const PreparedBatch& batch) {
-    const auto answers = classify(session, batch, arguments.top);
+    const auto answers = classify(session, batch, options);
     for (size_t i = 0; i < answers.size(); ++i) {
       failed = failed || !answers[i].error.empty();
-      (arguments.run.json ? print_line : print_text)(files[first + i], answers[i], session.model());
+      (arguments.run.json ? print_line : print_text)(files[first + i], answers[i], session.model(),
+                                                     options);
     }
     std::fflush(stdout);
     if (progress) progress->update(static_cast<int64_t>(first + answers.size()));
@@ -85,12 +77,17 @@ void classify_pictures(const Arguments& arguments) {
 void add_classify(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("classify", "Name what pictures show");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
+  verb->add_option("pictures", arguments->pictures,
+                   "pictures and folders of them; - is standard input")
+      ->required();
   add_model_options(*verb, arguments->model);
-  verb->add_option("--top", arguments->top, "how many of the best classes are shown")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
+  verb->add_option("--top", arguments->answer.top,
+                   "how many of the best classes are shown (default: 5; of several classes a "
+                   "picture all that reach the threshold)")
+      ->check(CLI::Range(1, 1'000'000));
+  add_threshold_option(*verb, arguments->answer.threshold);
   add_exif_option(*verb, arguments->exif);
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb, "vitrail classify photo.jpg holiday/ --model vit-base-patch16-224 --top 3");
   verb->callback([arguments] { classify_pictures(*arguments); });

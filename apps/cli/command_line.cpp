@@ -97,6 +97,11 @@ Option* App::add_flag(const std::string& name, bool& target, const std::string& 
   return keep(app_->add_flag(name, target, description));
 }
 
+Option* App::add_flag_callback(const std::string& name, std::function<void()> given,
+                               const std::string& description) {
+  return keep(app_->add_flag_callback(name, std::move(given), description));
+}
+
 void App::set_version_flag(const std::string& name, const std::string& version) {
   app_->set_version_flag(name, version);
 }

@@ -72,6 +72,9 @@ class App {
   template <class T>
   Option* add_option(const std::string& name, T& target, const std::string& description = "");
   Option* add_flag(const std::string& name, bool& target, const std::string& description = "");
+  // `given` is called while the arguments are read, before the verb's callback.
+  Option* add_flag_callback(const std::string& name, std::function<void()> given,
+                            const std::string& description);
   void set_version_flag(const std::string& name, const std::string& version);
   void require_subcommand(int count);
   void footer(const std::string& text);

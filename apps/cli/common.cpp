@@ -10,7 +10,11 @@
 
 #include "apps/cli/hub_model.h"
 #include "core/log.h"
+#include "core/printable.h"
+#include "data/folder_tree.h"
+#include "data/intake_record.h"
 #include "formats/json_text.h"
+#include "image/codec.h"
 #include "image/picture_names.h"
 #include "models/architectures.h"
 
@@ -22,6 +26,8 @@ namespace fs = std::filesystem;
 constexpr size_t kListedClasses = 12;
 
 void announce(const Model& model) {
+  if (const std::string origin = origin_of(model.info); !origin.empty() && !model.bundled)
+    log_info(fmt::format("{}: {}", model.name, origin));
   for (const std::string& note : model.info.notes)
     log_info(fmt::format("{}: {}", model.name, note));
   for (const std::string& warning : model.info.warnings)
@@ -66,6 +72,10 @@ void add_run_options(CLI::App& verb, RunArguments& arguments) {
                   "arithmetic of the projections: f32, bf16 or int8 (default: f32, or what a "
                   "quantized model was made for)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+  verb.add_option("--memory", arguments.memory,
+                  "memory that a pass may take, such as 16GB (default: half of the machine's)");
+  verb.add_flag("--slow", arguments.slow,
+                "allow pictures of so many tokens that each takes minutes to hours");
   verb.add_flag("--json", arguments.json, "results as JSON");
 }
 
@@ -87,6 +97,14 @@ void add_max_broken_option(CLI::App& verb, double& share) {
                   "this share of the pictures may be unreadable; they are named and left out")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+}
+
+void add_strict_option(CLI::App& verb) {
+  verb.add_flag_callback(
+      "--strict",
+      [] { set_intake_listener([](const std::string& line) { fail("--strict", "{}", line); }); },
+      "what a data set leaves out (other files, unknown formats, folders without classes) is an "
+      "error, not a warning");
 }
 
 void set_example(CLI::App& verb, const std::string& example) {
@@ -152,8 +170,32 @@ SessionOptions session_options(const RunArguments& arguments, const std::string&
   SessionOptions options{.threads = arguments.threads, .batch = arguments.batch};
   if (!arguments.precision.empty())
     options.precision = default_plan(precision_from_name(arguments.precision));
+  options.limits.slow = arguments.slow;
+  if (!arguments.memory.empty()) options.limits.memory = parse_memory(arguments.memory);
   if (!exif.empty()) options.exif = exif == "apply" ? ExifPolicy::apply : ExifPolicy::ignore;
   return options;
+}
+
+uint64_t parse_memory(const std::string& text) {
+  constexpr std::array<std::pair<std::string_view, double>, 8> kUnits{{{"", 1},
+                                                                       {"B", 1},
+                                                                       {"MB", 1e6},
+                                                                       {"GB", 1e9},
+                                                                       {"TB", 1e12},
+                                                                       {"MiB", 0x1p20},
+                                                                       {"GiB", 0x1p30},
+                                                                       {"TiB", 0x1p40}}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  const auto known = std::find_if(kUnits.begin(), kUnits.end(),
+                                  [&](const auto& entry) { return entry.first == unit; });
+  constexpr double kLeast = 1e6, kMost = 1e15;
+  const double bytes = known == kUnits.end() ? 0 : number * known->second;
+  if (error != std::errc() || !(bytes >= kLeast && bytes <= kMost))
+    throw BadUsage(
+        fmt::format("--memory takes a size such as 512MB or 16GB, not '{}'", printable(text)));
+  return static_cast<uint64_t>(bytes);
 }
 
 PictureSize parse_size(const std::string& text) {
@@ -175,13 +217,30 @@ PictureSize parse_size(const std::string& text) {
 std::string data_spec(const std::string& argument) {
   std::error_code ignored;
   if (!fs::is_directory(argument, ignored)) return argument;
-  for (const auto& entry : fs::directory_iterator(argument, ignored))
-    if (entry.is_directory(ignored)) return "folder:" + argument;
+  for (const auto& entry : fs::directory_iterator(argument, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (entry.is_directory(ignored) && !name.starts_with('.') && !is_foreign_folder(name))
+      return "folder:" + argument;
+  }
   return "flat:" + argument;
 }
 
 void print_json(const nlohmann::ordered_json& json) {
   fmt::print("{}\n", json_text(json));
+}
+
+void add_left_out(nlohmann::ordered_json& json) {
+  json["left_out"] = nlohmann::ordered_json::array();
+  json["notes"] = nlohmann::ordered_json::array();
+  for (const auto& [set, intake] : announced_intakes()) {
+    for (const Intake::LeftOut& part : intake.left_out())
+      json["left_out"].push_back({{"data", set},
+                                  {"what", part.count == 1 ? part.reason.one : part.reason.many},
+                                  {"count", part.count},
+                                  {"examples", part.examples}});
+    for (const std::string& note : intake.notes())
+      json["notes"].push_back({{"data", set}, {"note", note}});
+  }
 }
 
 std::string human_count(double count) {
@@ -198,17 +257,20 @@ std::vector<std::string> expand_pictures(const std::vector<std::string>& argumen
   std::vector<std::string> pictures;
   for (const std::string& argument : arguments) {
     std::error_code error;
+    if (argument == kStandardInputPicture) keep_standard_input_picture();
     if (!fs::is_directory(argument, error)) {
       pictures.push_back(argument);
       continue;
     }
-    std::vector<std::string> found;
-    for (auto entry = fs::recursive_directory_iterator(argument, error);
-         !error && entry != fs::recursive_directory_iterator(); entry.increment(error))
-      if (entry->is_regular_file(error) && is_picture_name(entry->path().native()))
-        found.push_back(entry->path().string());
-    check(!error, "pictures", "{}: {}", argument, error.message());
-    check(!found.empty(), "pictures", "{}: holds no pictures ({})", argument, picture_suffixes());
+    const FolderTree tree = read_folder_tree(argument);
+    Intake intake = intake_below(tree);
+    intake.take("all", tree.count);
+    const std::string left_out = intake.left_out_text();
+    check(tree.count > 0, "pictures", "{}: holds no pictures ({}){}{}", printable(argument),
+          picture_suffixes(), left_out.empty() ? "" : "; left out: ", left_out);
+    announce(intake, argument);
+    std::vector<std::string> found = pictures_below(tree);
+    for (std::string& path : found) path = (fs::path(argument) / path).string();
     std::sort(found.begin(), found.end());
     pictures.insert(pictures.end(), found.begin(), found.end());
   }

@@ -24,11 +24,13 @@ struct ModelArguments {
   std::vector<std::string> settings;  // key=value
   std::string labels;
 };
-// --threads, --batch, --json
+// --threads, --batch, --precision, --memory, --slow, --json
 struct RunArguments {
   int threads = 0;
   int batch = 8;
   std::string precision;  // empty: the model's own
+  std::string memory;     // of a pass; empty: half of the machine's
+  bool slow = false;
   bool json = false;
 };
 
@@ -39,6 +41,9 @@ void add_exif_option(CLI::App& verb, std::string& exif);
 // --workers and --max-broken, of what loads a data set.
 void add_workers_option(CLI::App& verb, int& workers);
 void add_max_broken_option(CLI::App& verb, double& share);
+// --strict, of every verb that opens a data set or a folder of pictures: what is left out is an
+// error, where it would be said.
+void add_strict_option(CLI::App& verb);
 // The example that --help ends with.
 void set_example(CLI::App& verb, const std::string& example);
 
@@ -61,6 +66,8 @@ std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& argument
                                                   const LoadOptions& options);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
 
+// "512MB", "16GB", "2GiB" or a number of bytes. Throws BadUsage.
+uint64_t parse_memory(const std::string& text);
 // "224" or "384x512" (height x width). Throws BadUsage.
 PictureSize parse_size(const std::string& text);
 // A data set's spec; a plain folder becomes folder:DIR when it holds folders, else flat:DIR.
@@ -68,10 +75,15 @@ std::string data_spec(const std::string& argument);
 
 // One line on stdout; names that are not UTF-8 are mended.
 void print_json(const nlohmann::ordered_json& json);
+// Adds what the sets that were opened left out, where they did: {"left_out": [{"data", "what",
+// "count", "examples"}], "notes": [{"data", "note"}]}.
+void add_left_out(nlohmann::ordered_json& json);
 // "5.7 M", "1.26 G": a count for people.
 std::string human_count(double count);
 
-// Files as given; folders are walked, their pictures sorted by name. Error: a folder without one.
+// Files as given; folders are walked, their pictures sorted by name, and what is no picture in them
+// is said; "-" is the picture on standard input, which is read here, once. Error: a folder without a
+// picture, nothing on standard input.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments);
 
 // A mistake in the arguments that only the verb can see: exit status 2.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/common.h"
+#include "apps/cli/judged_set.h"
 #include "apps/cli/model_export.h"
 #include "apps/cli/verbs.h"
 #include "core/file_lock.h"
@@ -31,6 +32,7 @@ void convert_model(const Arguments& arguments) {
     options.wnids = model->labels.wnids;
   }
   const ConversionReport report = write_converted(arguments.out, checkpoint, options);
+  pass_on_record(*model, arguments.model, arguments.out);
   if (arguments.json) {
     nlohmann::ordered_json json;
     json["family"] = name_of(options.target);

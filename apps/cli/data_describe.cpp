@@ -14,10 +14,12 @@ struct DescribeArguments {
 
 nlohmann::ordered_json describe_split(const Dataset& dataset, Split split) {
   std::vector<int64_t> counts(static_cast<size_t>(dataset.num_classes()));
-  for (int64_t i = 0; i < dataset.size(); ++i) ++counts[static_cast<size_t>(dataset.label(i))];
+  for (int64_t i = 0; i < dataset.size(); ++i)
+    for (const int64_t label : dataset.labels(i)) ++counts[static_cast<size_t>(label)];
   nlohmann::ordered_json json;
   json["split"] = name_of(split);
   json["count"] = dataset.size();
+  if (dataset.multi_label()) json["multi_label"] = true;
   json["channels"] = dataset.channels();
   json["width"] = dataset.width();
   json["height"] = dataset.height();
@@ -41,6 +43,7 @@ void describe(const DescribeArguments& arguments) {
   json["splits"] = nlohmann::ordered_json::array();
   for (const Split split : splits)
     json["splits"].push_back(describe_split(*open_dataset(spec, split), split));
+  add_left_out(json);
   if (arguments.json) return print_json(json);
   for (const auto& part : json["splits"]) {
     const int64_t width = part["width"], height = part["height"];
@@ -61,6 +64,7 @@ void add_data_describe(CLI::App& data) {
       ->required();
   verb->add_option("--split", arguments->split, "train, val, test or all (default: each that is)")
       ->check(CLI::IsMember({"train", "val", "test", "all"}));
+  add_strict_option(*verb);
   verb->add_flag("--json", arguments->json, "results as JSON");
   set_example(*verb, "vitrail data describe fashion-mnist:data/fashion-mnist");
   verb->callback([arguments] { describe(*arguments); });

@@ -52,6 +52,7 @@ void add_data_preview(CLI::App& data) {
   verb->add_option("--versions", arguments->options.versions, "of each picture")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
+  add_strict_option(*verb);
   set_example(*verb,
               "vitrail data preview --data folder:photos --set auto_augment=rand-m9-mstd0.5-inc1 "
               "--out sheet.png");

@@ -11,6 +11,7 @@
 #include "apps/cli/verbs.h"
 #include "data/scenes.h"
 #include "formats/json_text.h"
+#include "models/answer.h"
 
 namespace vitrail::cli {
 namespace {
@@ -73,6 +74,8 @@ void check_labels(const Model& model, std::vector<Finding>& findings) {
   else
     findings.push_back(
         {unknown == 0, fmt::format("{} of {} classes have names", classes - unknown, classes)});
+  if (classes > 0)
+    findings.push_back({true, "its answers are " + described(model.network->config())});
   if (model.rejection)
     findings.push_back({true, fmt::format("below a {} of {:.3f} it answers \"{}\"",
                                           model.rejection->certainty_name(),

@@ -135,7 +135,9 @@ void embed_pictures(const Arguments& arguments) {
 void add_embed(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("embed", "Turn pictures into vectors");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
+  verb->add_option("pictures", arguments->pictures,
+                   "pictures and folders of them; - is standard input")
+      ->required();
   add_model_options(*verb, arguments->model);
   verb->add_option("--kind", arguments->kind,
                    "class (token), mean (of patches) or patches (a grid); default: class, or mean "
@@ -147,6 +149,7 @@ void add_embed(CLI::App& app) {
   verb->add_option("--out", arguments->out,
                    ".npy or .safetensors file, one row a picture (default: JSON lines on stdout)");
   add_exif_option(*verb, arguments->exif);
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb, "vitrail embed pictures/ --kind mean --out features.npy");
   verb->callback([arguments] { embed_pictures(*arguments); });

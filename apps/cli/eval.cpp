@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/cli/answer_text.h"
 #include "apps/cli/common.h"
+#include "apps/cli/eval_labels.h"
+#include "apps/cli/judged_set.h"
 #include "apps/cli/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -23,8 +26,10 @@ namespace {
 struct Arguments {
   ModelArguments model;
   RunArguments run;
+  HoldOutArguments hold_out;
   std::string data, split, exif, report;
   int64_t limit = 0, mistakes = 0;
+  std::optional<double> threshold;
   double max_broken = kMaxBroken;
   bool features = false, pointing = false;
 };
@@ -75,14 +80,25 @@ void add_mistakes(const Dataset& dataset, const Model& model, const EvaluationRe
   }
 }
 
-void print_result(const Arguments& arguments, const Dataset& dataset, const Model& model,
-                  const EvaluationResult& result, Split split) {
+// Which pictures were judged, and what is known of them.
+struct Judged {
+  const Dataset& pictures;
+  Split split;
+  std::string divided_by;
+  std::optional<int64_t> learned;  // by the model
+};
+
+void print_result(const Arguments& arguments, const Judged& judged, const Model& model,
+                  const EvaluationResult& result) {
+  const char* split = name_of(judged.split);
   const Interval sure = wilson_interval(result.top1, result.count);
   const std::vector<ClassMetrics> metrics = result.confusion.by_class();
   if (arguments.run.json) {
     nlohmann::ordered_json json;
     json["data"] = arguments.data;
-    json["split"] = name_of(split);
+    json["split"] = split;
+    json["divided_by"] = judged.divided_by;
+    json["trained_on"] = trained_on_json(judged.learned, result.count);
     json["count"] = result.count;
     json["top1"] = result.top1_fraction();
     json["top1_interval"] = {sure.low, sure.high};
@@ -109,7 +125,8 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
       entry["f1"] = metrics[i].f1;
       json["classes"].push_back(std::move(entry));
     }
-    add_mistakes(dataset, model, result, json);
+    add_mistakes(judged.pictures, model, result, json);
+    add_left_out(json);
     return print_json(json);
   }
   for (const ClassScore& score : result.classes)
@@ -119,7 +136,7 @@ void print_result(const Arguments& arguments, const Dataset& dataset, const Mode
                  score.top1, score.count, score.name);
   fmt::print("top-1 {:.2f}% (95% interval {:.2f} to {:.2f}%), top-5 {:.2f}% of {} pictures ({})\n",
              100 * result.top1_fraction(), 100 * sure.low, 100 * sure.high,
-             100 * result.top5_fraction(), result.count, name_of(split));
+             100 * result.top5_fraction(), result.count, split);
   if (!model.rejection) return;
   const auto counted = static_cast<double>(result.count - result.none);
   fmt::print(
@@ -135,12 +152,17 @@ void name_broken(const BrokenPicture& broken) {
 // What a model's features say of the set's classes: for models without a head.
 void evaluate_features(Session& session, const Arguments& arguments, const std::string& spec,
                        Split split) {
+  JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
   check(split != Split::train && split != Split::all, "eval",
         "--features learns from the training pictures; judge them on --split val or test");
-  const OpenOptions open{.decode = session.preprocess().decode_options()};
   const NeighbourOptions neighbours;
+  std::optional<int64_t> learned;
   const auto features = [&](Split part) {
-    const auto set = open_dataset(spec, part, open);
+    const auto set = sets.open(spec, part);
+    if (part == split) learned = sets.learned(*set);
+    check(!set->multi_label(), "eval",
+          "--features asks nearest neighbours for one class, and {} has several a picture",
+          set->name());
     LoaderOptions options;
     options.preprocess = session.preprocess();
     options.workers = 0;
@@ -157,6 +179,8 @@ void evaluate_features(Session& session, const Arguments& arguments, const std::
   if (arguments.run.json)
     return print_json({{"data", spec},
                        {"split", name_of(split)},
+                       {"divided_by", sets.divided_by()},
+                       {"trained_on", trained_on_json(learned, linear.pictures)},
                        {"count", linear.pictures},
                        {"training_pictures", train.pictures()},
                        {"nearest_neighbours", nearest.accuracy},
@@ -190,6 +214,31 @@ void evaluate_pointing(Session& session, const std::string& spec, Split split, i
   fmt::print("its heads alone: {}\n", heads);
 }
 
+// Several classes a picture: what the classes are worth, one by one and together.
+void evaluate_several(Session& session, const Arguments& arguments, const Judged& judged,
+                      EvaluateOptions options) {
+  const Dataset& dataset = judged.pictures;
+  check(arguments.report.empty() && arguments.mistakes == 0, "eval",
+        "--report and --mistakes show one class taken for another, and {} has several a picture",
+        dataset.name());
+  const double threshold = arguments.threshold.value_or(kThreshold);
+  LabelEvaluation result;
+  {
+    const int64_t all = dataset.size();
+    Progress progress("eval", options.limit > 0 ? std::min(options.limit, all) : all);
+    options.progress = [&](int64_t done, int64_t) { progress.update(done); };
+    result = evaluate_labels(session, dataset, threshold, options);
+  }
+  if (!arguments.run.json) return print_labels(result, threshold, name_of(judged.split));
+  nlohmann::ordered_json json{
+      {"data", arguments.data},
+      {"split", name_of(judged.split)},
+      {"divided_by", judged.divided_by},
+      {"trained_on", trained_on_json(judged.learned, result.scores.pictures)}};
+  add_labels(result, threshold, json);
+  print_json(json);
+}
+
 void evaluate_model(const Arguments& arguments) {
   const std::string spec = data_spec(arguments.data);
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
@@ -198,7 +247,9 @@ void evaluate_model(const Arguments& arguments) {
   if (arguments.features) return evaluate_features(session, arguments, spec, split);
   if (arguments.pointing)
     return evaluate_pointing(session, spec, split, arguments.limit, arguments.run.json);
-  const auto dataset = open_dataset(spec, split, {.decode = session.preprocess().decode_options()});
+  JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
+  const auto dataset = sets.open(spec, split);
+  const Judged judged{*dataset, split, sets.divided_by(), sets.learned(*dataset, arguments.limit)};
   const int64_t shown = arguments.report.empty() ? 0 : kShownMistakes;
   EvaluateOptions options{.limit = arguments.limit,
                           .mistakes = std::max(arguments.mistakes, shown),
@@ -207,6 +258,10 @@ void evaluate_model(const Arguments& arguments) {
   options.classes_by_number = is_numbered(spec) && !session.model().labels.any_known();
   if (options.classes_by_number)
     log_info("the model's classes have no names; they are taken to be the set's own numbers");
+  if (dataset->multi_label() || session.model().network->config().multi_label)
+    return evaluate_several(session, arguments, judged, options);
+  check(!arguments.threshold, "--threshold", "{} has one class a picture, and the best one counts",
+        dataset->name());
   EvaluationResult result;
   {
     Progress progress(
@@ -215,10 +270,11 @@ void evaluate_model(const Arguments& arguments) {
     result = evaluate(session, *dataset, options);
   }
   if (!arguments.report.empty())
-    write_evaluation_report(session, *dataset, result, arguments.report);
+    write_evaluation_report(session, *dataset, result,
+                            {.page = arguments.report, .learned = judged.learned.value_or(0)});
   if (static_cast<int64_t>(result.mistakes.size()) > arguments.mistakes)
     result.mistakes.resize(static_cast<size_t>(arguments.mistakes));
-  print_result(arguments, *dataset, session.model(), result, split);
+  print_result(arguments, judged, session.model(), result);
 }
 
 }  // namespace
@@ -241,6 +297,7 @@ void add_eval(CLI::App& app) {
   verb->add_option("--mistakes", arguments->mistakes,
                    "list so many of the worst mistakes in --json")
       ->check(CLI::NonNegativeNumber);
+  add_threshold_option(*verb, arguments->threshold);
   add_max_broken_option(*verb, arguments->max_broken);
   auto* features = verb->add_flag(
       "--features", arguments->features,
@@ -250,6 +307,8 @@ void add_eval(CLI::App& app) {
                  "how often the class token's attention in the last layer is highest on an object "
                  "of the rendered scenes")
       ->excludes(features);
+  add_strict_option(*verb);
+  add_hold_out_options(*verb, arguments->hold_out);
   add_exif_option(*verb, arguments->exif);
   add_run_options(*verb, arguments->run);
   set_example(*verb,

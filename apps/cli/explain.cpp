@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "apps/cli/answer_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
@@ -22,8 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr int64_t kShownClasses = 5;
-
 struct Arguments {
   ModelArguments model;
   RunArguments run;
@@ -34,6 +33,7 @@ struct Arguments {
   std::string mask;
   std::vector<std::string> rows;
   std::string exif;
+  AnswerArguments answer;
 };
 
 struct RowName {
@@ -72,7 +72,9 @@ class OutputNames {
   OutputFiles of(const std::string& picture) {
     if (!arguments_.page.empty() || !arguments_.overlay.empty())
       return {arguments_.page, arguments_.overlay};
-    const std::string stem = fs::path(picture).stem().string() + "-explained";
+    const std::string stem =
+        (picture == kStandardInputPicture ? "stdin" : fs::path(picture).stem().string()) +
+        "-explained";
     std::string name = stem;
     for (int i = 2; !taken_.insert(name).second; ++i) name = fmt::format("{}-{}", stem, i);
     const fs::path base = fs::path(arguments_.output) / name;
@@ -87,7 +89,8 @@ class OutputNames {
 // What is known of one picture.
 struct Answer {
   Explanation explanation;
-  std::vector<Prediction> top;
+  Classification judged;
+  double threshold = kThreshold;
   std::string verdict;  // "none of my ten classes"; empty: the best class counts
   ordered_json rows = ordered_json::array();  // those asked for
   OutputFiles files;
@@ -99,12 +102,8 @@ void write_files(Session& session, const Answer& answer, const std::string& pict
   if (!answer.files.page.empty()) {
     ExplainPage page{.picture_name = fs::path(picture).filename().string(),
                      .model_name = model.name,
-                     .verdict = answer.verdict,
                      .mask = mask};
-    for (const Prediction& prediction : answer.top)
-      page.predictions.push_back({.index = prediction.index,
-                                  .label = prediction.label,
-                                  .probability = prediction.probability});
+    add_answer(page, answer.judged, model, answer.threshold);
     write_file_atomically(answer.files.page,
                           explain_page(session.queue(), answer.explanation, page));
   }
@@ -128,19 +127,13 @@ ordered_json rows_json(Session& session, const Explanation& explanation,
   return list;
 }
 
-void print_line(const std::string& picture, const Answer& answer) {
+void print_line(const std::string& picture, const Answer& answer, const Model& model) {
   const Explanation& explanation = answer.explanation;
   const auto prefix = explanation.rollout.begin() + explanation.layout.prefix();
   ordered_json line;
   line["file"] = picture;
   if (!answer.verdict.empty()) line["none"] = true;
-  line["top"] = ordered_json::array();
-  for (const Prediction& prediction : answer.top)
-    line["top"].push_back(
-        {{"index", prediction.index},
-         {"label", prediction.label ? ordered_json(*prediction.label) : ordered_json()},
-         {"probability", prediction.probability},
-         {"logit", prediction.logit}});
+  add_answer(answer.judged, model, answer.threshold, line);
   if (!answer.files.page.empty()) line["page"] = answer.files.page.string();
   if (!answer.files.overlay.empty()) line["overlay"] = answer.files.overlay.string();
   line["rollout"] = {{"fusion", name_of(explanation.rollout_options.fusion)},
@@ -153,12 +146,10 @@ void print_line(const std::string& picture, const Answer& answer) {
   print_json(line);
 }
 
-void print_text(const std::string& picture, const Answer& answer) {
+void print_text(const std::string& picture, const Answer& answer, const Model& model) {
   fmt::print("{}\n", picture);
   if (!answer.verdict.empty()) fmt::print("  {}; the nearest:\n", answer.verdict);
-  for (const Prediction& prediction : answer.top)
-    fmt::print("  {:6.2f}%  {}\n", 100 * prediction.probability,
-               prediction.label.value_or(fmt::format("class {}", prediction.index)));
+  print_answer(answer.judged, model, answer.threshold);
   if (!answer.files.page.empty()) fmt::print("  page     {}\n", answer.files.page.string());
   if (!answer.files.overlay.empty()) fmt::print("  overlay  {}\n", answer.files.overlay.string());
 }
@@ -184,7 +175,9 @@ void explain_pictures(const Arguments& arguments) {
                                .discard_ratio = arguments.discard};
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
+  const AnswerOptions judging = answer_options(arguments.answer, session.model());
   Image mask;
+  if (arguments.mask == kStandardInputPicture) keep_standard_input_picture();
   if (!arguments.mask.empty())
     mask =
         load_picture(arguments.mask, {.exif = session.preprocess().exif, .color = ColorMode::grey});
@@ -202,21 +195,20 @@ void explain_pictures(const Arguments& arguments) {
       failed = true;
       continue;
     }
-    Answer answer{.explanation = explain_picture(session, photo, options)};
+    Answer answer{.explanation = explain_picture(session, photo, options),
+                  .threshold = judging.threshold};
     const Model& model = session.model();
     if (!answer.explanation.logits.empty()) {
-      Classification judged =
-          judge(model, answer.explanation.logits, answer.explanation.features, kShownClasses);
-      if (judged.none) answer.verdict = none_of(model.labels.size());
-      answer.top = std::move(judged.top);
+      answer.judged = judge(model, answer.explanation.logits, answer.explanation.features, judging);
+      if (answer.judged.none) answer.verdict = none_of(model.labels.size());
     }
     answer.rows = rows_json(session, answer.explanation, rows);
     answer.files = names.of(picture);
     write_files(session, answer, picture, mask);
     if (arguments.run.json)
-      print_line(picture, answer);
+      print_line(picture, answer, model);
     else
-      print_text(picture, answer);
+      print_text(picture, answer, model);
     std::fflush(stdout);
     if (progress) progress->update(static_cast<int64_t>(i + 1));
   }
@@ -228,7 +220,9 @@ void explain_pictures(const Arguments& arguments) {
 void add_explain(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("explain", "Show where attention went in pictures");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them")->required();
+  verb->add_option("pictures", arguments->pictures,
+                   "pictures and folders of them; - is standard input")
+      ->required();
   add_model_options(*verb, arguments->model);
   verb->add_option("--output,--out", arguments->output,
                    "folder for NAME-explained.html and NAME-explained.png (default: this one)");
@@ -246,7 +240,9 @@ void add_explain(CLI::App& app) {
   verb->add_option("--rows", arguments->rows,
                    "LAYER:HEAD:TOKEN, an attention row for --json; counted from 0")
       ->allow_extra_args(false);
+  add_threshold_option(*verb, arguments->answer.threshold);
   add_exif_option(*verb, arguments->exif);
+  add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
   set_example(*verb, "vitrail explain photo.jpg --output explained --fusion max --discard 0.9");
   verb->callback([arguments] { explain_pictures(*arguments); });

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "apps/cli/common.h"
+#include "apps/cli/judged_set.h"
 #include "apps/cli/model_export.h"
 #include "apps/cli/run_display.h"
 #include "apps/cli/stop_signal.h"
@@ -19,6 +20,7 @@
 #include "formats/json.h"
 #include "models/families/checkpoint.h"
 #include "models/families/convert.h"
+#include "tasks/evaluate.h"
 #include "train/accuracy_text.h"
 
 namespace vitrail::cli {
@@ -86,27 +88,72 @@ Family write_in_form(const std::filesystem::path& folder, Family source, const s
 
 nlohmann::ordered_json to_json(const Measured& m) {
   const Interval interval = wilson_interval(m.correct, m.pictures);
-  return {{"accuracy", static_cast<double>(m.correct) / static_cast<double>(m.pictures)},
-          {"interval", {interval.low, interval.high}},
-          {"correct", m.correct},
-          {"count", m.pictures}};
+  nlohmann::ordered_json json;
+  if (m.map) json["map"] = *m.map;
+  json[m.map ? "exact_match" : "accuracy"] =
+      static_cast<double>(m.correct) / static_cast<double>(m.pictures);
+  json["interval"] = {interval.low, interval.high};
+  json["correct"] = m.correct;
+  json["count"] = m.pictures;
+  return json;
+}
+
+nlohmann::ordered_json for_the_record(const Measured& m) {
+  const Interval interval = wilson_interval(m.correct, m.pictures);
+  return {{"correct", m.correct},
+          {"pictures", m.pictures},
+          {"interval", {interval.low, interval.high}}};
+}
+
+// How often the model is right as it lies in its folder: what eval and the page say of it, too.
+// While it was trained it may have had another precision, or its adapters apart.
+void measure_as_written(const Arguments& arguments, FinetuneResult& result) {
+  FinetuneOptions options = arguments.options;
+  options.run.resume = true;  // the pictures as they were divided
+  const RunData data = open_finetune_data(options);
+  Session session(vitrail::load_model(arguments.out, {.threads = options.run.threads}),
+                  {.threads = options.run.threads, .batch = 32});
+  const auto measure = [&](const Dataset& set) {
+    const EvaluationResult answers = evaluate(session, set, {.max_broken = options.run.max_broken});
+    return Measured{answers.top1, answers.count};
+  };
+  const Measured before = result.validation;
+  result.validation = measure(*data.judge);
+  if (data.test) result.test = measure(*data.test);
+  if (before.correct != result.validation.correct)
+    log_info(fmt::format("the model as it is written: {}; while it was trained: {}",
+                         accuracy_text(result.validation.correct, result.validation.pictures),
+                         accuracy_text(before.correct, before.pictures)));
+  const std::filesystem::path path = options.run.out / "finetune.json";
+  Json summary = read_json(path);
+  summary["validation"] = for_the_record(result.validation);
+  if (result.test) summary["test"] = for_the_record(*result.test);
+  write_json(path, summary);
 }
 
 void print_result(const Arguments& arguments, const FinetuneResult& result, Family form) {
   if (arguments.json) {
+    const Measured& held_out = result.validation;
     nlohmann::ordered_json json{
-        {"model", arguments.out},          {"method", name_of(result.method)},
-        {"form", name_of(form)},           {"classes", result.classes.size()},
-        {"parameters", result.parameters}, {"trained_parameters", result.trained_parameters},
-        {"probe", to_json(result.probe)},  {"validation", to_json(result.validation)},
+        {"model", arguments.out},
+        {"method", name_of(result.method)},
+        {"form", name_of(form)},
+        {"classes", result.classes.size()},
+        {"accuracy", to_json(held_out)["accuracy"]},
+        {"count", held_out.pictures},
+        {"trained_on", trained_on_json(result.validation_learned, held_out.pictures)},
+        {"parameters", result.parameters},
+        {"trained_parameters", result.trained_parameters},
+        {"probe", to_json(result.probe)},
+        {"validation", to_json(result.validation)},
         {"seconds", result.seconds}};
     if (result.test) json["test"] = to_json(*result.test);
+    add_left_out(json);
     return print_json(json);
   }
-  fmt::print("validation accuracy {}\n",
-             accuracy_text(result.validation.correct, result.validation.pictures));
-  if (result.test)
-    fmt::print("test accuracy {}\n", accuracy_text(result.test->correct, result.test->pictures));
+  const char* what = result.validation.map ? "" : "accuracy ";
+  fmt::print("validation {}{}\n", what, result.validation.text());
+  if (result.test) fmt::print("test {}{}\n", what, result.test->text());
   fmt::print("the model ({}, in {}'s form) is in {}: vitrail classify --model {} PICTURE\n",
              name_of(result.method), name_of(form), arguments.out, arguments.out);
 }
@@ -134,8 +181,10 @@ void run_in(TrainJob& job, Arguments& arguments) {
   options.run.exchange = job.exchange();
   options.run.threads = job.threads(arguments.threads);
   options.run.stop = stop_asked;
+  const std::optional<SplitRecord> base = record_of(*model, arguments.model);
+  options.base_split = base ? &*base : nullptr;
   RunDisplay display(options.run);
-  const FinetuneResult result = finetune(checkpoint, options);
+  FinetuneResult result = finetune(checkpoint, options);
   display.clear();
   if (result.interrupted) {
     if (job.leads()) print_stderr("stopped; continue with {}\n", kResume);
@@ -144,7 +193,8 @@ void run_in(TrainJob& job, Arguments& arguments) {
   if (!job.leads()) return;
   const Family form = write_in_form(arguments.out, checkpoint.info.family, arguments.to,
                                     options.preprocess, result.classes);
-  if (result.method != FinetuneMethod::probe) display.finish(true);  // a probe has no run
+  measure_as_written(arguments, result);
+  display.finish(true);
   print_result(arguments, result, form);
 }
 
@@ -202,6 +252,7 @@ void add_finetune(CLI::App& app) {
   verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, o.run.workers);
+  add_strict_option(*verb);
   add_max_broken_option(*verb, o.run.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(*verb,

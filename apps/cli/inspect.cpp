@@ -5,6 +5,7 @@
 #include "apps/cli/verbs.h"
 #include "core/memory.h"
 #include "infer/cost.h"
+#include "models/answer.h"
 
 namespace vitrail::cli {
 namespace {
@@ -47,6 +48,8 @@ void print_report(const Model& model, const ModelCost& cost, const Memory& memor
   fmt::print("{}x{}: {} tokens, {} parameters, {} multiply-adds a picture\n", size.height,
              size.width, cost.tokens, human_count(static_cast<double>(cost.parameters)),
              human_count(static_cast<double>(cost.multiply_adds)));
+  if (model.network->config().num_classes > 0)
+    fmt::print("answers: {}\n", described(model.network->config()));
   fmt::print("memory: {:.1f} MB weights, {:.1f} MB working memory for a batch of {}\n",
              static_cast<double>(memory.weights) * 1e-6, static_cast<double>(memory.working) * 1e-6,
              batch);

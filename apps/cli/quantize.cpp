@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "apps/cli/common.h"
+#include "apps/cli/judged_set.h"
 #include "apps/cli/verbs.h"
 #include "core/file_lock.h"
 #include "core/log.h"
@@ -36,11 +37,13 @@ void add_kept(const std::vector<std::string>& keep, PrecisionPlan& plan) {
 }
 
 void write_folder(const Arguments& arguments, const Model& model, const PrecisionPlan& plan) {
+  pass_on_record(model, arguments.model, arguments.out);
   ModelFolder folder{.network = *model.network,
                      .preprocess = to_json(model.preprocess),
                      .labels = {},
                      .precision = plan,
-                     .rejection = model.rejection};
+                     .rejection = model.rejection,
+                     .metadata = split_metadata(arguments.out)};
   if (model.labels.any_known()) {
     for (const auto& name : model.labels.names) folder.labels.push_back(name.value_or(""));
     folder.wnids = model.labels.wnids;
@@ -48,11 +51,13 @@ void write_folder(const Arguments& arguments, const Model& model, const Precisio
   write_model_folder(arguments.out, folder);
 }
 
-void print_report(const Arguments& arguments, const QuantizeReport& report) {
+void print_report(const Arguments& arguments, const QuantizeReport& report,
+                  const std::optional<int64_t>& learned) {
   if (arguments.json) {
     nlohmann::ordered_json json;
     json["out"] = arguments.out;
     json["pictures"] = report.pictures;
+    json["trained_on"] = trained_on_json(learned, report.pictures);
     json["measure"] = report.measure;
     json["before"] = report.before;
     json["after"] = report.after;
@@ -77,10 +82,17 @@ void print_report(const Arguments& arguments, const QuantizeReport& report) {
     fmt::print("top-1 of {} pictures: {:.2f}% before, {:.2f}% after\n", report.pictures,
                100 * report.before, 100 * report.after);
   else
-    fmt::print("mean cosine of the answers on {} pictures: {:.5f}\n", report.pictures,
-               report.after);
-  fmt::print("loss {:.2f} points (95% interval {:.2f} to {:.2f}), same best class {:.2f}%\n",
-             report.drop, report.drop_low, report.drop_high, 100 * report.agreement);
+    fmt::print("{} on {} pictures: {:.5f}\n",
+               report.measure == "decisions" ? "share of yes and no that stay"
+               : report.measure == "values"  ? "1 less the relative change of the values"
+                                             : "mean cosine of the answers",
+               report.pictures, report.after);
+  fmt::print("loss {:.2f} points (95% interval {:.2f} to {:.2f}), {} {:.2f}%\n", report.drop,
+             report.drop_low, report.drop_high,
+             report.measure == "decisions" ? "pictures with the same classes"
+             : report.measure == "values"  ? "pictures within 1%"
+                                           : "same best class",
+             100 * report.agreement);
   fmt::print("wrote {}\n", arguments.out);
 }
 
@@ -88,8 +100,9 @@ void quantize_model(Arguments arguments) {
   const auto model = open_model(arguments.model);
   const FolderLock lock(arguments.out, "quantize");
   const std::string spec = data_spec(arguments.data);
-  const auto pictures =
-      open_dataset(spec, split_of(arguments.split), {.decode = model->preprocess.decode_options()});
+  JudgedSets sets(*model, arguments.model, {}, arguments.options.threads);
+  const auto pictures = sets.open(spec, split_of(arguments.split));
+  const std::optional<int64_t> learned = sets.learned(*pictures, arguments.options.limit);
   QuantizeOptions options = arguments.options;
   add_kept(arguments.keep, options.plan);
   options.classes_by_number = !model->labels.any_known();
@@ -115,7 +128,7 @@ void quantize_model(Arguments arguments) {
          report.drop, report.drop_low, report.drop_high, options.max_drop, worst, worst);
   }
   write_folder(arguments, *model, report.plan);
-  print_report(arguments, report);
+  print_report(arguments, report, learned);
 }
 
 }  // namespace
@@ -154,6 +167,7 @@ void add_quantize(CLI::App& app) {
   verb->add_option("--batch", options.batch, "pictures that run at once")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  add_strict_option(*verb);
   verb->add_flag("--json", arguments->json, "results as JSON");
   set_example(*verb,
               "vitrail quantize --model vit_tiny --data photos --out vit_tiny-int8 --max-drop 0.5");

@@ -20,7 +20,7 @@ void report_run(const Arguments& arguments) {
   const std::filesystem::path page =
       arguments.out.empty() ? report_path(arguments.run) : std::filesystem::path(arguments.out);
   RunReportOptions options{.pictures = !arguments.records_only,
-                           .data = arguments.data,
+                           .data = arguments.data.empty() ? "" : data_spec(arguments.data),
                            .limit = arguments.limit,
                            .threads = arguments.threads};
   {
@@ -49,6 +49,7 @@ void add_report(CLI::App& app) {
   verb->add_flag("--records-only", arguments->records_only,
                  "curves and configuration alone: no model is run, no picture read");
   verb->add_option("--threads", arguments->threads, "0: all cores")->check(CLI::Range(0, 1024));
+  add_strict_option(*verb);
   verb->add_flag("--json", arguments->json, "print where the page is as one JSON object");
   set_example(*verb, "vitrail report runs/mine --out mine.html");
   verb->callback([arguments] { report_run(*arguments); });

@@ -51,16 +51,20 @@ void shorten(TrainConfig& config, int64_t epochs) {
 TrainConfig resolve(const TrainArguments& arguments) {
   const std::optional<TrainConfig> run =
       arguments.resume ? config_of_run(arguments.out) : std::nullopt;
+  check(!run || !std::filesystem::exists(std::filesystem::path(arguments.out) / "finetune.json"),
+        "train",
+        "{} is a run of vitrail finetune; continue it with the command that began it and --resume",
+        arguments.out);
   if (!run && arguments.data.empty()) {
     if (arguments.resume) fail("train", "{} holds no run; --data begins one", arguments.out);
     fail("train", "--data is missing: folder:DIR, fashion-mnist:DIR, scenes, ...");
   }
   TrainConfig config = run && arguments.architecture.empty() && arguments.preset.empty()
                            ? *run
-                           : recipe_for(run ? run->data : arguments.data,
+                           : recipe_for(run ? run->data : data_spec(arguments.data),
                                         {arguments.architecture, arguments.preset});
-  if (!arguments.data.empty()) config.data = arguments.data;
-  take(arguments.val, config.val);
+  if (!arguments.data.empty()) config.data = data_spec(arguments.data);
+  if (arguments.val) config.val = data_spec(*arguments.val);
   if (arguments.epochs) shorten(config, *arguments.epochs);
   take(arguments.batch, config.batch_size);
   take(arguments.accumulate, config.accumulate);
@@ -83,19 +87,22 @@ TrainConfig resolve(const TrainArguments& arguments) {
 
 nlohmann::json to_json(const std::optional<Evaluation>& evaluation) {
   if (!evaluation) return nullptr;
-  return {{"accuracy", evaluation->accuracy},
-          {"loss", evaluation->loss},
-          {"count", evaluation->pictures}};
+  nlohmann::json json{{evaluation->map ? "exact_match" : "accuracy", evaluation->accuracy},
+                      {"loss", evaluation->loss},
+                      {"count", evaluation->pictures}};
+  if (evaluation->map) json["map"] = *evaluation->map;
+  return json;
 }
 
 void print_json(const TrainArguments& arguments, const TrainResult& result) {
-  const nlohmann::ordered_json line{{"model", arguments.out},
-                                    {"interrupted", result.interrupted},
-                                    {"steps", result.step},
-                                    {"parameters", result.parameters},
-                                    {"validation", to_json(result.validation)},
-                                    {"test", to_json(result.test)},
-                                    {"seconds", result.seconds}};
+  nlohmann::ordered_json line{{"model", arguments.out},
+                              {"interrupted", result.interrupted},
+                              {"steps", result.step},
+                              {"parameters", result.parameters},
+                              {"validation", to_json(result.validation)},
+                              {"test", to_json(result.test)},
+                              {"seconds", result.seconds}};
+  add_left_out(line);
   cli::print_json(line);
 }
 
@@ -159,7 +166,8 @@ void add_train(CLI::App& app) {
   TrainArguments& a = *arguments;
   verb->add_option(
       "--data", a.data,
-      "folder:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR or scenes[:key=value,...]");
+      "folder:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR, scenes[:key=value,...] or a plain "
+      "folder");
   verb->add_option("--val", a.val, "evaluate on another set (its val, test or whole)");
   verb->add_option("--out", a.out, "folder of the run; it is the model, too");
   verb->add_option("--arch", a.architecture,
@@ -198,6 +206,7 @@ void add_train(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, a.workers);
+  add_strict_option(*verb);
   add_max_broken_option(*verb, a.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(

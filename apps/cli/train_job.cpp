@@ -14,6 +14,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/failure.h"
 #include "apps/cli/standard_streams.h"
+#include "data/intake_record.h"
 #include "train/checkpoint.h"
 
 namespace vitrail::cli {
@@ -45,6 +46,7 @@ TrainJob::TrainJob(std::string out, std::string resume, std::function<bool()> en
       ending_(std::move(ending)),
       communicator_(join_job()) {
   if (communicator_->ranks() == 1) return;
+  if (!leads()) silence_intake();
   communicator_->on_wait = [this](double seconds) {
     if (seconds > kPatience && ending_()) throw Error("train", lost_message());
   };

@@ -37,7 +37,7 @@ struct Frame {
   ChannelOrder order = ChannelOrder::rgb;
 };
 
-// A picture by path, by the bytes of a JPEG, PNG or WebP file, or as a frame. Bytes and frames are
+// A picture by path, by the bytes of a file of any format that is read, or as a frame. Bytes and frames are
 // referred to, not copied: they must live until the call that takes the picture returns.
 class Picture {
  public:
@@ -60,6 +60,13 @@ struct ModelOptions {
   std::filesystem::path labels;  // a file of class names that replaces the checkpoint's own
 };
 
+// What the numbers of a model's head mean.
+enum class Answer : std::uint8_t {
+  softmax,  // one class of several: probabilities that sum to 1
+  sigmoid,  // each class is asked about by itself
+  raw,      // values of a regression, as they are
+};
+
 // A network with its preprocessing and labels. Copies share the weights; sessions of one model may
 // run at the same time.
 class VITRAIL_API Model {
@@ -71,6 +78,8 @@ class VITRAIL_API Model {
   const std::string& name() const;
   std::int64_t num_classes() const;
   std::optional<std::string> label(std::int64_t index) const;  // nothing: unknown
+  Answer answer() const;
+  bool multi_label() const;  // a picture may show several classes, or none; only of sigmoid
   // An answer that is less certain (Classification::certainty) is not meant.
   // Nothing: the model was not calibrated (vitrail calibrate), and every answer counts.
   std::optional<double> rejection_threshold() const;
@@ -88,12 +97,17 @@ class VITRAIL_API Model {
 struct Prediction {
   std::int64_t index = 0;
   std::optional<std::string> label;  // nothing: the checkpoint does not say
-  double probability = 0;            // softmax over all classes
+  // By the model's answer: softmax over all classes, or the sigmoid of this class alone. Of a
+  // regression NaN: the value is the logit.
+  double probability = 0;
   float logit = 0;
 };
 
 struct Classification {
   std::vector<Prediction> top;  // the best classes, best first
+  // Of a model for several classes a picture (Model::multi_label): how many classes reach the
+  // session's threshold. They are the first of `top`, as many as it holds.
+  std::int64_t above = 0;
   // Of a calibrated model (vitrail calibrate): the picture shows none of its classes, for it is
   // less certain than Model::rejection_threshold() of the best one.
   bool none = false;
@@ -149,6 +163,9 @@ class VITRAIL_API Explanation {
 struct SessionOptions {
   int threads = 0;  // 0: all cores
   int batch = 8;    // pictures that run at once
+  // The probability from which on a class counts, of models for several classes a picture; in
+  // (0, 1).
+  double threshold = 0.5;
 };
 
 // A model made ready to answer, with threads and memory of its own. Used by one thread at a time;

@@ -23,16 +23,16 @@ Explanation Session::explain(const Picture& picture, const ExplainOptions& optio
                                {.fusion = vitrail::head_fusion_from_name(options.fusion),
                                 .discard_ratio = options.discard_ratio});
   const vitrail::Model& model = session.model();
-  if (!result->explanation.logits.empty())
-    result->answer = to_public(
-        vitrail::judge(model, result->explanation.logits, result->explanation.features, 5));
-  if (result->answer.none) result->page.verdict = vitrail::none_of(model.labels.size());
+  if (!result->explanation.logits.empty()) {
+    const vitrail::Classification judged =
+        vitrail::judge(model, result->explanation.logits, result->explanation.features,
+                       {.threshold = impl_->threshold});
+    result->answer = to_public(judged);
+    add_answer(result->page, judged, model, impl_->threshold);
+  }
   const auto* path = std::get_if<std::filesystem::path>(&picture.source());
   result->page.picture_name = path == nullptr ? "picture" : path->filename().string();
   result->page.model_name = model.name;
-  for (const Prediction& p : result->answer.top)
-    result->page.predictions.push_back(
-        {.index = p.index, .label = p.label, .probability = p.probability});
   return Explanation(std::move(result));
 }
 

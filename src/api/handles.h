@@ -16,6 +16,7 @@ struct Model::Impl {
 
 struct Session::Impl {
   std::unique_ptr<vitrail::Session> session;
+  double threshold = vitrail::kThreshold;
 };
 
 // Error: a picture that cannot be read.

@@ -18,6 +18,22 @@ std::optional<std::string> Model::label(std::int64_t index) const {
   return impl_->model->labels.name(index);
 }
 
+Answer Model::answer() const {
+  switch (impl_->model->network->config().answer) {
+    case vitrail::Answer::softmax:
+      return Answer::softmax;
+    case vitrail::Answer::sigmoid:
+      return Answer::sigmoid;
+    case vitrail::Answer::raw:
+      break;
+  }
+  return Answer::raw;
+}
+
+bool Model::multi_label() const {
+  return impl_->model->network->config().multi_label;
+}
+
 std::optional<double> Model::rejection_threshold() const {
   if (!impl_->model->rejection) return std::nullopt;
   return impl_->model->rejection->threshold;

@@ -66,7 +66,8 @@ vitrail::PreparedBatch prepare(vitrail::Session& session, std::span<const Pictur
 }
 
 Classification to_public(const vitrail::Classification& answer) {
-  Classification out{.top = {}, .none = answer.none, .certainty = answer.certainty};
+  Classification out{
+      .top = {}, .above = answer.above, .none = answer.none, .certainty = answer.certainty};
   for (const vitrail::Prediction& p : answer.top)
     out.top.push_back(
         {.index = p.index, .label = p.label, .probability = p.probability, .logit = p.logit});
@@ -75,6 +76,9 @@ Classification to_public(const vitrail::Classification& answer) {
 
 Session::Session(const Model& model, const SessionOptions& options)
     : impl_(std::make_unique<Impl>()) {
+  vitrail::check(options.threshold > 0 && options.threshold < 1, "session",
+                 "the threshold is {}; it must lie between 0 and 1", options.threshold);
+  impl_->threshold = options.threshold;
   impl_->session = std::make_unique<vitrail::Session>(
       model.impl()->model,
       vitrail::SessionOptions{.threads = options.threads, .batch = options.batch});
@@ -94,7 +98,8 @@ std::vector<Classification> Session::classify(std::span<const Picture> pictures,
   std::vector<Classification> answers;
   for (size_t first = 0; first < pictures.size(); first += batch) {
     const auto part = pictures.subspan(first, std::min(batch, pictures.size() - first));
-    for (const vitrail::Classification& c : vitrail::classify(session, prepare(session, part), top))
+    for (const vitrail::Classification& c : vitrail::classify(
+             session, prepare(session, part), {.top = top, .threshold = impl_->threshold}))
       answers.push_back(to_public(c));
   }
   return answers;

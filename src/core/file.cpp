@@ -116,33 +116,4 @@ std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max
   return bytes;
 }
 
-bool for_each_line(const std::filesystem::path& path,
-                   const std::function<void(std::string_view)>& visit) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored) && !ignored) return false;
-  const InputFile file(path);
-  std::string text;  // what was read and holds no line end yet, from `begin` on
-  std::vector<std::byte> block(kReadStep);
-  int64_t line = 1;
-  for (uint64_t offset = 0;;) {
-    const size_t got = file.read_some(offset, block);
-    if (got == 0) break;
-    offset += got;
-    const size_t searched = text.size();
-    text.append(reinterpret_cast<const char*>(block.data()), got);
-    size_t begin = 0;
-    for (size_t end = text.find('\n', searched); end != std::string::npos;
-         end = text.find('\n', begin)) {
-      visit(std::string_view(text).substr(begin, end - begin));
-      begin = end + 1;
-      ++line;
-    }
-    text.erase(0, begin);
-    check(text.size() <= kMaxLineBytes, "file", "{}: line {} is longer than the limit of {} bytes",
-          file.place(), line, kMaxLineBytes);
-  }
-  if (!text.empty()) visit(text);
-  return true;
-}
-
 }  // namespace vitrail

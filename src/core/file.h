@@ -5,10 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace vitrail {
@@ -43,11 +41,5 @@ class InputFile {
 
 // Error: as InputFile, or larger than max_bytes. An empty file gives no bytes.
 std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes);
-
-inline constexpr size_t kMaxLineBytes = size_t{64} << 20;
-// Each line without its end ("\n"); the last may have none. False: there is no such file. Error: as
-// InputFile, or a line beyond the limit.
-bool for_each_line(const std::filesystem::path& path,
-                   const std::function<void(std::string_view)>& visit);
 
 }  // namespace vitrail

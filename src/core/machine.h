@@ -1,6 +1,7 @@
 // The machine that a figure was measured on, in words.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace vitrail {
@@ -11,5 +12,9 @@ std::string cpu_name();
 std::string host_name();
 // "2026-11-24T19:50:06Z".
 std::string utc_time();
+
+// Bytes of memory that this process may use: what the machine has, or what its control group
+// (a container's limit) leaves of it.
+uint64_t machine_memory();
 
 }  // namespace vitrail

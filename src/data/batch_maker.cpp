@@ -60,7 +60,8 @@ std::unique_ptr<BatchDraft> BatchMaker::begin(std::shared_ptr<const EpochOrder> 
   Batch& batch = draft->batch;
   batch.number = number;
   batch.indices.resize(static_cast<size_t>(count));
-  batch.labels = Tensor::empty({count}, DType::i64);
+  batch.labels = dataset_.multi_label() ? Tensor::empty({count, dataset_.num_classes()}, DType::i64)
+                                        : Tensor::empty({count}, DType::i64);
   std::vector<Tensor> pictures;
   for (const Augmenter& crop : crops_)
     pictures.push_back(Tensor::empty(
@@ -88,6 +89,17 @@ void BatchMaker::prepare(const Sample& sample, const AugmentKey& key, BatchDraft
   }
 }
 
+void BatchMaker::write_labels(const Sample& sample, int64_t index, const Tensor& labels,
+                              int64_t row) const {
+  if (!dataset_.multi_label()) {
+    labels.data<int64_t>()[row] = sample.label;
+    return;
+  }
+  int64_t* classes = labels.data<int64_t>() + row * labels.size(1);
+  std::fill_n(classes, labels.size(1), int64_t{0});
+  for (const int64_t label : dataset_.labels(index)) classes[label] = 1;
+}
+
 bool BatchMaker::try_position(BatchDraft& draft, int64_t position, int64_t row) const {
   const int64_t repeats = options_.augment.repeats;
   const int64_t index = draft.order->pictures[static_cast<size_t>(position / repeats)];
@@ -99,7 +111,7 @@ bool BatchMaker::try_position(BatchDraft& draft, int64_t position, int64_t row) 
       fail("data", "{}: {}", sample.id, error.what());
     }
     draft.batch.indices[static_cast<size_t>(row)] = index;
-    draft.batch.labels.data<int64_t>()[row] = sample.label;
+    write_labels(sample, index, draft.batch.labels, row);
     return true;
   } catch (const Error& error) {
     const std::lock_guard lock(draft.mutex);

@@ -43,6 +43,7 @@ class BatchMaker {
 
  private:
   void prepare(const Sample& sample, const AugmentKey& key, BatchDraft& draft, int64_t row) const;
+  void write_labels(const Sample& sample, int64_t index, const Tensor& labels, int64_t row) const;
   bool try_position(BatchDraft& draft, int64_t position, int64_t row) const;
 
   const Dataset& dataset_;

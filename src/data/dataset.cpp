@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "core/rng.h"
+#include "core/utf8.h"
+#include "data/held_out.h"
 #include "data/sources.h"
-#include "data/subset.h"
 
 namespace vitrail {
 namespace {
@@ -47,29 +49,41 @@ std::unique_ptr<Source> source_of(const std::string& text, const DecodeOptions& 
        folder ? fmt::format(" (for the folder itself: folder:{})", text) : "");
 }
 
-bool held_out(const std::string& group, const OpenOptions& options) {
-  const auto words = philox(hash_path(group), options.split_seed, hash_path("held out"));
-  return words[0] * 0x1p-32 < options.val_fraction;
-}
-
-// Train without, or val with, what is held out of `whole`.
-std::unique_ptr<Dataset> divide(std::unique_ptr<Dataset> whole, Split split,
-                                const OpenOptions& options) {
-  const Grouping grouping(options.group);
-  std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < whole->size(); ++i) {
-    if (held_out(grouping.of(whole->id(i)), options) == (split == Split::val)) chosen.push_back(i);
-  }
-  check(!chosen.empty(), "data",
-        "{} has no {} pictures: holding out {} of its {} training pictures leaves none",
-        whole->name(), name_of(split), options.val_fraction, whole->size());
-  return std::make_unique<Subset>(std::move(whole), std::move(chosen));
-}
-
 std::string list_of(const std::vector<Split>& splits) {
   std::vector<std::string> names;
   for (const Split split : splits) names.emplace_back(name_of(split));
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+std::unique_ptr<Dataset> open_split(const Source& source, const std::string& spec, Split split,
+                                    const OpenOptions& options) {
+  if (split == Split::all) return source.open(split);
+  const std::vector<Split> own = source.splits();
+  if (own.empty()) return source.open(split);  // says which file is missing
+  const auto has = [&](Split which) { return std::count(own.begin(), own.end(), which) > 0; };
+  if (has(split) && !(split == Split::train && !has(Split::val))) return source.open(split);
+  if (split != Split::test) {
+    // Pictures for training and validation come from the training part, or from an undivided whole.
+    const bool undivided = has(Split::all);
+    if (undivided || has(Split::train) || split == Split::train) {
+      std::unique_ptr<Dataset> whole = source.open(undivided ? Split::all : Split::train);
+      if (split == Split::train && options.val_fraction == 0) return whole;
+      HeldOut parts = split_held_out(std::move(whole), options);
+      return std::move(split == Split::val ? parts.validation : parts.train);
+    }
+  }
+  const std::string left_out = source.intake().left_out_text();
+  fail("data", "{} has no {} pictures; it has: {}{}{}", printable(spec), name_of(split),
+       list_of(own), left_out.empty() ? "" : "; left out: ", left_out);
+}
+
+// Names of classes reach config.json, which is UTF-8: a name that is not would be refused when the
+// first epoch is over.
+void check_names(const Dataset& set) {
+  for (const std::string& name : set.classes())
+    check(valid_utf8_bytes(name) == name.size(), "data",
+          "{}: the class '{}' has a name that is not UTF-8; rename it", printable(set.name()),
+          printable(name));
 }
 
 class MemoryDataset : public Dataset {
@@ -135,27 +149,23 @@ fs::path folder_of(const SourceSpec& spec) {
   return spec.arguments;
 }
 
-Grouping::Grouping(const std::string& rule) {
-  constexpr size_t kLongestNumber = 4;
-  const bool number = !rule.empty() && rule.size() <= kLongestNumber &&
-                      std::ranges::all_of(rule, [](char c) { return c >= '0' && c <= '9'; });
-  if (number) letters_ = std::stoul(rule);
-  if (rule.empty() || number) return;
-  try {
-    pattern_.emplace(rule);
-  } catch (const std::regex_error&) {
-    fail("data", "the group '{}' is no regular expression", rule);
-  }
+uint64_t Dataset::content(int64_t index) const {
+  const Image image = get(index).image;
+  const std::string_view pixels(reinterpret_cast<const char*>(image.pixels.data()),
+                                image.pixels.size());
+  return hash_path(fmt::format("{}x{}x{} {:016x}", image.width, image.height, image.channels,
+                               hash_path(pixels)));
 }
 
-std::string Grouping::of(const std::string& id) const {
-  if (letters_ > 0) {
-    const size_t slash = id.rfind('/');
-    return id.substr(0, (slash == std::string::npos ? 0 : slash + 1) + letters_);
-  }
-  std::smatch match;
-  if (!pattern_ || !std::regex_search(id, match, *pattern_)) return id;
-  return match.size() > 1 && match[1].matched ? match[1].str() : match[0].str();
+uint64_t hash_of(std::span<const std::byte> file) {
+  return hash_path({reinterpret_cast<const char*>(file.data()), file.size()});
+}
+
+std::string Dataset::label_names(int64_t index) const {
+  std::string names;
+  for (const int64_t label : labels(index))
+    names += (names.empty() ? "" : ", ") + classes_[static_cast<size_t>(label)];
+  return names.empty() ? "no class" : names;
 }
 
 std::unique_ptr<Dataset> memory_dataset(MemoryPictures pictures) {
@@ -171,21 +181,10 @@ std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
   check(options.val_fraction >= 0 && options.val_fraction < 1, "data",
         "val_fraction {} is outside [0, 1)", options.val_fraction);
   const std::unique_ptr<Source> source = source_of(spec, options.decode);
-  if (split == Split::all) return source->open(split);
-  const std::vector<Split> own = source->splits();
-  if (own.empty()) return source->open(split);  // says which file is missing
-  const auto has = [&](Split which) { return std::count(own.begin(), own.end(), which) > 0; };
-  if (has(split) && !(split == Split::train && !has(Split::val))) return source->open(split);
-  if (split != Split::test) {
-    // Pictures for training and validation come from the training part, or from an undivided whole.
-    const bool undivided = has(Split::all);
-    if (undivided || has(Split::train) || split == Split::train) {
-      std::unique_ptr<Dataset> whole = source->open(undivided ? Split::all : Split::train);
-      if (split == Split::train && options.val_fraction == 0) return whole;
-      return divide(std::move(whole), split, options);
-    }
-  }
-  fail("data", "{} has no {} pictures; it has: {}", spec, name_of(split), list_of(own));
+  std::unique_ptr<Dataset> set = open_split(*source, spec, split, options);
+  check_names(*set);
+  announce(set->intake(), spec);
+  return set;
 }
 
 }  // namespace vitrail

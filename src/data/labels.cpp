@@ -15,10 +15,11 @@ bool is_number(const std::string& text) {
 
 }  // namespace
 
-LabelSet number_labels(const std::vector<std::string>& names, const std::string& set) {
+LabelSet number_labels(const std::vector<std::string>& names, const std::string& set,
+                       size_t least) {
   const std::set<std::string> distinct(names.begin(), names.end());
   check(!distinct.empty(), "data", "{} has no labelled pictures", set);
-  check(distinct.size() > 1, "data", "{} has the one class '{}'; at least two are wanted", set,
+  check(distinct.size() >= least, "data", "{} has the one class '{}'; at least two are wanted", set,
         *distinct.begin());
   LabelSet out;
   out.classes.assign(distinct.begin(), distinct.end());

@@ -12,6 +12,7 @@ struct LabelSet {
   std::vector<int64_t> labels;       // one a name given
 };
 // Error: fewer than two classes; `set` names the data set.
-LabelSet number_labels(const std::vector<std::string>& names, const std::string& set);
+LabelSet number_labels(const std::vector<std::string>& names, const std::string& set,
+                       size_t least = 2);
 
 }  // namespace vitrail

@@ -209,6 +209,13 @@ Loader::~Loader() {
   for (std::thread& worker : state_->workers) worker.join();
 }
 
+bool Loader::multi_label() const {
+  return state_->dataset.multi_label();
+}
+int64_t Loader::num_classes() const {
+  return state_->dataset.num_classes();
+}
+
 int64_t Loader::batches_per_epoch() const {
   return state_->maker.num_batches();
 }

@@ -69,9 +69,10 @@ struct LoaderOptions {
 };
 
 struct Batch {
-  Tensor images;   // [B, C, H, W] f32; of a batch of views its first one
-  Tensor labels;   // [B] i64
-  Tensor targets;  // [B, classes] f32, rows that sum to 1; undefined when the labels say all
+  Tensor images;  // [B, C, H, W] f32; of a batch of views its first one
+  // [B] i64; of a set of several classes a picture [B, classes], 1 of those that are there, else 0.
+  Tensor labels;
+  Tensor targets;  // [B, classes] f32, labels that were mixed; undefined when the labels say all
   std::vector<Tensor> views;     // [B, C, h, w] each, in the order of LoaderOptions::views
   std::vector<int64_t> indices;  // of the pictures in the set
   int64_t number = 0;            // within this rank's epoch
@@ -90,6 +91,8 @@ class Loader {
   Loader& operator=(const Loader&) = delete;
 
   int64_t batches_per_epoch() const;  // of this rank
+  bool multi_label() const;           // of the set
+  int64_t num_classes() const;
   // Begins an epoch at a batch; may be called at any time, also in the middle of another epoch.
   // Error: first_batch is beyond the epoch.
   void start(int64_t epoch, int64_t first_batch = 0);

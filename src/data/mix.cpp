@@ -95,6 +95,21 @@ void mix_into(float* to, const float* partner, const MixDraw& draw, const Shape&
   }
 }
 
+// Targets of several classes a picture.
+Tensor mix_rows(const Tensor& labels, std::span<const MixDraw> draws) {
+  const int64_t count = labels.size(0), classes = labels.size(1);
+  Tensor targets = Tensor::empty({count, classes});
+  for (int64_t i = 0; i < count; ++i) {
+    const auto keep = static_cast<float>(draws[static_cast<size_t>(i)].lambda);
+    const int64_t* own = labels.data<int64_t>() + i * classes;
+    const int64_t* other = labels.data<int64_t>() + (count - 1 - i) * classes;
+    for (int64_t c = 0; c < classes; ++c)
+      targets.f32()[i * classes + c] =
+          keep * static_cast<float>(own[c]) + (1 - keep) * static_cast<float>(other[c]);
+  }
+  return targets;
+}
+
 }  // namespace
 
 void check_mix(const MixOptions& o) {
@@ -175,6 +190,7 @@ void mix_images(const Tensor& images, std::span<const MixDraw> draws) {
 
 Tensor mix_targets(const Tensor& labels, int64_t classes, double label_smoothing,
                    std::span<const MixDraw> draws) {
+  if (labels.rank() == 2) return mix_rows(labels, draws);
   const int64_t count = labels.size(0);
   const double smooth = label_smoothing / static_cast<double>(classes);
   const auto off = static_cast<float>(smooth),

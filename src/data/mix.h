@@ -60,7 +60,8 @@ MixDraw cutmix_at(double lambda, int center_x, int center_y, int height, int wid
 
 // In place; images [B, C, H, W], picture i mixed with picture B-1-i.
 void mix_images(const Tensor& images, std::span<const MixDraw> draws);
-// [B, classes] f32, rows that sum to 1, for labels [B] i64.
+// [B, classes] f32: for labels [B] i64 rows that sum to 1, for labels [B, classes] of 0 and 1 the
+// mean of both pictures' rows, without smoothing.
 Tensor mix_targets(const Tensor& labels, int64_t classes, double label_smoothing,
                    std::span<const MixDraw> draws);
 

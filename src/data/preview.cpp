@@ -87,8 +87,7 @@ Image preview_sheet(const Dataset& set, const LoaderOptions& loader,
   for (int row = 0; row < rows; ++row) {
     const int64_t index = order[static_cast<size_t>(row)];
     const Sample sample = set.get(index);
-    sheet.name(
-        row, fmt::format("{}  {}", set.classes().at(static_cast<size_t>(sample.label)), sample.id));
+    sheet.name(row, fmt::format("{}  {}", set.label_names(index), sample.id));
     sheet.put(row, 0, sample.image);
     const Image image =
         loader.preprocess.channels == 1 ? to_grey(sample.image) : to_rgb(sample.image);

@@ -1,29 +1,26 @@
-// Tar shards by WebDataset's convention: members whose names agree up to the first dot are one
-// sample, a picture (image/picture_names.h) and its label (.cls, .txt, or .json with "label",
-// "class" or "cls"). The table of contents is read once; a picture is then read where it lies.
+// Tar shards by WebDataset's convention (data/shard_index.h). The table of contents is read once; a
+// picture is then read where it lies.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <map>
-#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/printable.h"
+#include "data/class_notes.h"
 #include "data/labels.h"
+#include "data/shard_index.h"
 #include "data/sources.h"
-#include "formats/json.h"
 #include "formats/tar.h"
 #include "formats/text_file.h"
-#include "image/picture_names.h"
 
 namespace vitrail {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxLabelBytes = 64 << 10;
 constexpr int64_t kMaxShards = 100'000;
 
 std::vector<std::byte> read_part(const InputFile& file, uint64_t offset, uint64_t bytes) {
@@ -68,10 +65,11 @@ struct ShardSample {
 class ShardDataset : public Dataset {
  public:
   ShardDataset(const SourceSpec& spec, std::vector<std::string> shards,
-               std::vector<std::string> classes, std::vector<ShardSample> samples)
+               std::vector<std::string> classes, std::vector<ShardSample> samples, Intake intake)
       : decode_(spec.decode), shards_(std::move(shards)), samples_(std::move(samples)) {
     name_ = spec.name;
     classes_ = std::move(classes);
+    intake_ = std::move(intake);
     channels_ = decode_.color == ColorMode::grey ? 1 : 3;
   }
   int64_t size() const override { return static_cast<int64_t>(samples_.size()); }
@@ -90,6 +88,14 @@ class ShardDataset : public Dataset {
     return {decode_picture(read_part(file, sample.offset, sample.bytes), decode_, id(index)),
             sample.label, id(index)};
   }
+  uint64_t content(int64_t index) const override {
+    const ShardSample& sample = at(index);
+    check(sample.bytes <= decode_.max_file_bytes, "picture",
+          "{}: {} bytes are above the limit of {}", id(index), sample.bytes,
+          decode_.max_file_bytes);
+    return hash_of(read_part(InputFile(shards_[static_cast<size_t>(sample.shard)]), sample.offset,
+                             sample.bytes));
+  }
 
  private:
   const ShardSample& at(int64_t index) const { return samples_[static_cast<size_t>(index)]; }
@@ -97,26 +103,6 @@ class ShardDataset : public Dataset {
   std::vector<std::string> shards_;
   std::vector<ShardSample> samples_;
 };
-
-std::string trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
-}
-
-// The label that a member's text gives; empty when it gives none.
-std::string label_in(const std::string& extension, std::string_view text,
-                     const std::string& place) {
-  if (extension != "json") return trimmed(checked_text(text, place));
-  const Json json = parse_json(text, place);
-  for (const char* key : {"label", "class", "cls"}) {
-    const auto found = json.is_object() ? json.find(key) : json.end();
-    if (found == json.end()) continue;
-    if (found->is_string()) return found->get<std::string>();
-    if (found->is_number_integer()) return found->dump();
-  }
-  return "";
-}
 
 class ShardSource : public Source {
  public:
@@ -130,66 +116,34 @@ class ShardSource : public Source {
   std::unique_ptr<Dataset> open(Split) const override {
     std::vector<ShardSample> samples;
     std::vector<std::string> names;
-    for (size_t i = 0; i < shards_.size(); ++i) read_shard(static_cast<int64_t>(i), samples, names);
-    LabelSet labels = number_labels(names, spec_.name);
-    for (size_t i = 0; i < samples.size(); ++i) samples[i].label = labels.labels[i];
+    Intake intake;
+    for (size_t i = 0; i < shards_.size(); ++i) {
+      const InputFile file(shards_[i]);
+      const auto read = [&](uint64_t offset, std::span<std::byte> to) { file.read(offset, to); };
+      ShardIndex index(shards_[i], read);
+      for_each_tar_entry(file.size(), read, shards_[i],
+                         [&](const TarEntry& entry) { index.add(entry); });
+      for (IndexedSample& sample : index.finish(intake)) {
+        samples.push_back({std::move(sample.key), static_cast<int64_t>(i), sample.picture.offset,
+                           sample.picture.bytes, 0});
+        names.push_back(std::move(sample.label));
+      }
+    }
+    const std::string left_out = intake.left_out_text();
+    check(!names.empty(), "data", "{} has no labelled pictures{}{}", printable(spec_.name),
+          left_out.empty() ? "" : "; left out: ", left_out);
+    LabelSet labels = number_labels(names, printable(spec_.name));
+    ClassCounts counts;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      samples[i].label = labels.labels[i];
+      ++counts[Split::all][names[i]];
+    }
+    note_classes(counts, {}, intake);
     return std::make_unique<ShardDataset>(spec_, shards_, std::move(labels.classes),
-                                          std::move(samples));
+                                          std::move(samples), std::move(intake));
   }
 
  private:
-  struct Parts {
-    const TarEntry* picture = nullptr;
-    std::map<std::string, const TarEntry*> labels;  // by extension
-  };
-
-  void read_shard(int64_t number, std::vector<ShardSample>& samples,
-                  std::vector<std::string>& names) const {
-    const std::string& path = shards_[static_cast<size_t>(number)];
-    const InputFile file(path);
-    const auto read = [&](uint64_t offset, std::span<std::byte> to) { file.read(offset, to); };
-    const std::vector<TarEntry> members = tar_members(file.size(), read, path);
-    std::vector<std::pair<std::string, Parts>> found;  // in the order of the shard
-    std::map<std::string, size_t> places;
-    for (const TarEntry& member : members) {
-      const size_t slash = member.name.rfind('/');
-      const size_t base = slash == std::string::npos ? 0 : slash + 1;
-      const size_t dot = member.name.find('.', base);
-      if (dot == std::string::npos || dot == base) continue;  // no extension, or hidden
-      std::string extension = member.name.substr(dot + 1);
-      for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-      const std::string key = member.name.substr(0, dot);
-      const auto [at, is_new] = places.emplace(key, found.size());
-      if (is_new) found.emplace_back(key, Parts{});
-      Parts& parts = found[at->second].second;
-      if (is_picture_suffix(extension))
-        parts.picture = &member;
-      else if (extension == "cls" || extension == "txt" || extension == "json")
-        parts.labels[extension] = &member;
-    }
-    for (const auto& [key, parts] : found) {
-      if (parts.picture == nullptr) continue;
-      samples.push_back({key, number, parts.picture->offset, parts.picture->bytes, 0});
-      names.push_back(label_of(file, path, key, parts));
-    }
-  }
-
-  std::string label_of(const InputFile& file, const std::string& path, const std::string& key,
-                       const Parts& parts) const {
-    for (const char* extension : {"cls", "json", "txt"}) {
-      const auto found = parts.labels.find(extension);
-      if (found == parts.labels.end()) continue;
-      const TarEntry& member = *found->second;
-      check(member.bytes <= kMaxLabelBytes, "data", "{}: {} has {} bytes, too many for a label",
-            path, member.name, member.bytes);
-      const std::vector<std::byte> bytes = read_part(file, member.offset, member.bytes);
-      std::string label = label_in(
-          extension, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, member.name);
-      if (!label.empty()) return label;
-    }
-    fail("data", "{}: {} has no label (.cls, .txt, or .json with \"label\")", path, key);
-  }
-
   SourceSpec spec_;
   std::vector<std::string> shards_;
 };

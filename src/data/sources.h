@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,11 @@ class Source {
   virtual ~Source() = default;
   // What the set comes divided into; {all} when it is not divided.
   virtual std::vector<Split> splits() const = 0;
-  // One of splits(), or all. Error: a file is missing or broken.
+  // One of splits(), or all, with its intake. Error: a file is missing or broken.
   virtual std::unique_ptr<Dataset> open(Split split) const = 0;
+  // What the set leaves out, for a message that says why it lacks a split; known before open()
+  // where that costs nothing.
+  virtual Intake intake() const { return {}; }
 };
 
 struct SourceSpec {
@@ -38,14 +42,23 @@ std::unique_ptr<Source> shard_source(const SourceSpec& spec);
 // The folder that a spec names. Error: none given, or no folder.
 std::filesystem::path folder_of(const SourceSpec& spec);
 
+// Dataset::content of a picture that is these bytes of a file.
+uint64_t hash_of(std::span<const std::byte> file);
+
 // Picture files below a folder.
 struct PictureFile {
   std::string path;  // within the set's folder
   int64_t label = 0;
 };
-std::unique_ptr<Dataset> file_dataset(const SourceSpec& spec, std::filesystem::path root,
-                                      std::vector<std::string> classes,
-                                      std::vector<PictureFile> files);
+struct PictureList {
+  std::filesystem::path root;
+  std::vector<std::string> classes;
+  std::vector<PictureFile> files;
+  Intake intake;
+  // Of several classes a picture: those that each PictureFile::label stands for, ascending.
+  std::vector<std::vector<int64_t>> label_sets = {};
+};
+std::unique_ptr<Dataset> file_dataset(const SourceSpec& spec, PictureList list);
 
 // Pictures of one size kept as bytes in memory.
 struct MemoryPictures {

@@ -47,6 +47,9 @@ Explanation explain_picture(Session& session, const Image& photo, const RolloutO
     request.paths.push_back("blocks." + std::to_string(i) + ".attn");
   AttentionProbe probe(std::move(request));
 
+  const PreprocessResult size =
+      preprocess_geometry(photo.width, photo.height, session.preprocess());
+  session.check_size({.picture = {size.height, size.width}, .keeps_attention = true});
   const PreparedBatch batch = session.prepare({&photo, 1});
   const VitOutput output = session.run(batch.images, {.probe = &probe});
   Explanation explanation{.layout = output.layout,

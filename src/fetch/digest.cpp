@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "fetch/lazy_library.h"
+#include "core/lazy_library.h"
 
 namespace vitrail {
 namespace {
@@ -23,7 +23,7 @@ struct Crypto {
   decltype(EVP_sha256)* sha256;
 
   Crypto() {
-    const LazyLibrary library(VITRAIL_CRYPTO);
+    const LazyLibrary library(VITRAIL_CRYPTO, "fetch", "fetching needs it");
     library.find(context_new, "EVP_MD_CTX_new");
     library.find(context_free, "EVP_MD_CTX_free");
     library.find(init, "EVP_DigestInit_ex");

@@ -8,8 +8,8 @@
 #include <exception>
 #include <memory>
 
+#include "core/lazy_library.h"
 #include "core/printable.h"
-#include "fetch/lazy_library.h"
 
 namespace vitrail {
 namespace {
@@ -30,7 +30,7 @@ struct Curl {
   decltype(curl_slist_free_all)* slist_free_all;
 
   Curl() {
-    const LazyLibrary library(VITRAIL_CURL);
+    const LazyLibrary library(VITRAIL_CURL, "fetch", "fetching needs it");
     library.find(global_init, "curl_global_init");
     library.find(easy_init, "curl_easy_init");
     library.find(easy_cleanup, "curl_easy_cleanup");

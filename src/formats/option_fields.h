@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/json.h"
 
 namespace vitrail {
@@ -21,13 +22,15 @@ Json value_from_text(const std::string& name, const std::string& text, const cha
     return text;
   } else {
     const bool list = !std::is_arithmetic_v<Field>;
-    Json value = Json::parse(list ? "[" + text + "]" : text, nullptr, false);
-    check(!value.is_discarded(), place, "{} takes {}, not '{}'", name,
-          list                          ? "numbers with commas between them"
-          : std::is_same_v<Field, bool> ? "true or false"
-                                        : "a number",
-          text);
-    return value;
+    try {
+      return parse_json(list ? "[" + text + "]" : text, name);
+    } catch (const Error&) {
+      fail(place, "{} takes {}, not '{}'", name,
+           list                          ? "numbers with commas between them"
+           : std::is_same_v<Field, bool> ? "true or false"
+                                         : "a number",
+           printable(text));
+    }
   }
 }
 

@@ -175,7 +175,8 @@ std::optional<TarEntry> TarReader::next() {
     TarEntry entry{.name = std::move(described.path),
                    .offset = at_,
                    .bytes = *bytes,
-                   .is_file = type == '0' || type == '\0' || type == '7'};
+                   .is_file = type == '0' || type == '\0' || type == '7',
+                   .is_folder = type == '5'};
     if (entry.name.empty()) {
       entry.name = text(block, kName);
       if (field(block, kMagic) == "ustar" && !text(block, kPrefix).empty())
@@ -197,9 +198,8 @@ size_t TarReader::read(std::span<std::byte> out) {
   return part;
 }
 
-std::vector<TarEntry> tar_members(uint64_t size,
-                                  FunctionRef<void(uint64_t, std::span<std::byte>)> read,
-                                  const std::string& place) {
+void for_each_tar_entry(uint64_t size, FunctionRef<void(uint64_t, std::span<std::byte>)> read,
+                        const std::string& place, FunctionRef<void(const TarEntry&)> visit) {
   check(size >= kBlock, "tar", "{}: {} bytes are no tar archive", place, size);
   uint64_t at = 0;
   const auto source = [&](std::span<std::byte> out) {
@@ -214,9 +214,16 @@ std::vector<TarEntry> tar_members(uint64_t size,
     return true;
   };
   TarReader tar(source, place, skip);
+  while (const std::optional<TarEntry> entry = tar.next()) visit(*entry);
+}
+
+std::vector<TarEntry> tar_members(uint64_t size,
+                                  FunctionRef<void(uint64_t, std::span<std::byte>)> read,
+                                  const std::string& place) {
   std::vector<TarEntry> members;
-  while (std::optional<TarEntry> entry = tar.next())
-    if (entry->is_file) members.push_back(std::move(*entry));
+  for_each_tar_entry(size, read, place, [&](const TarEntry& entry) {
+    if (entry.is_file) members.push_back(entry);
+  });
   return members;
 }
 

@@ -23,7 +23,8 @@ struct TarEntry {
   std::string name;     // as it stands in the archive: a stranger's words, never a path to write to
   uint64_t offset = 0;  // of its data within the archive
   uint64_t bytes = 0;
-  bool is_file = false;  // a regular one; else a folder, a link or something rarer
+  bool is_file = false;    // a regular one
+  bool is_folder = false;  // neither: a link or something rarer
 };
 
 class TarReader {
@@ -58,6 +59,10 @@ class TarReader {
   uint64_t entries_ = 0;
 };
 
+// Each entry of an archive of `size` bytes, which read(offset, to) gives. Error: as next(); an
+// archive that is shorter than a header; what `visit` throws.
+void for_each_tar_entry(uint64_t size, FunctionRef<void(uint64_t, std::span<std::byte>)> read,
+                        const std::string& place, FunctionRef<void(const TarEntry&)> visit);
 // The regular files of an archive of `size` bytes, which read(offset, to) gives. Error: as next();
 // an archive that is shorter than a header.
 std::vector<TarEntry> tar_members(uint64_t size,

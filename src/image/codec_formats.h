@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "image/image.h"
+#include "image/picture_memory.h"
 #include "image/picture_reader.h"
 
 namespace vitrail {
@@ -19,6 +20,7 @@ struct PictureSource {
   std::span<const std::byte> bytes;
   const std::string& name;
   uint64_t max_pixels;
+  bool grey = false;  // one channel is wanted; a reader may give three nevertheless
 
   const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(bytes.data()); }
 
@@ -32,10 +34,31 @@ struct PictureSource {
     if (width > max_pixels / height)
       refuse("declares {}x{} pixels, above the limit of {}", width, height, max_pixels);
   }
+  // For what decoding keeps of the whole picture; may wait for other pictures. Error: more than a
+  // file of this size can plausibly hold, or than there is for all pictures.
+  PictureMemory take_memory(uint64_t needed) const {
+    constexpr uint64_t kMega = uint64_t{1} << 20;
+    const uint64_t limit = picture_memory_limit(bytes.size());
+    if (needed > limit)
+      refuse("takes {} MB to decode, above the limit of {} MB for a file of {} bytes",
+             needed / kMega, limit / kMega, bytes.size());
+    if (needed > picture_memory_budget())
+      refuse("takes {} MB to decode, and all pictures together may take {} MB on this machine",
+             needed / kMega, picture_memory_budget() / kMega);
+    return PictureMemory(needed);
+  }
 };
 
 std::unique_ptr<PictureReader> open_jpeg(const PictureSource& source);
 std::unique_ptr<PictureReader> open_png(const PictureSource& source);
-Image decode_webp(const PictureSource& source);
+std::unique_ptr<PictureReader> open_webp(const PictureSource& source);
+std::unique_ptr<PictureReader> open_gif(const PictureSource& source);
+// Without the file header of 14 bytes it is a DIB.
+std::unique_ptr<PictureReader> open_bmp(const PictureSource& source, bool has_file_header);
+// Turned already, if it says so: Pillow always turns a TIFF.
+std::unique_ptr<PictureReader> open_tiff(const PictureSource& source);
+std::unique_ptr<PictureReader> open_avif(const PictureSource& source);
+// Turned already: the container's properties say how, and libheif obeys.
+std::unique_ptr<PictureReader> open_heif(const PictureSource& source);
 
 }  // namespace vitrail

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/printable.h"
 
 namespace vitrail {
 
@@ -78,7 +79,7 @@ class ConfigFields {
     for (const auto& [key, value] : object_.items()) {
       bool found = false;
       for (const char* name : known) found = found || key == name;
-      if (!found) fail("preprocess", "{} is not a known field", path(key));
+      if (!found) fail("preprocess", "{} is not a known field", path(printable(key)));
     }
   }
 

@@ -96,45 +96,44 @@ Image to_grey(Image image) {
   return to_grey({image.pixels.data(), image.width, image.height, 0, ChannelOrder::rgb});
 }
 
-Image transposed_by_orientation(Image image, int orientation) {
-  if (orientation < 2 || orientation > 8) return image;
-  const int64_t width = image.width, height = image.height;
-  // Output pixel (row, column) is the source's pixel start + row * down + column * right.
-  int64_t start = 0, down = 0, right = 0;
+TurnedPlaces turned_places(int image_width, int image_height, int orientation) {
+  const int64_t width = image_width, height = image_height, last = width * height - 1;
   switch (orientation) {
     case 2:  // mirrored
-      start = width - 1, down = width, right = -1;
-      break;
+      return {width - 1, width, -1};
     case 3:  // half a turn
-      start = width * height - 1, down = -width, right = -1;
-      break;
+      return {last, -width, -1};
     case 4:  // upside down
-      start = width * (height - 1), down = -width, right = 1;
-      break;
+      return {width * (height - 1), -width, 1};
     case 5:  // across the main diagonal
-      start = 0, down = 1, right = width;
-      break;
+      return {0, 1, height};
     case 6:  // a quarter clockwise
-      start = width * (height - 1), down = 1, right = -width;
-      break;
+      return {height - 1, -1, height};
     case 7:  // across the other diagonal
-      start = width * height - 1, down = -1, right = -width;
-      break;
-    default:  // 8: a quarter counter-clockwise
-      start = width - 1, down = -1, right = width;
+      return {last, -1, -height};
+    case 8:  // a quarter counter-clockwise
+      return {height * (width - 1), 1, -height};
+    default:
+      return {0, width, 1};
   }
-  const bool turned = orientation >= 5;
-  Image out(turned ? image.height : image.width, turned ? image.width : image.height,
+}
+
+Image transposed_by_orientation(Image image, int orientation) {
+  if (orientation < 2 || orientation > 8) return image;
+  const TurnedPlaces places = turned_places(image.width, image.height, orientation);
+  const bool across = orientation >= 5;
+  Image out(across ? image.height : image.width, across ? image.width : image.height,
             image.channels);
-  for (int row = 0; row < out.height; ++row) {
-    uint8_t* to = out.row(row);
-    for (int column = 0; column < out.width; ++column) {
-      const uint8_t* from =
-          image.pixels.data() + (start + row * down + column * right) * image.channels;
-      to = std::copy_n(from, image.channels, to);
-    }
+  for (int y = 0; y < image.height; ++y) {
+    const uint8_t* from = image.row(y);
+    for (int x = 0; x < image.width; ++x, from += image.channels)
+      std::copy_n(from, image.channels, out.pixels.data() + places.at(y, x) * image.channels);
   }
   return out;
+}
+
+void row_to_grey(const uint8_t* rgb, int pixels, uint8_t* grey) {
+  for (int x = 0; x < pixels; ++x, rgb += 3) grey[x] = luma(rgb[0], rgb[1], rgb[2]);
 }
 
 }  // namespace vitrail

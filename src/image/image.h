@@ -55,5 +55,15 @@ Image to_grey(Image image);
 // What EXIF asks for when the camera was turned; orientation 1..8 as in EXIF's tag 0x0112.
 // The same pixels as Pillow's ImageOps.exif_transpose. Other values leave the picture as it is.
 Image transposed_by_orientation(Image image, int orientation);
+// Where the pixels of a picture of this size go when it is turned, counted in pixels from the
+// turned picture's first.
+struct TurnedPlaces {
+  int64_t start = 0, down = 0, right = 0;  // of row 0, column 0; a row's step; a column's
+  int64_t at(int64_t row, int64_t column) const { return start + row * down + column * right; }
+};
+TurnedPlaces turned_places(int width, int height, int orientation);
+
+// RGB pixels to grey ones, as to_grey() does.
+void row_to_grey(const uint8_t* rgb, int pixels, uint8_t* grey);
 
 }  // namespace vitrail

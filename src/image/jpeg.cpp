@@ -12,14 +12,20 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "image/byte_arithmetic.h"
 #include "image/codec.h"
 #include "image/codec_formats.h"
+#include "image/jpeg_scans.h"
 
 namespace vitrail {
 namespace {
 
 // A progressive file may hold any number of scans over the same pixels; real ones have about ten.
 constexpr int kMaxJpegScans = 200;
+// Pixels times scans: what any file may have (a second of decoding), and more for each of its
+// bytes.
+constexpr uint64_t kFreeScannedPixels = 256'000'000;
+constexpr uint64_t kScannedPixelsPerByte = 256;
 
 struct ErrorState {
   jpeg_error_mgr manager;  // first: libjpeg hands back its address
@@ -75,22 +81,12 @@ void watch_scans(j_common_ptr info) {
   std::longjmp(state->jump, 1);
 }
 
-// c * k / 255, rounded as Pillow's MULDIV255.
-uint32_t multiply_255(uint32_t a, uint32_t b) {
-  const uint32_t product = a * b + 128;
-  return ((product >> 8) + product) >> 8;
-}
-
 // Adobe's files, and so all of them in practice, store inks inverted: 255 is no ink.
 void inverted_cmyk_to_rgb(const uint8_t* from, uint8_t* to, int width) {
   for (int x = 0; x < width; ++x, from += 4, to += 3) {
     const int light = from[3];  // 255 - K
-    for (int channel = 0; channel < 3; ++channel) {
-      const int ink = 255 - from[channel];
-      to[channel] = static_cast<uint8_t>(
-          std::max(0, light - static_cast<int>(multiply_255(static_cast<uint32_t>(ink),
-                                                            static_cast<uint32_t>(light)))));
-    }
+    for (int channel = 0; channel < 3; ++channel)
+      to[channel] = clip_to_byte(light - multiply_255(255 - from[channel], light));
   }
 }
 
@@ -130,10 +126,12 @@ class JpegReader : public PictureReader {
     }
     set_size(static_cast<int>(info_.image_width), static_cast<int>(info_.image_height),
              info_.num_components == 1 ? 1 : 3);
+    if (jpeg_has_multiple_scans(&info_)) check_scans();
   }
 
   void begin(const PixelWindow& window) override {
     end_ = window.y1;
+    if (jpeg_has_multiple_scans(&info_)) memory_ = picture_.take_memory(coefficient_bytes());
     spare_.resize(static_cast<size_t>(channels()) * static_cast<size_t>(width()));
     step([this] { return jpeg_start_decompress(&info_) != FALSE; });
     if (info_.num_components == 4)
@@ -172,6 +170,30 @@ class JpegReader : public PictureReader {
   static constexpr int kRows = 8;  // a call; libjpeg makes one or two at a time
 
   [[noreturn]] void refuse() { picture_.refuse("not a readable JPEG: {}", error_.message); }
+
+  // Before the first of them is decoded.
+  void check_scans() const {
+    const uint64_t pixels = uint64_t{info_.image_width} * info_.image_height;
+    const uint64_t limit = kFreeScannedPixels + kScannedPixelsPerByte * picture_.bytes.size();
+    const uint64_t scans = count_jpeg_scans(picture_.bytes);
+    if (scans > kMaxJpegScans)
+      picture_.refuse("not a readable JPEG: has {} scans, above the limit of {}", scans,
+                      kMaxJpegScans);
+    if (scans * pixels > limit)
+      picture_.refuse(
+          "has {} scans over {}x{} pixels, {} million in all, above the limit of {} million for a "
+          "file of {} bytes",
+          scans, info_.image_width, info_.image_height, scans * pixels / 1'000'000,
+          limit / 1'000'000, picture_.bytes.size());
+  }
+
+  // A picture of several scans has its coefficients in memory until the last of them.
+  uint64_t coefficient_bytes() const {
+    uint64_t blocks = 0;
+    for (int i = 0; i < info_.num_components; ++i)
+      blocks += uint64_t{info_.comp_info[i].width_in_blocks} * info_.comp_info[i].height_in_blocks;
+    return blocks * DCTSIZE2 * sizeof(JCOEF);
+  }
 
   // A call that returns false has run out of data.
   template <typename Call>
@@ -221,6 +243,7 @@ class JpegReader : public PictureReader {
   }
 
   const PictureSource picture_;
+  PictureMemory memory_;
   jpeg_decompress_struct info_{};
   ErrorState error_{};
   jpeg_source_mgr source_{};

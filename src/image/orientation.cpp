@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "image/codec.h"
+#include "image/orientation.h"
 
 namespace vitrail {
 namespace {
@@ -138,9 +139,16 @@ int xmp_orientation(std::string_view xmp) {
 
 }  // namespace
 
+int orientation_of_xmp_without_exif(std::string_view exif, std::string_view xmp) {
+  const int orientation = exif_orientation(exif) != 0 ? 1 : xmp_orientation(xmp);
+  return orientation >= 1 && orientation <= 8 ? orientation : 1;
+}
+
 int picture_orientation(std::span<const std::byte> bytes) {
   const auto format = picture_format(bytes);
-  if (!format) return 1;
+  if (format != PictureFormat::jpeg && format != PictureFormat::png &&
+      format != PictureFormat::webp)
+    return 1;
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const Metadata metadata = *format == PictureFormat::jpeg  ? jpeg_metadata(text)
                             : *format == PictureFormat::png ? png_metadata(text)

@@ -6,17 +6,18 @@
 namespace vitrail {
 namespace {
 
-// .jfif, .jpe, .pjpeg and .pjp are JPEG: what Windows and browsers save it as.
+// .jfif, .jpe, .pjpeg and .pjp are JPEG: what Windows and browsers save it as. .hif is HEIF: what
+// cameras do.
 constexpr auto kRead = std::to_array<std::string_view>(
-    {"jpg", "jpeg", "jpe", "jfif", "jif", "pjpeg", "pjp", "png", "apng", "webp"});
+    {"jpg", "jpeg", "jpe", "jfif", "jif", "pjpeg", "pjp", "png", "apng", "webp", "gif", "bmp",
+     "dib", "tif", "tiff", "avif", "heic", "heif", "hif"});
 
 // What cameras, phones, scanners, drawing programs and torchvision's list have beside these.
 constexpr auto kUnread = std::to_array<std::string_view>(
-    {"gif", "bmp",  "dib", "tif", "tiff", "avif", "heic", "heif", "hif", "jp2", "j2k",
-     "jpx", "jpf",  "jxl", "jxr", "ppm",  "pgm",  "pbm",  "pnm",  "pam", "tga", "ico",
-     "cur", "icns", "svg", "psd", "xcf",  "exr",  "hdr",  "pcx",  "sgi", "ras", "xbm",
-     "xpm", "dds",  "eps", "dcm", "fits", "raw",  "dng",  "nef",  "cr2", "cr3", "arw",
-     "orf", "raf",  "rw2", "pef", "srw",  "qoi",  "mpo",  "wbmp", "emf", "wmf", "dicom"});
+    {"jp2", "j2k", "jpx",  "jpf", "jxl",  "jxr", "ppm",  "pgm", "pbm", "pnm",  "pam", "tga",
+     "ico", "cur", "icns", "svg", "psd",  "xcf", "exr",  "hdr", "pcx", "sgi",  "ras", "xbm",
+     "xpm", "dds", "eps",  "dcm", "fits", "raw", "dng",  "nef", "cr2", "cr3",  "arw", "orf",
+     "raf", "rw2", "pef",  "srw", "qoi",  "mpo", "wbmp", "emf", "wmf", "dicom"});
 
 }  // namespace
 

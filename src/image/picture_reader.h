@@ -25,6 +25,8 @@ class PictureReader {
   int width() const { return width_; }
   int height() const { return height_; }
   int channels() const { return channels_; }  // 1 or 3
+  // How the picture wants to be turned (EXIF's 1..8), where the codec itself says so.
+  int orientation() const { return orientation_; }
 
   // Called once, before read(): the part that is wanted. Other pixels need not be decoded.
   virtual void begin(const PixelWindow& window) = 0;
@@ -42,9 +44,10 @@ class PictureReader {
     height_ = height;
     channels_ = channels;
   }
+  void set_orientation(int orientation) { orientation_ = orientation; }
 
  private:
-  int width_ = 0, height_ = 0, channels_ = 0;
+  int width_ = 0, height_ = 0, channels_ = 0, orientation_ = 1;
 };
 
 // The picture as the options want it; one channel may stand for three equal ones. `bytes` and

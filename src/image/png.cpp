@@ -58,7 +58,7 @@ class PngReader : public PictureReader {
   void begin(const PixelWindow& window) override {
     call([this] { prepare_rows(); });
     // Interlaced rows are complete only after the last pass.
-    interlaced_ = passes_ > 1;
+    if (interlaced_) memory_ = picture_.take_memory(row_bytes_ * height_);
     raw_.resize(row_bytes_ * (interlaced_ ? height_ : 1));
     if (interlaced_)
       for (int pass = 0; pass < passes_; ++pass)
@@ -131,12 +131,32 @@ class PngReader : public PictureReader {
   void prepare_rows() {
     if (depth_ < 8) png_set_packing(png_);  // one byte a value
     passes_ = png_set_interlace_handling(png_);
+    interlaced_ = passes_ > 1;
+    if (interlaced_) shrink_values();
     png_read_update_info(png_, info_);
     row_bytes_ = png_get_rowbytes(png_, info_);
     png_colorp palette = nullptr;
     int count = 0;
     if (color_type_ == PNG_COLOR_TYPE_PALETTE && png_get_PLTE(png_, info_, &palette, &count))
       std::copy_n(palette, std::min(count, 256), palette_);
+  }
+
+  // An interlaced picture is in memory as a whole: in 8 bits and without its alpha.
+  void shrink_values() {
+    if (color_type_ & PNG_COLOR_MASK_ALPHA) png_set_strip_alpha(png_);
+    if (depth_ == 16 && color_type_ == PNG_COLOR_TYPE_GRAY) {
+      png_set_read_user_transform_fn(png_, clip_row);
+      png_set_user_transform_info(png_, nullptr, 8, 1);
+    } else if (depth_ == 16) {
+      png_set_strip_16(png_);
+    }
+    if (depth_ == 16) depth_ = 8;
+    color_type_ &= ~PNG_COLOR_MASK_ALPHA;
+  }
+  // Mode I;16 is clipped, not scaled.
+  static uint8_t clipped(const uint8_t* value) { return value[0] != 0 ? 255 : value[1]; }
+  static void clip_row(png_structp, png_row_infop row, png_bytep values) {
+    for (png_uint_32 x = 0; x < row->width; ++x) values[x] = clipped(values + size_t{2} * x);
   }
 
   // The most frequent kinds need no conversion.
@@ -155,8 +175,7 @@ class PngReader : public PictureReader {
         to[0] = color.red, to[1] = color.green, to[2] = color.blue;
       }
     } else if (color_type_ == PNG_COLOR_TYPE_GRAY && depth_ == 16) {
-      // Mode I;16 is clipped, not scaled.
-      for (size_t x = 0; x < width; ++x, from += 2) to[x] = from[0] != 0 ? 255 : from[1];
+      for (size_t x = 0; x < width; ++x, from += 2) to[x] = clipped(from);
     } else if (color_type_ == PNG_COLOR_TYPE_GRAY) {
       const int scale = 255 / ((1 << depth_) - 1);
       for (size_t x = 0; x < width; ++x) to[x] = static_cast<uint8_t>(from[x] * scale);
@@ -169,6 +188,7 @@ class PngReader : public PictureReader {
   }
 
   const PictureSource picture_;
+  PictureMemory memory_;
   std::span<const std::byte> rest_;
   Message message_;
   png_structp png_ = nullptr;

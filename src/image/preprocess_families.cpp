@@ -187,6 +187,33 @@ const HfDefaults& defaults_of(const std::string& type) {
        known);
 }
 
+// Every field that the image processors of transformers write, of today and of versions 4; some of
+// them may hold nothing but what means "off".
+void refuse_unknown_fields(const ConfigFields& fields) {
+  fields.refuse_others(
+      {"image_processor_type", "feature_extractor_type", "do_resize", "size", "default_to_square",
+       "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
+       "image_mean", "image_std", "do_pad", "do_flip_channel_order",
+       // off, or refused below
+       "pad_size", "size_divisor", "crop_pct", "do_color_quantize", "do_align_long_axis",
+       "do_thumbnail", "keep_aspect_ratio", "ensure_multiple_of", "auto_map",
+       // without effect on the values of a picture
+       "processor_class", "_processor_class", "do_convert_rgb", "do_reduce_labels", "reduce_labels",
+       "data_format", "input_data_format", "return_tensors", "device", "disable_grouping",
+       "image_seq_length", "_valid_processor_keys", "name_or_path", "_name_or_path"});
+  for (const char* off : {"do_pad", "do_flip_channel_order", "do_color_quantize",
+                          "do_align_long_axis", "do_thumbnail", "keep_aspect_ratio"})
+    if (fields.boolean(off, false))
+      fail("preprocess", "{} is true, which Vitrail does not implement", fields.path(off));
+  for (const char* absent : {"pad_size", "size_divisor", "crop_pct", "auto_map"})
+    if (fields.has(absent))
+      fail("preprocess", "{} is {}, which Vitrail does not implement", fields.path(absent),
+           ConfigFields::shown(fields.at(absent)));
+  if (fields.has("ensure_multiple_of") && fields.number("ensure_multiple_of") != 1)
+    fail("preprocess", "{} is not 1, which Vitrail does not implement",
+         fields.path("ensure_multiple_of"));
+}
+
 PictureSize read_pair(const ConfigFields& fields, const char* key) {
   const std::vector<int> pair = fields.integers(key, 1, kMaxPreprocessSide);
   if (pair.size() != 2)
@@ -196,6 +223,8 @@ PictureSize read_pair(const ConfigFields& fields, const char* key) {
 }
 
 PictureSize read_height_width(const ConfigFields& size) {
+  size.refuse_others(
+      {"height", "width", "shortest_edge", "longest_edge", "max_height", "max_width"});
   return {size.integer("height", 1, kMaxPreprocessSide),
           size.integer("width", 1, kMaxPreprocessSide)};
 }
@@ -215,10 +244,15 @@ void set_hf_size(Preprocess& p, const ConfigFields& fields, const HfDefaults& de
     p.resize_to = read_pair(fields, "size");
   } else {
     const ConfigFields parts = fields.object("size");
-    if (parts.has("height") && parts.has("width")) {
+    parts.refuse_others(
+        {"height", "width", "shortest_edge", "longest_edge", "max_height", "max_width"});
+    const bool bounded = parts.has("max_height") || parts.has("max_width");
+    const bool edged = parts.has("shortest_edge") || parts.has("longest_edge");
+    if (!bounded && !edged && parts.has("height") && parts.has("width")) {
       p.resize = ResizeMode::squash;
       p.resize_to = read_height_width(parts);
-    } else if (parts.has("shortest_edge") && !parts.has("longest_edge")) {
+    } else if (!bounded && parts.has("shortest_edge") && !parts.has("longest_edge") &&
+               !parts.has("height") && !parts.has("width")) {
       const int side = parts.integer("shortest_edge", 1, kMaxPreprocessSide);
       p.resize = ResizeMode::shortest_edge;
       p.resize_to = {side, side};
@@ -279,8 +313,7 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
   const std::string type =
       fields.text("image_processor_type", fields.text("feature_extractor_type", default_type));
   const HfDefaults& defaults = defaults_of(type);
-  if (fields.boolean("do_pad", false) || fields.boolean("do_flip_channel_order", false))
-    fail("preprocess", "{} and do_flip_channel_order are not supported", fields.path("do_pad"));
+  refuse_unknown_fields(fields);
 
   Preprocess p;
   // The one hint at grey pictures: a mean for a single channel.

@@ -98,7 +98,8 @@ ClassLabels labels_of(const CheckpointInfo& info, const fs::path& chosen) {
   if (!chosen.empty()) return read_labels(chosen, classes);
   ClassLabels labels = unknown_labels(classes);
   if (!info.labels.empty()) {
-    labels.names.assign(info.labels.begin(), info.labels.end());
+    for (size_t i = 0; i < info.labels.size(); ++i)
+      if (!info.labels[i].empty()) labels.names[i] = info.labels[i];
     labels.wnids = info.wnids;
   } else if (!info.labels_file.empty() && classes > 0) {
     return read_labels(info.labels_file, classes);
@@ -154,7 +155,8 @@ std::vector<std::string> bundled_models() {
 
 std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options) {
   const Place place = find_model(path_or_name);
-  Checkpoint checkpoint = open_checkpoint(place.path, {.settings = options.settings});
+  Checkpoint checkpoint = open_checkpoint(
+      place.path, {.settings = options.settings, .read_labels = options.labels.empty()});
   auto model = std::make_shared<Model>();
   model->path = place.path;
   model->bundled = place.bundled;

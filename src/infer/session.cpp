@@ -83,12 +83,19 @@ Session::Pictures Session::counted(int64_t count,
           }};
 }
 
-PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int64_t count) const {
+void Session::check_size(const PassSize& size) {
+  if (size == allowed_) return;
+  check_pass(*model_->network, size, options_.limits);
+  allowed_ = size;
+}
+
+PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int64_t count) {
   PreparedBatch batch;
   batch.geometry.resize(static_cast<size_t>(count));
   batch.errors.resize(static_cast<size_t>(count));
   const PictureSize size = fixed_output_size(preprocess_);
   if (size.height > 0) {
+    check_size({.batch = count, .picture = size, .prepares_ahead = count < pictures.count});
     batch.images = Tensor::empty({count, preprocess_.channels, size.height, size.width});
     return batch;
   }
@@ -97,6 +104,7 @@ PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int6
   try {
     const Image image = pictures.load(first);
     const PreprocessResult geometry = preprocess_geometry(image.width, image.height, preprocess_);
+    check_size({.picture = {geometry.height, geometry.width}});
     batch.images = Tensor::empty({1, preprocess_.channels, geometry.height, geometry.width});
     batch.geometry[0] = apply(image, preprocess_, batch.images.f32());
   } catch (const Error& error) {

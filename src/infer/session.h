@@ -16,6 +16,7 @@
 #include "image/image.h"
 #include "image/preprocess.h"
 #include "infer/model.h"
+#include "infer/pass_limits.h"
 #include "ops/attention_probe.h"
 
 namespace vitrail {
@@ -30,6 +31,7 @@ struct SessionOptions {
   // another precision afterwards. Without it, each weight
   // is packed when it is first used and its source is kept.
   bool pack = true;
+  PassLimits limits;  // of memory and work, checked before a batch is allocated
 };
 
 // What is computed of a batch beside the answer.
@@ -79,6 +81,9 @@ class Session {
   void for_each_batch(int64_t count, const std::function<Image(int64_t)>& picture,
                       const VisitBatch& visit);
 
+  // Error: a pass of this size is beyond options().limits.
+  void check_size(const PassSize& size);
+
   // images [B, C, H, W] f32, normalised. No gradient, no dropout. Error: sizes that do not fit.
   VitOutput run(const Tensor& images, const RunHooks& hooks = {});
   // [number of pictures, classes], in batches. Error: a model without a head.
@@ -96,7 +101,7 @@ class Session {
   Pictures counted(int64_t count, const std::function<Image(int64_t)>& picture) const;
 
   // Memory for the pictures [first, first + count); those of a size of their own are written.
-  PreparedBatch begin_batch(const Pictures& pictures, int64_t first, int64_t count) const;
+  PreparedBatch begin_batch(const Pictures& pictures, int64_t first, int64_t count);
   static void write_picture(const Pictures& pictures, int64_t first, int64_t i,
                             PreparedBatch& batch);
   PreparedBatch prepare_all(const Pictures& pictures);
@@ -106,6 +111,7 @@ class Session {
   SessionOptions options_;
   Preprocess preprocess_;
   PrecisionPlan precision_;
+  PassSize allowed_{.batch = 0};  // the last size that was found to be within the limits
   Queue queue_;
 };
 

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "models/families/answer_rules.h"
 
 namespace vitrail {
 namespace {
@@ -120,6 +121,7 @@ void write_adapter(const std::filesystem::path& folder, const VisionTransformer&
   if (two_heads) config["modules_to_save"].push_back("head_dist");
   write_json(folder / "adapter_config.json", config);
   if (!file.labels.empty()) write_json(folder / kLabels, file.labels);
+  write_json(folder / kAdapterAnswer, answer_json(model.config()));
   write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
 }
 

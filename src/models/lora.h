@@ -36,7 +36,8 @@ struct AdapterFile {
   std::vector<std::string> labels;  // of the head that is saved along
 };
 // adapter_model.safetensors and adapter_config.json, as PEFT has them: the adapters and the heads.
-// Beside them labels.json, an array of the classes' names, for which PEFT has no place.
+// Beside them, for PEFT has no place for it, labels.json, an array of the classes' names, and
+// answer.json, what the head's numbers mean (models/families/answer_rules.h).
 void write_adapter(const std::filesystem::path& folder, const VisionTransformer& model,
                    const AdapterFile& file);
 

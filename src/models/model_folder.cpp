@@ -58,7 +58,9 @@ void write_model_folder(const std::filesystem::path& folder, const ModelFolder& 
   if (model.precision != PrecisionPlan{}) config["precision"] = to_json(model.precision);
   if (model.rejection) store_rejection(*model.rejection, folder, config);
   write_json(folder / "config.json", config);
-  write_safetensors(folder / "model.safetensors", stored_weights(model), {{"format", "pt"}});
+  std::map<std::string, std::string> metadata{{"format", "pt"}};
+  metadata.insert(model.metadata.begin(), model.metadata.end());
+  write_safetensors(folder / "model.safetensors", stored_weights(model), metadata);
 }
 
 }  // namespace vitrail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@ struct ModelFolder {
   // Weights of projections are stored as they will run: f32, bf16, or 8 bits with their scales.
   PrecisionPlan precision = {};
   std::optional<Rejection> rejection = std::nullopt;
+  std::map<std::string, std::string> metadata = {};  // more of it, for model.safetensors
 };
 
 // LoRA adapters are merged. Each file appears whole or not at all; the folder must exist. Error: it

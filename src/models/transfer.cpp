@@ -63,10 +63,12 @@ std::string TransferReport::summary() const {
 
 VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
                                         const TransferOptions& options) {
-  check(options.classes.size() >= 2, "transfer", "{} classes are too few to tell apart",
-        options.classes.size());
+  check(options.classes.size() >= (options.multi_label ? 1 : 2), "transfer",
+        "{} classes are too few to tell apart", options.classes.size());
   VisionTransformerConfig config = checkpoint.info.config;
   config.num_classes = static_cast<int64_t>(options.classes.size());
+  config.answer = options.multi_label ? Answer::sigmoid : Answer::softmax;
+  config.multi_label = options.multi_label;
   config.drop_path = options.drop_path;
   config.position_grid_height = config.position_grid_width = 0;
   return config;

@@ -12,8 +12,9 @@ namespace vitrail {
 struct TransferOptions {
   // In the order of the new logits. When they are the checkpoint's own, its head is kept.
   std::vector<std::string> classes;
-  uint64_t seed = 0;     // of what is new
-  double drop_path = 0;  // of the last block while training
+  bool multi_label = false;  // a picture may show several of them
+  uint64_t seed = 0;         // of what is new
+  double drop_path = 0;      // of the last block while training
 };
 
 // What became of the checkpoint's weights.
@@ -26,7 +27,8 @@ struct TransferReport {
 };
 
 // The configuration to train: the checkpoint's with these classes, and a position table of the
-// picture's own grid. Error: fewer than two classes.
+// picture's own grid; its answer is softmax, of several classes a picture sigmoid, whatever the
+// checkpoint's is. Error: fewer than two classes, or none of several a picture.
 VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
                                         const TransferOptions& options);
 

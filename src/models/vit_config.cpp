@@ -52,6 +52,8 @@ constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
                                Word{Pooling::distilled, "distilled"},
                                Word{Pooling::sequence, "sequence"},
                                Word{Pooling::map, "map"}};
+constexpr std::array kAnswers{Word{Answer::softmax, "softmax"}, Word{Answer::sigmoid, "sigmoid"},
+                              Word{Answer::raw, "raw"}};
 
 constexpr auto words_of(Activation) {
   return std::span(kActivations);
@@ -76,6 +78,9 @@ constexpr auto words_of(Normalisation) {
 }
 constexpr auto words_of(Pooling) {
   return std::span(kPoolings);
+}
+constexpr auto words_of(Answer) {
+  return std::span(kAnswers);
 }
 
 template <typename Enum>
@@ -151,6 +156,8 @@ void visit_fields(Config& c, Visit visit) {
   visit("pool_mlp_hidden_dim", c.pool_mlp_hidden_dim);
   visit("num_classes", c.num_classes);
   visit("head_bias", c.head_bias);
+  visit("answer", c.answer);
+  visit("multi_label", c.multi_label);
   visit("position_dropout", c.position_dropout);
   visit("dropout", c.dropout);
   visit("attention_dropout", c.attention_dropout);
@@ -342,6 +349,10 @@ void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
 
 }  // namespace
 
+const char* name_of(Answer answer) {
+  return word_of(answer);
+}
+
 int64_t VisionTransformerConfig::grid_height(int64_t picture_height) const {
   return grid_size(*this, picture_height, patch_height, "height");
 }
@@ -387,6 +398,8 @@ void VisionTransformerConfig::validate() const {
   const int64_t pooling_heads = pool_heads > 0 ? pool_heads : num_heads;
   check(pooling != Pooling::map || embed_dim % pooling_heads == 0, "model config",
         "pool_heads {} does not divide embed_dim {}", pooling_heads, embed_dim);
+  check(!multi_label || answer == Answer::sigmoid, "model config",
+        "multi_label goes with answer sigmoid, not {}", word_of(answer));
   check_probability("position_dropout", position_dropout);
   check_probability("dropout", dropout);
   check_probability("attention_dropout", attention_dropout);

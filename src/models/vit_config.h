@@ -51,6 +51,14 @@ enum class Pooling : uint8_t {
   map,             // multi-head attention pooling with a learned query (SigLIP, big_vision)
 };
 
+// What the numbers of the head mean (models/answer.h).
+enum class Answer : uint8_t {
+  softmax,  // one class of several: probabilities that sum to 1
+  sigmoid,  // each class is asked about by itself
+  raw,      // values of a regression, as they are
+};
+const char* name_of(Answer answer);
+
 // The convolutional tokenizer of CCT: `layers` times convolution, activation, max-pooling.
 struct TokenizerConfig {
   int64_t layers = 1;
@@ -104,6 +112,10 @@ struct VisionTransformerConfig {
   int64_t pool_mlp_hidden_dim = 0;  // of map pooling; 0: mlp_hidden()
   int64_t num_classes = 1000;       // 0: no head, the pooled vector is the answer
   bool head_bias = true;
+  Answer answer = Answer::softmax;
+  // A picture may show several of the classes, or none; only of answer sigmoid. Without it the best
+  // class is the answer, as of a classifier that binary cross-entropy has trained.
+  bool multi_label = false;
 
   double position_dropout = 0, dropout = 0, attention_dropout = 0;
   double drop_path = 0;             // of the last block; earlier ones grow linearly from 0

@@ -1,8 +1,10 @@
 #include "report/explain_page.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "explain/overlay.h"
+#include "models/answer.h"
 #include "report/attention_storage.h"
 #include "report/page_parts.h"
 #include "report/text_encoding.h"
@@ -41,6 +43,11 @@ json rollout_data(const Explanation& explanation) {
            options.discard_ratio)}};
 }
 
+// JSON has no NaN.
+json number(double value) {
+  return std::isfinite(value) ? json(value) : json();
+}
+
 // Everything but the attention itself.
 json page_data(const Explanation& explanation, const ExplainPage& page) {
   const auto [photo, seen] = shrunk_photo(explanation, kPhotoSide);
@@ -48,6 +55,7 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
   json data = {{"picture", page.picture_name},
                {"model", page.model_name},
                {"verdict", page.verdict},
+               {"meaning", page.meaning},
                {"photo", {{"source", jpeg_address(photo, kPhotoQuality)}}},
                {"box", {seen.x0, seen.y0, seen.x1, seen.y1}},
                {"layout",
@@ -62,7 +70,9 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
   for (const PagePrediction& prediction : page.predictions)
     data["predictions"].push_back({{"index", prediction.index},
                                    {"label", prediction.label ? json(*prediction.label) : json()},
-                                   {"probability", prediction.probability}});
+                                   {"probability", number(prediction.probability)},
+                                   {"value", prediction.value ? number(*prediction.value) : json()},
+                                   {"below", prediction.below}});
   if (page.mask.pixels.empty()) return data;
   check_mask(explanation, page.mask);
   data["mask"] = {{"source", png_address(shrunk(to_grey(page.mask), kPhotoSide))},
@@ -71,6 +81,27 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
 }
 
 }  // namespace
+
+void add_answer(ExplainPage& page, const Classification& answer, const Model& model,
+                double threshold) {
+  const VisionTransformerConfig& config = model.network->config();
+  const bool nothing = config.multi_label && answer.above == 0 && !answer.top.empty();
+  if (answer.none || nothing) page.verdict = none_of(model.labels.size());
+  if (config.answer == Answer::raw)
+    page.meaning = "Values of a regression, as the head gives them.";
+  if (config.answer == Answer::sigmoid)
+    page.meaning = "Each class has a probability of its own (sigmoid)";
+  if (config.multi_label)
+    page.meaning += fmt::format("; the picture shows those that reach {:g}%", 100 * threshold);
+  if (config.answer == Answer::sigmoid) page.meaning += ".";
+  for (const Prediction& p : answer.top) {
+    PagePrediction shown{.index = p.index, .label = p.label, .probability = p.probability};
+    if (config.answer == Answer::raw) shown.value = p.logit;
+    shown.below =
+        config.multi_label && static_cast<int64_t>(page.predictions.size()) >= answer.above;
+    page.predictions.push_back(std::move(shown));
+  }
+}
 
 std::string explain_page(Queue& queue, const Explanation& explanation, const ExplainPage& page) {
   constexpr size_t kSlack = 4096;  // for what stands beside the layers in "attention"

@@ -70,8 +70,9 @@ json state_of(const RunRecord& record, bool running) {
                                      : std::max(record.last_step(), record.events.back().step))}};
   if (record.state == RunState::finished)
     return {{"state", "finished"},
-            {"text", ended < planned ? fmt::format("Ended early: {} of {} epochs", ended, planned)
-                                     : fmt::format("Finished: {} epochs", planned)}};
+            {"text", planned == 0      ? std::string("Finished: a head on the frozen model")
+                     : ended < planned ? fmt::format("Ended early: {} of {} epochs", ended, planned)
+                                       : fmt::format("Finished: {} epochs", planned)}};
   if (running)
     return {{"state", "running"}, {"text", fmt::format("Epoch {} of {} ended", ended, planned)}};
   if (record.state == RunState::waiting)
@@ -106,9 +107,10 @@ json tiles_of(const RunPage& page) {
       if (const auto loss = record.steps.back().values.find("loss");
           loss != record.steps.back().values.end())
         tiles.push_back(tile("Loss", fmt::format("{:.4f}", loss->second), "training, last"));
-    tiles.push_back(tile("Epochs",
-                         fmt::format("{} of {}", record.epochs.size(), record.epochs_planned()),
-                         fmt::format("{} steps", grouped(record.last_step()))));
+    if (record.epochs_planned() > 0)
+      tiles.push_back(tile("Epochs",
+                           fmt::format("{} of {}", record.epochs.size(), record.epochs_planned()),
+                           fmt::format("{} steps", grouped(record.last_step()))));
     if (record.seconds() > 0)
       tiles.push_back(tile("Time", clock_text(record.seconds()), "training and evaluation"));
     if (record.median_speed() > 0)
@@ -183,6 +185,8 @@ json evaluation_of(const EvaluationResult& result, const std::string& on) {
                         {"answer", name(mistakes[i].answer)},
                         {"count", mistakes[i].count}});
   return {{"on", on},
+          {"accuracy", result.top1_fraction()},
+          {"pictures", result.count},
           {"classes", std::move(by_class)},
           {"matrix", std::move(matrix)},
           {"confused", std::move(confused)},

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
 
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/printable.h"
 #include "formats/json.h"
 #include "formats/json_text.h"
+#include "formats/text_file.h"
+#include "train/metrics.h"
 
 namespace vitrail {
 namespace {
@@ -18,23 +22,30 @@ using nlohmann::json;
 
 constexpr size_t kLogLines = 60;
 
-constexpr JsonLimits kLine{.bytes = size_t{1} << 20, .depth = 16, .values = 10'000};
+// Of a run of a million steps.
+constexpr uint64_t kMaxLogBytes = uint64_t{256} << 20;
 
-// Objects, one a line. What is none is left out and counted: the last line of a run that was ended
-// in mid-write, or a file that was changed by hand.
-template <typename Visit>
-void for_each_object(const fs::path& path, Visit visit) {
-  int64_t unread = 0;
-  for_each_line(path, [&](std::string_view text) {
-    const std::optional<json> line = try_parse_json(text, kLine);
-    if (line && line->is_object())
-      visit(*line);
-    else if (!text.empty())
-      ++unread;
-  });
+// The last lines of train.log, which may quote names of any bytes; none of a file that is not
+// there.
+std::vector<std::string> last_lines(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return {};
+  const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
+  std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::vector<std::string> lines;
+  while (!rest.empty()) lines.emplace_back(take_line(rest));
+  if (lines.size() > kLogLines) lines.erase(lines.begin(), lines.end() - kLogLines);
+  return lines;
+}
+
+// What is no record is left out and counted: the last line of a run that was ended in mid-write, or
+// a file that was changed by hand.
+void read_records(const fs::path& path, const std::function<void(const json&)>& visit) {
+  const int64_t unread =
+      for_each_object(path, [&](const json& line, std::string_view) { visit(line); });
   if (unread > 0)
     log_warning(fmt::format("{}: {} lines are no JSON objects, or too large, and are left out",
-                            path.string(), unread));
+                            printable(path.string()), unread));
 }
 
 std::optional<int64_t> integer(const json& line, const char* name) {
@@ -183,20 +194,21 @@ double RunRecord::median_speed() const {
 
 RunRecord read_run(const fs::path& folder) {
   std::error_code ignored;
-  check(fs::exists(folder / "train.json", ignored), "report",
-        "{} holds no run: there is no train.json in it", folder.string());
-  RunRecord record{.folder = folder, .config = read_json(folder / "train.json")};
-  check(record.config.is_object(), "report", "{}: holds no object",
-        (folder / "train.json").string());
-  for_each_object(folder / "metrics.jsonl", [&](const json& line) { take_metrics(record, line); });
-  for_each_object(folder / "machine.jsonl",
-                  [&](const json& line) { record.processes.push_back(line); });
-  for_each_line(folder / "train.log",
-                [&](std::string_view line) { record.log.emplace_back(line); });
-  if (record.log.size() > kLogLines)
-    record.log.erase(record.log.begin(), record.log.end() - kLogLines);
+  // A linear probe is a run without steps, of which finetune.json tells.
+  const bool trained = fs::exists(folder / "train.json", ignored);
+  const fs::path config = folder / (trained ? "train.json" : "finetune.json");
+  check(fs::exists(config, ignored), "report", "{} holds no run: there is no train.json in it",
+        printable(folder.string()));
+  RunRecord record{.folder = folder, .config = read_json(config)};
+  check(record.config.is_object(), "report", "{}: holds no object", printable(config.string()));
+  record.finetuned = !trained || fs::exists(folder / "finetune.json", ignored);
+  read_records(folder / "metrics.jsonl", [&](const json& line) { take_metrics(record, line); });
+  read_records(folder / "machine.jsonl",
+               [&](const json& line) { record.processes.push_back(line); });
+  record.log = last_lines(folder / "train.log");
 
   add_speeds(record);
+  if (!trained && record.config.contains("validation")) record.state = RunState::finished;
   if (!record.epochs.empty()) {
     const RunLine& last = record.epochs.back();
     record.steps_per_epoch = static_cast<double>(last.step) / static_cast<double>(last.epoch + 1);

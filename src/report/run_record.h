@@ -36,7 +36,8 @@ enum class RunState : uint8_t {
 
 struct RunRecord {
   std::filesystem::path folder;
-  nlohmann::json config;  // train.json
+  nlohmann::json config;   // train.json; of a linear probe finetune.json
+  bool finetuned = false;  // begun by vitrail finetune
   std::vector<RunLine> steps, epochs;
   std::vector<RunEvent> events;
   std::vector<nlohmann::json> processes;  // machine.jsonl

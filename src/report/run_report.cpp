@@ -11,7 +11,8 @@
 #include "core/machine.h"
 #include "core/parallel.h"
 #include "report/run_page.h"
-#include "train/run_data.h"
+#include "tasks/classify.h"
+#include "train/run_split.h"
 #include "train/trainer.h"
 
 namespace vitrail {
@@ -58,7 +59,7 @@ std::vector<GalleryPicture> some_pictures(Session& session, const Dataset& datas
     const int64_t index = i * dataset.size() / count;
     GalleryPicture picture = gallery_picture(session, dataset.get(index).image);
     picture.id = dataset.id(index);
-    picture.label = dataset.classes()[static_cast<size_t>(dataset.label(index))];
+    picture.label = dataset.label_names(index);
     gallery.push_back(std::move(picture));
   }
   return gallery;
@@ -68,6 +69,25 @@ std::vector<GalleryPicture> some_pictures(Session& session, const Dataset& datas
 bool has_answers(const RunRecord& record, const Model& model) {
   const std::string method = record.text("method");
   return model.network->config().num_classes > 0 && method != "mae" && method != "dino";
+}
+
+// Several classes a picture are not taken for one another: what they come to is said in words.
+void add_labels(RunPage& page, Session& session, const Dataset& judged,
+                const RunReportOptions& options) {
+  const LabelEvaluation result =
+      evaluate_labels(session, judged, kThreshold,
+                      {.limit = options.limit,
+                       .classes_by_number = !session.model().labels.any_known(),
+                       .max_broken = 1,
+                       .progress = options.progress});
+  const MultiLabelScores& scores = result.scores;
+  page.notes.push_back(fmt::format(
+      "On {}: mean average precision {:.2f}%; of probabilities from {:g}% on exact match {:.2f}%, "
+      "F1 {:.2f}% (macro) and {:.2f}% (micro).",
+      described(judged, scores.pictures), 100 * scores.mean_average_precision, 100 * kThreshold,
+      100 * scores.exact_match(), 100 * scores.macro_f1, 100 * scores.micro_f1));
+  page.gallery_of_mistakes = false;
+  page.gallery = some_pictures(session, judged);
 }
 
 void add_model(RunPage& page, const RunReportOptions& options, const RunData& data) {
@@ -87,6 +107,7 @@ void add_model(RunPage& page, const RunReportOptions& options, const RunData& da
     page.gallery = some_pictures(session, judged);
     return;
   }
+  if (judged.multi_label()) return add_labels(page, session, judged, options);
   page.evaluation = evaluate(session, judged,
                              {.limit = options.limit,
                               .mistakes = kShownMistakes,
@@ -98,13 +119,33 @@ void add_model(RunPage& page, const RunReportOptions& options, const RunData& da
   page.gallery = gallery_of(session, judged, page.evaluation->mistakes);
 }
 
+// As the run divided them. A linear probe has no configuration of a training.
+RunData pictures_of(const fs::path& folder, const std::optional<TrainConfig>& config,
+                    const std::string& moved_to) {
+  if (config) {
+    TrainConfig here = *config;
+    if (!moved_to.empty()) here.data = moved_to;
+    return reopen_run_data(folder, here);
+  }
+  const auto record = read_split_record(folder);
+  check(record.has_value(), "report",
+        "the run keeps no list of its pictures: which were held out is not known");
+  const auto model = load_model(folder.string());
+  return open_pictures({.data = moved_to.empty() ? record->data : moved_to,
+                        .val = record->val,
+                        .open = {.decode = model->preprocess.decode_options()},
+                        .record = &*record});
+}
+
 void add_pictures(RunPage& page, const RunReportOptions& options) {
+  const fs::path& folder = page.record->folder;
   try {
-    TrainConfig config = config_of_run(page.record->folder).value();
-    if (!options.data.empty()) config.data = options.data;
-    const RunData data = open_run_data(config);
+    const std::optional<TrainConfig> config = config_of_run(folder);
+    const RunData data = pictures_of(folder, config, options.data);
+    if (const auto record = read_split_record(folder))
+      check_contents(*record, data, options.threads);
     page.sample_classes = data.train->classes();
-    page.samples = sample_pictures(config, *data.train, kShownSamples);
+    if (config) page.samples = sample_pictures(*config, *data.train, kShownSamples);
     add_model(page, options, data);
   } catch (const Error& error) {
     page.notes.push_back(fmt::format("Pictures are missing here: {}", error.what()));
@@ -124,7 +165,9 @@ NamedTexts commands_for(const RunRecord& record, bool has_model) {
   NamedTexts commands;
   if (record.state != RunState::finished)
     commands.emplace_back("Go on where the run stopped",
-                          fmt::format("vitrail train --resume --out {}", run));
+                          record.finetuned
+                              ? std::string("vitrail finetune ... --resume, as it was begun")
+                              : fmt::format("vitrail train --resume --out {}", run));
   if (has_model) {
     commands.emplace_back("Name what pictures show",
                           fmt::format("vitrail classify --model {} PICTURE", run));
@@ -168,11 +211,16 @@ void write_run_report(const fs::path& run, const fs::path& page_path,
 }
 
 void write_evaluation_report(Session& session, const Dataset& dataset,
-                             const EvaluationResult& result, const fs::path& page_path) {
+                             const EvaluationResult& result, const EvaluationReport& report) {
   RunPage page{.name = session.model().name,
                .about = "on " + described(dataset, result.count),
                .evaluation = result,
                .evaluated_on = described(dataset, result.count)};
+  if (report.learned > 0)
+    page.notes.push_back(
+        fmt::format("The model learned from {} of these {} pictures: how often it is right on them "
+                    "says little about others.",
+                    report.learned, result.count));
   page.gallery = gallery_of(session, dataset, result.mistakes);
   page.parameters = session.model().network->parameters().num_elements();
   page.machine = {{"cpu", cpu_name()},
@@ -184,7 +232,7 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
   if (!session.model().path.empty() && session.model().network->config().depth > 0)
     page.commands = {{"See where attention goes", fmt::format("vitrail explain --model {} PICTURE",
                                                               session.model().path.string())}};
-  write_file_atomically(page_path, run_page(page));
+  write_file_atomically(report.page, run_page(page));
 }
 
 }  // namespace vitrail

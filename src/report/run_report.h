@@ -32,8 +32,12 @@ inline constexpr int64_t kShownSamples = 24;
 void write_run_report(const std::filesystem::path& run, const std::filesystem::path& page,
                       const RunReportOptions& options = {});
 
+struct EvaluationReport {
+  std::filesystem::path page;
+  int64_t learned = 0;  // of the pictures, how many the model is known to have learned from
+};
 // `result` has kept the mistakes that the page is to show. Error: the page cannot be written.
 void write_evaluation_report(Session& session, const Dataset& dataset,
-                             const EvaluationResult& result, const std::filesystem::path& page);
+                             const EvaluationResult& result, const EvaluationReport& report);
 
 }  // namespace vitrail

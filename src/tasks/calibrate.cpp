@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/rows.h"
+#include "models/answer.h"
 #include "tasks/classify.h"
 #include "tasks/match_classes.h"
 
@@ -21,7 +22,12 @@ struct Seen {
 template <typename Name, typename Visit>
 void look_at(Session& session, const PreparedBatch& batch, Name name, Visit visit) {
   const Model& model = session.model();
-  check(model.network->config().num_classes > 0, "calibrate", "{} has no head and so no classes",
+  const VisionTransformerConfig& config = model.network->config();
+  check(config.num_classes > 0, "calibrate", "{} has no head and so no classes", model.name);
+  refuse_regression(config, "calibrate", "a threshold belongs to classes");
+  check(!asks_each_class(config), "calibrate",
+        "{} asks about each class by itself, and so says already when it sees none of them "
+        "(classify --threshold)",
         model.name);
   for (size_t i = 0; i < batch.errors.size(); ++i)
     check(batch.errors[i].empty(), "calibrate", "{}{}", name(i), batch.errors[i]);
@@ -29,7 +35,8 @@ void look_at(Session& session, const PreparedBatch& batch, Name name, Visit visi
   const Tensor logits = output.logits.value(), features = output.pooled.value();
   for (size_t i = 0; i < batch.errors.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    visit(i, Seen{top_predictions(row_of(logits, row), model.labels, 1), row_of(features, row)});
+    visit(i, Seen{top_predictions(row_of(logits, row), model.labels, 1, config.answer),
+                  row_of(features, row)});
   }
 }
 

@@ -6,11 +6,12 @@
 
 #include "core/error.h"
 #include "core/rows.h"
+#include "models/answer.h"
 
 namespace vitrail {
 
 std::vector<Prediction> top_predictions(std::span<const float> logits, const ClassLabels& labels,
-                                        int64_t k) {
+                                        int64_t k, Answer answer) {
   check(std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }),
         "classify", "the model answers with logits that are not finite; see vitrail doctor");
   std::vector<int64_t> order(logits.size());
@@ -22,31 +23,38 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
   };
   std::partial_sort(order.begin(), order.begin() + static_cast<int64_t>(count), order.end(),
                     better);
-  if (count == 0) return {};
-  const double largest = logits[static_cast<size_t>(order[0])];
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - largest);
+  const std::vector<double> scores = scores_of(answer, logits);
   std::vector<Prediction> top;
   for (size_t i = 0; i < count; ++i) {
-    const float logit = logits[static_cast<size_t>(order[i])];
+    const auto at = static_cast<size_t>(order[i]);
     top.push_back({.index = order[i],
                    .label = labels.name(order[i]),
-                   .probability = std::exp(logit - largest) / sum,
-                   .logit = logit});
+                   .probability = answer == Answer::raw ? std::nan("") : scores[at],
+                   .logit = logits[at]});
   }
   return top;
 }
 
 Classification judge(const Model& model, std::span<const float> logits,
-                     std::span<const float> features, int64_t k) {
-  Classification answer{.top = top_predictions(logits, model.labels, k)};
+                     std::span<const float> features, const AnswerOptions& options) {
+  constexpr int64_t kNamed = 5;
+  check(options.threshold > 0 && options.threshold < 1, "classify",
+        "the threshold is {}; it must lie between 0 and 1", options.threshold);
+  const VisionTransformerConfig& config = model.network->config();
+  Classification answer;
+  if (config.multi_label)
+    answer.above = std::ranges::count_if(
+        logits, [&](float logit) { return reaches(logit, options.threshold); });
+  const int64_t k = options.top.value_or(std::max(kNamed, answer.above));
+  answer.top = top_predictions(logits, model.labels, k, config.answer);
   if (!model.rejection || answer.top.empty()) return answer;
   answer.certainty = model.rejection->certainty(answer.top.front().probability, features);
   answer.none = model.rejection->rejects(*answer.certainty);
   return answer;
 }
 
-std::vector<Classification> classify(Session& session, const PreparedBatch& batch, int64_t k) {
+std::vector<Classification> classify(Session& session, const PreparedBatch& batch,
+                                     const AnswerOptions& options) {
   const Model& model = session.model();
   const int64_t classes = model.network->config().num_classes;
   check(classes > 0, "classify",
@@ -63,7 +71,7 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
   for (size_t i = 0; i < answers.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
     if (batch.errors[i].empty())
-      answers[i] = judge(model, row_of(logits, row), row_of(features, row), k);
+      answers[i] = judge(model, row_of(logits, row), row_of(features, row), options);
     else
       answers[i].error = batch.errors[i];
   }

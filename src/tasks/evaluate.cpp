@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/rows.h"
+#include "models/answer.h"
 #include "tasks/classify.h"
 #include "tasks/match_classes.h"
 
@@ -46,11 +47,18 @@ int64_t best_other(const float* logits, int64_t classes, int64_t truth) {
   return best;
 }
 
-double log_sum_exp(const float* logits, int64_t classes) {
-  const double largest = *std::max_element(logits, logits + classes);
-  double sum = 0;
-  for (int64_t i = 0; i < classes; ++i) sum += std::exp(logits[i] - largest);
-  return largest + std::log(sum);
+// Cross-entropy of the true class; of sigmoids the mean of the binary ones of every class.
+double loss_of(Answer answer, std::span<const float> logits, const std::vector<double>& scores,
+               int64_t truth) {
+  const auto at = static_cast<size_t>(truth);
+  if (answer == Answer::sigmoid) {
+    double sum = 0;
+    for (size_t i = 0; i < logits.size(); ++i) sum += binary_loss(logits[i], i == at);
+    return sum / static_cast<double>(logits.size());
+  }
+  // Of the logits, for a probability may have come to 0.
+  const size_t best = static_cast<size_t>(std::ranges::max_element(scores) - scores.begin());
+  return double{logits[best]} - logits[at] - std::log(scores[best]);
 }
 
 // The true class was less expected; of equal ones the earlier picture comes first.
@@ -95,9 +103,11 @@ void Judge::add(int64_t index, int64_t label, const float* logits,
   ++score.count;
   score.top1 += rank < 1 ? 1 : 0;
   score.top5 += rank < 5 ? 1 : 0;
-  const double sum = log_sum_exp(logits, model_classes_);
-  loss_ += sum - logits[truth];
-  if (judge(model_, {logits, static_cast<size_t>(model_classes_)}, features, 1).none) {
+  const std::span row(logits, static_cast<size_t>(model_classes_));
+  const Answer meaning = model_.network->config().answer;
+  const std::vector<double> probabilities = scores_of(meaning, row);
+  loss_ += loss_of(meaning, row, probabilities, truth);
+  if (judge(model_, row, features, {.top = 1}).none) {
     ++result_.none;
     result_.none_top1 += rank < 1 ? 1 : 0;
   }
@@ -108,8 +118,8 @@ void Judge::add(int64_t index, int64_t label, const float* logits,
   keep({.index = index,
         .label = label,
         .answer = answer,
-        .answer_probability = std::exp(logits[answer] - sum),
-        .label_probability = std::exp(logits[truth] - sum)});
+        .answer_probability = probabilities[static_cast<size_t>(answer)],
+        .label_probability = probabilities[static_cast<size_t>(truth)]});
 }
 
 void Judge::keep(const Mistake& mistake) {
@@ -132,14 +142,12 @@ EvaluationResult Judge::finish(const std::vector<std::string>& names) {
   return std::move(result_);
 }
 
-}  // namespace
-
-EvaluationResult evaluate(Session& session, const Dataset& dataset,
-                          const EvaluateOptions& options) {
+// Runs the set's pictures. add(index, logits, features) for each that could be read; the others.
+template <typename Add>
+std::vector<BrokenPicture> visit_pictures(Session& session, const Dataset& dataset,
+                                          const EvaluateOptions& options, Add add) {
   check(options.max_broken >= 0 && options.max_broken <= 1, "eval",
         "max_broken {} is outside 0 to 1", options.max_broken);
-  const int64_t classes = session.model().network->config().num_classes;
-  Judge judge(model_classes(session, dataset, options), session.model(), options);
   const int64_t total =
       options.limit > 0 ? std::min(options.limit, dataset.size()) : dataset.size();
   check(total > 0, "eval", "{} has no pictures", dataset.name());
@@ -166,9 +174,7 @@ EvaluationResult evaluate(Session& session, const Dataset& dataset,
       const VitOutput output = session.run(batch.images);
       const Tensor logits = output.logits.value(), features = output.pooled.value();
       for (int64_t i = 0; i < count; ++i)
-        if (error(i).empty())
-          judge.add(first + i, dataset.label(first + i), logits.f32() + i * classes,
-                    row_of(features, i));
+        if (error(i).empty()) add(first + i, row_of(logits, i), row_of(features, i));
     }
     if (options.progress) options.progress(first + count, total);
   };
@@ -176,9 +182,50 @@ EvaluationResult evaluate(Session& session, const Dataset& dataset,
       total, [&](int64_t i) { return dataset.get(i).image; }, visit);
   check(static_cast<int64_t>(broken.size()) < total, "eval", "{}: no picture could be read",
         dataset.name());
+  return broken;
+}
+
+// Error: the set asks another question than the model answers.
+void check_question(const Model& model, const Dataset& dataset, bool several) {
+  const VisionTransformerConfig& config = model.network->config();
+  refuse_regression(config, "eval", "eval counts right classes");
+  if (asks_each_class(config) == several && dataset.multi_label() == several) return;
+  fail("eval", "{} has {} a picture, and {} answers with {}", dataset.name(),
+       dataset.multi_label() ? "several classes" : "one class", model.name, described(config));
+}
+
+}  // namespace
+
+EvaluationResult evaluate(Session& session, const Dataset& dataset,
+                          const EvaluateOptions& options) {
+  const Model& model = session.model();
+  check_question(model, dataset, false);
+  const std::vector<int64_t> classes = model_classes(session, dataset, options);
+  Judge judge(classes, model, options);
+  std::vector<BrokenPicture> broken = visit_pictures(
+      session, dataset, options,
+      [&](int64_t index, std::span<const float> logits, std::span<const float> features) {
+        judge.add(index, dataset.label(index), logits.data(), features);
+      });
   EvaluationResult result = judge.finish(dataset.classes());
   result.broken = std::move(broken);
   return result;
+}
+
+LabelEvaluation evaluate_labels(Session& session, const Dataset& dataset, double threshold,
+                                const EvaluateOptions& options) {
+  check_question(session.model(), dataset, true);
+  const std::vector<int64_t> classes = model_classes(session, dataset, options);
+  MultiLabelJudge judge(dataset.num_classes(), threshold);
+  std::vector<float> asked(classes.size());  // the logits of the set's classes
+  std::vector<BrokenPicture> broken =
+      visit_pictures(session, dataset, options,
+                     [&](int64_t index, std::span<const float> logits, std::span<const float>) {
+                       for (size_t c = 0; c < classes.size(); ++c)
+                         asked[c] = logits[static_cast<size_t>(classes[c])];
+                       judge.add(asked, dataset.labels(index));
+                     });
+  return {judge.finish(dataset.classes()), std::move(broken)};
 }
 
 }  // namespace vitrail

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "infer/session.h"
 #include "kernels/gemm_int8.h"
+#include "models/answer.h"
 #include "tasks/match_classes.h"
 
 namespace vitrail {
@@ -23,6 +24,8 @@ bool lies_in(const std::string& layer, const std::string& path) {
 
 struct Answers {
   int64_t width = 0;
+  // What is added to all of a row changes no softmax, nor a direction; it does a sigmoid or value.
+  bool shift_is_nothing = true;
   std::vector<float> values;  // [pictures, width]
   int64_t count() const { return width == 0 ? 0 : static_cast<int64_t>(values.size()) / width; }
   const float* row(int64_t i) const { return values.data() + i * width; }
@@ -44,7 +47,9 @@ class Measurement {
     Session session(
         model_,
         {.threads = options_.threads, .batch = options_.batch, .precision = plan, .pack = false});
-    Answers answers;
+    const VisionTransformerConfig& config = model_->network->config();
+    Answers answers{.shift_is_nothing =
+                        config.num_classes == 0 || config.answer == Answer::softmax};
     for (int64_t first = 0; first < count; first += session.batch_size()) {
       const int64_t part = std::min(session.batch_size(), count - first);
       const VitOutput output = session.run(prepared(session, first, part));
@@ -85,7 +90,8 @@ std::vector<double> centred(const float* row, int64_t width) {
 double relative_error(const Answers& reference, const Answers& other, int64_t count) {
   double difference = 0, size = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const std::vector<double> x = centred(reference.row(i), reference.width);
+    std::vector<double> x(reference.row(i), reference.row(i) + reference.width);
+    if (reference.shift_is_nothing) x = centred(reference.row(i), reference.width);
     for (int64_t j = 0; j < reference.width; ++j) {
       const double delta = double{other.row(i)[j]} - reference.row(i)[j];
       difference += delta * delta;
@@ -101,6 +107,22 @@ double cosine(const float* a, const float* b, int64_t width) {
   const double xx = std::inner_product(x.begin(), x.end(), x.begin(), 0.0);
   const double yy = std::inner_product(y.begin(), y.end(), y.begin(), 0.0);
   return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 1.0;
+}
+
+// The share of yes-or-no questions, one a class, whose answer changed.
+double changed_decisions(const float* a, const float* b, int64_t width) {
+  int64_t changed = 0;
+  for (int64_t i = 0; i < width; ++i) changed += (a[i] >= 0) != (b[i] >= 0) ? 1 : 0;
+  return static_cast<double>(changed) / static_cast<double>(width);
+}
+
+double relative_difference(const float* a, const float* b, int64_t width) {
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < width; ++i) {
+    difference += (double{b[i]} - a[i]) * (double{b[i]} - a[i]);
+    size += double{a[i]} * a[i];
+  }
+  return size > 0 ? std::sqrt(difference / size) : 0;
 }
 
 double weight_error(Queue& queue, const Parameter& weight) {
@@ -122,7 +144,9 @@ double weight_error(Queue& queue, const Parameter& weight) {
 std::optional<std::vector<int64_t>> true_classes(const Model& model, const Dataset& pictures,
                                                  const QuantizeOptions& options, int64_t count) {
   const int64_t classes = model.network->config().num_classes;
-  if (classes == 0) return std::nullopt;
+  const VisionTransformerConfig& config = model.network->config();
+  const bool one_class = config.answer != Answer::raw && !asks_each_class(config);
+  if (classes == 0 || !one_class || pictures.multi_label()) return std::nullopt;
   std::vector<int64_t> to_model(pictures.classes().size());
   std::iota(to_model.begin(), to_model.end(), 0);
   if (!options.classes_by_number) {
@@ -152,30 +176,55 @@ void set_drop(const std::vector<double>& losses, QuantizeReport& report) {
   report.drop_high = 100 * (mean + half);
 }
 
-void compare(const Answers& before, const Answers& after,
+// Whether a picture is answered as before.
+bool answered_alike(const VisionTransformerConfig& config, const float* before, const float* after,
+                    int64_t width) {
+  constexpr double kSame = 0.01;
+  if (config.num_classes > 0 && config.answer == Answer::raw)
+    return relative_difference(before, after, width) <= kSame;
+  if (asks_each_class(config)) return changed_decisions(before, after, width) == 0;
+  return std::max_element(before, before + width) - before ==
+         std::max_element(after, after + width) - after;
+}
+
+// What is lost of one picture's answer, where no truth is known.
+double loss_between(const VisionTransformerConfig& config, const float* before, const float* after,
+                    int64_t width) {
+  if (config.num_classes > 0 && config.answer == Answer::raw)
+    return relative_difference(before, after, width);
+  if (asks_each_class(config)) return changed_decisions(before, after, width);
+  return 1 - cosine(before, after, width);
+}
+
+const char* measure_of(const VisionTransformerConfig& config, bool truth) {
+  if (truth) return "top1";
+  if (config.num_classes > 0 && config.answer == Answer::raw) return "values";
+  return asks_each_class(config) ? "decisions" : "cosine";
+}
+
+void compare(const VisionTransformerConfig& config, const Answers& before, const Answers& after,
              const std::optional<std::vector<int64_t>>& truth, QuantizeReport& report) {
   const int64_t count = before.count();
   std::vector<double> losses;
-  double kept = 0, right_before = 0, right_after = 0, similarity = 0;
+  double kept = 0, right_before = 0, right_after = 0, lost = 0;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t a = before.best(i), b = after.best(i);
-    kept += a == b;
+    kept += answered_alike(config, before.row(i), after.row(i), before.width);
     if (truth) {
       const int64_t label = (*truth)[static_cast<size_t>(i)];
       right_before += a == label;
       right_after += b == label;
       losses.push_back(static_cast<double>(a == label) - static_cast<double>(b == label));
     } else {
-      const double similar = cosine(before.row(i), after.row(i), before.width);
-      similarity += similar;
-      losses.push_back(1 - similar);
+      losses.push_back(loss_between(config, before.row(i), after.row(i), before.width));
+      lost += losses.back();
     }
   }
   const auto n = static_cast<double>(count);
   report.pictures = count;
-  report.measure = truth ? "top1" : "cosine";
+  report.measure = measure_of(config, truth.has_value());
   report.before = truth ? right_before / n : 1.0;
-  report.after = truth ? right_after / n : similarity / n;
+  report.after = truth ? right_after / n : 1 - lost / n;
   report.agreement = kept / n;
   report.answer_error = relative_error(before, after, count);
   set_drop(losses, report);
@@ -212,6 +261,7 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
         "{} has no transformer blocks, whose projections are what runs in 8 bits; choose a model "
         "that has some",
         model->name);
+  const VisionTransformerConfig& config = model->network->config();
   QuantizeReport report{.plan = options.plan};
   const auto& parameters = model->network->parameters().all();
   for (const auto& [path, precision] : options.plan.layers) {
@@ -239,7 +289,8 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
          .answer_error = relative_error(before, measurement.answers(alone, sample, path), sample)});
   }
   const auto truth = true_classes(*model, pictures, options, measurement.total());
-  compare(before, measurement.answers(report.plan, measurement.total(), "int8"), truth, report);
+  compare(config, before, measurement.answers(report.plan, measurement.total(), "int8"), truth,
+          report);
   while (options.raise_layers && !report.within(options.max_drop) &&
          !report.worst_layer().empty()) {
     for (const std::string& path : layers_to_raise(report)) {
@@ -248,7 +299,8 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
       for (LayerError& layer : report.layers)
         if (layer.path == path) layer.precision = Precision::bf16;
     }
-    compare(before, measurement.answers(report.plan, measurement.total(), "int8"), truth, report);
+    compare(config, before, measurement.answers(report.plan, measurement.total(), "int8"), truth,
+            report);
   }
   return report;
 }

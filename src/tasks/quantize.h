@@ -42,9 +42,13 @@ struct QuantizeReport {
   int64_t pictures = 0;
   // "top1" where the set's classes match the model's labels: the loss is the fall of the top-1.
   // Else "cosine": 100 (1 - mean cosine) between the answers before and after, mean removed.
+  // Of a model that asks about each class "decisions": the share of questions, at probability 1/2,
+  // that are answered otherwise. Of a regression "values": 100 |y - y'| / |y|.
   std::string measure;
-  double before = 0, after = 0;        // top-1 as fractions; cosine: 1 and the mean
-  double agreement = 0;                // share of pictures whose best class did not change
+  double before = 0, after = 0;  // top-1 as fractions; else 1 and 1 less the mean loss
+  // Share of pictures whose best class did not change; or none of whose decisions did; or whose
+  // values did by 1% at most.
+  double agreement = 0;
   double answer_error = 0;             // as in LayerError, of the whole plan
   double drop = 0;                     // points of a hundred
   double drop_low = 0, drop_high = 0;  // its paired 95% interval

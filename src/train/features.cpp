@@ -1,9 +1,9 @@
 #include "train/features.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/error.h"
+#include "train/picture_rows.h"
 
 namespace vitrail {
 namespace {
@@ -22,65 +22,25 @@ void copy_features(const VisionTransformer& model, const VitOutput& output, int6
               out + width);
 }
 
-// Rows as they were computed, each with its picture's index.
-struct Rows {
-  int64_t width = 0;
-  std::vector<float> values;
-  std::vector<int64_t> labels, indices;
-  int64_t size() const { return static_cast<int64_t>(labels.size()); }
-};
-
-Features features_from(const Rows& rows) {
-  check(rows.size() > 0, "features", "no picture could be read");
-  Features features{.values = Tensor::from(rows.values, {rows.size(), rows.width}),
-                    .labels = Tensor::empty({rows.size()}, DType::i64)};
-  std::ranges::copy(rows.labels, features.labels.data<int64_t>());
-  return features;
+// Numbers of a label: one, or a class each where a picture may show several.
+int64_t label_width(const Tensor& labels) {
+  return labels.rank() == 2 ? labels.size(1) : 1;
 }
 
-// Every process's rows, for each process, sorted by picture. A row travels as numbers that the
-// others add nothing to: its index, its label, its features.
-Rows gather(const Rows& mine, GradientExchange& exchange) {
-  const auto rank = static_cast<size_t>(exchange.rank());
-  std::vector<double> counts(static_cast<size_t>(exchange.ranks()));
-  counts[rank] = static_cast<double>(mine.size());
-  exchange.sum(counts);
-  const auto before = static_cast<int64_t>(
-      std::accumulate(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(rank), 0.0));
-  const auto total = static_cast<int64_t>(std::accumulate(counts.begin(), counts.end(), 0.0));
-
-  Rows all{.width = mine.width};
-  constexpr int64_t kRows = 1024;  // at a time: memory for so many rows in double
-  const int64_t row_size = mine.width + 2;
-  for (int64_t begin = 0; begin < total; begin += kRows) {
-    const int64_t end = std::min(begin + kRows, total);
-    std::vector<double> part(static_cast<size_t>((end - begin) * row_size));
-    for (int64_t i = std::max(begin, before); i < std::min(end, before + mine.size()); ++i) {
-      const auto own = static_cast<size_t>(i - before);
-      double* row = part.data() + (i - begin) * row_size;
-      row[0] = static_cast<double>(mine.indices[own]);
-      row[1] = static_cast<double>(mine.labels[own]);
-      std::copy_n(mine.values.data() + static_cast<int64_t>(own) * mine.width, mine.width, row + 2);
-    }
-    exchange.sum(part);
-    for (const double* row = part.data(); row != part.data() + part.size(); row += row_size) {
-      all.indices.push_back(static_cast<int64_t>(row[0]));
-      all.labels.push_back(static_cast<int64_t>(row[1]));
-      for (int64_t j = 0; j < mine.width; ++j) all.values.push_back(static_cast<float>(row[2 + j]));
-    }
+// From rows of features and then `labels` numbers that are the label. several: [N, labels] of them.
+Features features_from(const PictureRows& rows, int64_t labels, bool several) {
+  check(rows.size() > 0, "features", "no picture could be read");
+  const int64_t width = rows.width - labels, count = rows.size();
+  Features features{.values = Tensor::empty({count, width}),
+                    .labels = several ? Tensor::empty({count, labels}, DType::i64)
+                                      : Tensor::empty({count}, DType::i64)};
+  for (int64_t i = 0; i < count; ++i) {
+    const float* row = rows.values.data() + i * rows.width;
+    std::copy_n(row, width, features.values.f32() + i * width);
+    for (int64_t k = 0; k < labels; ++k)
+      features.labels.data<int64_t>()[i * labels + k] = static_cast<int64_t>(row[width + k]);
   }
-
-  std::vector<size_t> order(all.labels.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::sort(order, {}, [&](size_t i) { return all.indices[i]; });
-  Rows sorted{.width = all.width};
-  for (const size_t i : order) {
-    const auto from = all.values.begin() + static_cast<std::ptrdiff_t>(i) * all.width;
-    sorted.values.insert(sorted.values.end(), from, from + all.width);
-    sorted.labels.push_back(all.labels[i]);
-    sorted.indices.push_back(all.indices[i]);
-  }
-  return sorted;
+  return features;
 }
 
 }  // namespace
@@ -92,7 +52,10 @@ int64_t feature_width(const VisionTransformer& model) {
 
 Features features_of(const VisionTransformer& model, Queue& queue, Loader& loader,
                      const FeatureOptions& options) {
-  Rows rows{.width = feature_width(model)};
+  const int64_t width = feature_width(model);
+  const bool several = loader.multi_label();
+  const int64_t labels = several ? loader.num_classes() : 1;
+  PictureRows rows{.width = width + labels};
   const Context context(queue);
   Batch batch;
   loader.start(0);
@@ -101,24 +64,34 @@ Features features_of(const VisionTransformer& model, Queue& queue, Loader& loade
     const int64_t count = std::min(batch.images.size(0), options.limit - rows.size());
     const size_t before = rows.values.size();
     rows.values.resize(before + static_cast<size_t>(count * rows.width));
-    for (int64_t i = 0; i < count; ++i)
-      copy_features(model, output, i, rows.values.data() + before + i * rows.width);
-    const auto* labels = batch.labels.data<int64_t>();
-    rows.labels.insert(rows.labels.end(), labels, labels + count);
+    for (int64_t i = 0; i < count; ++i) {
+      float* row = rows.values.data() + before + i * rows.width;
+      copy_features(model, output, i, row);
+      // Exact: classes are fewer than the whole numbers of a float.
+      for (int64_t k = 0; k < labels; ++k)
+        row[width + k] = static_cast<float>(batch.labels.data<int64_t>()[i * labels + k]);
+    }
     rows.indices.insert(rows.indices.end(), batch.indices.begin(), batch.indices.begin() + count);
   }
   loader.stop();
-  return features_from(options.exchange != nullptr ? gather(rows, *options.exchange) : rows);
+  return features_from(options.exchange != nullptr ? gather(rows, *options.exchange) : rows, labels,
+                       several);
 }
 
 Features rows_of(const Features& features, const std::vector<int64_t>& rows) {
-  Rows chosen{.width = features.values.size(1)};
-  for (const int64_t row : rows) {
-    const float* from = features.values.f32() + row * chosen.width;
-    chosen.values.insert(chosen.values.end(), from, from + chosen.width);
-    chosen.labels.push_back(features.labels.data<int64_t>()[row]);
+  check(!rows.empty(), "features", "no picture could be read");
+  const int64_t width = features.values.size(1), labels = label_width(features.labels);
+  const auto count = static_cast<int64_t>(rows.size());
+  Features chosen{.values = Tensor::empty({count, width}),
+                  .labels = features.labels.rank() == 2 ? Tensor::empty({count, labels}, DType::i64)
+                                                        : Tensor::empty({count}, DType::i64)};
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = rows[static_cast<size_t>(i)];
+    std::copy_n(features.values.f32() + row * width, width, chosen.values.f32() + i * width);
+    std::copy_n(features.labels.data<int64_t>() + row * labels, labels,
+                chosen.labels.data<int64_t>() + i * labels);
   }
-  return features_from(chosen);
+  return chosen;
 }
 
 }  // namespace vitrail

@@ -12,7 +12,7 @@ namespace vitrail {
 
 struct Features {
   Tensor values;  // [N, F]: what the heads read; of two heads, side by side
-  Tensor labels;  // [N] i64
+  Tensor labels;  // [N] i64; of several classes a picture [N, classes], 1 of those that are there
   int64_t pictures() const { return values.size(0); }
 };
 

@@ -17,8 +17,8 @@
 #include "models/model_folder.h"
 #include "train/accuracy_text.h"
 #include "train/finetune_plan.h"
-#include "train/held_out.h"
 #include "train/linear_probe.h"
+#include "train/run_split.h"
 
 namespace vitrail {
 namespace {
@@ -37,48 +37,24 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// The set's own validation pictures, or a part of the training ones; never its test pictures.
-RunData open_data(const FinetuneOptions& options) {
-  const std::vector<Split> own = own_splits(options.data);
-  const auto has = [&](Split split) { return std::ranges::find(own, split) != own.end(); };
-  OpenOptions open;
-  open.decode = options.preprocess.decode_options();
-  open.val_fraction = 0;
-  RunData data;
-  data.judged_on = "val";
-  if (has(Split::test)) data.test = open_dataset(options.data, Split::test, open);
-  if (has(Split::val)) {
-    check(options.group.empty(), "--group", "{} has validation pictures of its own", options.data);
-    data.train = open_dataset(options.data, Split::train, open);
-    data.judge = open_dataset(options.data, Split::val, open);
-    check_classes(*data.train, "finetune");
-    return data;
-  }
-  std::unique_ptr<Dataset> whole = open_dataset(options.data, Split::train, open);
-  check_classes(*whole, "finetune");
-  HeldOut parts = split_held_out(std::move(whole), options.group, options.val_fraction,
-                                 static_cast<uint64_t>(options.seed));
-  data.train = std::move(parts.train);
-  data.judge = std::move(parts.validation);
-  return data;
-}
-
 Measured measured(const Evaluation& evaluation) {
   return {std::llround(evaluation.accuracy * static_cast<double>(evaluation.pictures)),
-          evaluation.pictures};
+          evaluation.pictures, evaluation.map};
 }
 
 Json to_json(const Measured& m) {
   const Interval interval = wilson_interval(m.correct, m.pictures);
-  return {{"correct", m.correct},
-          {"pictures", m.pictures},
-          {"interval", {interval.low, interval.high}}};
+  Json json{{"correct", m.correct},
+            {"pictures", m.pictures},
+            {"interval", {interval.low, interval.high}}};
+  if (m.map) json["map"] = *m.map;
+  return json;
 }
 
 class Finetuning {
  public:
   Finetuning(const Checkpoint& checkpoint, const FinetuneOptions& options)
-      : checkpoint_(checkpoint), options_(options), data_(open_data(options)) {
+      : checkpoint_(checkpoint), options_(options), data_(open_finetune_data(options)) {
     check_class_names(*data_.train, "finetune");
     check(is_utf8(options.data), "finetune", "--data {} is not UTF-8: train.json could not keep it",
           printable(options.data));
@@ -91,7 +67,9 @@ class Finetuning {
     check(depth == 0 || (blocks >= 1 && blocks <= depth), "finetune",
           "--blocks {} is outside 1 to {}, the blocks of the model", blocks, depth);
     result_.classes = data_.train->classes();
-    transfer_ = {.classes = result_.classes, .seed = static_cast<uint64_t>(options.seed)};
+    transfer_ = {.classes = result_.classes,
+                 .multi_label = data_.train->multi_label(),
+                 .seed = static_cast<uint64_t>(options.seed)};
   }
 
   FinetuneResult run() {
@@ -122,15 +100,41 @@ class Finetuning {
   bool writes() const { return exchange() == nullptr || exchange()->rank() == 0; }
 
   // Process 0 looks before anybody computes.
-  void begin_folder() const {
+  void begin_folder() {
     if (writes()) {
       const fs::path& out = options_.run.out;
       const bool taken = config_of_run(out).has_value() || fs::exists(out / "finetune.json");
       check(!taken, "finetune",
             "{} holds a run already: continue it with --resume, or choose another --out",
             out.string());
+      keep_split(out, data_, options_.run.threads, options_.base_split);
+      warn_of_learned();
     }
     synchronise(exchange());
+  }
+
+  // Validation pictures that are training pictures under another name, or that the model began with
+  // having learned.
+  void warn_of_learned() {
+    const auto record = read_split_record(options_.run.out);
+    if (!record) return;
+    std::vector<uint64_t> judged;
+    SplitRecord here = *record;
+    std::erase_if(here.pictures, [](const auto& p) { return p.part == Part::earlier; });
+    for (const SplitRecord::Picture& picture : record->pictures)
+      if (picture.part == Part::validation) judged.push_back(picture.content);
+    result_.validation_learned = count_learned(*record, judged);
+    const int64_t copies = count_learned(here, judged);
+    if (copies > 0)
+      say(fmt::format(
+          "{} of the {} validation pictures are copies of training pictures: accuracy on "
+          "them says little (--group keeps what belongs together on one side)",
+          copies, judged.size()));
+    if (result_.validation_learned > copies)
+      say(
+          fmt::format("{} of the {} validation pictures were learned by the model that this begins "
+                      "with: accuracy on them says little",
+                      result_.validation_learned - copies, judged.size()));
   }
 
   // Each process computes a share, and gets all.
@@ -176,14 +180,21 @@ class Finetuning {
     std::array<double, 1> rate{static_cast<double>(train.pictures()) / seconds_since(begin)};
     const Features validation = features(model, queue, *data_.judge);
     probe_ = fit_probe(queue, train, validation, model.config().num_classes);
-    std::array<double, 2> answers{static_cast<double>(probe_.correct), probe_.penalty};
+    std::array<double, 3> answers{static_cast<double>(probe_.correct), probe_.penalty,
+                                  probe_.map.value_or(0)};
     share(rate);
     share(answers);
     share(probe_.weight);
     share(probe_.bias);
     probe_.correct = std::llround(answers[0]);
     probe_.penalty = answers[1];
-    return {train.pictures(), {probe_.correct, validation.pictures()}, rate[0]};
+    if (probe_.map) probe_.map = answers[2];
+    return {train.pictures(), {probe_.correct, validation.pictures(), probe_.map}, rate[0]};
+  }
+
+  Measured judged(Queue& queue, const Features& features) const {
+    if (transfer_.multi_label) return measured(judge_probe(queue, probe_, features));
+    return {count_correct(queue, probe_, features), features.pictures()};
   }
 
   void probe() {
@@ -198,11 +209,9 @@ class Finetuning {
     result_.validation = result_.probe;
     result_.trained_parameters = probe_.weight.numel() + probe_.bias.numel();
     say(fmt::format("linear probe: {}; penalty {}, {:.0f} s ({:.0f} pictures/s)",
-                    accuracy_text(probed.validation.correct, probed.validation.pictures),
-                    probe_.penalty, seconds_since(begin), probed.rate));
+                    probed.validation.text(), probe_.penalty, seconds_since(begin), probed.rate));
     if (data_.test) {
-      const Features test = features(model, queue, *data_.test);
-      result_.test = {count_correct(queue, probe_, test), test.pictures()};
+      result_.test = judged(queue, features(model, queue, *data_.test));
     }
     set_head(model, probe_);
     write_model(model);
@@ -227,7 +236,8 @@ class Finetuning {
     if (!writes()) return;
     write_model_folder(options_.run.out, {.network = model,
                                           .preprocess = vitrail::to_json(options_.preprocess),
-                                          .labels = result_.classes});
+                                          .labels = result_.classes,
+                                          .metadata = split_metadata(options_.run.out)});
   }
 
   // What a resumed run must do the same; the configuration itself stands in train.json.
@@ -248,6 +258,12 @@ class Finetuning {
     const std::optional<TrainConfig> config = config_of_run(options_.run.out);
     check(config.has_value(), "resume", "{} holds no run that began to train",
           options_.run.out.string());
+    check(config->seed == options_.seed, "resume", "--seed is {} in the run and {} now",
+          config->seed, options_.seed);
+    if (data_.split_is_kept && writes()) {
+      check_contents(*read_split_record(options_.run.out), data_, options_.run.threads);
+      warn_of_learned();
+    }
     plan_.config = *config;
     plan_.config.data = options_.data;
     plan_.method = finetune_method_from_name(get<std::string>(saved, "method", place));
@@ -260,6 +276,7 @@ class Finetuning {
     result_.probe.pictures = get_in(*before, "pictures", place, {.low = 1, .high = kMost});
     result_.probe.correct =
         get_in(*before, "correct", place, {.low = 0, .high = result_.probe.pictures});
+    result_.probe.map = get_optional<double>(*before, "map", place);
     result_.parameters = get_in(saved, "parameters", place, {.low = 0, .high = kMost});
   }
 
@@ -273,6 +290,7 @@ class Finetuning {
                     {.config = finetuning_.plan_.lora,
                      .base_model = finetuning_.options_.base_name,
                      .labels = finetuning_.result_.classes});
+      copy_split_record(finetuning_.options_.run.out, finetuning_.options_.run.out / "adapter");
     }
 
    private:
@@ -302,9 +320,8 @@ class Finetuning {
     result_.interrupted = trained.interrupted;
     if (trained.interrupted) return;
     const Measured after = measured(*trained.validation);
-    if (after.correct < result_.probe.correct) {
-      say(fmt::format("training came to {}: the probe's model is kept",
-                      accuracy_text(after.correct, after.pictures)));
+    if (after.score() < result_.probe.score()) {
+      say(fmt::format("training came to {}: the probe's model is kept", after.text()));
       VisionTransformer model(transfer_config(checkpoint_, transfer_));
       load_for_transfer(model, checkpoint_, transfer_);
       if (!probe_.weight.defined()) probe_again(model);
@@ -324,18 +341,18 @@ class Finetuning {
 
   // A resumed run has not kept the probe, nor its answers on test pictures.
   void probe_again(const VisionTransformer& model) {
-    data_ = open_data(options_);
+    data_ = open_finetune_data(options_);
     Queue queue(options_.run.threads);
     fit(model, queue);
     if (!data_.test) return;
-    const Features test = features(model, queue, *data_.test);
-    result_.test = {count_correct(queue, probe_, test), test.pictures()};
+    result_.test = judged(queue, features(model, queue, *data_.test));
   }
 
   Json summary() const {
     Json json{{"method", name_of(result_.method)},
               {"tried", name_of(plan_.method)},
               {"why", plan_.why},
+              {"data", options_.data},
               {"base", options_.base_name},
               {"blocks", plan_.blocks},
               {"rank", plan_.lora.rank},
@@ -360,6 +377,11 @@ class Finetuning {
 
 }  // namespace
 
+std::string Measured::text() const {
+  const std::string exact = accuracy_text(correct, pictures);
+  return map ? fmt::format("mAP {:.2f}%, exact match {}", 100 * *map, exact) : exact;
+}
+
 const char* name_of(FinetuneMethod method) {
   for (const auto& [value, name] : kMethods)
     if (value == method) return name;
@@ -370,6 +392,33 @@ FinetuneMethod finetune_method_from_name(const std::string& name) {
   for (const auto& [value, text] : kMethods)
     if (name == text) return value;
   fail("finetune", "'{}' is not a method; there are auto, probe, lora, partial and full", name);
+}
+
+RunData open_finetune_data(const FinetuneOptions& options) {
+  const auto record =
+      options.run.resume ? read_split_record(options.run.out) : std::optional<SplitRecord>();
+  OpenOptions open;
+  open.decode = options.preprocess.decode_options();
+  open.val_fraction = options.val_fraction;
+  open.split_seed = static_cast<uint64_t>(options.seed);
+  open.group = options.group;
+  if (record && record->held_out)
+    check(record->fraction == open.val_fraction && record->seed == open.split_seed &&
+              record->group == open.group,
+          "resume",
+          "the run held out {}, and this command says another --val-fraction, --seed or --group",
+          record->rule());
+  RunData data = open_pictures({.data = options.data,
+                                .val = "",
+                                .open = open,
+                                .validate_beside_test = true,
+                                .record = record ? &*record : nullptr});
+  check(data.split.held_out || options.group.empty(), "--group",
+        "{} has validation pictures of its own", options.data);
+  check_classes(*data.train, "finetune");
+  // What an older version began has no list yet; it gets one when its checkpoint has been compared.
+  data.split_is_kept = record.has_value() || !options.run.resume;
+  return data;
 }
 
 FinetuneResult finetune(const Checkpoint& checkpoint, const FinetuneOptions& options) {

@@ -95,7 +95,8 @@ FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneO
   config.min_learning_rate = std::min(1e-6, config.learning_rate);
   config.weight_decay = adapters ? 0 : 0.05;
   config.layer_decay = options.layer_decay.value_or(adapters ? 1 : 0.75);
-  config.label_smoothing = 0.1;
+  config.label_smoothing = model.multi_label ? 0 : 0.1;
+  if (model.multi_label) config.loss = "bce";
   config.model.drop_path = plan.method == FinetuneMethod::full ? 0.1 : 0;
   config.augment.random_resized_crop = true;
   config.augment.min_scale = 0.35;

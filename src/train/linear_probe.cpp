@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "ops/binary_cross_entropy.h"
 #include "ops/linear.h"
 #include "ops/softmax_cross_entropy.h"
 #include "train/lbfgs.h"
@@ -44,6 +45,13 @@ struct Scaling {
   }
 };
 
+// Mean cross-entropy; of several classes a picture the sum of what each class's own probe has, so
+// that a penalty means the same however many there are.
+Variable probe_loss(const Context& context, const Variable& logits, const Tensor& labels) {
+  if (labels.rank() == 1) return softmax_cross_entropy(context, logits, labels);
+  return binary_cross_entropy(context, logits, targets_of(labels), {.sum_classes = true});
+}
+
 // The penalised loss as a function of weight and bias, laid out one after the other.
 class Objective {
  public:
@@ -68,7 +76,7 @@ class Objective {
     context.tape = &tape;
     for (Parameter* parameter : {&weight_, &bias_}) parameter->slot()->clear();
     const Variable loss =
-        softmax_cross_entropy(context, linear(context, Variable(x_), weight_, &bias_), labels_);
+        probe_loss(context, linear(context, Variable(x_), weight_, &bias_), labels_);
     double value = loss.value().f32()[0];
     tape.backward(queue_, loss);
     const auto weights = static_cast<size_t>(weight_.shape().numel());
@@ -143,9 +151,12 @@ LinearProbe fit_probe(Queue& queue, const Features& train, const Features& valid
     const Tensor logits = logits_of(queue, probe, validation.values);
     probe.penalty = penalty;
     probe.correct = count_correct(logits, validation.labels);
-    probe.loss = softmax_cross_entropy(context, logits, validation.labels).value().f32()[0];
-    const bool better = !best.weight.defined() || probe.correct > best.correct ||
-                        (probe.correct == best.correct && probe.loss < best.loss);
+    probe.loss = probe_loss(context, logits, validation.labels).value().f32()[0];
+    if (validation.labels.rank() == 2) probe.map = evaluate_labels(logits, validation.labels).map;
+    const double score = probe.map.value_or(static_cast<double>(probe.correct));
+    const double record = best.map.value_or(static_cast<double>(best.correct));
+    const bool better =
+        !best.weight.defined() || score > record || (score == record && probe.loss < best.loss);
     if (better) best = std::move(probe);
   }
   return best;
@@ -173,6 +184,10 @@ Evaluation judge_by_probe(Queue& queue, const Features& train, const Features& j
   return {.loss = probe.loss,
           .accuracy = static_cast<double>(probe.correct) / static_cast<double>(judged.pictures()),
           .pictures = judged.pictures()};
+}
+
+Evaluation judge_probe(Queue& queue, const LinearProbe& probe, const Features& features) {
+  return evaluate_labels(logits_of(queue, probe, features.values), features.labels);
 }
 
 int64_t count_correct(Queue& queue, const LinearProbe& probe, const Features& features) {

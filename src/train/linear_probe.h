@@ -3,6 +3,7 @@
 // one answer and nothing depends on a learning rate.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "train/evaluate.h"
@@ -22,12 +23,14 @@ struct LinearProbe {
   Tensor weight;  // [classes, F], for the features as they are
   Tensor bias;    // [classes]
   double penalty = 0;
-  int64_t correct = 0;  // of the validation features
-  double loss = 0;      // on them
+  int64_t correct = 0;  // of the validation features; of several classes a picture exact matches
+  std::optional<double> map = std::nullopt;  // then: the mean average precision
+  double loss = 0;                           // on them
 };
 
-// The probe of the penalty that answers most validation features rightly (of equal ones, with the
-// lowest loss). Error: a label outside [0, classes), features of different widths.
+// The probe of the penalty that answers most validation features rightly, of several classes a
+// picture the one of the highest mean average precision (of equal ones, with the lowest loss).
+// Error: a label outside [0, classes), features of different widths.
 LinearProbe fit_probe(Queue& queue, const Features& train, const Features& validation,
                       int64_t classes, const ProbeOptions& options = {});
 
@@ -36,6 +39,9 @@ LinearProbe fit_probe(Queue& queue, const Features& train, const Features& valid
 // is the mean cross-entropy of the judged. Error: fewer than two training pictures.
 Evaluation judge_by_probe(Queue& queue, const Features& train, const Features& judged,
                           const ProbeOptions& options = {});
+
+// Of features of several classes a picture.
+Evaluation judge_probe(Queue& queue, const LinearProbe& probe, const Features& features);
 
 // How many of the features it answers rightly.
 int64_t count_correct(Queue& queue, const LinearProbe& probe, const Features& features);

@@ -31,11 +31,10 @@ class LineFile {
 // A missing file stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
 
-// The objects of such a file, one a line, and the lines as they stand. What is none is passed over:
-// a line that a killed run left incomplete, text beyond the limits of parse_json. False: there is
-// no such file. Error: it is no regular one, or cannot be read.
-bool for_each_json_line(
-    const std::filesystem::path& path,
-    const std::function<void(std::string_view line, const nlohmann::json& object)>& visit);
+// The objects of a file of JSON lines, one after the other; a file that is not there has none.
+// Returns how many lines are no objects, or too large, and are left out. Error: no regular file, or
+// too large as a whole.
+using VisitLine = std::function<void(const nlohmann::json& object, std::string_view line)>;
+int64_t for_each_object(const std::filesystem::path& path, const VisitLine& visit);
 
 }  // namespace vitrail

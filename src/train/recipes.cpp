@@ -32,6 +32,12 @@ TrainConfig recipe_for(const std::string& data, const RecipeChoice& choice) {
   if (set->width() > 0) config.model.image_height = config.model.image_width = set->width();
   apply_settings(config, chosen == nullptr ? own : normalisation_of(own));
   if (chosen != nullptr) apply_settings(config, *chosen);
+  if (set->multi_label()) {
+    config.model.answer = Answer::sigmoid;
+    config.model.multi_label = true;
+    config.loss = "bce";
+    config.label_smoothing = 0;
+  }
   return config;
 }
 

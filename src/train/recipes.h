@@ -13,7 +13,8 @@ struct RecipeChoice {
 };
 
 // The configuration for a data set, with its channels, picture size and classes. Opens the set to
-// learn its shape. Error: an unknown spec, architecture or preset.
+// learn its shape. Of several classes a picture each is learned as a question of its own (loss bce,
+// no label smoothing). Error: an unknown spec, architecture or preset.
 TrainConfig recipe_for(const std::string& data, const RecipeChoice& choice = {});
 inline TrainConfig recipe_for(const std::string& data, const std::string& architecture) {
   return recipe_for(data, RecipeChoice{.architecture = architecture, .preset = {}});

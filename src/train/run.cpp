@@ -8,10 +8,13 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/isa.h"
 #include "formats/json.h"
 #include "kernels/reduce.h"
+#include "train/loss.h"
 #include "train/run_identity.h"
 #include "train/run_setup.h"
+#include "train/run_split.h"
 #include "train/samples.h"
 
 namespace vitrail {
@@ -34,9 +37,11 @@ fs::path config_path(const fs::path& out) {
 Run::Run(const TrainConfig& config, const RunOptions& options)
     : config_(config),
       options_(options),
-      data_(options.open_data ? options.open_data(config) : open_run_data(config)),
+      data_(options.open_data ? options.open_data(config)
+            : options.resume  ? reopen_run_data(options.out, config)
+                              : open_run_data(config)),
       queue_(options.threads),
-      model_(config.model),
+      model_(answering_model(config)),
       method_(first_method(config, options, model_, data_)),
       loader_(*data_.train, training_loader(config, share(), data_.train->size())),
       batches_(loader_.batches_per_epoch() / config.accumulate),
@@ -117,6 +122,30 @@ void Run::take_up(const TrainState& state) {
   state_ = state;
 }
 
+// A list of the pictures is kept from the start on; one that is there is what they must be.
+void Run::keep_or_check_split(bool resumed) {
+  const auto record = options_.resume ? read_split_record(options_.out) : std::nullopt;
+  if (record) return check_contents(*record, data_, queue_.pool().num_threads());
+  if (resumed)
+    say(fmt::format("this run kept no list of its pictures: {} keeps one from here on",
+                    kSplitFile));
+  keep_split(options_.out, data_, queue_.pool().num_threads());
+}
+
+// Sums are taken in another order by another instruction set.
+void Run::compare_isa() {
+  const std::string before = isa_of_run(options_.out), now = active_isa();
+  if (before.empty())
+    say(fmt::format("it is not known which instruction set this run began with; now it is {}",
+                    now));
+  if (before.empty() || before == now) return;
+  say(fmt::format(
+      "this run was computed with {} so far and goes on with {}: its weights will differ "
+      "in their last bits from those of a run that never changed (VITRAIL_ISA={} keeps "
+      "to the first where the processor has it)",
+      before, now, before));
+}
+
 void Run::begin() {
   if (writes()) remove_unfinished_files(options_.out);
   const std::optional<TrainState> found =
@@ -125,7 +154,9 @@ void Run::begin() {
   synchronise(options_.exchange);  // nobody reads any more
   if (writes()) {
     check_room(options_.out, CheckpointFolder::bytes(run_parts_), "a checkpoint of this run");
+    if (!data_.split_is_kept) keep_or_check_split(found.has_value());
     write_json(config_path(options_.out), to_json(config_));
+    if (found) compare_isa();
     begin_records(found.has_value());
     for (RunObserver* observer : options_.observers)
       observer->begin(view_, state_.step, state_.epoch);

@@ -25,6 +25,8 @@ class Run {
   using Clock = std::chrono::steady_clock;
 
   void begin();
+  void keep_or_check_split(bool resumed);
+  void compare_isa();
   void begin_records(bool resumed);
   void take_up(const TrainState& state);
   bool take_best();

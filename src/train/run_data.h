@@ -8,6 +8,7 @@
 
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "data/split_record.h"
 #include "train/config.h"
 
 namespace vitrail {
@@ -16,14 +17,28 @@ namespace vitrail {
 struct RunData {
   std::unique_ptr<Dataset> train, judge, test;
   std::string judged_on;  // "val" or "test": what each epoch is evaluated on
+  SplitRecord split;      // how they were divided; its list of pictures is made when it is kept
+  bool split_is_kept = false;  // by whoever opened them (train/run_split.h)
 
   // What people want to know the accuracy on: the test pictures where there are some.
   const Dataset& most_honest() const { return test ? *test : *judge; }
 };
 
-// Error: what open_dataset refuses; sets whose classes differ from each other's or the model's;
-// training pictures of one class, unless the method needs no labels.
-RunData open_run_data(const TrainConfig& config);
+struct RunPictures {
+  std::string data, val;  // as in TrainConfig
+  OpenOptions open;       // with the rule of what is held out
+  // Whether pictures are held out of a set that has test pictures, too; without, each epoch of such
+  // a set is evaluated on those.
+  bool validate_beside_test = false;
+  const SplitRecord* record = nullptr;  // of a run that goes on or is looked at: divided as it says
+};
+// Error: what open_dataset refuses; a --val set of other classes; pictures that are not, by name,
+// those of the record.
+RunData open_pictures(const RunPictures& pictures);
+
+// The pictures of a configuration. Error also: other classes than the model's; training pictures of
+// one class, unless the method needs no labels.
+RunData open_run_data(const TrainConfig& config, const SplitRecord* record = nullptr);
 
 // Error: the pictures are not of two classes at least, which is what a classifier learns to tell
 // apart.

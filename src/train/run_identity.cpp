@@ -1,5 +1,7 @@
 #include "train/run_identity.h"
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "core/rng.h"
 
@@ -7,16 +9,6 @@ namespace vitrail {
 namespace {
 
 using nlohmann::json;
-
-// Sizes, classes and every picture's id and label.
-json identity_of(const Dataset& set) {
-  std::string text;
-  for (const std::string& name : set.classes()) text += name + "\n";
-  for (int64_t i = 0; i < set.size(); ++i) text += fmt::format("{} {}\n", set.id(i), set.label(i));
-  return {{"pictures", set.size()},
-          {"classes", set.num_classes()},
-          {"fingerprint", fmt::format("{:016x}", hash_path(text))}};
-}
 
 // The fields of `object`, and of the objects in it, that differ from those of `usual`.
 json unusual(const json& object, const json& usual) {
@@ -31,6 +23,16 @@ json unusual(const json& object, const json& usual) {
 }
 
 }  // namespace
+
+json identity_of(const Dataset& set) {
+  std::string text;
+  for (const std::string& name : set.classes()) text += name + "\n";
+  for (int64_t i = 0; i < set.size(); ++i)
+    text += fmt::format("{} {}\n", set.id(i), fmt::join(set.labels(i), ","));
+  return {{"pictures", set.size()},
+          {"classes", set.num_classes()},
+          {"fingerprint", fmt::format("{:016x}", hash_path(text))}};
+}
 
 json identity_of(const TrainConfig& config, const RunData& data) {
   // Without defaults: checkpoints outlive the arrival of a field.

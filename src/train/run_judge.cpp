@@ -11,6 +11,15 @@
 #include "train/run.h"
 
 namespace vitrail {
+namespace {
+
+std::string score_text(const Evaluation& evaluation) {
+  if (!evaluation.map) return fmt::format("accuracy {:.2f}%", 100 * evaluation.accuracy);
+  return fmt::format("mAP {:.2f}%, exact match {:.2f}%", 100 * *evaluation.map,
+                     100 * evaluation.accuracy);
+}
+
+}  // namespace
 
 Evaluation Run::evaluate_on(const Dataset& set) {
   if (!classifies()) return evaluate_features(set);
@@ -45,10 +54,11 @@ std::optional<Evaluation> Run::judge(bool finished) {
 
 void Run::export_model() const {
   if (!writes()) return;
-  write_model_folder(
-      options_.out, {.network = method_->model(),
-                     .preprocess = to_json(config_.preprocess()),
-                     .labels = classifies() ? data_.train->classes() : std::vector<std::string>()});
+  write_model_folder(options_.out,
+                     {.network = method_->model(),
+                      .preprocess = to_json(config_.preprocess()),
+                      .labels = classifies() ? data_.train->classes() : std::vector<std::string>(),
+                      .metadata = split_metadata(options_.out)});
 }
 
 bool Run::out_of_patience() const {
@@ -70,11 +80,11 @@ bool Run::end_epoch() {
   // The features that the nearest neighbours like best need not be the best to learn from.
   const bool chooses = data_.judge && classifies();
   if (report.evaluation && chooses) {
-    report.best = std::isfinite(report.evaluation->loss) &&
-                  report.evaluation->accuracy > state_.best_accuracy;
+    report.best =
+        std::isfinite(report.evaluation->loss) && report.evaluation->score() > state_.best_accuracy;
     state_.unimproved = report.best ? 0 : state_.unimproved + 1;
     if (report.best) {
-      state_.best_accuracy = report.evaluation->accuracy;
+      state_.best_accuracy = report.evaluation->score();
       state_.best_step = state_.step;
     }
   }
@@ -88,9 +98,10 @@ bool Run::end_epoch() {
     line[data_.judged_on] = Json{{"loss", report.evaluation->loss},
                                  {"accuracy", report.evaluation->accuracy},
                                  {"pictures", report.evaluation->pictures}};
+    if (report.evaluation->map) line[data_.judged_on]["map"] = *report.evaluation->map;
     const double percent = 100 * report.evaluation->accuracy;
-    text += classifies() ? fmt::format("; {} loss {:.4f}, accuracy {:.2f}%", data_.judged_on,
-                                       report.evaluation->loss, percent)
+    text += classifies() ? fmt::format("; {} loss {:.4f}, {}", data_.judged_on,
+                                       report.evaluation->loss, score_text(*report.evaluation))
                          : fmt::format("; {} accuracy of the nearest neighbours {:.2f}%",
                                        data_.judged_on, percent);
   }
@@ -139,13 +150,15 @@ TrainResult Run::finish() {
   if (data_.judge) result.validation = evaluate_on(*data_.judge);
   if (data_.test)
     result.test = !data_.judge && last_evaluation_ ? *last_evaluation_ : evaluate_on(*data_.test);
-  const char* whose = classifies() ? "" : " of the nearest neighbours";
-  if (result.validation)
-    say(fmt::format("validation accuracy{} {:.2f}% on {} pictures", whose,
-                    100 * result.validation->accuracy, result.validation->pictures));
-  if (result.test)
-    say(fmt::format("test accuracy{} {:.2f}% on {} pictures", whose, 100 * result.test->accuracy,
-                    result.test->pictures));
+  const auto outcome = [&](const char* split, const Evaluation& e) {
+    if (classifies())
+      say(fmt::format("{} {} on {} pictures", split, score_text(e), e.pictures));
+    else
+      say(fmt::format("{} accuracy of the nearest neighbours {:.2f}% on {} pictures", split,
+                      100 * e.accuracy, e.pictures));
+  };
+  if (result.validation) outcome("validation", *result.validation);
+  if (result.test) outcome("test", *result.test);
   record({{"kind", "end"},
           {"step", state_.step},
           {"epoch", state_.epoch},

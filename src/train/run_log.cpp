@@ -32,11 +32,20 @@ std::vector<NamedScalar> scalars_of(const json& line) {
   std::vector<NamedScalar> scalars;
   const auto found = line.find("kind");
   const std::string kind =
-      found != line.end() && found->is_string() ? found->get<std::string>() : std::string();
+      found != line.end() && found->is_string() ? found->get<std::string>() : "";
   collect(kind == "step" ? "train" : kind, line, scalars);
   for (const auto& [name, value] : line.items())
     if (value.is_object()) collect(name, value, scalars);
   return scalars;
+}
+
+std::string isa_of_run(const std::filesystem::path& folder) {
+  std::string isa;
+  for_each_object(folder / "machine.jsonl", [&](const json& line, std::string_view) {
+    const auto found = line.find("isa");
+    isa = found != line.end() && found->is_string() ? found->get<std::string>() : "";
+  });
+  return isa;
 }
 
 RunLog::RunLog(const std::filesystem::path& folder)
@@ -47,7 +56,7 @@ void RunLog::begin(const RunPosition& position) {
   events_.clear();
   events_.emplace_back(folder_, position.step);
   // Readers drop everything from the position's step on: what was kept of that step comes again.
-  for_each_json_line(metrics_.path(), [&](std::string_view, const json& line) {
+  for_each_object(metrics_.path(), [&](const json& line, std::string_view) {
     if (line.value("step", json()) == position.step)
       events_.back().add(position.step, scalars_of(line));
   });

@@ -40,6 +40,9 @@ class RunLog {
   std::vector<EventFile> events_;  // none before begin(), then one
 };
 
+// The instruction set that the run's last process computed with, by machine.jsonl; empty: unknown.
+std::string isa_of_run(const std::filesystem::path& folder);
+
 // The scalars of a line of metrics. A number that was not finite stands there as null, and is NaN.
 std::vector<NamedScalar> scalars_of(const nlohmann::json& line);
 

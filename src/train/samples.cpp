@@ -4,23 +4,26 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "train/loss.h"
 #include "train/run_data.h"
 
 namespace vitrail {
 namespace {
 
 std::vector<LabelShare> labels_of(const Batch& batch, int64_t i) {
-  if (!batch.targets.defined()) return {{.label = batch.labels.data<int64_t>()[i]}};
+  if (!batch.targets.defined() && batch.labels.rank() == 1)
+    return {{.label = batch.labels.data<int64_t>()[i]}};
+  const Tensor targets = batch.targets.defined() ? batch.targets : targets_of(batch.labels);
   constexpr double kShown = 0.02;
   constexpr size_t kMost = 2;
-  const int64_t classes = batch.targets.size(1);
+  const int64_t classes = targets.size(1);
   std::vector<LabelShare> labels;
   for (int64_t label = 0; label < classes; ++label)
-    if (const double share = batch.targets.f32()[i * classes + label]; share >= kShown)
+    if (const double share = targets.f32()[i * classes + label]; share >= kShown)
       labels.push_back({label, share});
   std::stable_sort(labels.begin(), labels.end(),
                    [](const LabelShare& a, const LabelShare& b) { return a.share > b.share; });
-  if (labels.size() > kMost) labels.resize(kMost);
+  if (labels.size() > kMost && batch.targets.defined()) labels.resize(kMost);
   return labels;
 }
 

@@ -23,7 +23,7 @@ struct LabelShare {
 
 struct SamplePicture {
   Image picture;
-  std::vector<LabelShare> labels;  // the largest first, at most two
+  std::vector<LabelShare> labels;  // the largest first; of mixed pictures at most two
 };
 // The first pictures of a run's first epoch, as augmented: the loader itself prepares them.
 // Pictures that cannot be read are passed over.

@@ -93,6 +93,37 @@ class Classify(CommandTest):
         self.assertIn("a.png", text.out)
         self.assertTrue(any(line.startswith("vitrail: [picture]") for line in text.errors))
 
+    def test_a_picture_on_standard_input(self):
+        picture = (self.folder / "a.png").read_bytes()
+
+        def piped(*arguments, data=picture):
+            return subprocess.run([BINARY, *map(str, arguments)], input=data, capture_output=True)
+
+        named = vitrail("classify", "--model", MODEL, self.folder / "a.png", "--json").json()[0]
+        process = piped("classify", "-", "--model", MODEL, "--json")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        answer = json.loads(process.stdout)
+        self.assertEqual((answer["file"], answer["top"]), ("-", named["top"]))
+        # Beside files and twice: read once.
+        process = piped("embed", self.folder / "b.png", "-", "-", "--model", MODEL)
+        self.assertEqual([json.loads(line)["file"] for line in process.stdout.splitlines()],
+                         [str(self.folder / "b.png"), "-", "-"])
+        process = piped("explain", "-", "--model", MODEL, "--output", self.folder / "out")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertTrue((self.folder / "out" / "stdin-explained.html").is_file())
+        for data, saying in ((b"", b"nothing came there"), (b"no picture", b"no picture of a known")):
+            process = piped("classify", "-", "--model", MODEL, data=data)
+            self.assertEqual(process.returncode, 1)
+            self.assertIn(saying, process.stderr)
+
+    def test_a_pass_beyond_memory_or_patience_is_refused_at_once(self):
+        self.fails("classify", "--model", MODEL, self.folder / "a.png", "--memory", "lots",
+                   status=2, saying="--memory takes a size such as 512MB or 16GB")
+        self.fails("bench", "--model", "vit_base_patch16_224", "--size", 16384,
+                   "--memory", "1GB", "--batch", 1, saying="allow it with --memory")
+        self.fails("bench", "--model", "vit_tiny_patch16_224", "--size", 8192,
+                   "--memory", "900GB", "--batch", 1, saying="allow it with --slow")
+
     def test_bits_do_not_depend_on_threads_and_batch(self):
         runs = [vitrail("classify", "--model", MODEL, self.folder, "--json", "--threads", threads,
                         "--batch", batch).out for threads in (1, 2) for batch in (1, 8)]

@@ -58,10 +58,9 @@ def write_safetensors(path, tensors):
     pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + body)
 
 
-def write_png(path, width=20, height=16, shade=0):
-    """An RGB gradient."""
-    rows = b"".join(b"\0" + bytes((x * 9 + y * 5 * (c + 1) + shade) % 256
-                                  for x in range(width) for c in range(3))
+def write_pixels(path, width, height, pixel):
+    """An RGB picture; pixel(x, y) gives three bytes."""
+    rows = b"".join(b"\0" + b"".join(bytes(pixel(x, y)) for x in range(width))
                     for y in range(height))
 
     def chunk(kind, data):
@@ -71,6 +70,12 @@ def write_png(path, width=20, height=16, shade=0):
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pathlib.Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
                                    + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def write_png(path, width=20, height=16, shade=0):
+    """An RGB gradient."""
+    write_pixels(path, width, height,
+                 lambda x, y: [(x * 9 + y * 5 * (c + 1) + shade) % 256 for c in range(3)])
 
 
 class CommandTest(unittest.TestCase):

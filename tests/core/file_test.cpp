@@ -93,25 +93,8 @@ TEST_F(FileTest, ReadsRegularFilesAlone) {
   for (const auto& [path, said] : cases) {
     EXPECT_TRUE(holds(message([&] { read_file(path, 100); }), said)) << path;
     EXPECT_TRUE(holds(message([&] { InputFile file(path); }), said)) << path;
-    EXPECT_TRUE(holds(message([&] { for_each_line(path, [](std::string_view) {}); }), said))
-        << path;
   }
   close(descriptor);
-}
-
-TEST_F(FileTest, VisitsLines) {
-  std::vector<std::string> lines;
-  const auto visit = [&](std::string_view line) { lines.emplace_back(line); };
-  EXPECT_FALSE(for_each_line(folder_ / "none", visit));
-  write_file_atomically(folder_ / "empty", "");
-  EXPECT_TRUE(for_each_line(folder_ / "empty", visit));
-  EXPECT_TRUE(lines.empty());
-  const std::string tall(3 << 20, 'x');  // over several reads
-  write_file_atomically(folder_ / "a", "one\n\n" + tall + "\nlast");
-  EXPECT_TRUE(for_each_line(folder_ / "a", visit));
-  EXPECT_EQ(lines, (std::vector<std::string>{"one", "", tall, "last"}));
-  write_file_atomically(folder_ / "b", std::string(kMaxLineBytes + (2 << 20), 'x'));
-  EXPECT_TRUE(holds(message([&] { for_each_line(folder_ / "b", visit); }), "line 1 is longer"));
 }
 
 TEST_F(FileTest, NoticesThatAFileChanged) {

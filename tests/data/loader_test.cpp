@@ -221,7 +221,7 @@ class BrokenPictures : public ::testing::Test {
       write_flat_picture(folder_.path() / (i % 2 ? "a" : "b") / (std::to_string(i) + ".png"),
                          static_cast<uint8_t>(10 * i));
     write_plain(folder_.path() / "a" / "broken1.png", {0x89, 'P', 'N', 'G', 0});
-    write_plain(folder_.path() / "b" / "broken2.png", {});
+    write_plain(folder_.path() / "b" / "broken2.png", {0xFF, 0xD8});
     set_ = open_dataset(folder_.spec("folder"), Split::all);
     options_.batch_size = 5;
     options_.preprocess.resize_to = {4, 4};

@@ -66,6 +66,12 @@ TEST(Codec, RecognisesFormats) {
   EXPECT_EQ(picture_format(golden_bytes("jpeg_rgb.jpg")), PictureFormat::jpeg);
   EXPECT_EQ(picture_format(golden_bytes("png_filtered.png")), PictureFormat::png);
   EXPECT_EQ(picture_format(golden_bytes("webp_lossy.webp")), PictureFormat::webp);
+  EXPECT_EQ(picture_format(golden_bytes("gif_87a.gif")), PictureFormat::gif);
+  EXPECT_EQ(picture_format(golden_bytes("bmp_24.bmp")), PictureFormat::bmp);
+  EXPECT_EQ(picture_format(golden_bytes("bmp_dib.dib")), PictureFormat::dib);
+  EXPECT_EQ(picture_format(golden_bytes("tiff_mm_rgb8.tif")), PictureFormat::tiff);
+  EXPECT_EQ(picture_format(golden_bytes("avif_420_full.avif")), PictureFormat::avif);
+  EXPECT_EQ(picture_format(golden_bytes("heif_420.heic")), PictureFormat::heif);
   EXPECT_EQ(picture_format(golden_bytes("expected.json")), std::nullopt);
   EXPECT_EQ(picture_format({}), std::nullopt);
 }

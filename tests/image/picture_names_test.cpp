@@ -14,9 +14,10 @@ TEST(PictureNames, TheLastDotOfTheLastPartCounts) {
   EXPECT_EQ(picture_suffix(""), "");
 }
 
-TEST(PictureNames, EveryNameThatJpegPngAndWebpGoBy) {
+TEST(PictureNames, EveryNameThatTheFormatsGoBy) {
   for (const char* name :
-       {"a.jpg", "a.JPEG", "a.jpe", "a.jfif", "a.JFIF", "a.pjpeg", "a.pjp", "a.png", "d/a.b.WebP"})
+       {"a.jpg", "a.JPEG", "a.jpe", "a.jfif", "a.JFIF", "a.pjpeg", "a.pjp", "a.png", "d/a.b.WebP",
+        "a.gif", "a.bmp", "a.dib", "a.tif", "a.TIFF", "a.avif", "a.heic", "a.heif", "a.HIF"})
     EXPECT_TRUE(is_picture_name(name)) << name;
   for (const char* name : {"a.txt", "jpg", ".jpg", "a.jpg.txt", "a.jpgx", "a"})
     EXPECT_FALSE(is_picture_name(name)) << name;

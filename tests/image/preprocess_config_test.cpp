@@ -1,3 +1,5 @@
+#include <fstream>
+
 #include "image/golden.h"
 #include "image/preprocess.h"
 
@@ -94,6 +96,34 @@ TEST(PreprocessConfig, NamesTheBadField) {
            {R"({"image_processor_type": "ViTImageProcessor", "do_pad": true})", "do_pad"}}) {
     const std::string message = error_of([&] { from_hf(json::parse(bad.text)); });
     EXPECT_NE(message.find(bad.part), std::string::npos) << bad.text << " gives " << message;
+  }
+}
+
+// Every field that the library's processors have, as they list it themselves.
+TEST(PreprocessConfig, FieldsOfImageProcessorsAreAClosedList) {
+  std::ifstream file(std::string(VITRAIL_SOURCE_DIR) + "/tests/golden/models/closed_lists.json");
+  const json lists = json::parse(file);
+  EXPECT_EQ(lists.at("processors").size(), 8u);
+  for (const auto& [name, fields] : lists.at("processors").items()) {
+    SCOPED_TRACE(name);
+    EXPECT_NO_THROW(from_hf(fields));
+    const auto with = [&fields = fields](const char* key, const json& value) {
+      json changed = fields;
+      changed[key] = value;
+      return error_of([&] { from_hf(changed); });
+    };
+    for (const auto& [key, value] : std::initializer_list<std::pair<const char*, json>>{
+             {"do_sharpen", true},
+             {"do_pad", true},
+             {"pad_size", {{"height", 9}, {"width", 9}}},
+             {"size_divisor", 32},
+             {"crop_pct", 0.9},
+             {"do_flip_channel_order", true},
+             {"ensure_multiple_of", 14},
+             {"auto_map", {{"AutoImageProcessor", "mine.Mine"}}},
+             {"size", {{"height", 9}, {"width", 9}, {"depth", 9}}},
+             {"size", {{"height", 9}, {"width", 9}, {"longest_edge", 9}}}})
+      EXPECT_NE(with(key, value).find(key), std::string::npos) << key << ": " << with(key, value);
   }
 }
 

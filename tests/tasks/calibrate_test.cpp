@@ -79,7 +79,7 @@ void expect_agreement(const std::shared_ptr<Model>& model, const Dataset& set,
   EXPECT_EQ(judged.top1 - judged.none_top1, accepted.correct);
   for (int64_t i = 0; i < set.size(); ++i) {
     const std::vector<Image> pictures{set.get(i).image};
-    const Classification answer = classify(session, session.prepare(pictures), 3).front();
+    const Classification answer = classify(session, session.prepare(pictures), {.top = 3}).front();
     EXPECT_EQ(answer.certainty, all[static_cast<size_t>(i)].value);
     EXPECT_EQ(answer.none, *answer.certainty < model->rejection->threshold);
     if (!gaussians) {

@@ -63,6 +63,24 @@ TEST_F(Quantize, PicturesOfOtherClassesAreMeasuredByTheAnswersThemselves) {
   EXPECT_NEAR(report.drop, 100 * (1 - report.after), 1e-9);
 }
 
+// No best class says whether yes stays yes, nor whether a value stays what it is.
+TEST_F(Quantize, IsMeasuredByWhatTheAnswerIs) {
+  const auto several = load_model("scenes", {.settings = {{"multi_label", "true"}}});
+  const QuantizeReport decisions = quantize(several, *pictures, {});
+  EXPECT_EQ(decisions.measure, "decisions");
+  EXPECT_LE(decisions.agreement, decisions.after);
+  EXPECT_GT(decisions.after, 0.8);
+  EXPECT_NEAR(decisions.drop, 100 * (1 - decisions.after), 1e-9);
+  const auto values = load_model("scenes", {.settings = {{"answer", "raw"}}});
+  const QuantizeReport moved = quantize(values, *pictures, {});
+  EXPECT_EQ(moved.measure, "values");
+  EXPECT_GT(moved.drop, 0);
+  EXPECT_LT(moved.drop, 20);
+  // Sigmoids of one class a picture are ranked as ever.
+  const auto single = load_model("scenes", {.settings = {{"answer", "sigmoid"}}});
+  EXPECT_EQ(quantize(single, *pictures, {}).measure, "top1");
+}
+
 TEST_F(Quantize, RaisesLayersUntilTheBoundHolds) {
   TemporaryFolder folder;
   const auto other = unknown_pictures(folder, 3);

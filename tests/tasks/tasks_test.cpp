@@ -31,7 +31,7 @@ ClassLabels labels(const std::vector<std::string>& names, std::vector<std::strin
 
 TEST(TopPredictions, AreRankedSoftmaxOverAllClasses) {
   const std::vector<float> logits = {1, 3, 2, 3};
-  const auto top = top_predictions(logits, labels({"a", "", "c", "d"}), 3);
+  const auto top = top_predictions(logits, labels({"a", "", "c", "d"}), 3, Answer::softmax);
   ASSERT_EQ(top.size(), 3u);
   EXPECT_EQ(top[0].index, 1);
   EXPECT_EQ(top[0].label, std::nullopt);
@@ -41,16 +41,27 @@ TEST(TopPredictions, AreRankedSoftmaxOverAllClasses) {
   const double sum = std::exp(1.0) + 2 * std::exp(3.0) + std::exp(2.0);
   EXPECT_NEAR(top[0].probability, std::exp(3.0) / sum, 1e-12);
   EXPECT_EQ(top[2].logit, 2.0f);
-  EXPECT_EQ(top_predictions(logits, labels({}), 9).size(), 4u);
+  EXPECT_EQ(top_predictions(logits, labels({}), 9, Answer::softmax).size(), 4u);
   const std::vector<float> far = {-1e30f, 3e38f};  // no overflow
-  EXPECT_EQ(top_predictions(far, labels({}), 1)[0].probability, 1.0);
+  EXPECT_EQ(top_predictions(far, labels({}), 1, Answer::softmax)[0].probability, 1.0);
+}
+
+TEST(TopPredictions, OfSigmoidsAndValuesAreRankedAlike) {
+  const std::vector<float> logits = {1, 3, -2};
+  const auto each = top_predictions(logits, labels({}), 3, Answer::sigmoid);
+  EXPECT_EQ(each[0].index, 1);
+  EXPECT_NEAR(each[0].probability, 1 / (1 + std::exp(-3.0)), 1e-12);
+  EXPECT_NEAR(each[2].probability, 1 / (1 + std::exp(2.0)), 1e-12);
+  const auto values = top_predictions(logits, labels({}), 3, Answer::raw);
+  EXPECT_EQ(values[0].logit, 3.0f);
+  EXPECT_TRUE(std::isnan(values[0].probability));
 }
 
 TEST(TopPredictions, RefuseLogitsThatAreNotFinite) {
   const std::vector<float> nan = {1, std::numeric_limits<float>::quiet_NaN()};
   const std::vector<float> infinite = {1, std::numeric_limits<float>::infinity()};
-  EXPECT_THROW(top_predictions(nan, {}, 1), Error);
-  EXPECT_THROW(top_predictions(infinite, {}, 1), Error);
+  EXPECT_THROW(top_predictions(nan, {}, 1, Answer::softmax), Error);
+  EXPECT_THROW(top_predictions(infinite, {}, 1, Answer::softmax), Error);
 }
 
 TEST(MatchClasses, GoesByNameAndIdentifierInEveryForm) {
@@ -165,7 +176,7 @@ TEST_F(EvaluateFolder, CountsWhatTheModelSays) {
   int64_t top1 = 0, top5 = 0;
   for (int64_t i = 0; i < dataset->size(); ++i) {
     const Sample sample = dataset->get(i);
-    const auto answer = classify(session, session.prepare({&sample.image, 1}), 5)[0];
+    const auto answer = classify(session, session.prepare({&sample.image, 1}), {.top = 5})[0];
     const std::string truth = dataset->classes()[static_cast<size_t>(sample.label)];
     for (size_t k = 0; k < answer.top.size(); ++k)
       if (answer.top[k].label == truth) {
@@ -226,7 +237,7 @@ TEST_F(EvaluateFolder, KeepsTheWorstMistakes) {
   double loss = 0;
   for (int64_t i = 0; i < dataset->size(); ++i) {
     const Sample sample = dataset->get(i);
-    const auto answer = classify(session, session.prepare({&sample.image, 1}), 7)[0];
+    const auto answer = classify(session, session.prepare({&sample.image, 1}), {.top = 7})[0];
     const std::string truth = dataset->classes()[static_cast<size_t>(sample.label)];
     double label_probability = 0;
     for (const Prediction& prediction : answer.top)
@@ -271,7 +282,7 @@ TEST(Classify, KeepsErrorsBesideAnswers) {
   write_png(folder / "a.png", scenes(1)[0]);
   Session session(model_of(small_config()), {.threads = 1});
   const std::vector<std::string> paths = {folder / "none.png", folder / "a.png"};
-  const auto answers = classify(session, session.prepare_files(paths), 2);
+  const auto answers = classify(session, session.prepare_files(paths), {.top = 2});
   EXPECT_FALSE(answers[0].error.empty());
   EXPECT_TRUE(answers[0].top.empty());
   EXPECT_TRUE(answers[1].error.empty());
@@ -283,7 +294,7 @@ TEST(Classify, RefusesAModelWithoutAHead) {
   config.num_classes = 0;
   Session session(model_of(config), {.threads = 1});
   const Image picture = scenes(1)[0];
-  EXPECT_THROW(classify(session, session.prepare({&picture, 1}), 1), Error);
+  EXPECT_THROW(classify(session, session.prepare({&picture, 1}), {.top = 1}), Error);
   EXPECT_THROW(session.logits({&picture, 1}), Error);
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "data/scenes.h"
+#include "formats/json.h"
 #include "models/model_folder.h"
 #include "support/compare.h"
 #include "support/random.h"
@@ -127,6 +128,23 @@ TEST(Teacher, ClassesAreMatchedByName) {
     EXPECT_EQ(turned.f32()[row * 3 + 1], all.f32()[row * 4 + 3]);
     EXPECT_EQ(turned.f32()[row * 3 + 2], all.f32()[row * 4]);
   }
+}
+
+TEST(Teacher, IsFollowedWhereItsAnswersMeanWhatIsCompared) {
+  const auto teacher = [](Answer answer, bool several) {
+    const auto folder = write_teacher(kClasses);
+    Json config = read_json(folder / "config.json");
+    config["model"]["answer"] = name_of(answer);
+    config["model"]["multi_label"] = several;
+    write_json(folder / "config.json", config);
+    return Teacher({.model = folder.string(), .threads = 1}, kClasses, rule(16, 0.5, 0.5));
+  };
+  using enum DistillationKind;
+  EXPECT_NO_THROW(check_teacher(teacher(Answer::softmax, false), soft));
+  EXPECT_NO_THROW(check_teacher(teacher(Answer::sigmoid, false), hard));
+  EXPECT_THROW(check_teacher(teacher(Answer::sigmoid, false), soft), Error);
+  EXPECT_THROW(check_teacher(teacher(Answer::sigmoid, true), hard), Error);
+  EXPECT_THROW(check_teacher(teacher(Answer::raw, false), hard), Error);
 }
 
 TEST(Teacher, LowerPrecisionAnswersNearly) {

@@ -10,7 +10,6 @@
 #include "core/rng.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
-#include "train/held_out.h"
 #include "train/lbfgs.h"
 #include "train/loss.h"
 
@@ -176,44 +175,6 @@ TEST(Probe, ReadsScenesFromLearnedFeatures) {
   };
   EXPECT_GT(accuracy(true), 0.9);
   EXPECT_LT(accuracy(false), 0.7);
-}
-
-// Twelve pictures of each class, three of each group "CLASS/SCENE-k".
-class Grouped : public Dataset {
- public:
-  Grouped() { classes_ = {"a", "b", "c"}; }
-  int64_t size() const override { return 36; }
-  Sample get(int64_t) const override { return {}; }
-  int64_t label(int64_t index) const override { return index / 12; }
-  std::string id(int64_t index) const override {
-    return fmt::format("{}/scene{}-{}.jpg", classes_[static_cast<size_t>(index / 12)],
-                       index / 3 % 4, index % 3);
-  }
-};
-
-TEST(HoldOut, KeepsGroupsTogetherAndClassesOnBothSides) {
-  const Grouped set;
-  const std::vector<std::string> keys = group_keys(set, "(.*scene\\d+)-");
-  EXPECT_EQ(keys[0], "a/scene0");
-  const std::vector<bool> out = hold_out(set, keys, 0.25, 7);
-  std::set<std::string> held, kept;
-  std::vector<int64_t> held_of(3);
-  for (size_t i = 0; i < out.size(); ++i) {
-    (out[i] ? held : kept).insert(keys[i]);
-    held_of[i / 12] += out[i];
-  }
-  EXPECT_EQ(held_of, (std::vector<int64_t>{3, 3, 3}));
-  for (const std::string& key : held) EXPECT_FALSE(kept.contains(key)) << key;
-  EXPECT_EQ(out, hold_out(set, keys, 0.25, 7));
-  EXPECT_NE(out, hold_out(set, keys, 0.25, 8));
-  EXPECT_THROW(hold_out(set, group_keys(set, "folder"), 0.25, 7), Error);
-  EXPECT_THROW(group_keys(set, "(unfinished"), Error);
-}
-
-TEST(HoldOut, BothPartsTogetherAreTheSet) {
-  const HeldOut parts = split_held_out(std::make_shared<Grouped>(), "", 0.2, 1);
-  EXPECT_EQ(parts.train->size() + parts.validation->size(), 36);
-  EXPECT_EQ(parts.validation->size(), 6);  // 0.2 of 12 is 2 of each class
 }
 
 }  // namespace

@@ -3,9 +3,14 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "models/answer.h"
+#include "models/families/answer_rules.h"
 #include "models/families/canonical.h"
+#include "models/families/closed_tensors.h"
+#include "models/families/config_kind.h"
 #include "models/families/labels.h"
 #include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
@@ -14,6 +19,8 @@
 
 namespace vitrail {
 namespace {
+
+constexpr const char* kConfig = "config.json";
 
 Json read_if_there(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -39,22 +46,34 @@ std::string taken(Settings& settings, const std::string& name) {
 }
 
 Spelling spelling_of(const TensorSource& tensors, const Json& config, const Settings& settings) {
+  refuse_unknown_model(config, settings);
   Spelling spelling = recognise(tensors, config);
+  const ConfigKind kind = kind_of(config);
+  if (spelling.family != Family::vitrail) check_kind(kind, spelling.family, tensors.place());
   for (const auto& [name, value] : settings)
     if (name == "family" && family_from_name(value) != spelling.family)
-      fail("--set", "family={} does not have the names of this file, which are {}'s", value,
-           name_of(spelling.family));
+      fail("--set", "family={} does not have the names of this file, which are {}'s",
+           printable(value), name_of(spelling.family));
+  if (kind == ConfigKind::vitrail)
+    if (const auto said = get_optional<std::string>(config, "family", kConfig);
+        said && family_from_name(*said) != spelling.family)
+      fail("family", "{}: {} says family '{}', but the tensors have the names of {}",
+           tensors.place(), kConfig, *said, name_of(spelling.family));
   return spelling;
 }
 
 // Our own files say everything themselves.
 ConfigDraft draft_from_vitrail(const Json& config, const std::string& place) {
+  check_own_config(config, place);
   ConfigDraft draft;
   const auto model = config.find("model");
   draft.config = vit_config_from_json(model == config.end() ? config : *model);
   draft.sources.push_back({"model", "", place});
   if (const auto block = config.find("preprocess"); block != config.end() && !block->is_null())
     draft.add_preprocess(PreprocessKind::vitrail, *block, place);
+  const Json& fields = model == config.end() ? config : *model;
+  const bool says = fields.contains("answer") || draft.config.answer != Answer::softmax;
+  if (draft.config.num_classes == 1 && !says) open_answer(draft);
   return draft;
 }
 
@@ -67,61 +86,93 @@ void settle_head_size(ConfigDraft& draft, const std::string& place) {
   c.head_dim = draft.attention_width == c.embed_dim ? 0 : draft.attention_width / c.num_heads;
 }
 
+// The tokens that transformers' classes have, whatever their config says.
+void check_hf_tokens(const VisionTransformerConfig& c, const Spelling& spelling,
+                     const std::string& place) {
+  const bool deit = spelling.family == Family::hf_deit;
+  const bool dinov2 = spelling.family == Family::hf_dinov2;
+  const auto require = [&](bool holds, const char* what) {
+    if (!holds)
+      fail("family", "{}: {}, unlike every {} model", place, what, name_of(spelling.family));
+  };
+  require(c.class_token, "has no class token");
+  require(c.distillation_token == deit,
+          deit ? "has no distillation token" : "has a distillation token");
+  require(dinov2 || c.register_tokens == 0, "has register tokens");
+  require(c.position == Position::learned, "has no positions");
+  require(c.layer_scale == dinov2, dinov2 ? "has no LayerScale" : "has LayerScale");
+}
+
 ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
                      const CheckpointFiles& files, const Settings& settings) {
-  constexpr const char* kConfig = "config.json";
-  // A converted file of a family without a configuration carries ours.
-  const bool ours = files.config.is_object() && files.config.contains("model");
-  if (spelling.family == Family::vitrail || ours) {
+  if (kind_of(files.config) == ConfigKind::vitrail) {
     ConfigDraft draft = draft_from_vitrail(files.config, kConfig);
     apply_settings(draft, settings);
+    finish_answer(draft);
     return draft;
   }
+  refuse_strange_tensors(tensors, spelling);
   ConfigDraft draft = draft_from_shapes(tensors, spelling);
+  open_answer(draft);
   apply_settings(draft, settings);
   const bool configured = files.config.is_object();
   switch (spelling.family) {
     case Family::hf_vit:
     case Family::hf_deit:
     case Family::hf_dinov2:
+      check_hf_tokens(draft.config, spelling, tensors.place());
       settle_family_constants(draft, spelling);
       if (configured) settle_from_hf(draft, spelling, files.config, kConfig);
+      settle_from_architecture(draft, spelling);
       if (!files.preprocessor.is_null())
         draft.add_preprocess(PreprocessKind::hf, files.preprocessor, "preprocessor_config.json");
       break;
     case Family::timm:
-      if (configured) settle_from_timm(draft, files.config, kConfig);
-      settle_from_matching(draft, spelling.family);
+      if (configured) {
+        settle_from_timm(draft, files.config, kConfig);
+      } else {
+        settle_from_architecture(draft, spelling);
+        find_candidates(draft, spelling.family);
+      }
+      settle_plain_structure(draft);
       settle_family_constants(draft, spelling);
       break;
     case Family::dinov2:
-      settle_from_matching(draft, spelling.family);
+      if (configured) refuse_dinov2_config(files.config, kConfig);
+      settle_from_architecture(draft, spelling);
+      find_candidates(draft, spelling.family);
       settle_family_constants(draft, spelling);
       break;
     case Family::vit_pytorch:
+      if (configured) settle_from_vit_pytorch(draft, files.config, kConfig);
+      settle_patches(draft);
+      settle_from_architecture(draft, spelling);
       settle_family_constants(draft, spelling);
       break;
     case Family::vitrail:
       break;
   }
+  finish_answer(draft);
   settle_head_size(draft, tensors.place());
   settle_positions(draft, spelling.family, tensors.place());
   return draft;
 }
 
-void add_labels(CheckpointInfo& info, const CheckpointFiles& files, const std::string& place) {
+void add_labels(CheckpointInfo& info, const CheckpointFiles& files) {
   if (info.config.num_classes == 0) return;
-  ConfigLabels labels = labels_from_config(files.config, "config.json");
+  ConfigLabels labels = labels_from_config(files.config, info.config.num_classes, kConfig);
   if (labels.names.empty()) {
     info.labels_file = files.labels_file;
     if (info.labels_file.empty()) info.warnings.push_back("the classes have no names");
     return;
   }
-  const auto classes = static_cast<int64_t>(labels.names.size());
-  if (classes != info.config.num_classes)
-    fail("labels", "{}: {} names {} classes, but the model answers {}", place, labels.source,
-         classes, info.config.num_classes);
-  info.sources.push_back({"labels", std::to_string(classes), labels.source});
+  const auto unnamed = std::ranges::count(labels.names, "");
+  info.sources.push_back({"labels",
+                          std::to_string(labels.names.size() - static_cast<size_t>(unnamed)),
+                          labels.source});
+  if (unnamed > 0)
+    info.warnings.push_back(fmt::format("{} leaves {} of {} classes without a name", labels.source,
+                                        unnamed, labels.names.size()));
   info.labels = std::move(labels.names);
   info.wnids = std::move(labels.wnids);
 }
@@ -129,6 +180,11 @@ void add_labels(CheckpointInfo& info, const CheckpointFiles& files, const std::s
 void add_rejection(CheckpointInfo& info, const CheckpointFiles& files) {
   info.rejection =
       rejection_from_json(files.config["rejection"], "config.json", files.gaussians.get());
+  check(
+      info.config.answer != Answer::raw && !asks_each_class(info.config), "model",
+      "config.json: \"rejection\" belongs to a model of one class a picture; this one's answer is "
+      "{}",
+      described(info.config));
   const auto& gaussians = info.rejection->gaussians;
   if (!gaussians) return;
   const int64_t classes = info.config.num_classes, width = info.config.pooled_dim();
@@ -166,7 +222,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
   // Without values the model costs nothing; it knows its parameters' names and shapes.
   const VisionTransformer model(info.config);
   match_weights(model, *checkpoint.file, checkpoint.spelling, info);
-  add_labels(info, files, place);
+  if (options.read_labels) add_labels(info, files);
   for (const std::string& name : info.left_out)
     info.warnings.push_back("'" + name + "' is not part of the answer and is left out");
   checkpoint.tensors = canonical_tensors(checkpoint.file, model, info.weights);
@@ -180,12 +236,17 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOp
   CheckpointOptions rest = options;
   const std::string state_dict = taken(rest.settings, "state_dict");
   const std::string adapter = taken(rest.settings, "adapter");
+  Settings of_head;  // which the adapter may bring
+  if (!adapter.empty())
+    for (const char* name : {"answer", "multi_label"})
+      if (const std::string value = taken(rest.settings, name); !value.empty())
+        of_head.emplace_back(name, value);
   std::shared_ptr<TensorSource> tensors = open_tensors(path, state_dict);
   const CheckpointFiles files{read_if_there(beside / "config.json"),
                               read_if_there(beside / "preprocessor_config.json"),
                               labels_file_in(beside), tensors_if_there(beside / kRejectionFile)};
   Checkpoint checkpoint = read_checkpoint(std::move(tensors), files, rest);
-  if (!adapter.empty()) apply_adapter(checkpoint, adapter);
+  if (!adapter.empty()) apply_adapter(checkpoint, adapter, of_head);
   return checkpoint;
 }
 

@@ -18,6 +18,7 @@ struct CheckpointOptions {
   Settings settings;
   // Whether a model whose preprocessing nobody knows is refused (it is, wherever pictures are fed).
   bool require_preprocess = true;
+  bool read_labels = true;  // false where other names replace what the files say of classes
 };
 
 // What stands beside the tensors.

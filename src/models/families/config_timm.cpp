@@ -1,87 +1,159 @@
 #include <array>
-#include <cmath>
+#include <numeric>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/json.h"
+#include "models/families/answer_rules.h"
+#include "models/families/config_kind.h"
 #include "models/families/draft.h"
+#include "models/families/fields.h"
 #include "models/families/published.h"
+#include "models/families/timm_definition.h"
 
 namespace vitrail {
 namespace {
 
 using C = VisionTransformerConfig;
 
-Activation activation_of(const std::string& name, const std::string& place) {
-  static constexpr std::array<std::pair<const char*, Activation>, 7> kNames = {
-      {{"gelu", Activation::gelu},
-       {"gelu_erf", Activation::gelu},
-       {"gelu_tanh", Activation::gelu_tanh},
-       {"quick_gelu", Activation::quick_gelu},
-       {"relu", Activation::relu},
-       {"silu", Activation::silu},
-       {"swish", Activation::silu}}};
-  for (const auto& [text, value] : kNames)
-    if (name == text) return value;
-  fail("timm",
-       "{}: act_layer '{}' is not supported; gelu, gelu_tanh, quick_gelu, relu and silu are", place,
-       name.substr(0, 40));
+// config.json as timm's push_to_hf_hub and save_for_hf write it.
+constexpr FieldRule kTop[] = {
+    {"architecture"},       {"num_classes"},    {"global_pool"},
+    {"model_args"},         {"pretrained_cfg"}, {"label_names"},
+    {"label_descriptions"}, {"labels"},         {"num_features", FieldRule::kNumber},
+    {"problem_type"},       {kAnswerKey},       {"license", FieldRule::kIdle},
+};
+
+// timm's PretrainedCfg. Sizes and crops for tests are taken by scripts that ask for them alone.
+constexpr FieldRule kPretrained[] = {
+    {"architecture"},
+    {"input_size"},
+    {"interpolation"},
+    {"crop_pct"},
+    {"crop_mode"},
+    {"mean"},
+    {"std"},
+    {"num_classes"},
+    {"fixed_input_size"},
+    {"label_names"},
+    {"label_descriptions"},
+    {"label_offset", FieldRule::kOnly, "[0]"},
+    {"url", FieldRule::kIdle},
+    {"file", FieldRule::kIdle},
+    {"state_dict", FieldRule::kIdle},
+    {"hf_hub_id", FieldRule::kIdle},
+    {"hf_hub_filename", FieldRule::kIdle},
+    {"source", FieldRule::kIdle},
+    {"tag", FieldRule::kIdle},
+    {"custom_load", FieldRule::kIdle},
+    {"test_input_size", FieldRule::kIdle},
+    {"min_input_size", FieldRule::kIdle},
+    {"test_crop_pct", FieldRule::kIdle},
+    {"pool_size", FieldRule::kIdle},
+    {"test_pool_size", FieldRule::kIdle},
+    {"first_conv", FieldRule::kIdle},
+    {"classifier", FieldRule::kIdle},
+    {"license", FieldRule::kIdle},
+    {"description", FieldRule::kIdle},
+    {"origin_url", FieldRule::kIdle},
+    {"paper_name", FieldRule::kIdle},
+    {"paper_ids", FieldRule::kIdle},
+    {"notes", FieldRule::kIdle},
+};
+
+// The arguments of timm's VisionTransformer.
+constexpr FieldRule kArguments[] = {
+    {"img_size"},
+    {"patch_size"},
+    {"in_chans"},
+    {"num_classes"},
+    {"global_pool"},
+    {"embed_dim"},
+    {"depth"},
+    {"num_heads"},
+    {"mlp_ratio"},
+    {"qkv_bias"},
+    {"qk_norm"},
+    {"scale_attn_norm"},
+    {"scale_mlp_norm"},
+    {"proj_bias"},
+    {"init_values"},
+    {"class_token"},
+    {"pos_embed"},
+    {"no_embed_class"},
+    {"reg_tokens"},
+    {"pre_norm"},
+    {"final_norm"},
+    {"fc_norm"},
+    {"pool_include_prefix"},
+    {"norm_layer"},
+    {"act_layer"},
+    {"dynamic_img_size", FieldRule::kFlag},
+    {"strict_img_size", FieldRule::kFlag},
+    {"dynamic_img_pad", FieldRule::kOnly, "[false]"},
+    {"use_naflex", FieldRule::kOnly, "[false]"},
+    {"features_only", FieldRule::kOnly, "[false]"},
+    {"embed_layer", FieldRule::kOnly, "[]"},
+    {"embed_norm_layer", FieldRule::kOnly, "[]"},
+    {"block_fn", FieldRule::kOnly, "[]"},
+    {"mlp_layer", FieldRule::kOnly, "[]"},
+    {"attn_layer", FieldRule::kOnly, "[]"},
+    {"drop_rate", FieldRule::kNumber},
+    {"pos_drop_rate", FieldRule::kNumber},
+    {"patch_drop_rate", FieldRule::kNumber},
+    {"proj_drop_rate", FieldRule::kNumber},
+    {"attn_drop_rate", FieldRule::kNumber},
+    {"drop_path_rate", FieldRule::kNumber},
+    {"weight_init", FieldRule::kIdle},
+    {"fix_init", FieldRule::kIdle},
+    {"device", FieldRule::kIdle},
+    {"dtype", FieldRule::kIdle},
+};
+
+// Beside timm's own fields in the config of transformers' TimmWrapper.
+constexpr FieldRule kWrapper[] = {
+    {"do_pooling", FieldRule::kOnly, "[true]"},
+    {"initializer_range", FieldRule::kNumber},
+};
+
+Json object_or_empty(const Json& holder, const char* key, const std::string& place) {
+  const auto found = holder.find(key);
+  if (found == holder.end() || found->is_null()) return Json::object();
+  if (!found->is_object()) fail("timm", "{}: {} is not an object", place, key);
+  return *found;
 }
 
-// An int or a pair of them.
-std::pair<int64_t, int64_t> sides(const Json& object, const char* key, const std::string& place) {
-  if (object.at(key).is_array()) {
-    const auto pair = get<std::vector<int64_t>>(object, key, place);
-    if (pair.size() == 2) return {pair[0], pair[1]};
-    fail("timm", "{}: {} takes one number or two", place, key);
+struct TimmConfig {
+  std::string architecture;
+  Json arguments, pretrained;
+};
+
+// The three parts, every field known. Older files have pretrained_cfg's fields at the top.
+TimmConfig read_parts(const Json& config, const std::string& place) {
+  TimmConfig parts{.architecture = timm_architecture_of(config),
+                   .arguments = object_or_empty(config, "model_args", place),
+                   .pretrained = object_or_empty(config, "pretrained_cfg", place)};
+  std::vector<std::span<const FieldRule>> top = {kTop};
+  if (!config.contains("pretrained_cfg")) {
+    top.emplace_back(kPretrained);
+    parts.pretrained = config;
+  } else {
+    const std::array<std::span<const FieldRule>, 1> nested = {kPretrained};
+    check_fields(parts.pretrained, {place + "'s pretrained_cfg", "timm's PretrainedCfg", nested});
   }
-  const auto side = get<int64_t>(object, key, place);
-  return {side, side};
-}
-
-// Arguments that shapes decide already, that only training reads, or that change no answer.
-bool needs_no_reading(const std::string& key) {
-  static constexpr const char* kKeys[] = {
-      "num_classes",    "embed_dim",       "depth",          "mlp_ratio",      "qkv_bias",
-      "qk_norm",        "scale_attn_norm", "scale_mlp_norm", "proj_bias",      "init_values",
-      "class_token",    "pos_embed",       "no_embed_class", "reg_tokens",     "pre_norm",
-      "final_norm",     "fc_norm",         "in_chans",       "patch_size",     "dynamic_img_size",
-      "weight_init",    "fix_init",        "drop_rate",      "pos_drop_rate",  "patch_drop_rate",
-      "proj_drop_rate", "attn_drop_rate",  "drop_path_rate", "strict_img_size"};
-  for (const char* known : kKeys)
-    if (key == known) return true;
-  return false;
-}
-
-Pooling pooling_of(const std::string& name, bool include_prefix, bool distilled,
-                   const std::string& place) {
-  if (name == "token") return distilled ? Pooling::distilled : Pooling::class_token;
-  if (name == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
-  if (name == "map") return Pooling::map;
-  fail("timm", "{}: global_pool '{}' is not supported; token, avg and map are", place,
-       name.substr(0, 40));
-}
-
-void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::string& place) {
-  for (const auto& [key, value] : arguments.items()) {
-    if (value.is_null() || needs_no_reading(key)) continue;
-    if (key == "num_heads") {
-      draft.settle("num_heads", &C::num_heads, get<int64_t>(arguments, key, place), place);
-    } else if (key == "act_layer") {
-      draft.settle("activation", &C::activation,
-                   activation_of(get<std::string>(arguments, key, place), place), place);
-    } else if (key == "img_size") {
-      const auto [height, width] = sides(arguments, "img_size", place);
-      draft.settle_image(height, width, place);
-    } else if (key == "norm_layer") {
-      const auto name = get<std::string>(arguments, key, place);
-      if (name != "layernorm")
-        fail("timm", "{}: norm_layer '{}' is not supported; layernorm is", place,
-             name.substr(0, 40));
-      draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, 1e-6, place);
-    } else if (key != "global_pool" && key != "pool_include_prefix") {
-      fail("timm", "{}: model_args has '{}', which is not supported", place, key.substr(0, 60));
-    }
+  if (config.value("model_type", Json()) == "timm_wrapper") {
+    top.emplace_back(kWrapper);
+    top.push_back(pretrained_config_fields());
   }
+  check_fields(config, {place, "timm's configuration", top});
+  const std::array<std::span<const FieldRule>, 1> arguments = {kArguments};
+  check_fields(parts.arguments, {place + "'s model_args", "timm's VisionTransformer", arguments});
+  // Of an export without arguments these say how the model was made.
+  for (const char* key : {"global_pool", "num_classes"})
+    if (const auto found = config.find(key);
+        !parts.arguments.contains(key) && found != config.end() && !found->is_null())
+      parts.arguments[key] = *found;
+  return parts;
 }
 
 void settle_image_from(ConfigDraft& draft, const Json& pretrained, const std::string& place) {
@@ -96,42 +168,96 @@ void settle_image_from(ConfigDraft& draft, const Json& pretrained, const std::st
     draft.settle_image((*input)[1], (*input)[2], place);
 }
 
+// One number for each channel, as timm's loader adapts them: their mean where the numbers differ.
+void adapt_to_channels(Json& block, const char* key, int64_t channels) {
+  const auto found = block.find(key);
+  if (found == block.end() || !found->is_array() ||
+      found->size() == static_cast<size_t>(channels) || found->empty())
+    return;
+  double sum = 0;
+  for (const Json& value : *found) {
+    if (!value.is_number()) return;
+    sum += value.get<double>();
+  }
+  *found =
+      std::vector<double>(static_cast<size_t>(channels), sum / static_cast<double>(found->size()));
+}
+
+// What timm reads of pretrained_cfg beside model_args that say more.
+void add_preprocess(ConfigDraft& draft, const TimmConfig& parts, const std::string& place) {
+  Json block = parts.pretrained;
+  for (const char* needed : {"mean", "std"})
+    if (const auto found = block.find(needed); found == block.end() || found->is_null()) return;
+  const C& c = draft.config;
+  std::vector<int64_t> input = {c.in_channels, 224, 224};
+  if (const auto said = get_optional<std::vector<int64_t>>(block, "input_size", place);
+      said && said->size() == 3)
+    input = {c.in_channels, (*said)[1], (*said)[2]};
+  const bool any_size = parts.arguments.value("dynamic_img_size", Json()) == true ||
+                        parts.arguments.value("strict_img_size", Json()) == false;
+  const bool fixed = get_optional<bool>(block, "fixed_input_size", place).value_or(false);
+  if (fixed && !any_size && parts.arguments.contains("img_size"))
+    input = {c.in_channels, c.image_height, c.image_width};
+  block["input_size"] = input;
+  adapt_to_channels(block, "mean", c.in_channels);
+  adapt_to_channels(block, "std", c.in_channels);
+  std::string defaults;
+  for (const char* key : {"interpolation", "crop_pct"})
+    if (!block.contains(key)) defaults += (defaults.empty() ? "" : " and ") + std::string(key);
+  draft.add_preprocess(
+      PreprocessKind::timm, std::move(block),
+      place + (defaults.empty() ? "" : fmt::format(" (timm's default {})", defaults)));
+}
+
+// Arguments that say an open field themselves, whatever the definition is.
+void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::string& place) {
+  const C said = timm_model(draft.config, arguments, place);
+  const auto has = [&](const char* key) {
+    const auto found = arguments.find(key);
+    return found != arguments.end() && !found->is_null();
+  };
+  const std::string source = place + " (model_args)";
+  if (has("num_heads")) draft.settle("num_heads", &C::num_heads, said.num_heads, source);
+  if (has("act_layer")) draft.settle("activation", &C::activation, said.activation, source);
+  if (has("norm_layer"))
+    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, said.layer_norm_epsilon, source);
+  if (has("pos_embed")) draft.settle("position", &C::position, said.position, source);
+  if (has("img_size")) draft.settle_image(said.image_height, said.image_width, source);
+}
+
 }  // namespace
 
 void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string& place) {
-  if (!config.is_object()) fail("timm", "{}: is not an object", place);
-  const auto nested = config.find("pretrained_cfg");
-  const Json& pretrained = nested != config.end() && nested->is_object() ? *nested : config;
-  Json arguments = Json::object();
-  if (const auto found = config.find("model_args"); found != config.end() && !found->is_null()) {
-    if (!found->is_object()) fail("timm", "{}: model_args is not an object", place);
-    arguments = *found;
+  TimmConfig parts = read_parts(config, place);
+  const bool said = !draft.architecture_said.empty();
+  const std::string& name = said ? draft.architecture_said : parts.architecture;
+  const PublishedArchitecture* published = find_published(name);
+  if (published == nullptr)
+    fail("family", "'{}' is not an architecture that Vitrail knows by name", printable(name));
+  // There they are where its norms start.
+  if (published->flags & PublishedArchitecture::kResPost) parts.arguments.erase("init_values");
+  check_arguments(draft, parts.arguments, place);
+  settle_arguments(draft, parts.arguments, place);
+  C definition = published_config(*published);
+  // mlp_layer is a class, which no JSON holds: where model_args say the rest, tensors say this.
+  if (!parts.arguments.value("mlp_ratio", Json()).is_null()) definition.mlp = draft.config.mlp;
+  const C model = timm_model(definition, parts.arguments, place);
+  const std::string found = difference(draft, model);
+  if (found.empty()) {
+    settle_from_model(draft, model,
+                      fmt::format("{} (timm's {})", said ? "--set architecture" : place, name));
+  } else if (said) {
+    fail("family", "--set architecture={} has {}", name, found);
+  } else {
+    draft.unsettled = fmt::format("{} says architecture '{}', which has {}", place, name, found);
+    if (parts.arguments.contains("global_pool"))
+      draft.settle("pooling", &C::pooling, model.pooling, place);
+    if (model.norm_placement == NormPlacement::pre)
+      draft.settle("norm_placement", &C::norm_placement, model.norm_placement, place);
   }
-  auto architecture = get_optional<std::string>(config, "architecture", place);
-  if (!architecture) architecture = get_optional<std::string>(pretrained, "architecture", place);
-  if (architecture) architecture = architecture->substr(0, architecture->find('.'));  // no tag
-  const PublishedArchitecture* published = architecture ? find_published(*architecture) : nullptr;
-
-  // model_args first: they override what the architecture's name stands for.
-  auto pool = get_optional<std::string>(arguments, "global_pool", place);
-  if (!pool) pool = get_optional<std::string>(config, "global_pool", place);
-  if (pool) {
-    const auto include = get_optional<bool>(arguments, "pool_include_prefix", place);
-    const bool published_include = published && published->pooling == Pooling::mean_all;
-    draft.settle("pooling", &C::pooling,
-                 pooling_of(*pool, include.value_or(published_include),
-                            draft.config.distillation_token, place),
-                 place);
-  }
-  settle_arguments(draft, arguments, place);
-  settle_image_from(draft, pretrained, place);
-  if (pretrained.contains("mean") || pretrained.contains("input_size"))
-    draft.add_preprocess(PreprocessKind::timm, pretrained, place);
-  if (published != nullptr) {
-    settle_from_architecture(draft, *architecture, place + " (" + *architecture + ")");
-  } else if (architecture) {
-    draft.config.architecture = *architecture;
-  }
+  settle_image_from(draft, parts.pretrained, place);
+  add_preprocess(draft, parts, place);
+  settle_answer_from_timm(draft, config, place);
 }
 
 }  // namespace vitrail

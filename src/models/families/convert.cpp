@@ -68,7 +68,7 @@ ConversionReport write_converted(const std::filesystem::path& folder, const Chec
     if (!masked || name != mask.front() || !adapted.tensors.contains("mask_token"))
       report.left_out.push_back(name);
 
-  const Json config = config_for(adapted.config, options);
+  const Json config = config_for(adapted.config, options, adapted.folds);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail("convert", "{}: the folder cannot be made: {}", folder.string(), error.message());

@@ -46,8 +46,10 @@ struct ConversionReport {
 ConversionReport write_converted(const std::filesystem::path& folder, const Checkpoint& checkpoint,
                                  const ConversionOptions& options);
 
-// config.json of a model: in timm's form, transformers' or Vitrail's own.
-nlohmann::json config_for(const VisionTransformerConfig& config, const ConversionOptions& options);
+// config.json of a model: in timm's form, transformers' or Vitrail's own. `folds` gets what the
+// form's own library does not read of it.
+nlohmann::json config_for(const VisionTransformerConfig& config, const ConversionOptions& options,
+                          std::vector<std::string>& folds);
 
 // A canonical tensor as the parts that the rule names, cut along the first axis in equal pieces.
 NamedTensors split_parts(const WeightRule& rule, const Tensor& tensor);

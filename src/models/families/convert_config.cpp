@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "models/families/answer_rules.h"
 #include "models/families/convert.h"
 #include "models/families/published.h"
 
@@ -189,20 +190,15 @@ json own_config(const VisionTransformerConfig& c, const ConversionOptions& optio
 
 }  // namespace
 
-json config_for(const VisionTransformerConfig& config, const ConversionOptions& options) {
-  switch (options.target) {
-    case Family::timm:
-      return timm_config(config, options);
-    case Family::hf_vit:
-    case Family::hf_deit:
-    case Family::hf_dinov2:
-      return hf_config(config, options);
-    case Family::dinov2:
-    case Family::vit_pytorch:
-    case Family::vitrail:
-      break;
-  }
-  return own_config(config, options);
+json config_for(const VisionTransformerConfig& config, const ConversionOptions& options,
+                std::vector<std::string>& folds) {
+  const bool timm = options.target == Family::timm;
+  const bool own = options.target == Family::dinov2 || options.target == Family::vit_pytorch ||
+                   options.target == Family::vitrail;
+  if (own) return own_config(config, options);
+  json written = timm ? timm_config(config, options) : hf_config(config, options);
+  store_answer(config, options.target, written, folds);
+  return written;
 }
 
 Family conversion_target(const std::string& name, const VisionTransformerConfig& config) {

@@ -65,4 +65,9 @@ struct CheckpointInfo {
   std::vector<std::string> warnings;
 };
 
+// Where the answer-changing fields that a file's tensors leave open came from, in one line:
+// "num_heads and pooling from --set; preprocessing from config.json". "" when the file's own
+// configuration holds every field.
+std::string origin_of(const CheckpointInfo& info);
+
 }  // namespace vitrail

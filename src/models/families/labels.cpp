@@ -4,7 +4,9 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "formats/json.h"
+#include "models/families/fields.h"
 
 namespace vitrail {
 namespace {
@@ -14,23 +16,33 @@ constexpr size_t kMaxClasses = size_t{1} << 24;
 // Names arriving in any order, each index once.
 class Collector {
  public:
-  explicit Collector(const std::string& place) : place_(place) {}
-  void add(int64_t index, std::string name) {
+  Collector(const std::string& place, int64_t classes) : place_(place), classes_(classes) {}
+  void add(int64_t index, const Json& name) {
     if (index < 0 || index >= static_cast<int64_t>(kMaxClasses))
       fail("labels", "{}: class index {} is out of range", place_, index);
-    entries_.push_back({index, std::move(name)});
+    if (name.is_structured() || name.is_boolean())
+      fail("labels", "{}: class {} is named {}; a name is a text or a number", place_, index,
+           shown(name));
+    std::string text = name.is_string()   ? name.get<std::string>()
+                       : name.is_number() ? name.dump()
+                                          : "";
+    entries_.push_back({index, std::move(text)});
   }
   ConfigLabels finish() {
+    if (entries_.empty()) return {};
     std::ranges::sort(entries_, {}, &Entry::index);
-    ConfigLabels labels;
-    for (Entry& entry : entries_) {
-      if (entry.index != static_cast<int64_t>(labels.names.size()))
-        fail("labels", "{}: class {} is {}", place_,
-             std::min<int64_t>(entry.index, static_cast<int64_t>(labels.names.size())),
-             entry.index < static_cast<int64_t>(labels.names.size()) ? "named twice" : "not named");
-      labels.names.push_back(std::move(entry.name));
-    }
-    labels.source = place_;
+    for (size_t i = 1; i < entries_.size(); ++i)
+      if (entries_[i].index == entries_[i - 1].index)
+        fail("labels", "{}: class {} is named twice", place_, entries_[i].index);
+    const auto count = static_cast<int64_t>(entries_.size());
+    if (count != classes_ && entries_.back().index + 1 != classes_)
+      fail("labels", "{} names {} classes, but the model answers {}", place_, count, classes_);
+    ConfigLabels labels{.names = std::vector<std::string>(static_cast<size_t>(classes_)),
+                        .wnids = {},
+                        .source = place_};
+    for (Entry& entry : entries_)
+      if (entry.index < classes_)
+        labels.names[static_cast<size_t>(entry.index)] = std::move(entry.name);
     return labels;
   }
 
@@ -40,6 +52,7 @@ class Collector {
     std::string name;
   };
   const std::string& place_;
+  int64_t classes_;
   std::vector<Entry> entries_;
 };
 
@@ -47,25 +60,18 @@ int64_t index_of(const std::string& key, const std::string& place) {
   int64_t index = 0;
   const auto result = std::from_chars(key.data(), key.data() + key.size(), index);
   if (result.ec != std::errc() || result.ptr != key.data() + key.size())
-    fail("labels", "{}: '{}' is not the index of a class", place, key.substr(0, 60));
+    fail("labels", "{}: '{}' is not the index of a class", place, printable(key, 60));
   return index;
 }
 
-ConfigLabels from_json(const Json& json, const std::string& place) {
-  Collector collector(place);
+ConfigLabels from_json(const Json& json, int64_t classes, const std::string& place) {
+  Collector collector(place, classes);
   if (json.is_array()) {
-    for (size_t i = 0; i < json.size(); ++i) {
-      const bool named = json[i].is_string();
-      if (!named && !json[i].is_null()) fail("labels", "{}: class {} has no name", place, i);
-      collector.add(static_cast<int64_t>(i), named ? json[i].get<std::string>() : "");
-    }
+    for (size_t i = 0; i < json.size(); ++i) collector.add(static_cast<int64_t>(i), json[i]);
     return collector.finish();
   }
   if (!json.is_object()) fail("labels", "{}: is neither a list nor a map of names", place);
-  for (const auto& [key, value] : json.items()) {
-    if (!value.is_string()) fail("labels", "{}: class {} has no name", place, key.substr(0, 60));
-    collector.add(index_of(key, place), value.get<std::string>());
-  }
+  for (const auto& [key, value] : json.items()) collector.add(index_of(key, place), value);
   return collector.finish();
 }
 
@@ -75,9 +81,11 @@ bool is_wnid(const std::string& name) {
 }
 
 // timm: label_names may be identifiers whose words stand in label_descriptions.
-ConfigLabels from_timm(const Json& names, const Json* descriptions, const std::string& place) {
-  ConfigLabels labels = from_json(names, place);
-  if (std::ranges::all_of(labels.names, is_wnid)) labels.wnids = labels.names;
+ConfigLabels from_timm(const Json& names, const Json* descriptions, int64_t classes,
+                       const std::string& place) {
+  ConfigLabels labels = from_json(names, classes, place);
+  if (!labels.names.empty() && std::ranges::all_of(labels.names, is_wnid))
+    labels.wnids = labels.names;
   if (descriptions != nullptr && descriptions->is_object())
     for (std::string& name : labels.names)
       if (const auto found = descriptions->find(name);
@@ -88,7 +96,7 @@ ConfigLabels from_timm(const Json& names, const Json* descriptions, const std::s
 
 bool made_up(const std::vector<std::string>& names) {
   for (size_t i = 0; i < names.size(); ++i)
-    if (names[i] != "LABEL_" + std::to_string(i)) return false;
+    if (!names[i].empty() && names[i] != "LABEL_" + std::to_string(i)) return false;
   return true;
 }
 
@@ -100,22 +108,23 @@ const Json* child(const Json& json, const char* key) {
 
 }  // namespace
 
-ConfigLabels labels_from_config(const Json& config, const std::string& place) {
+ConfigLabels labels_from_config(const Json& config, int64_t classes, const std::string& place) {
   if (const Json* own = child(config, "labels")) {
-    ConfigLabels labels = from_json(*own, place + " labels");
+    ConfigLabels labels = from_json(*own, classes, place + " labels");
     if (const Json* wnids = child(config, "wnids"))
-      labels.wnids = from_json(*wnids, place + " wnids").names;
+      labels.wnids = from_json(*wnids, classes, place + " wnids").names;
     return labels;
   }
   if (const Json* id2label = child(config, "id2label")) {
-    ConfigLabels labels = from_json(*id2label, place + " id2label");
+    ConfigLabels labels = from_json(*id2label, classes, place + " id2label");
     return made_up(labels.names) ? ConfigLabels{} : labels;
   }
   const Json* pretrained = child(config, "pretrained_cfg");
   for (const Json* holder : {&config, pretrained})
     if (holder != nullptr)
       if (const Json* names = child(*holder, "label_names"))
-        return from_timm(*names, child(*holder, "label_descriptions"), place + " label_names");
+        return from_timm(*names, child(*holder, "label_descriptions"), classes,
+                         place + " label_names");
   return {};
 }
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <map>
 #include <optional>
 #include <span>
 
 #include "core/error.h"
+#include "models/families/generations.h"
 
 namespace vitrail {
 namespace {
@@ -111,15 +111,6 @@ struct Tables {
   bool identity = false;
 };
 
-// A generation packs the choices of a family that has several independent ones.
-constexpr int kNewModules = 1;      // hf: names of transformers 5.9's modules
-constexpr int kPlainDeitHead = 2;   // hf_deit: one classifier
-constexpr int kGatedMlp = 4;        // hf_dinov2: SwiGLU; dinov2: w12 and w3
-constexpr int kPreNormModules = 1;  // vit_pytorch
-constexpr int kNormedPatches = 2;   // vit_pytorch
-constexpr int kHeadNorm = 4;        // vit_pytorch
-constexpr int kGammaNames = 1;      // timm: DeiT-III's gamma_1, gamma_2
-
 Tables tables_of(const Spelling& s) {
   switch (s.family) {
     case Family::vitrail:
@@ -205,124 +196,15 @@ std::optional<std::string_view> suffix_after(std::string_view name, std::string_
   return std::nullopt;
 }
 
-// The prefix before a name that ends in `ending` and marks a family; nothing when none does.
-std::optional<std::string> prefix_of(const std::vector<std::string>& names,
-                                     std::string_view ending) {
-  for (const std::string& name : names)
-    if (name.ends_with(ending) &&
-        (name.size() == ending.size() || name[name.size() - ending.size() - 1] == '.'))
-      return name.substr(0, name.size() - ending.size());
-  return std::nullopt;
-}
-
-bool any_contains(const std::vector<std::string>& names, std::string_view part) {
-  return std::ranges::any_of(
-      names, [&](const std::string& name) { return name.find(part) != std::string::npos; });
-}
-
-Family hf_family(const std::vector<std::string>& names, const nlohmann::json& config,
-                 const std::string& place) {
-  if (const auto type = config.find("model_type");
-      config.is_object() && type != config.end() && type->is_string()) {
-    const auto& word = type->get_ref<const std::string&>();
-    if (word == "vit") return Family::hf_vit;
-    if (word == "deit") return Family::hf_deit;
-    if (word == "dinov2" || word == "dinov2_with_registers") return Family::hf_dinov2;
-    fail("family",
-         "{}: config.json says model_type '{}'; of transformers' models vit, deit, "
-         "dinov2 and dinov2_with_registers are known",
-         place, word.substr(0, 60));
-  }
-  if (any_contains(names, "layer_scale1.lambda1")) return Family::hf_dinov2;
-  if (any_contains(names, "embeddings.distillation_token")) return Family::hf_deit;
-  return Family::hf_vit;
-}
-
-void find_hf_generation(const std::vector<std::string>& names, Spelling& s) {
-  if (any_contains(names, ".attention.q_proj.") || any_contains(names, ".gate_proj."))
-    s.generation |= kNewModules;
-  if (s.family == Family::hf_deit && !any_contains(names, "cls_classifier."))
-    s.generation |= kPlainDeitHead;
-  if (s.family == Family::hf_dinov2 &&
-      (any_contains(names, ".mlp.weights_in.") || any_contains(names, ".mlp.gate_proj.")))
-    s.generation |= kGatedMlp;
-}
-
-// blocks.CHUNK.INDEX.norm1.weight: the chunk of each block.
-std::vector<int64_t> find_chunks(const std::vector<std::string>& names, const Spelling& s,
-                                 const std::string& place) {
-  std::map<int64_t, int64_t> chunks;
-  const std::string start = s.prefix + "blocks.";
-  for (const std::string& name : names) {
-    if (!name.starts_with(start) || !name.ends_with(".norm1.weight")) continue;
-    const char* at = name.data() + start.size();
-    const char* end = name.data() + name.size();
-    int64_t chunk = 0, index = 0;
-    const auto first = std::from_chars(at, end, chunk);
-    if (first.ec != std::errc() || first.ptr == end || *first.ptr != '.') continue;
-    const auto second = std::from_chars(first.ptr + 1, end, index);
-    if (second.ec != std::errc()) continue;  // blocks.INDEX.norm1: not chunked
-    if (!chunks.emplace(index, chunk).second)
-      fail("family", "{}: block {} stands in two chunks", place, index);
-  }
-  std::vector<int64_t> by_block;
-  for (const auto& [index, chunk] : chunks) {
-    if (index != static_cast<int64_t>(by_block.size()))
-      fail("family", "{}: block {} is missing from the chunks", place, by_block.size());
-    by_block.push_back(chunk);
-  }
-  return by_block;
+// MAE's decoder, which paints the masked patches.
+bool is_mae_decoder(std::string_view name) {
+  for (const std::string_view part :
+       {"decoder_embed.", "decoder_blocks.", "decoder_norm.", "decoder_pred."})
+    if (name.starts_with(part)) return true;
+  return name == "decoder_pos_embed";
 }
 
 }  // namespace
-
-Spelling recognise(const TensorSource& tensors, const nlohmann::json& config) {
-  const std::vector<std::string> names = tensors.names();
-  const std::string& place = tensors.place();
-  Spelling s;
-  if (config.is_object() && (config.contains("norm_placement") ||
-                             config.value("model_type", nlohmann::json()) == "vitrail")) {
-    s.family = Family::vitrail;
-    return s;
-  }
-  if (const auto prefix = prefix_of(names, "embeddings.patch_embeddings.projection.weight")) {
-    s.family = hf_family(names, config, place);
-    s.prefix = *prefix;
-    find_hf_generation(names, s);
-    return s;
-  }
-  if (const auto prefix = prefix_of(names, "to_patch_embedding.1.weight")) {
-    s.family = Family::vit_pytorch;
-    s.prefix = *prefix;
-    if (any_contains(names, ".fn.to_qkv.")) s.generation |= kPreNormModules;
-    if (tensors.contains(s.prefix + "to_patch_embedding.2.weight")) s.generation |= kNormedPatches;
-    if (!tensors.contains(s.prefix + "transformer.norm.weight")) s.generation |= kHeadNorm;
-    return s;
-  }
-  if (const auto prefix = prefix_of(names, "patch_embed.proj.weight")) {
-    s.prefix = *prefix;
-    const bool masked = tensors.contains(s.prefix + "mask_token") &&
-                        !tensors.contains(s.prefix + "decoder_embed.weight");  // MAE's is timm's
-    const bool original = masked || tensors.contains(s.prefix + "register_tokens") ||
-                          any_contains(names, ".mlp.w12.");
-    if (original) {
-      s.family = Family::dinov2;
-      if (any_contains(names, ".mlp.w12.")) s.generation |= kGatedMlp;
-      s.block_chunks = find_chunks(names, s, place);
-    } else {
-      s.family = Family::timm;
-      if (tensors.contains(s.prefix + "blocks.0.gamma_1")) s.generation |= kGammaNames;
-    }
-    return s;
-  }
-  std::string first;
-  for (size_t i = 0; i < std::min<size_t>(3, names.size()); ++i)
-    first += (i > 0 ? ", " : "") + names[i];
-  fail("family",
-       "{}: the names ({}{}) are of no known family: timm or transformers ViT, DeiT and "
-       "DINOv2, original DINOv2, vit-pytorch, vitrail",
-       place, first, names.size() > 3 ? ", ..." : "");
-}
 
 Spelling spelling_for(Family family, const VisionTransformerConfig& config) {
   Spelling s;
@@ -397,6 +279,11 @@ std::vector<std::string> names_in(const Spelling& spelling, std::string_view nam
   return {filled("@" + pattern.text, spelling, pattern.block)};
 }
 
+bool is_ambiguous(const Spelling& s) {
+  return s.family == Family::vit_pytorch && (s.generation & kPreNormModules) == 0 &&
+         (s.generation & kHeadNorm) != 0 && (s.generation & kNormedPatches) != 0;
+}
+
 bool is_left_out(const Spelling& s, std::string_view name) {
   if (!name.starts_with(s.prefix)) return false;
   const std::string_view own = name.substr(s.prefix.size());
@@ -410,7 +297,7 @@ bool is_left_out(const Spelling& s, std::string_view name) {
     case Family::vitrail:  // kept for the family it came from
       return own == "mask_token";
     case Family::timm:
-      return own.starts_with("pre_logits.") || own.starts_with("decoder_") || own == "mask_token";
+      return own == "mask_token" || own == "masked_embed" || is_mae_decoder(own);
     case Family::vit_pytorch:
       return false;
   }

@@ -37,6 +37,10 @@ std::optional<Spelling> spelling_from_words(const std::string& words);
 // along the first axis); empty when the family has no such parameter.
 std::vector<std::string> names_in(const Spelling& spelling, std::string_view name);
 
+// Whether other models of the library have these very names and compute something else:
+// vit-pytorch's ats_vit and vit_3d have those of an older ViT.
+bool is_ambiguous(const Spelling& spelling);
+
 // A tensor of this file that no answer of the model depends on (mask token, pooler, ...).
 bool is_left_out(const Spelling& spelling, std::string_view their_name);
 

@@ -25,7 +25,8 @@ struct PublishedArchitecture {
     kResPost = 1024,   // norms after attention and MLP
     kSquash = 2048,    // resized without keeping the ratio
     kBilinear = 4096,
-    kOffsetResize = 8192,  // original DINOv2's interpolation of positions
+    kOffsetResize = 8192,     // original DINOv2's interpolation of positions
+    kSeveralWeights = 16384,  // its published weights differ in preprocessing
   };
   enum Statistics : uint8_t { kHalf, kImageNet, kOpenAi, kUnit };
   struct Size {
@@ -51,7 +52,7 @@ const PublishedArchitecture* find_published(std::string_view name);  // null: no
 
 // The whole model. `architecture` is the name.
 VisionTransformerConfig published_config(const PublishedArchitecture& architecture);
-// Its preprocessing as a timm pretrained_cfg.
+// The preprocessing of its default weights as a timm pretrained_cfg.
 nlohmann::json published_preprocess(const PublishedArchitecture& architecture);
 
 }  // namespace vitrail

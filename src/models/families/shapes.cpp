@@ -73,14 +73,7 @@ void read_patches(ConfigDraft& draft, const Shapes& shapes, const std::string& p
     return;
   }
   c.patch_embedding = PatchEmbedding::linear;
-  // Pictures are grey or RGB, and three is no square, so at most one square patch fits.
-  for (const int64_t channels : {1, 3}) {
-    const auto side = static_cast<int64_t>(std::lround(std::sqrt(shape[1] / channels)));
-    if (side < 1 || side * side * channels != shape[1]) continue;
-    c.in_channels = channels;
-    c.patch_height = c.patch_width = side;
-    return;
-  }
+  draft.patch_columns = shape[1];
   draft.open.insert({"in_channels", "patch_height", "patch_width"});
 }
 
@@ -137,10 +130,43 @@ void read_head(ConfigDraft& draft, const Shapes& shapes) {
 
 }  // namespace
 
+// Columns of a linear patch embedding are height times width times channels. Pictures are grey or
+// RGB and patches square, and three is no square, so at most one patch fits; but grey patches of 16
+// are as long as patches of 8 in four channels. (Of 8 grey pixels and less, those would have 4 and
+// less: nobody's.)
+void settle_patches(ConfigDraft& draft) {
+  VisionTransformerConfig& c = draft.config;
+  constexpr int64_t kSmallestTwin = 8;
+  const bool said = !draft.is_open("in_channels");
+  if (!draft.is_open("patch_height") || !draft.is_open("patch_width")) {
+    const int64_t pixels = c.patch_height * c.patch_width;
+    if (!said && pixels > 0 && draft.patch_columns % pixels == 0)
+      draft.settle("in_channels", &VisionTransformerConfig::in_channels,
+                   draft.patch_columns / pixels, "shapes");
+    return;
+  }
+  for (const int64_t channels : said ? std::vector{c.in_channels} : std::vector<int64_t>{1, 3}) {
+    if (channels < 1 || draft.patch_columns % channels != 0) continue;
+    const int64_t pixels = draft.patch_columns / channels;
+    const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(pixels))));
+    if (side < 1 || side * side != pixels) continue;
+    if (!said && channels == 1 && side % 2 == 0 && side >= kSmallestTwin) continue;
+    const std::string source =
+        said ? "shapes"
+             : fmt::format("shapes (square patches, {})", channels == 1 ? "grey" : "RGB");
+    draft.settle("in_channels", &VisionTransformerConfig::in_channels, channels, source);
+    draft.settle("patch_height", &VisionTransformerConfig::patch_height, side, source);
+    draft.settle("patch_width", &VisionTransformerConfig::patch_width, side, source);
+    return;
+  }
+}
+
 ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spelling) {
   const Shapes shapes(tensors, spelling);
   ConfigDraft draft;
   draft.open = {"num_heads", "layer_norm_epsilon", "activation", "pooling", "image_size"};
+  if (spelling.family == Family::timm) draft.open.insert({"norm_placement", "position"});
+  if (is_ambiguous(spelling)) draft.open.insert("architecture");
   VisionTransformerConfig& c = draft.config;
   read_patches(draft, shapes, tensors.place());
   c.depth = count_blocks(tensors, spelling);

@@ -7,6 +7,7 @@
 #include "core/printable.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "models/families/answer_rules.h"
 #include "models/peft/adapted_tensors.h"
 #include "models/vit.h"
 
@@ -75,13 +76,15 @@ void say_what_is_dropped(CheckpointInfo& info, const AdapterPlan& plan) {
   info.rejection.reset();
   for (const std::string& name : plan.left_out) {
     info.left_out.push_back(name);
-    info.warnings.push_back("'" + printable(name) + "' is not part of the answer and is left out");
+    info.warnings.push_back(
+        fmt::format("'{}' is not part of the answer and is left out", printable(name)));
   }
 }
 
 }  // namespace
 
-void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder) {
+void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder,
+                   const Settings& settings) {
   const AdapterConfig config =
       adapter_config_from_json(read_json(folder / kConfig), (folder / kConfig).string());
   const auto adapter = open_adapter_tensors(folder);
@@ -95,6 +98,12 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder) 
       head != plan.edits.end() && !head->second.front().replacement.empty()) {
     set_head(info, adapter->info(head->second.front().replacement), adapter->place());
     read_labels(info, folder / kLabels);
+    std::error_code ignored;
+    const std::filesystem::path answer = folder / kAdapterAnswer;
+    const Json meaning = std::filesystem::exists(answer, ignored) ? read_json(answer) : Json();
+    settle_adapter_answer(info, meaning, settings, answer.string());
+  } else if (!settings.empty()) {
+    settle_adapter_answer(info, nullptr, settings, folder.string());
   }
   say_what_is_dropped(info, plan);
   checkpoint.tensors = adapted_tensors(checkpoint.tensors, adapter, std::move(plan.edits));

@@ -340,15 +340,20 @@
   element('model-name').textContent = data.model;
   element('verdict').hidden = !data.verdict;
   element('verdict').textContent = data.verdict && `This shows ${data.verdict.replace('my', 'the model’s')}; the nearest are`;
-  for (const { label, index, probability } of data.predictions) {
+  element('meaning').hidden = !data.meaning;
+  element('meaning').textContent = data.meaning;
+  for (const { label, index, probability, value, below } of data.predictions) {
     const line = document.createElement('div'), bar = document.createElement('div');
     line.className = 'prediction-line';
     bar.className = 'bar';
-    for (const text of [label ?? `class ${index}`, percent(probability)])
+    const number = value === null ? percent(probability) : String(Number(value.toPrecision(6)));
+    for (const text of [label ?? `class ${index}`, number])
       line.append(Object.assign(document.createElement('span'), { textContent: text }));
     bar.append(document.createElement('i'));
     bar.firstChild.style.width = `${100 * probability}%`;
+    bar.hidden = value !== null;
     const item = document.createElement('li');
+    if (below) item.className = 'below';
     item.append(line, bar);
     element('predictions').append(item);
   }

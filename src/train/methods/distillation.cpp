@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "models/answer.h"
 #include "ops/elementwise.h"
 #include "ops/losses.h"
 #include "ops/softmax_cross_entropy.h"
@@ -28,6 +29,18 @@ DistillationKind distillation_from_name(const std::string& name) {
   if (name == "soft") return DistillationKind::soft;
   if (name == "hard") return DistillationKind::hard;
   fail(kPlace, "distillation is '{}'; it must be none, soft or hard", name);
+}
+
+void check_teacher(const Teacher& teacher, DistillationKind kind) {
+  const VisionTransformerConfig& config = teacher.model().network->config();
+  refuse_regression(config, kPlace, "a student follows classes");
+  check(!asks_each_class(config), kPlace,
+        "the teacher {} answers with {}, and a student follows one class a picture",
+        teacher.model().name, described(config));
+  check(config.answer == Answer::softmax || kind == DistillationKind::hard, kPlace,
+        "the teacher {} answers with {}, and soft distillation compares softmaxes; follow its best "
+        "class with distillation=hard",
+        teacher.model().name, described(config));
 }
 
 Variable distillation_loss(const Context& context, const Variable& logits, const Tensor& teacher,

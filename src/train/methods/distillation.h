@@ -25,6 +25,10 @@ struct DistillationOptions {
   double temperature = 3;  // T, of soft distillation
 };
 
+// Error: a teacher whose answers this cannot follow: soft distillation compares softmaxes, and both
+// kinds ask for one class a picture.
+void check_teacher(const Teacher& teacher, DistillationKind kind);
+
 // The divergence is a mean over pictures, as the paper has it (DeiT's code divides by the number of
 // classes besides). A student with a distillation token learns the labels at the class token's head
 // and the teacher at head_dist; any other learns both at its only head.

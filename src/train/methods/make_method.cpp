@@ -17,12 +17,14 @@ std::unique_ptr<Method> make_supervised(const MethodSetup& setup) {
   const TeacherOptions options{.model = c.teacher,
                                .precision = precision_from_name(c.teacher_precision),
                                .size = c.teacher_size};
+  auto teacher = std::make_unique<Teacher>(options, setup.classes, setup.config.preprocess());
+  check_teacher(*teacher, distillation_from_name(c.distillation));
   return std::make_unique<DistillationMethod>(
       setup.model, loss,
       DistillationOptions{.kind = distillation_from_name(c.distillation),
                           .alpha = c.distillation_alpha,
                           .temperature = c.distillation_temperature},
-      std::make_unique<Teacher>(options, setup.classes, setup.config.preprocess()));
+      std::move(teacher));
 }
 
 std::unique_ptr<Method> make_mae(const MethodSetup& setup) {

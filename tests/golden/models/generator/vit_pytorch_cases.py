@@ -165,4 +165,6 @@ def cases():
                 "num_heads": str(heads),
                 "activation": row["activation"],
                 "pooling": "class_token" if row["pool"] == "cls" else "mean_all",
+                # Of these names ats_vit and vit_3d have files, too.
+                **({"architecture": "vit"} if row["generation"] == "inner" else {}),
             })

@@ -1,0 +1,159 @@
+// --set, and what is still open after it.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/printable.h"
+#include "models/families/draft.h"
+
+namespace vitrail {
+namespace {
+
+constexpr std::array<const char*, 5> kPreprocessSettings = {"mean", "std", "interpolation",
+                                                            "crop_pct", "crop_mode"};
+// Without these no picture can be prepared; a crop is centred unless crop_mode says otherwise.
+constexpr std::array<const char*, 4> kNeededPreprocess = {"mean", "std", "interpolation",
+                                                          "crop_pct"};
+
+bool is_preprocess_setting(const std::string& name) {
+  return std::ranges::find(kPreprocessSettings, name) != kPreprocessSettings.end();
+}
+
+// The fields that a setting stands for.
+std::vector<std::string> fields_of(const std::string& name) {
+  if (name == "heads") return {"num_heads"};
+  if (name == "eps") return {"layer_norm_epsilon"};
+  if (name == "channels") return {"in_channels"};
+  if (name == "image_size") return {"image_height", "image_width"};
+  if (name == "patch_size") return {"patch_height", "patch_width"};
+  return {name};
+}
+
+double parse_number(const std::string& name, std::string_view text) {
+  double value = 0;
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size() || !std::isfinite(value))
+    fail("--set", "{} takes numbers, not '{}'", name, printable(text));
+  return value;
+}
+
+// "0.5" or "0.485,0.456,0.406"; one number stands for every channel.
+std::vector<double> parse_channels(const std::string& name, std::string_view text,
+                                   int64_t channels) {
+  std::vector<double> values;
+  while (true) {
+    const size_t comma = text.find(',');
+    values.push_back(parse_number(name, text.substr(0, comma)));
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  if (values.size() == 1) values.resize(static_cast<size_t>(channels), values[0]);
+  if (static_cast<int64_t>(values.size()) != channels)
+    fail("--set", "{} has {} numbers for {} channels", name, values.size(), channels);
+  return values;
+}
+
+// What a person should know of a field that is rarely asked for.
+std::string why(const std::vector<std::string>& missing) {
+  const auto asked = [&](const char* field) {
+    return std::ranges::find(missing, field) != missing.end();
+  };
+  std::string text;
+  if (asked("position"))
+    text +=
+        "; timm's models of these tensors have rotary positions, which Vitrail does not "
+        "implement: position=none or position=learned says that this one has not";
+  if (asked("norm_placement"))
+    text += "; norm_placement is pre, or res_post where norms follow attention and MLP";
+  if (asked("architecture"))
+    text +=
+        "; vit-pytorch's ats_vit and vit_3d have these names, too: architecture=vit says that "
+        "this is its ViT";
+  if (asked("in_channels")) text += "; patches of one channel and of four have these shapes";
+  return text;
+}
+
+}  // namespace
+
+void apply_settings(ConfigDraft& draft, const Settings& settings) {
+  for (const auto& [name, value] : settings) {
+    if (is_preprocess_setting(name) || name == "family") continue;
+    // Our own files have no open field that a name could settle.
+    if (name == "architecture" && draft.attention_width > 0) {
+      draft.architecture_said = value;
+      continue;
+    }
+    for (const std::string& field : fields_of(name)) {
+      set_field(draft.config, field, value);
+      draft.open.erase(field);
+      draft.sources.push_back({field, value, "--set"});
+    }
+    // One side alone leaves the other open.
+    if (name == "image_size") draft.open.erase("image_size");
+  }
+  const auto set = [&](const char* field) {
+    return std::ranges::any_of(settings, [&](const auto& s) { return s.first == field; });
+  };
+  if (set("image_height") && set("image_width")) draft.open.erase("image_size");
+}
+
+void apply_preprocess_settings(ConfigDraft& draft, const Settings& settings) {
+  const VisionTransformerConfig& c = draft.config;
+  const bool resized = std::ranges::any_of(settings, [](const auto& s) {
+    return s.first == "image_size" || s.first == "image_height" || s.first == "image_width";
+  });
+  if (resized && draft.preprocess_kind == PreprocessKind::timm)
+    draft.preprocess["input_size"] = {c.in_channels, c.image_height, c.image_width};
+  for (const auto& [name, value] : settings) {
+    if (!is_preprocess_setting(name)) continue;
+    const int64_t channels = draft.config.in_channels;
+    const bool moments = name == "mean" || name == "std";
+    std::string key = name;
+    if (draft.preprocess_kind == PreprocessKind::none) {
+      draft.preprocess_kind = PreprocessKind::timm;
+      draft.preprocess = {
+          {"input_size", {channels, draft.config.image_height, draft.config.image_width}}};
+      draft.preprocess_by_hand = true;
+    } else if (draft.preprocess_kind == PreprocessKind::hf) {
+      key = "image_" + name;
+    }
+    if (!moments && draft.preprocess_kind != PreprocessKind::timm)
+      fail("--set", "{} is a field of timm's preprocessing; this model's stands in its own file",
+           name);
+    if (moments) {
+      draft.preprocess[key] = parse_channels(name, value, channels);
+    } else if (name == "crop_pct") {
+      draft.preprocess[key] = parse_number(name, value);
+    } else {
+      draft.preprocess[key] = value;
+    }
+    draft.sources.push_back({name, value, "--set"});
+  }
+}
+
+void refuse_open_fields(const ConfigDraft& draft, const std::string& place,
+                        bool require_preprocess) {
+  std::vector<std::string> missing(draft.open.begin(), draft.open.end());
+  if (require_preprocess) {
+    if (draft.preprocess_kind == PreprocessKind::none || draft.preprocess_by_hand)
+      for (const char* field : kNeededPreprocess)
+        if (!draft.preprocess_by_hand || !draft.preprocess.contains(field))
+          missing.emplace_back(field);
+  }
+  if (missing.empty()) return;
+  std::string list, flags;
+  for (const std::string& field : missing) {
+    list += (list.empty() ? "" : ", ") + field;
+    flags += " --set " + field + "=...";
+  }
+  std::string names;
+  for (const std::string& name : draft.candidates) names += (names.empty() ? "" : ", ") + name;
+  fail("model", "{}: names, shapes and configuration do not determine {}{}; say{}{}{}", place, list,
+       draft.unsettled.empty() ? "" : fmt::format(" ({})", draft.unsettled), flags,
+       names.empty() ? "" : ", or, of one of these, --set architecture= with its name: " + names,
+       why(missing));
+}
+
+}  // namespace vitrail

@@ -1,0 +1,227 @@
+#include "models/families/timm_definition.h"
+
+#include <array>
+#include <cctype>
+#include <cmath>
+#include <cstdlib>
+
+#include "core/error.h"
+#include "formats/json.h"
+#include "models/families/fields.h"
+
+namespace vitrail {
+namespace {
+
+using C = VisionTransformerConfig;
+
+// timm's name of a layer, as its factories read it.
+std::string lowered(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+Activation activation_of(const std::string& name, const std::string& place) {
+  static constexpr std::array<std::pair<const char*, Activation>, 6> kNames = {
+      {{"gelu", Activation::gelu},
+       {"gelu_tanh", Activation::gelu_tanh},
+       {"quick_gelu", Activation::quick_gelu},
+       {"relu", Activation::relu},
+       {"silu", Activation::silu},
+       {"swish", Activation::silu}}};
+  for (const auto& [text, value] : kNames)
+    if (lowered(name) == text) return value;
+  fail("timm", "{}: act_layer {} is not supported; gelu, gelu_tanh, quick_gelu, relu and silu are",
+       place, shown(name));
+}
+
+void require_layer_norm(std::string name, const std::string& place) {
+  std::string plain;
+  for (const char c : lowered(name))
+    if (c != '_') plain += c;
+  if (plain != "layernorm")
+    fail("timm", "{}: norm_layer {} is not supported; layernorm is", place, shown(name));
+}
+
+std::pair<int64_t, int64_t> sides(const Json& object, const char* key, const std::string& place) {
+  if (object.at(key).is_array()) {
+    const auto pair = get<std::vector<int64_t>>(object, key, place);
+    if (pair.size() == 2) return {pair[0], pair[1]};
+    fail("timm", "{}: {} takes one number or two", place, key);
+  }
+  const auto side = get<int64_t>(object, key, place);
+  return {side, side};
+}
+
+// Reads arguments one by one; null stands for one that is absent, as timm's factory has it.
+class Arguments {
+ public:
+  Arguments(const Json& object, const std::string& place) : object_(object), place_(place) {}
+  bool has(const char* key) const {
+    const auto found = object_.find(key);
+    return found != object_.end() && !found->is_null();
+  }
+  template <typename T>
+  void read(const char* key, T& field) const {
+    if (const auto value = get_optional<T>(object_, key, place_)) field = *value;
+  }
+  void read_sides(const char* key, int64_t& height, int64_t& width) const {
+    if (has(key)) std::tie(height, width) = sides(object_, key, place_);
+  }
+  std::string text(const char* key) const { return get<std::string>(object_, key, place_); }
+
+ private:
+  const Json& object_;
+  const std::string& place_;
+};
+
+Pooling pooling_of(const std::string& name, bool include_prefix, const C& model,
+                   const std::string& place) {
+  if (name == "token") return model.distillation_token ? Pooling::distilled : Pooling::class_token;
+  if (name == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
+  if (name == "map") {
+    if (include_prefix && model.prefix_tokens() > 0)
+      fail("timm", "{}: pool_include_prefix with global_pool 'map' is not supported", place);
+    return Pooling::map;
+  }
+  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place, shown(name));
+}
+
+// Where the final norm stands follows from the pooling, unless fc_norm says so.
+void set_pooling(C& model, const Arguments& arguments, const std::string& place) {
+  const bool averaged = model.pooling == Pooling::mean || model.pooling == Pooling::mean_all;
+  // A definition that averages and has no fc_norm says so itself.
+  bool normed = model.final_norm || model.fc_norm;
+  const bool never_after = averaged && !model.fc_norm;
+  bool include = model.pooling == Pooling::mean_all;
+  arguments.read("pool_include_prefix", include);
+  std::string pool = averaged ? "avg" : model.pooling == Pooling::map ? "map" : "token";
+  arguments.read("global_pool", pool);
+  model.pooling = pooling_of(pool, include, model, place);
+  bool after = pool == "avg" && !never_after;
+  arguments.read("fc_norm", after);
+  arguments.read("final_norm", normed);
+  model.fc_norm = normed && after;
+  model.final_norm = normed && !after;
+}
+
+void set_mlp(C& model, const Arguments& arguments, const C& definition) {
+  const int64_t parts = model.mlp == MlpKind::gated_packed ? 2 : 1;
+  double ratio = static_cast<double>(parts * definition.mlp_hidden()) /
+                 static_cast<double>(definition.embed_dim);
+  arguments.read("mlp_ratio", ratio);
+  model.mlp_hidden_dim = static_cast<int64_t>(static_cast<double>(model.embed_dim) * ratio) / parts;
+}
+
+}  // namespace
+
+VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
+                                   const std::string& place) {
+  C model = definition;
+  const Arguments args(arguments, place);
+  args.read("embed_dim", model.embed_dim);
+  args.read("depth", model.depth);
+  args.read("num_heads", model.num_heads);
+  args.read("in_chans", model.in_channels);
+  args.read("num_classes", model.num_classes);
+  args.read_sides("patch_size", model.patch_height, model.patch_width);
+  args.read_sides("img_size", model.image_height, model.image_width);
+  set_mlp(model, args, definition);
+  args.read("qkv_bias", model.qkv_bias);
+  args.read("qk_norm", model.qk_norm);
+  args.read("scale_attn_norm", model.attention_norm);
+  args.read("scale_mlp_norm", model.mlp_norm);
+  args.read("proj_bias", model.projection_bias);
+  model.mlp_bias = model.projection_bias;
+  // Zero is none. A ResPostBlock starts its norms with init_values instead.
+  double init_values = model.layer_scale ? 1 : 0;
+  args.read("init_values", init_values);
+  model.layer_scale = init_values != 0 && model.norm_placement == NormPlacement::pre;
+  args.read("class_token", model.class_token);
+  args.read("reg_tokens", model.register_tokens);
+  bool patches_alone = definition.prefix_tokens() > 0 && definition.position_prefix == 0;
+  args.read("no_embed_class", patches_alone);
+  model.position_prefix = patches_alone ? 0 : model.prefix_tokens();
+  if (args.has("pos_embed") && args.text("pos_embed") != "learn") model.position = Position::none;
+  args.read("pre_norm", model.pre_norm);
+  model.patch_bias = !model.pre_norm;
+  set_pooling(model, args, place);
+  if (args.has("act_layer")) model.activation = activation_of(args.text("act_layer"), place);
+  if (args.has("norm_layer")) {
+    require_layer_norm(args.text("norm_layer"), place);
+    model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm
+  }
+  return model;
+}
+
+void check_arguments(const ConfigDraft& draft, const Json& arguments, const std::string& place) {
+  // The tensors' own model, changed by the arguments, must stay as it is. Where its norm stands
+  // follows from more than the arguments.
+  const C& c = draft.config;
+  Json plain = arguments;
+  for (const char* key : {"global_pool", "fc_norm", "final_norm", "pool_include_prefix"})
+    plain.erase(key);
+  C model = timm_model(c, plain, place);
+  model.pooling = c.pooling;
+  model.final_norm = c.final_norm;
+  model.fc_norm = c.fc_norm;
+  if (!Arguments(arguments, place).has("mlp_ratio")) model.mlp_hidden_dim = c.mlp_hidden_dim;
+  const std::string found = difference(draft, model);
+  if (!found.empty()) fail("timm", "{}: says {}", place, found);
+  const auto agree = [&](const char* key, int64_t there) {
+    const auto value = get_optional<int64_t>(arguments, key, place);
+    if (value && *value != there)
+      fail("timm", "{}: says {} {}, and the tensors have {}", place, key, *value, there);
+  };
+  agree("num_classes", c.num_classes);
+  agree("in_chans", c.in_channels);
+}
+
+std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& m) {
+  const C& c = draft.config;
+  std::string found;
+  const auto compare = [&](const char* what, auto wanted, auto there) {
+    if (found.empty() && wanted != there)
+      found = fmt::format("{} {}, and the tensors have {}", what, wanted, there);
+  };
+  const auto word = [](MlpKind kind) { return kind == MlpKind::plain ? "plain" : "gated"; };
+  compare("embed_dim", m.embed_dim, c.embed_dim);
+  compare("depth", m.depth, c.depth);
+  compare("attention of width", m.embed_dim, draft.attention_width);
+  compare("an MLP that is", word(m.mlp), word(c.mlp));
+  // A ratio may have lost its last digits on the way through a table.
+  if (std::abs(m.mlp_hidden() - c.mlp_hidden()) > 1)
+    compare("an MLP of width", m.mlp_hidden(), c.mlp_hidden());
+  compare("patches of height", m.patch_height, c.patch_height);
+  compare("patches of width", m.patch_width, c.patch_width);
+  compare("patch_bias", m.patch_bias, c.patch_bias);
+  compare("qkv_bias", m.qkv_bias, c.qkv_bias);
+  compare("qk_norm", m.qk_norm, c.qk_norm);
+  compare("attention_norm", m.attention_norm, c.attention_norm);
+  compare("mlp_norm", m.mlp_norm, c.mlp_norm);
+  compare("projection_bias", m.projection_bias, c.projection_bias);
+  compare("layer_scale", m.layer_scale, c.layer_scale);
+  compare("class_token", m.class_token, c.class_token);
+  compare("distillation_token", m.distillation_token, c.distillation_token);
+  compare("register_tokens", m.register_tokens, c.register_tokens);
+  compare("positions", m.position != Position::none, c.position != Position::none);
+  compare("pre_norm", m.pre_norm, c.pre_norm);
+  compare("final_norm", m.final_norm, c.final_norm);
+  compare("fc_norm", m.fc_norm, c.fc_norm);
+  compare("attention pooling", m.pooling == Pooling::map,
+          c.pooling == Pooling::map && !draft.is_open("pooling"));
+  return found;
+}
+
+void settle_from_model(ConfigDraft& draft, const VisionTransformerConfig& model,
+                       const std::string& source) {
+  draft.config.architecture = model.architecture;
+  draft.settle("num_heads", &C::num_heads, model.num_heads, source);
+  draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, model.layer_norm_epsilon, source);
+  draft.settle("activation", &C::activation, model.activation, source);
+  draft.settle("pooling", &C::pooling, model.pooling, source);
+  draft.settle("norm_placement", &C::norm_placement, model.norm_placement, source);
+  draft.settle("position", &C::position, model.position, source);
+  if (draft.config.position == Position::learned) draft.position_prefix = model.position_prefix;
+}
+
+}  // namespace vitrail

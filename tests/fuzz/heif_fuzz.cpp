@@ -1,0 +1,6 @@
+// Any bytes as a picture, from seeds that are HEIF.
+#include "picture_target.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return vitrail::fuzz::picture(data, size);
+}
