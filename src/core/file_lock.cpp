@@ -101,7 +101,8 @@ FolderLock::FolderLock(const fs::path& folder, const std::string& what) {
   std::error_code error;
   if (fs::create_directories(folder, error)) made_ = folder;
   // A link to a folder is none to create_directories.
-  check(fs::is_directory(folder), "file", "{}: the folder cannot be made: {}",
+  std::error_code ignored;
+  check(fs::is_directory(folder, ignored), "file", "{}: the folder cannot be made: {}",
         printable(folder.string()), error ? error.message() : "a file of that name is there");
   const fs::path path = folder / ".vitrail.lock";
   lock_ = FileLock::try_lock(path);

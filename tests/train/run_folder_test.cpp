@@ -1,12 +1,17 @@
 // A run's folder in the hands of others: two processes in it, files that are damaged, of another
 // kind, or made to say what no run can have come to.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <limits>
+#include <utility>
+#include <vector>
 
+#include "core/atomic_file.h"
 #include "core/file_lock.h"
 #include "core/log.h"
 #include "core/rng.h"
@@ -234,7 +239,7 @@ TEST(RunFolder, WhatNoRunCanHaveComeToIsRefused) {
        [](json& d) { d["state"]["since_epoch"]["pictures"] = kMost; }},
       {"correct is 9223372036854775807",
        [](json& d) { d["state"]["since_log"]["correct"] = kMost; }},
-      {"loss is text", [](json& d) { d["state"]["since_log"]["loss"] = "much"; }},
+      {"loss is \"much\"", [](json& d) { d["state"]["since_log"]["loss"] = "much"; }},
       {"has no loss", [](json& d) { d["state"]["since_log"]["loss"] = nullptr; }},
       {"best_accuracy is 1e+308", [](json& d) { d["state"]["best_accuracy"] = 1e308; }},
       {"best_step is 31", [](json& d) { d["state"]["best_step"] = 31; }},
