@@ -9,6 +9,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/verbs.h"
+#include "core/file_lock.h"
 #include "core/statistics.h"
 #include "formats/json.h"
 #include "models/model_folder.h"
@@ -132,7 +133,11 @@ void calibrate_model(const Arguments& arguments) {
                   session_options(arguments.run));
   const Model& model = session.model();
   fs::path config;
-  if (!arguments.dry_run) config = config_of(model);
+  std::optional<FolderLock> lock;
+  if (!arguments.dry_run) {
+    config = config_of(model);
+    lock.emplace(config.has_parent_path() ? config.parent_path() : ".", "calibrate");
+  }
   JudgedSets sets(model, arguments.model, arguments.hold_out, arguments.run.threads);
   const SharedGaussians gaussians = gaussians_of(session, arguments, sets);
   const Judged judged = judge(session, arguments, sets, gaussians);

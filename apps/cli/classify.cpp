@@ -1,5 +1,6 @@
 // vitrail classify: the best classes of each picture.
 #include "tasks/classify.h"
+#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -41,7 +42,7 @@ void print_text(const std::string& file, const Classification& answer, const Mod
                 const AnswerOptions& options) {
   if (!answer.error.empty()) {
     std::fflush(stdout);
-    fmt::print(stderr, "vitrail: {}\n", answer.error);
+    print_stderr("vitrail: {}\n", answer.error);
     return;
   }
   fmt::print("{}\n", file);

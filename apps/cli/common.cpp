@@ -13,6 +13,7 @@
 #include "core/printable.h"
 #include "data/folder_tree.h"
 #include "data/intake_record.h"
+#include "formats/json_text.h"
 #include "image/codec.h"
 #include "image/picture_names.h"
 #include "models/architectures.h"
@@ -234,7 +235,7 @@ std::string data_spec(const std::string& argument) {
 }
 
 void print_json(const nlohmann::ordered_json& json) {
-  fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(json));
 }
 
 void add_left_out(nlohmann::ordered_json& json) {

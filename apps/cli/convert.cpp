@@ -7,6 +7,7 @@
 #include "apps/cli/judged_set.h"
 #include "apps/cli/model_export.h"
 #include "apps/cli/verbs.h"
+#include "core/file_lock.h"
 #include "models/families/checkpoint.h"
 
 namespace vitrail::cli {
@@ -20,6 +21,7 @@ struct Arguments {
 
 void convert_model(const Arguments& arguments) {
   const auto model = open_model(arguments.model);
+  const FolderLock lock(arguments.out, "convert");
   const Checkpoint checkpoint =
       open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
   ConversionOptions options{.target = conversion_target(arguments.to, checkpoint.info.config)};

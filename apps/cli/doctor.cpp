@@ -10,6 +10,7 @@
 #include "apps/cli/compare.h"
 #include "apps/cli/verbs.h"
 #include "data/scenes.h"
+#include "formats/json_text.h"
 #include "models/answer.h"
 
 namespace vitrail::cli {
@@ -101,7 +102,7 @@ void check_answers(Session& session, std::vector<Finding>& findings) {
 }
 
 std::string describe(const Preprocess& p) {
-  return to_json(p).dump();
+  return json_text(to_json(p));
 }
 
 nlohmann::ordered_json report_json(const Model& model, const std::vector<Finding>& findings) {

@@ -8,7 +8,9 @@
 #include <filesystem>
 
 #include "apps/cli/common.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
+#include "formats/json_text.h"
 #include "formats/npy.h"
 #include "formats/safetensors.h"
 
@@ -82,9 +84,7 @@ class Collector {
 void write(const Arguments& arguments, const std::vector<std::string>& files, const Tensor& all) {
   if (format_of(arguments.out) == Format::npy) return write_npy(arguments.out, all);
   const nlohmann::json names = files;
-  write_safetensors(
-      arguments.out, {{"embeddings", all}},
-      {{"files", names.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+  write_safetensors(arguments.out, {{"embeddings", all}}, {{"files", json_text(names)}});
 }
 
 void embed_pictures(const Arguments& arguments) {
@@ -109,7 +109,7 @@ void embed_pictures(const Arguments& arguments) {
         // An array has no place for what is missing.
         if (!error.empty()) {
           progress->clear();
-          fmt::print(stderr, "vitrail: {}\n", error);
+          print_stderr("vitrail: {}\n", error);
         }
         continue;
       }
@@ -135,7 +135,9 @@ void embed_pictures(const Arguments& arguments) {
 void add_embed(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("embed", "Turn pictures into vectors");
-  verb->add_option("pictures", arguments->pictures, "pictures and folders of them; - is standard input")->required();
+  verb->add_option("pictures", arguments->pictures,
+                   "pictures and folders of them; - is standard input")
+      ->required();
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);
   verb->add_option("--kind", arguments->kind,

@@ -9,6 +9,7 @@
 
 #include "apps/cli/answer_text.h"
 #include "apps/cli/common.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/atomic_file.h"
 #include "explain/explanation.h"
@@ -156,7 +157,7 @@ void print_text(const std::string& picture, const Answer& answer, const Model& m
 void print_error(const std::string& picture, const std::string& error, bool as_json) {
   if (as_json) return print_json({{"file", picture}, {"error", error}});
   std::fflush(stdout);
-  fmt::print(stderr, "vitrail: {}\n", error);
+  print_stderr("vitrail: {}\n", error);
 }
 
 void explain_pictures(const Arguments& arguments) {

@@ -1,5 +1,6 @@
 // vitrail finetune: a model of one's own classes from a checkpoint of any family.
 #include "train/finetune.h"
+#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +13,9 @@
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/train_job.h"
 #include "apps/cli/verbs.h"
+#include "core/file_lock.h"
 #include "core/log.h"
+#include "core/printable.h"
 #include "core/statistics.h"
 #include "formats/json.h"
 #include "models/families/checkpoint.h"
@@ -151,11 +154,13 @@ void run_in(TrainJob& job, Arguments& arguments) {
     checkpoint.info.config.set_image_size(sized.image_height, sized.image_width);
   options.data = data_spec(arguments.data);
   options.preprocess = model->preprocess;
-  options.base_name = model->name;
+  options.base_name = printable(model->name);
   options.method = finetune_method_from_name(arguments.method);
   options.settings = parse_settings(arguments.train_settings);
   if (!arguments.precision.empty()) options.settings.emplace_back("precision", arguments.precision);
   options.run.out = arguments.out;
+  std::optional<FolderLock> lock;  // until the report is written
+  if (job.leads()) options.run.lock = &lock.emplace(arguments.out, "finetune");
   options.run.resume = arguments.resume;
   options.run.exchange = job.exchange();
   options.run.threads = job.threads(arguments.threads);
@@ -166,7 +171,7 @@ void run_in(TrainJob& job, Arguments& arguments) {
   FinetuneResult result = finetune(checkpoint, options);
   display.clear();
   if (result.interrupted) {
-    if (job.leads()) fmt::print(stderr, "stopped; continue with {}\n", kResume);
+    if (job.leads()) print_stderr("stopped; continue with {}\n", kResume);
     throw Failed{};
   }
   if (!job.leads()) return;
@@ -178,9 +183,9 @@ void run_in(TrainJob& job, Arguments& arguments) {
 }
 
 void run(Arguments& arguments) {
-  note_signals();
+  note_stop_signals();
   TrainJob job(arguments.out, kResume, stop_is_urgent);
-  if (job.exchange() != nullptr) note_signals({SIGUSR1});  // as train
+  if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
   job.run([&] { run_in(job, arguments); });
 }
 

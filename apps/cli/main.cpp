@@ -6,6 +6,8 @@
 #include <string>
 
 #include "apps/cli/common.h"
+#include "apps/cli/failure.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -20,7 +22,7 @@ int complain(const std::string& message, int status) {
   std::string line = message;
   for (char& c : line)
     if (c == '\n' || c == '\r') c = ' ';
-  fmt::print(stderr, "vitrail: {}\n", line);
+  write_stderr("vitrail: " + line + "\n");
   return status;
 }
 
@@ -66,17 +68,16 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace vitrail;
+  cli::prepare_standard_streams();
   set_log_handler([](LogLevel level, const std::string& message) {
-    fmt::print(stderr, "vitrail: {}: {}\n", level == LogLevel::warning ? "warning" : "note",
-               message);
+    cli::print_stderr("vitrail: {}: {}\n", level == LogLevel::warning ? "warning" : "note",
+                      message);
   });
   int status = 1;
   try {
     status = cli::run(argc, argv);
-  } catch (const std::bad_alloc&) {
-    status = cli::complain("[memory] the system has not enough of it", 1);
-  } catch (const std::exception& error) {
-    status = cli::complain(error.what(), 1);
+  } catch (...) {
+    status = cli::complain(cli::failure_message(std::current_exception()), 1);
   }
   // Results that did not reach their file (a full disk) are no success.
   if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && status == 0)

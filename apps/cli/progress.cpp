@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "apps/cli/standard_streams.h"
+
 namespace vitrail::cli {
 namespace {
 
@@ -58,18 +60,18 @@ double ProgressLine::seconds() const {
 void ProgressLine::show(double position, const std::function<std::string(bool)>& text) {
   const double now = seconds();
   if (!terminal_) {
-    if (pace_.due(position, now)) fmt::print(stderr, "{}\n", text(false));
+    if (pace_.due(position, now)) print_stderr("{}\n", text(false));
     return;
   }
   if (drawn_ && now - drawn_at_ < kRedrawSeconds) return;
-  fmt::print(stderr, "\r\x1b[K{}", cut_to_terminal(text(true)));
+  print_stderr("\r\x1b[K{}", cut_to_terminal(text(true)));
   std::fflush(stderr);
   drawn_at_ = now;
   drawn_ = true;
 }
 
 void ProgressLine::clear() {
-  if (drawn_) fmt::print(stderr, "\r\x1b[K");
+  if (drawn_) print_stderr("\r\x1b[K");
   drawn_ = false;
 }
 

@@ -8,6 +8,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/verbs.h"
+#include "core/file_lock.h"
 #include "core/log.h"
 #include "models/model_folder.h"
 
@@ -36,7 +37,6 @@ void add_kept(const std::vector<std::string>& keep, PrecisionPlan& plan) {
 }
 
 void write_folder(const Arguments& arguments, const Model& model, const PrecisionPlan& plan) {
-  fs::create_directories(arguments.out);
   pass_on_record(model, arguments.model, arguments.out);
   ModelFolder folder{.network = *model.network,
                      .preprocess = to_json(model.preprocess),
@@ -98,6 +98,7 @@ void print_report(const Arguments& arguments, const QuantizeReport& report,
 
 void quantize_model(Arguments arguments) {
   const auto model = open_model(arguments.model);
+  const FolderLock lock(arguments.out, "quantize");
   const std::string spec = data_spec(arguments.data);
   JudgedSets sets(*model, arguments.model, {}, arguments.options.threads);
   const auto pictures = sets.open(spec, split_of(arguments.split));

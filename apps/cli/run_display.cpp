@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "apps/cli/standard_streams.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "report/run_report.h"
@@ -28,7 +29,7 @@ RunDisplay::RunDisplay(RunOptions& options) : options_(options) {
     if (!speaks()) return;
     begun_ = true;
     clear();
-    fmt::print(stderr, "{}\n", line);
+    print_stderr("{}\n", line);
   };
 }
 

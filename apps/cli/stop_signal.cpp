@@ -11,13 +11,17 @@ std::atomic<bool> urgent{false};
 extern "C" void note_signal(int signal) {
   noted = signal;
   if (signal == SIGTERM) urgent = true;
-  std::signal(signal, SIG_DFL);
+  // A window that closes sends SIGHUP twice: the terminal, and the shell that it ends.
+  if (signal != SIGHUP) std::signal(signal, SIG_DFL);
 }
 
 }  // namespace
 
-void note_signals(std::initializer_list<int> signals) {
-  for (const int signal : signals) std::signal(signal, note_signal);
+void note_stop_signals() {
+  for (const int signal : kStopSignals) {
+    const auto before = std::signal(signal, note_signal);
+    if (before == SIG_IGN && (signal == SIGHUP || signal == SIGQUIT)) std::signal(signal, SIG_IGN);
+  }
 }
 
 bool stop_asked() {

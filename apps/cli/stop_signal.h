@@ -6,8 +6,13 @@
 
 namespace vitrail::cli {
 
-// The first such signal is noted; the second one ends the program as usual.
-void note_signals(std::initializer_list<int> signals = {SIGINT, SIGTERM});
+// All by which people, terminals, shells and schedulers end a program, but for SIGKILL.
+inline constexpr std::initializer_list<int> kStopSignals = {
+    SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGXCPU, SIGALRM, SIGVTALRM};
+
+// The first such signal is noted; the second one ends the program as usual. SIGHUP and SIGQUIT stay
+// ignored where they are, as nohup has it.
+void note_stop_signals();
 bool stop_asked();
 // By SIGTERM, which mpirun and others follow up with SIGKILL within a second.
 bool stop_is_urgent();

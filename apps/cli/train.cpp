@@ -8,10 +8,12 @@
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
 #include "apps/cli/run_display.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/train_job.h"
 #include "apps/cli/verbs.h"
 #include "core/error.h"
+#include "core/file_lock.h"
 #include "train/presets.h"
 #include "train/recipes.h"
 #include "train/trainer.h"
@@ -117,6 +119,8 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
   RunOptions options;
   RunDisplay display(options);
   options.out = arguments.out;
+  std::optional<FolderLock> lock;  // until the report is written
+  if (job.leads()) options.lock = &lock.emplace(arguments.out, "train");
   options.resume = arguments.resume;
   options.exchange = job.exchange();
   options.threads = job.threads(arguments.threads);
@@ -136,8 +140,8 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
   if (arguments.json && job.leads()) print_json(arguments, result);
   if (result.interrupted) {
     if (job.leads())
-      fmt::print(stderr, "stopped at step {}; continue with: {}\n", result.step,
-                 resume_command(arguments));
+      print_stderr("stopped at step {}; continue with: {}\n", result.step,
+                   resume_command(arguments));
     throw Failed{};
   }
   if (!arguments.json && job.leads())
@@ -148,10 +152,9 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
 void run(const TrainArguments& arguments) {
   if (arguments.preset == "list") return list_presets();
   if (arguments.out.empty()) throw BadUsage("--out is missing: the folder of the run");
-  note_signals();
+  note_stop_signals();
   TrainJob job(arguments.out, resume_command(arguments), stop_is_urgent);
-  // mpirun passes this one on and goes on itself; after the two others it kills within a second.
-  if (job.exchange() != nullptr) note_signals({SIGUSR1});
+  if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
   job.run([&] { run_in(job, arguments); });
 }
 

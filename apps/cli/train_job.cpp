@@ -12,6 +12,8 @@
 #include <thread>
 
 #include "apps/cli/common.h"
+#include "apps/cli/failure.h"
+#include "apps/cli/standard_streams.h"
 #include "data/intake_record.h"
 #include "train/checkpoint.h"
 
@@ -105,7 +107,7 @@ void TrainJob::wait_for_the_first() {
 void TrainJob::end(const std::string& line) {
   if (!leads()) wait_for_the_first();
   if (!somebody_spoke()) {
-    fmt::print(stderr, "vitrail: {}\n", line);
+    print_stderr("vitrail: {}\n", line);
     std::fflush(stderr);
     take_leave(kSpoke);
   }
@@ -126,8 +128,8 @@ void TrainJob::run(const std::function<void()>& work) {
     wait_until(*communicator_, [&] {
       return std::ranges::all_of(farewells_, [](const auto& farewell) { return farewell->done(); });
     });
-  } catch (const std::exception& error) {
-    end(error.what());
+  } catch (...) {
+    end(failure_message(std::current_exception()));
   }
   exchange_.reset();
   farewells_.clear();

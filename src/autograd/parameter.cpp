@@ -1,26 +1,8 @@
 #include "autograd/parameter.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "core/error.h"
 
 namespace vitrail {
-
-namespace {
-
-// The pages of a mapped tensor go back to the system. Only whole ones inside it: its neighbours in
-// the file stay as they are.
-void drop_pages(const Tensor& tensor) {
-  if (tensor.storage()->pooled() || !tensor.storage()->read_only()) return;
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(tensor.raw());
-  const uintptr_t first = (begin + page - 1) / page * page;
-  const uintptr_t last = (begin + tensor.bytes()) / page * page;
-  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
-}
-
-}  // namespace
 
 const Tensor& Parameter::value() const {
   if (only_quantized()) dequantize();
@@ -80,15 +62,8 @@ void Parameter::changed() {
 }
 
 void Parameter::release_source() {
-  if (quantized_) {
-    drop_pages(quantized_->values);
-    forget_quantized();
-  }
-  if (!value_.defined()) return;
-  if (value_.storage()->pooled())
-    value_ = {};
-  else
-    drop_pages(value_);
+  forget_quantized();
+  value_ = {};
 }
 
 void Parameter::set_trainable(bool trainable) {

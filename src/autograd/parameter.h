@@ -44,9 +44,9 @@ class Parameter {
   // To be called after value() was written in place: derived forms are rebuilt at their next use.
   void changed();
   uint64_t version() const { return version_; }
-  // Inference only: forgets the source once the derived forms exist. Floats of mapped files stay
-  // readable (their pages are given back to the system); memory of our own and stored integers are
-  // let go, and value() throws.
+  // Inference only: forgets the source, floats or stored integers, once the derived forms exist.
+  // Its memory is free for what is packed next, so that weights are not in memory twice; value()
+  // throws from then on.
   void release_source();
   // Whether operations read it in packed form alone, so that its source may be released.
   bool read_packed() const { return read_packed_; }

@@ -1,6 +1,8 @@
 #include "core/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -50,6 +52,9 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
     temporary_.clear();
     fail_with("cannot be created", error_number);
   }
+  // Says that it is being written; remove_if_abandoned() asks. Best effort: not all disks have
+  // locks.
+  ::flock(descriptor_, LOCK_EX | LOCK_NB);
   // An existing file keeps its permissions. Best effort: ours are right for a new file.
   struct stat existing {};
   if (::stat(path_.c_str(), &existing) == 0 && ::fchmod(descriptor_, existing.st_mode & 0777) != 0)
@@ -106,6 +111,29 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
   write_file_atomically(path, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+void remove_if_abandoned(const std::filesystem::path& temporary) {
+  struct stat status {};
+  if (::lstat(temporary.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  const int descriptor = ::open(temporary.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+  if (descriptor < 0) return;
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    ::unlink(temporary.c_str());
+  ::close(descriptor);
+}
+
+void check_room(const std::filesystem::path& folder, uint64_t bytes, const std::string& what) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      bytes > limit.rlim_cur)
+    fail("file", "{} takes {} bytes, and a file may have {} here (ulimit -f)", what, bytes,
+         static_cast<uint64_t>(limit.rlim_cur));
+  std::error_code unknown;
+  const std::filesystem::space_info space = std::filesystem::space(folder, unknown);
+  if (unknown || space.capacity == 0 || space.available >= bytes) return;
+  fail("file", "{}: {} takes {} bytes, and the disk has {} left", folder.string(), what, bytes,
+       static_cast<uint64_t>(space.available));
 }
 
 }  // namespace vitrail

@@ -35,6 +35,11 @@ class AtomicFile {
 };
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+// Removes a temporary file whose writer is gone; one that is being written (it is locked) stays.
+void remove_if_abandoned(const std::filesystem::path& temporary);
+// Error: the folder has no room for `bytes` more: on the disk, or by the limit on a file's size
+// (ulimit -f). `what` names what will take them. A disk whose room is not known has it.
+void check_room(const std::filesystem::path& folder, uint64_t bytes, const std::string& what);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace vitrail

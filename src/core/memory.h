@@ -29,7 +29,7 @@ class Storage {
  public:
   // Pooled, uninitialised. Error: the system has no memory left.
   static std::shared_ptr<Storage> allocate(size_t bytes);
-  // Memory owned by somebody else (a mapped file, a caller's frame); keep_alive lives as long.
+  // Memory owned by somebody else (a file in memory, a caller's frame); keep_alive lives as long.
   static std::shared_ptr<Storage> wrap(void* data, size_t bytes, std::shared_ptr<void> keep_alive,
                                        bool read_only);
   ~Storage();

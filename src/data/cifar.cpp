@@ -2,9 +2,9 @@
 // byte and 3 x 1024 bytes, red, green and blue planes of 32x32.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "data/sources.h"
 #include "formats/text_file.h"
 
@@ -82,19 +82,18 @@ class CifarSource : public Source {
 
   void read(const fs::path& path, MemoryPictures& pictures) const {
     std::error_code error;
-    const uint64_t bytes = fs::file_size(path, error);
-    check(!error, "data", "{}: the file {} is missing in '{}'", spec_.name,
+    check(fs::exists(path, error), "data", "{}: the file {} is missing in '{}'", spec_.name,
           path.filename().string(), root_.string());
+    const InputFile file(path);
+    const uint64_t bytes = file.size();
     check(bytes > 0 && bytes % kRecord == 0 && bytes <= kMaxBatchBytes, "data",
           "{}: {} bytes are no whole number of records of {} bytes (or above the limit of {})",
           path.string(), bytes, kRecord, kMaxBatchBytes);
-    std::ifstream file(path, std::ios::binary);
     std::vector<uint8_t> record(kRecord);
     const size_t count = bytes / kRecord;
     pictures.pixels.reserve(pictures.pixels.size() + count * 3 * kPlane);
     for (size_t i = 0; i < count; ++i) {
-      file.read(reinterpret_cast<char*>(record.data()), kRecord);
-      check(file.good(), "data", "{}: cannot be read to its end", path.string());
+      file.read(i * kRecord, std::as_writable_bytes(std::span(record)));
       check(record[0] < kNumLabels, "data", "{}: label {} of record {} is outside 0 to 9",
             path.string(), record[0], i);
       pictures.labels.push_back(record[0]);

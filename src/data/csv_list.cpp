@@ -6,11 +6,11 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
 #include "data/listed_pictures.h"
 #include "data/split_names.h"
 #include "formats/csv.h"
-#include "formats/mapped_file.h"
 
 namespace vitrail {
 namespace {
@@ -102,9 +102,8 @@ Split split_in(const std::string& word, const std::string& place) {
 std::unique_ptr<Source> csv_source(const SourceSpec& spec) {
   ListedPictures pictures(manifest_of(spec));
   const std::string list = printable(pictures.manifest().file.string());
-  const MappedFile file(pictures.manifest().file);
-  check(file.bytes().size() <= kMaxCsvBytes, "data", "{}: has {} bytes, above the limit of {}",
-        list, file.bytes().size(), kMaxCsvBytes);
+  // Not mapped: a file that shrinks meanwhile must not end the process.
+  const std::vector<std::byte> bytes = read_file(pictures.manifest().file, kMaxCsvBytes);
   std::optional<Columns> columns;
   SeveralClasses several(list);
   const auto take = [&](const CsvRow& row) {
@@ -130,8 +129,7 @@ std::unique_ptr<Source> csv_source(const SourceSpec& spec) {
           split_in(row.fields[*columns->split], fmt::format("{} {}", list, picture.place));
     pictures.add(std::move(picture));
   };
-  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-  for_each_csv_row({text, file.bytes().size()}, list, take);
+  for_each_csv_row({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, list, take);
   several.finish();
   check(columns.has_value(), "data",
         "{}: is empty; its first line is to name the columns path and label", list);

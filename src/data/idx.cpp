@@ -1,6 +1,7 @@
 // MNIST's idx format (LeCun et al., yann.lecun.com/exdb/mnist): big-endian 32-bit magic number
 // 0x0000TTDD (T: the type, 08 is u8; D: the number of dimensions), the sizes, the values.
 // Fashion-MNIST (Xiao et al., 2017) uses the same files.
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "data/sources.h"
 
 namespace vitrail {
@@ -38,10 +40,11 @@ const std::vector<std::string>& class_names(const std::string& kind) {
 class IdxFile {
  public:
   explicit IdxFile(const fs::path& path) : path_(path.string()) {
-    std::error_code error;
-    file_bytes_ = fs::file_size(path, error);
-    check(!error, "data", "{}: {}", path_, error.message());
-    file_ = gzopen(path_.c_str(), "rb");
+    const InputFile file(path);
+    file_bytes_ = file.size();
+    const int descriptor = file.duplicate();
+    file_ = gzdopen(descriptor, "rb");
+    if (file_ == nullptr) ::close(descriptor);
     check(file_ != nullptr, "data", "{}: cannot be opened", path_);
   }
   ~IdxFile() { gzclose(file_); }

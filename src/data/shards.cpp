@@ -1,16 +1,13 @@
 // Tar shards by WebDataset's convention (data/shard_index.h). The table of contents is read once; a
 // picture is then read where it lies.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
 #include "data/class_notes.h"
 #include "data/labels.h"
@@ -26,40 +23,11 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kMaxShards = 100'000;
 
-class ShardFile {
- public:
-  explicit ShardFile(const std::string& path)
-      : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    check(descriptor_ >= 0, "data", "{}: cannot be opened: {}", path, std::strerror(errno));
-  }
-  ~ShardFile() { ::close(descriptor_); }
-  ShardFile(const ShardFile&) = delete;
-  ShardFile& operator=(const ShardFile&) = delete;
-
-  uint64_t size() const {
-    const off_t end = ::lseek(descriptor_, 0, SEEK_END);
-    check(end >= 0, "data", "{}: is no file", path_);
-    return static_cast<uint64_t>(end);
-  }
-  void read(uint64_t offset, std::span<std::byte> to) const {
-    while (!to.empty()) {
-      const ssize_t got = ::pread(descriptor_, to.data(), to.size(), static_cast<off_t>(offset));
-      if (got < 0 && errno == EINTR) continue;
-      check(got > 0, "data", "{}: cannot be read at {}", path_, offset);
-      to = to.subspan(static_cast<size_t>(got));
-      offset += static_cast<uint64_t>(got);
-    }
-  }
-  std::vector<std::byte> read(uint64_t offset, uint64_t bytes) const {
-    std::vector<std::byte> out(bytes);
-    read(offset, out);
-    return out;
-  }
-
- private:
-  const std::string& path_;
-  int descriptor_;
-};
+std::vector<std::byte> read_part(const InputFile& file, uint64_t offset, uint64_t bytes) {
+  std::vector<std::byte> out(bytes);
+  file.read(offset, out);
+  return out;
+}
 
 // "a-{000..012}.tar" written out, with the digits of the first number; several braces multiply.
 std::vector<std::string> expanded(const std::string& pattern) {
@@ -116,8 +84,8 @@ class ShardDataset : public Dataset {
     check(sample.bytes <= decode_.max_file_bytes, "picture",
           "{}: {} bytes are above the limit of {}", id(index), sample.bytes,
           decode_.max_file_bytes);
-    const ShardFile file(shards_[static_cast<size_t>(sample.shard)]);
-    return {decode_picture(file.read(sample.offset, sample.bytes), decode_, id(index)),
+    const InputFile file(shards_[static_cast<size_t>(sample.shard)]);
+    return {decode_picture(read_part(file, sample.offset, sample.bytes), decode_, id(index)),
             sample.label, id(index)};
   }
   uint64_t content(int64_t index) const override {
@@ -125,8 +93,8 @@ class ShardDataset : public Dataset {
     check(sample.bytes <= decode_.max_file_bytes, "picture",
           "{}: {} bytes are above the limit of {}", id(index), sample.bytes,
           decode_.max_file_bytes);
-    return hash_of(
-        ShardFile(shards_[static_cast<size_t>(sample.shard)]).read(sample.offset, sample.bytes));
+    return hash_of(read_part(InputFile(shards_[static_cast<size_t>(sample.shard)]), sample.offset,
+                             sample.bytes));
   }
 
  private:
@@ -150,7 +118,7 @@ class ShardSource : public Source {
     std::vector<std::string> names;
     Intake intake;
     for (size_t i = 0; i < shards_.size(); ++i) {
-      const ShardFile file(shards_[i]);
+      const InputFile file(shards_[i]);
       const auto read = [&](uint64_t offset, std::span<std::byte> to) { file.read(offset, to); };
       ShardIndex index(shards_[i], read);
       for_each_tar_entry(file.size(), read, shards_[i],

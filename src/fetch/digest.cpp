@@ -3,10 +3,10 @@
 #include <openssl/evp.h>
 
 #include <array>
-#include <fstream>
 #include <vector>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/lazy_library.h"
 
 namespace vitrail {
@@ -53,14 +53,13 @@ const EVP_MD* algorithm(DigestKind kind) {
 }
 
 void add_file(Digest& digest, const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  check(file.is_open(), "file", "{}: cannot be read", path.string());
-  std::vector<char> block(size_t{1} << 20);
-  while (file) {
-    file.read(block.data(), static_cast<std::streamsize>(block.size()));
-    digest.update(std::string_view(block.data(), static_cast<size_t>(file.gcount())));
+  const InputFile file(path);
+  std::vector<std::byte> block(size_t{1} << 20);
+  uint64_t offset = 0;
+  while (const size_t got = file.read_some(offset, block)) {
+    digest.update(std::span<const std::byte>(block).first(got));
+    offset += got;
   }
-  check(file.eof(), "file", "{}: cannot be read to its end", path.string());
 }
 
 }  // namespace

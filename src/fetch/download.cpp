@@ -229,6 +229,10 @@ void verify_file(const fs::path& path, const ExpectedFile& expected, const std::
   compare("MD5", expected.md5, [&] { return file_digest(path, DigestKind::md5); });
 }
 
+void say_that_another_fetches() {
+  log_info("waiting for another process that fetches the same file");
+}
+
 void download(const Download& file) {
   const fs::path part = file.target.string() + ".incomplete";
   discard_strange_part(part);

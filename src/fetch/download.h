@@ -35,6 +35,9 @@ struct Download {
 // another length or another content (nothing is left then), does not answer, or the disk is full.
 void download(const Download& file);
 
+// For a lock that somebody else holds.
+void say_that_another_fetches();
+
 // Error: the file differs from what is expected. `name` in messages.
 void verify_file(const std::filesystem::path& path, const ExpectedFile& expected,
                  const std::string& name);

@@ -4,9 +4,10 @@
 
 #include <algorithm>
 
+#include "core/file_lock.h"
 #include "core/log.h"
 #include "core/printable.h"
-#include "fetch/file_lock.h"
+#include "fetch/download.h"
 #include "fetch/hub_api.h"
 #include "fetch/model_files.h"
 #include "formats/json.h"
@@ -87,7 +88,7 @@ class Pull {
           printable(name));
     const HubFileInfo info = api_.info(listing_.commit, *listed);
     const fs::path blob = cache_.blob(info.etag);
-    const FileLock lock(cache_.lock(info.etag));
+    const FileLock lock(cache_.lock(info.etag), say_that_another_fetches);
     const bool there = is_there(name, info, blob);
     if (!there) fetch(name, info, blob);
     cache_.link(listing_.commit, name, info.etag);

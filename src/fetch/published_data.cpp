@@ -1,13 +1,17 @@
 #include "fetch/published_data.h"
 
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/file_lock.h"
 #include "fetch/digest.h"
-#include "fetch/file_lock.h"
+#include "fetch/download.h"
 #include "formats/tar.h"
 
 namespace vitrail {
@@ -20,7 +24,10 @@ constexpr size_t kBlock = size_t{1} << 20;
 class GzipFile {
  public:
   explicit GzipFile(const fs::path& path)
-      : place_(path.filename().string()), file_(gzopen(path.c_str(), "rb"), &gzclose) {
+      : place_(path.filename().string()), file_(nullptr, &gzclose) {
+    const int descriptor = InputFile(path).duplicate();
+    file_.reset(gzdopen(descriptor, "rb"));
+    if (file_ == nullptr) ::close(descriptor);
     check(file_ != nullptr, "data", "{}: cannot be opened", path.string());
   }
   size_t read(std::span<std::byte> out) {
@@ -156,7 +163,7 @@ std::vector<std::string> fetch_dataset(const PublishedDataset& set, const fs::pa
   make_folder(folder);
   Removed removed{{folder / ".lock"}};
   std::vector<std::string> downloaded;
-  const FileLock lock(removed.paths.front());
+  const FileLock lock(removed.paths.front(), say_that_another_fetches);
   for (const PublishedArchive& archive : set.archives) {
     if (is_whole(archive, folder)) continue;
     fetch_archive(archive, folder, options);

@@ -14,6 +14,7 @@ namespace vitrail {
 // length may be the bytes that a file of another kind begins with.
 bool begins_like_safetensors(std::span<const std::byte> bytes);
 
+inline constexpr size_t kForeignBytes = 512;  // that tell a file of another tool
 // "an HDF5 file, as Keras writes it; ..."; empty: none that is known here.
 std::string foreign_kind(std::span<const std::byte> bytes);
 

@@ -6,6 +6,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/printable.h"
+#include "formats/json_text.h"
 #include "formats/json_tree.h"
 #include "formats/text_file.h"
 
@@ -78,7 +79,7 @@ std::string shown(const Json& json) {
   if (json.is_object()) return "an object";
   if (json.is_array()) return "a list";
   if (json.is_string()) return '"' + printable(json.get_ref<const std::string&>(), 60) + '"';
-  return json.dump();
+  return json_text(json);
 }
 
 }  // namespace
@@ -105,13 +106,10 @@ std::optional<Json> try_parse_json(std::string_view text, const JsonLimits& limi
 }
 
 void write_json(const std::filesystem::path& path, const Json& json) {
-  std::string text;
-  try {
-    text = json.dump(2) + "\n";
-  } catch (const Json::exception&) {
-    fail("json", "{}: a text to be written is not UTF-8", path.string());
-  }
-  write_file_atomically(path, text);
+  if (const std::string found = find_not_utf8(json); !found.empty())
+    fail("json", "{}: {}, which is not UTF-8 and has no place in JSON; rename it",
+         printable(path.string()), found);
+  write_file_atomically(path, json_text(json, 2) + "\n");
 }
 
 template <typename T>

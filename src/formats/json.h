@@ -36,7 +36,7 @@ Json parse_json(std::string_view text, const std::string& place, const JsonLimit
 Json read_json(const std::filesystem::path& path, const JsonLimits& limits = {});
 // The same, and nothing instead of an Error: lines of a log, whose last may be torn.
 std::optional<Json> try_parse_json(std::string_view text, const JsonLimits& limits = {});
-// Indented by two spaces, keys ascending, a line end at the end; written atomically.
+// Indented, keys ascending, a line end at the end; atomic. Error: a text in it is not UTF-8.
 void write_json(const std::filesystem::path& path, const Json& json);
 
 // A field of an object, for T in bool, int64_t, double, std::string and vectors of the last three.

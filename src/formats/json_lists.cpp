@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
 #include "formats/json_tree.h"
-#include "formats/mapped_file.h"
 #include "formats/text_file.h"
 
 namespace vitrail {
@@ -85,11 +85,8 @@ std::set<std::string> parse_json_lists(std::string_view text, const std::string&
 
 std::set<std::string> read_json_lists(const std::filesystem::path& path,
                                       const JsonListReaders& readers) {
-  const MappedFile file(path);
-  const std::span<const std::byte> bytes = file.bytes();
-  if (bytes.size() > kMaxJsonListBytes)
-    fail("json", "{}: has {} bytes, above the limit of {}", path.string(), bytes.size(),
-         kMaxJsonListBytes);
+  // Not mapped: a file that shrinks meanwhile must not end the process.
+  const std::vector<std::byte> bytes = read_file(path, kMaxJsonListBytes);
   return parse_json_lists({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                           path.string(), readers);
 }

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
 #include "formats/file_kind.h"
-#include "formats/mapped_file.h"
 #include "formats/pickle.h"
 #include "formats/state_dict.h"
 #include "formats/stored_zip.h"
@@ -134,8 +135,8 @@ Contents read_legacy(Bytes bytes, const std::string& place) {
 // Ties the pickle's tensors to the file's bytes.
 class PthBuilder {
  public:
-  PthBuilder(Contents contents, std::string place)
-      : contents_(std::move(contents)), place_(std::move(place)) {}
+  PthBuilder(Bytes bytes, Contents contents, std::string place)
+      : bytes_(bytes), contents_(std::move(contents)), place_(std::move(place)) {}
 
   std::shared_ptr<PthFile> build(const PthOptions& options, std::shared_ptr<void> keep_alive) {
     StateDict chosen = choose_state_dict(contents_.pickle, options, place_);
@@ -144,17 +145,18 @@ class PthBuilder {
       const PickleTensor& tensor = contents_.pickle.tensors[index];
       file->entries_.emplace(
           name,
-          PthFile::Entry{{tensor.dtype, tensor.shape}, data_of(tensor, name), tensor.strides});
+          PthFile::Entry{{tensor.dtype, tensor.shape}, offset_of(tensor, name), tensor.strides});
     }
     file->notes_ = std::move(chosen.notes);
     file->module_class_ = std::move(chosen.module_class);
+    file->bytes_ = bytes_;
     file->keep_alive_ = std::move(keep_alive);
     file->place_ = std::move(place_);
     return file;
   }
 
  private:
-  const std::byte* data_of(const PickleTensor& tensor, const std::string& name) const {
+  uint64_t offset_of(const PickleTensor& tensor, const std::string& name) const {
     const PickleStorage& storage = contents_.pickle.storages[tensor.storage];
     const auto found = contents_.storages.find(storage.key);
     if (found == contents_.storages.end())
@@ -170,21 +172,31 @@ class PthBuilder {
       overflow =
           __builtin_add_overflow(last, steps * tensor.strides[static_cast<size_t>(axis)], &last);
     }
-    if (tensor.shape.numel() == 0) return nullptr;
+    if (tensor.shape.numel() == 0) return 0;
     if (overflow || last >= available)
       fail("pth", "{}: '{}' reaches to element {} of a storage that holds {}: truncated?", place_,
-           printable(name), last, available);
-    return found->second.data() + first * width;
+           name, last, available);
+    return static_cast<uint64_t>(found->second.data() - bytes_.data() + first * width);
   }
 
+  Bytes bytes_;
   Contents contents_;
   std::string place_;
 };
 
 std::shared_ptr<PthFile> PthFile::open(const std::filesystem::path& path,
                                        const PthOptions& options) {
-  auto mapping = std::make_shared<MappedFile>(path);
-  return parse(mapping->bytes(), mapping, path.string(), options);
+  // To see what is where the file is read as a whole once; the weights are read when they are asked
+  // for, so that they are never in memory twice.
+  auto input = std::make_shared<const InputFile>(path);
+  const auto size = static_cast<size_t>(input->size());
+  const auto contents = std::make_unique_for_overwrite<std::byte[]>(size);
+  const std::span<std::byte> bytes(contents.get(), size);
+  input->read(0, bytes);
+  auto file = parse(bytes, nullptr, path.string(), options);
+  file->bytes_ = {};
+  file->file_ = std::move(input);
+  return file;
 }
 
 std::shared_ptr<PthFile> PthFile::parse(Bytes bytes, std::shared_ptr<void> keep_alive,
@@ -195,7 +207,8 @@ std::shared_ptr<PthFile> PthFile::parse(Bytes bytes, std::shared_ptr<void> keep_
   if (!is_zip(bytes) && !is_pickle(bytes))
     fail("pth", "{}: is neither a zip archive nor a pickle, so not a file of torch.save", place);
   Contents contents = is_zip(bytes) ? read_zip(bytes, place) : read_legacy(bytes, place);
-  return PthBuilder(std::move(contents), std::move(place)).build(options, std::move(keep_alive));
+  return PthBuilder(bytes, std::move(contents), std::move(place))
+      .build(options, std::move(keep_alive));
 }
 
 std::vector<std::string> PthFile::names() const {
@@ -213,16 +226,27 @@ const TensorInfo* PthFile::find(std::string_view name) const {
 Tensor PthFile::tensor(std::string_view name) const {
   const auto found = entries_.find(name);
   if (found == entries_.end()) fail("pth", "{}: has no tensor '{}'", place_, printable(name));
-  const auto& [info, data, strides] = found->second;
+  const auto& [info, offset, strides] = found->second;
   const size_t width = size_of(info.dtype);
   const int64_t numel = info.shape.numel();
   if (numel == 0) return Tensor::empty(info.shape, info.dtype);
   bool contiguous = true;
   int64_t expected = 1;
+  size_t elements = 1;  // from the first to the last one of the tensor, in the storage
   for (int axis = info.shape.rank() - 1; axis >= 0; --axis) {
+    elements += static_cast<size_t>((info.shape[axis] - 1) * strides[static_cast<size_t>(axis)]);
     contiguous &= info.shape[axis] == 1 || strides[static_cast<size_t>(axis)] == expected;
     expected *= info.shape[axis];
   }
+  if (file_) file_->check_unchanged();
+  if (file_ && contiguous) {
+    Tensor read = Tensor::empty(info.shape, info.dtype);
+    file_->read(offset, {static_cast<std::byte*>(read.raw()), info.bytes()});
+    return read;
+  }
+  std::vector<std::byte> part(file_ ? elements * width : 0);
+  if (file_) file_->read(offset, part);
+  const std::byte* data = file_ ? part.data() : bytes_.data() + offset;
   if (contiguous && reinterpret_cast<uintptr_t>(data) % width == 0) {
     // Storage hands out writable pointers; read_only keeps everyone from using them so.
     auto storage = Storage::wrap(const_cast<std::byte*>(data), info.bytes(), keep_alive_, true);
@@ -236,10 +260,10 @@ Tensor PthFile::tensor(std::string_view name) const {
   }
   std::array<int64_t, Shape::kMaxRank> index{};
   for (int64_t i = 0; i < numel; ++i, out += width) {
-    int64_t offset = 0;
+    int64_t element = 0;
     for (int axis = 0; axis < info.shape.rank(); ++axis)
-      offset += index[static_cast<size_t>(axis)] * strides[static_cast<size_t>(axis)];
-    std::memcpy(out, data + offset * static_cast<int64_t>(width), width);
+      element += index[static_cast<size_t>(axis)] * strides[static_cast<size_t>(axis)];
+    std::memcpy(out, data + element * static_cast<int64_t>(width), width);
     for (int axis = info.shape.rank() - 1; axis >= 0; --axis) {
       if (++index[static_cast<size_t>(axis)] < info.shape[axis]) break;
       index[static_cast<size_t>(axis)] = 0;
@@ -249,8 +273,10 @@ Tensor PthFile::tensor(std::string_view name) const {
 }
 
 bool is_pth_file(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  return is_zip(file.bytes()) || is_pickle(file.bytes());
+  const InputFile file(path);
+  std::array<std::byte, 16> begin{};
+  const Bytes bytes(begin.data(), file.read_some(0, begin));
+  return is_zip(bytes) || is_pickle(bytes);
 }
 
 }  // namespace vitrail

@@ -14,6 +14,8 @@
 
 namespace vitrail {
 
+class InputFile;
+
 inline constexpr size_t kMaxPthTensors = 100'000;
 inline constexpr int kMaxStateDictDepth = 8;  // dictionaries above a weight, in a checkpoint
 
@@ -40,8 +42,9 @@ class PthFile : public TensorSource {
 
   std::vector<std::string> names() const override;
   const TensorInfo* find(std::string_view name) const override;
-  // Read-only and sharing the mapping where the file has the tensor contiguous and aligned; else a
-  // copy.
+  // Of a file: a copy. Error: the file was changed or shortened since it was opened.
+  // Of bytes in memory: read-only and sharing them where they have the tensor contiguous and
+  // aligned; else a copy.
   Tensor tensor(std::string_view name) const override;
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
   const std::string& place() const override { return place_; }
@@ -53,12 +56,14 @@ class PthFile : public TensorSource {
  private:
   struct Entry {
     TensorInfo info;
-    const std::byte* data = nullptr;  // of the first element
+    uint64_t offset = 0;  // of the first element, from the start of the bytes
     std::vector<int64_t> strides;
   };
   friend class PthBuilder;
   PthFile() = default;
 
+  std::shared_ptr<const InputFile> file_;  // nothing: the bytes lie in memory
+  std::span<const std::byte> bytes_;
   std::shared_ptr<void> keep_alive_;
   std::map<std::string, Entry, std::less<>> entries_;
   std::map<std::string, std::string> metadata_;

@@ -1,16 +1,14 @@
 #include "formats/safetensors.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
-#include "formats/mapped_file.h"
 #include "formats/safetensors_header.h"
 
 namespace vitrail {
@@ -20,40 +18,61 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 
 constexpr size_t kLengthBytes = 8;
 
-}  // namespace
-
-std::shared_ptr<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
-  auto mapping = std::make_shared<MappedFile>(path);
-  return parse(mapping->bytes(), mapping, path.string());
-}
-
-std::shared_ptr<SafetensorsFile> SafetensorsFile::parse(std::span<const std::byte> bytes,
-                                                        std::shared_ptr<void> keep_alive,
-                                                        std::string place) {
-  if (bytes.empty()) fail("safetensors", "{}: is empty", place);
-  if (bytes.size() < kLengthBytes)
-    fail("safetensors", "{}: has {} bytes, too few for a safetensors file", place, bytes.size());
+// Of the header, which the first eight bytes tell; it lies within the file.
+uint64_t header_length(std::span<const std::byte> begin, uint64_t file_bytes,
+                       const std::string& place) {
+  if (file_bytes == 0) fail("safetensors", "{}: is empty", place);
+  if (begin.size() < kLengthBytes)
+    fail("safetensors", "{}: has {} bytes, too few for a safetensors file", place, file_bytes);
   uint64_t header_bytes = 0;
-  std::memcpy(&header_bytes, bytes.data(), kLengthBytes);
+  std::memcpy(&header_bytes, begin.data(), kLengthBytes);
   if (header_bytes > kMaxSafetensorsHeaderBytes)
     fail("safetensors",
          "{}: declares a header of {} bytes, above the limit of {}: not a "
          "safetensors file?",
          place, header_bytes, kMaxSafetensorsHeaderBytes);
-  if (header_bytes > bytes.size() - kLengthBytes)
+  if (header_bytes > file_bytes - kLengthBytes)
     fail("safetensors", "{}: declares a header of {} bytes but has {} bytes in all: truncated?",
-         place, header_bytes, bytes.size());
+         place, header_bytes, file_bytes);
+  return header_bytes;
+}
 
-  const size_t data_start = kLengthBytes + header_bytes;
+}  // namespace
+
+std::shared_ptr<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
+  auto input = std::make_shared<const InputFile>(path);
+  const std::string place = path.string();
+  std::array<std::byte, kLengthBytes> length{};
+  const uint64_t size = input->size();
+  input->read(0, std::span(length).first(std::min<uint64_t>(size, kLengthBytes)));
+  std::string text(header_length(length, size, place), '\0');
+  input->read(kLengthBytes, std::as_writable_bytes(std::span(text)));
+  auto file = with_header(text, kLengthBytes + text.size(), size, place);
+  file->file_ = std::move(input);
+  return file;
+}
+
+std::shared_ptr<SafetensorsFile> SafetensorsFile::parse(std::span<const std::byte> bytes,
+                                                        std::shared_ptr<void> keep_alive,
+                                                        std::string place) {
+  const uint64_t header_bytes =
+      header_length(bytes.first(std::min(bytes.size(), kLengthBytes)), bytes.size(), place);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
                               header_bytes);
-  SafetensorsHeader header = parse_safetensors_header(text, bytes.size() - data_start, place);
+  auto file = with_header(text, kLengthBytes + header_bytes, bytes.size(), std::move(place));
+  file->bytes_ = bytes;
+  file->keep_alive_ = std::move(keep_alive);
+  return file;
+}
 
+std::shared_ptr<SafetensorsFile> SafetensorsFile::with_header(std::string_view text,
+                                                              uint64_t data_start,
+                                                              uint64_t file_bytes,
+                                                              std::string place) {
+  SafetensorsHeader header = parse_safetensors_header(text, file_bytes - data_start, place);
   std::shared_ptr<SafetensorsFile> file(new SafetensorsFile);
   for (SafetensorsEntry& entry : header.entries)
     file->entries_.emplace(std::move(entry.name), Entry{entry.info, data_start + entry.begin});
-  file->bytes_ = bytes;
-  file->keep_alive_ = std::move(keep_alive);
   file->metadata_ = std::move(header.metadata);
   file->place_ = std::move(place);
   return file;
@@ -76,6 +95,12 @@ Tensor SafetensorsFile::tensor(std::string_view name) const {
   if (found == entries_.end())
     fail("safetensors", "{}: has no tensor '{}'", place_, printable(name));
   const auto& [info, offset] = found->second;
+  if (file_) {
+    Tensor read = Tensor::empty(info.shape, info.dtype);
+    file_->check_unchanged();
+    file_->read(offset, {static_cast<std::byte*>(read.raw()), info.bytes()});
+    return read;
+  }
   const std::byte* data = bytes_.data() + offset;
   if (reinterpret_cast<uintptr_t>(data) % size_of(info.dtype) != 0) {
     Tensor copy = Tensor::empty(info.shape, info.dtype);
@@ -125,15 +150,6 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   for (const auto* named : order)
     file.write({static_cast<const std::byte*>(named->second.raw()), named->second.bytes()});
   file.commit();
-}
-
-void advise_dropped(const Tensor& tensor) {
-  if (!tensor.defined() || !MappedFile::contains(tensor.raw(), tensor.bytes())) return;
-  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(tensor.raw());
-  const uintptr_t first = (begin + page - 1) / page * page;
-  const uintptr_t last = (begin + tensor.bytes()) / page * page;
-  if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
 }  // namespace vitrail

@@ -15,6 +15,8 @@
 
 namespace vitrail {
 
+class InputFile;
+
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;  // as upstream
 inline constexpr size_t kMaxSafetensorsTensors = 100'000;
 inline constexpr size_t kMaxSafetensorsMetadata = 10'000;
@@ -23,8 +25,10 @@ inline constexpr size_t kMaxTensorNameBytes = 1024;
 // A file opened for reading; immutable, so any number of threads may ask for tensors.
 class SafetensorsFile : public TensorSource {
  public:
-  // Error: not a regular file, unreadable, or not a valid safetensors file; nothing of the declared
-  // sizes is allocated before it has been checked against the file.
+  // Reads the header; a tensor is read when it is asked for, into memory of its own: nothing that
+  // happens to the file afterwards can touch it. Error: not a regular file, unreadable, or not a
+  // valid safetensors file; nothing of the declared sizes is allocated before it has been checked
+  // against the file.
   static std::shared_ptr<SafetensorsFile> open(const std::filesystem::path& path);
   // The same over bytes in memory, which keep_alive owns; `place` names them in messages.
   static std::shared_ptr<SafetensorsFile> parse(std::span<const std::byte> bytes,
@@ -33,8 +37,9 @@ class SafetensorsFile : public TensorSource {
 
   std::vector<std::string> names() const override;
   const TensorInfo* find(std::string_view name) const override;
-  // Read-only and sharing the mapping, which lives as long as any of its tensors. A tensor that the
-  // file does not align for its dtype is copied.
+  // Of a file: a copy. Error: the file was changed or shortened since it was opened.
+  // Of bytes in memory: read-only and sharing them; copied where they are not aligned for the
+  // dtype.
   Tensor tensor(std::string_view name) const override;
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
   const std::string& place() const override { return place_; }
@@ -45,7 +50,11 @@ class SafetensorsFile : public TensorSource {
     size_t offset = 0;  // from the start of the bytes
   };
   SafetensorsFile() = default;
+  // `text`: the header; the tensors' bytes begin at `data_start` of `file_bytes`.
+  static std::shared_ptr<SafetensorsFile> with_header(std::string_view text, uint64_t data_start,
+                                                      uint64_t file_bytes, std::string place);
 
+  std::shared_ptr<const InputFile> file_;  // nothing: the bytes lie in memory
   std::span<const std::byte> bytes_;
   std::shared_ptr<void> keep_alive_;
   std::map<std::string, Entry, std::less<>> entries_;
@@ -69,10 +78,5 @@ std::shared_ptr<TensorSource> open_sharded(const std::filesystem::path& index);
 // `state_dict` chooses among the dictionaries of a file of torch.save (formats/pth.h).
 std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
                                            const std::string& state_dict = "");
-
-// Tells the system that a mapped tensor's pages will not be needed soon, so that they no longer
-// count as this process's memory; reading them again loads them from the file. Only pages wholly
-// inside the tensor; a tensor that is not mapped is left alone.
-void advise_dropped(const Tensor& tensor);
 
 }  // namespace vitrail

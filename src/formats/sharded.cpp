@@ -1,11 +1,12 @@
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/printable.h"
 #include "formats/file_kind.h"
 #include "formats/json.h"
-#include "formats/mapped_file.h"
 #include "formats/pth.h"
 #include "formats/safetensors.h"
 #include "formats/wrapper_names.h"
@@ -28,10 +29,11 @@ std::shared_ptr<TensorSource> open_file(const std::filesystem::path& path,
   if (!state_dict.empty())
     fail("model", "{}: is not a file of torch.save, so state_dict={} chooses nothing in it",
          path.string(), state_dict);
-  auto mapping = std::make_shared<MappedFile>(path);
-  if (const std::string kind = foreign_kind(mapping->bytes()); !kind.empty())
+  std::array<std::byte, kForeignBytes> begin{};
+  const size_t got = InputFile(path).read_some(0, begin);
+  if (const std::string kind = foreign_kind(std::span(begin).first(got)); !kind.empty())
     fail("model", "{}: is {}", path.string(), kind);
-  return SafetensorsFile::parse(mapping->bytes(), mapping, path.string());
+  return SafetensorsFile::open(path);
 }
 
 class ShardedTensors : public TensorSource {

@@ -1,7 +1,7 @@
 // The files within a zip archive that stores them uncompressed, as torch.save does.
 //
 // A zip library would copy every weight out of the archive; this finds where each lies, so that
-// tensors share the mapping of the file. Source: PKWARE's APPNOTE.TXT, 4.3 and 4.5.3 (zip64).
+// tensors are read, or shared, where they lie. Source: PKWARE's APPNOTE.TXT, 4.3 and 4.5.3 (zip64).
 #pragma once
 
 #include <cstddef>

@@ -96,7 +96,7 @@ TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& che
     } else {
       ++report.loaded;
     }
-    parameter->set_value(value.clone());  // a mapped file cannot be written into
+    parameter->set_value(value.clone());  // what is shared is read-only
   }
   if (!same_classes)
     for (const std::string& name : checkpoint.tensors->names())

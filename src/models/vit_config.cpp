@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "formats/json_text.h"
 
 namespace vitrail {
 namespace {
@@ -216,20 +217,20 @@ void parse_field(const std::string& name, const std::string& text, Field& field)
 template <typename Field>
 void read_field(const std::string& name, const json& value, Field& field) {
   if constexpr (std::is_enum_v<Field> || std::is_same_v<Field, std::string>) {
-    if (!value.is_string()) refuse(name, value.dump(), "a word");
+    if (!value.is_string()) refuse(name, json_text(value), "a word");
     parse_field(name, value.get<std::string>(), field);
   } else if constexpr (std::is_same_v<Field, bool>) {
-    if (!value.is_boolean()) refuse(name, value.dump(), "true or false");
+    if (!value.is_boolean()) refuse(name, json_text(value), "true or false");
     field = value.get<bool>();
   } else if constexpr (std::is_same_v<Field, int64_t>) {
-    if (!value.is_number_integer()) refuse(name, value.dump(), "a whole number");
+    if (!value.is_number_integer()) refuse(name, json_text(value), "a whole number");
     field = value.get<int64_t>();
   } else if constexpr (std::is_same_v<Field, Numbers>) {
     if (!value.is_array() || !std::ranges::all_of(value, &json::is_number_integer))
-      refuse(name, value.dump(), "a list of whole numbers");
+      refuse(name, json_text(value), "a list of whole numbers");
     field = value.get<Numbers>();
   } else {
-    if (!value.is_number()) refuse(name, value.dump(), "a number");
+    if (!value.is_number()) refuse(name, json_text(value), "a number");
     field = value.get<double>();
   }
 }
@@ -237,6 +238,53 @@ void read_field(const std::string& name, const json& value, Field& field) {
 void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
   check(value >= low && value <= high, "model config", "{} is {}; it must lie between {} and {}",
         name, value, low, high);
+}
+
+// Generous limits: beyond them a number is a mistake or an attack, not a model.
+constexpr int64_t kMaxPicture = 16384, kMaxWidth = 65536, kMaxDepth = 1024;
+constexpr int64_t kMaxTokens = int64_t{1} << 22;  // of a picture
+
+struct FieldRange {
+  std::string_view name;
+  int64_t low, high;
+};
+// Of the fields that are whole numbers, each by itself; those not named here depend on the patch
+// embedding.
+constexpr FieldRange kRanges[] = {
+    {"image_height", 1, kMaxPicture},
+    {"image_width", 1, kMaxPicture},
+    {"in_channels", 1, 1024},
+    {"patch_height", 1, kMaxPicture},
+    {"patch_width", 1, kMaxPicture},
+    {"embed_dim", 1, kMaxWidth},
+    {"depth", 0, kMaxDepth},
+    {"num_heads", 1, kMaxWidth},
+    {"head_dim", 0, kMaxWidth},
+    {"mlp_hidden_dim", 0, 16 * kMaxWidth},
+    {"register_tokens", 0, kMaxWidth},
+    {"num_classes", 0, int64_t{1} << 24},
+    {"position_prefix", 0, 2 + kMaxWidth},
+    {"position_grid_height", 0, kMaxPicture},
+    {"position_grid_width", 0, kMaxPicture},
+    {"pool_heads", 0, kMaxWidth},
+    {"pool_mlp_hidden_dim", 0, 16 * kMaxWidth},
+    {"tokenizer_layers", 1, 16},
+    {"tokenizer_kernel", 1, 64},
+    {"tokenizer_stride", 1, 64},
+    {"tokenizer_padding", 0, 64},
+    {"tokenizer_pool_kernel", 0, 64},
+    {"tokenizer_pool_stride", 1, 64},
+    {"tokenizer_pool_padding", 0, 64},
+    {"tokenizer_hidden_channels", 1, kMaxWidth},
+    {"resnet_stem_channels", 1, 65536},
+    {"resnet_stem_kernel", 1, 15},
+    {"resnet_stem_stride", 1, 8},
+    {"resnet_norm_groups", 1, 65536},
+};
+
+void check_in_its_range(std::string_view name, int64_t value) {
+  for (const FieldRange& range : kRanges)
+    if (range.name == name) check_range(range.name.data(), value, range.low, range.high);
 }
 
 void check_probability(const char* name, double value) {
@@ -253,6 +301,7 @@ int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch,
     return c.resnet.cells(size);
   }
   if (c.patch_embedding != PatchEmbedding::tokenizer) {
+    check(patch > 0, "vit", "a patch {} of {} is none", axis, patch);
     const bool whole = c.drop_partial_patches ? size >= patch : size > 0 && size % patch == 0;
     if (whole) return size / patch;
     const int64_t below = std::max<int64_t>(size / patch, 0) * patch;
@@ -329,44 +378,29 @@ void VisionTransformerConfig::set_image_size(int64_t height, int64_t width) {
 }
 
 void VisionTransformerConfig::validate() const {
-  // Generous limits: beyond them a number is a mistake or an attack, not a model.
-  constexpr int64_t kMaxPicture = 16384, kMaxWidth = 65536, kMaxDepth = 1024;
-  check_range("image_height", image_height, 1, kMaxPicture);
-  check_range("image_width", image_width, 1, kMaxPicture);
-  check_range("in_channels", in_channels, 1, 1024);
-  check_range("patch_height", patch_height, 1, kMaxPicture);
-  check_range("patch_width", patch_width, 1, kMaxPicture);
-  check_range("embed_dim", embed_dim, 1, kMaxWidth);
-  check_range("depth", depth, 0, kMaxDepth);
-  check_range("num_heads", num_heads, 1, kMaxWidth);
-  check_range("head_dim", head_dim, 0, kMaxWidth);
-  check_range("mlp_hidden_dim", mlp_hidden_dim, 0, 16 * kMaxWidth);
-  check_range("register_tokens", register_tokens, 0, kMaxWidth);
-  check_range("num_classes", num_classes, 0, int64_t{1} << 24);
-  check_range("position_grid_height", position_grid_height, 0, kMaxPicture);
-  check_range("position_grid_width", position_grid_width, 0, kMaxPicture);
-  check_range("pool_heads", pool_heads, 0, kMaxWidth);
-  check_range("pool_mlp_hidden_dim", pool_mlp_hidden_dim, 0, 16 * kMaxWidth);
+  visit_fields(*this, [&](const char* name, const auto& field) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>) {
+      const std::string_view prefix(name);
+      const bool read = prefix.starts_with("tokenizer_")
+                            ? patch_embedding == PatchEmbedding::tokenizer
+                            : !prefix.starts_with("resnet_");  // validate_resnet's
+      if (read) check_in_its_range(name, field);
+    }
+  });
   check(head_dim > 0 || embed_dim % num_heads == 0, "model config",
         "num_heads {} does not divide embed_dim {}; set head_dim if heads have a size of their own",
         num_heads, embed_dim);
   check(layer_norm_epsilon > 0 && layer_norm_epsilon < 1, "model config",
         "layer_norm_epsilon is {}; it must lie between 0 and 1", layer_norm_epsilon);
-  if (patch_embedding == PatchEmbedding::tokenizer) {
-    check_range("tokenizer_layers", tokenizer.layers, 1, 16);
-    check_range("tokenizer_kernel", tokenizer.kernel, 1, 64);
-    check_range("tokenizer_stride", tokenizer.stride, 1, 64);
+  if (patch_embedding == PatchEmbedding::tokenizer)
     check_range("tokenizer_padding", tokenizer.padding, 0, tokenizer.kernel);
-    check_range("tokenizer_pool_kernel", tokenizer.pool_kernel, 0, 64);
-    check_range("tokenizer_pool_stride", tokenizer.pool_stride, 1, 64);
-    check_range("tokenizer_pool_padding", tokenizer.pool_padding, 0, 64);
-    check_range("tokenizer_hidden_channels", tokenizer.hidden_channels, 1, kMaxWidth);
-  }
   if (patch_embedding == PatchEmbedding::resnet) validate_resnet(resnet, embed_dim);
   check(!patch_norm || patch_embedding == PatchEmbedding::linear, "model config",
         "patch_norm goes with patch_embedding linear");
-  (void)grid_height(image_height);
-  (void)grid_width(image_width);
+  const int64_t tokens = grid_height(image_height) * grid_width(image_width);
+  check(tokens <= kMaxTokens, "model config",
+        "a picture of {}x{} makes {} tokens, above the limit of {}; patches may be larger",
+        image_height, image_width, tokens, kMaxTokens);
   check_range("position_prefix", position_prefix, 0, prefix_tokens());
   check(position != Position::sincos_2d || embed_dim % 4 == 0, "model config",
         "position sincos_2d needs an embed_dim divisible by 4, not {}", embed_dim);
@@ -422,6 +456,9 @@ void set_field(VisionTransformerConfig& config, const std::string& name, const s
     if (name != field_name) return;
     found = true;
     parse_field(name, value, field);
+    // At once: what is set is computed with before the whole can be validated.
+    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>)
+      check_in_its_range(name, field);
   });
   check(found, "model config", "there is no field '{}'; there are: {}", name, known);
 }

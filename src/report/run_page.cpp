@@ -7,6 +7,7 @@
 
 #include "core/statistics.h"
 #include "explain/overlay.h"
+#include "formats/json_text.h"
 #include "report/page_parts.h"
 #include "report/run_charts.h"
 #include "report/text_encoding.h"
@@ -193,7 +194,7 @@ json evaluation_of(const EvaluationResult& result, const std::string& on) {
 }
 
 std::string text_of(const json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>() : json_text(value);
 }
 
 json pairs(const NamedTexts& texts) {

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/printable.h"
 #include "formats/json.h"
+#include "formats/json_text.h"
 #include "formats/text_file.h"
 #include "train/metrics.h"
 
@@ -29,8 +30,6 @@ constexpr uint64_t kMaxLogBytes = uint64_t{256} << 20;
 std::vector<std::string> last_lines(const fs::path& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) return {};
-  check(fs::is_regular_file(path, ignored), "file", "{}: is no regular file",
-        printable(path.string()));
   const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   std::vector<std::string> lines;
@@ -51,8 +50,13 @@ void read_records(const fs::path& path, const std::function<void(const json&)>& 
 
 std::optional<int64_t> integer(const json& line, const char* name) {
   const auto found = line.find(name);
+  constexpr int64_t kMost = int64_t{1} << 53;  // what a chart's double counts exactly
   if (found == line.end() || !found->is_number_integer()) return std::nullopt;
-  return found->get<int64_t>();
+  const bool unsigned_too_large =
+      found->is_number_unsigned() && found->get<uint64_t>() > static_cast<uint64_t>(kMost);
+  const auto value = found->get<int64_t>();
+  if (unsigned_too_large || value < 0 || value > kMost) return std::nullopt;
+  return value;
 }
 
 Numbers numbers_of(const json& object) {
@@ -68,7 +72,7 @@ Numbers numbers_of(const json& object) {
 std::string value_text(const json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_null()) return "not finite";
-  if (!value.is_array()) return value.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (!value.is_array()) return json_text(value);
   constexpr size_t kNamed = 4;
   std::string text;
   for (size_t i = 0; i < std::min(kNamed, value.size()); ++i)
@@ -162,7 +166,7 @@ double RunRecord::number(const char* field) const {
 }
 
 int64_t RunRecord::epochs_planned() const {
-  return static_cast<int64_t>(number("epochs"));
+  return static_cast<int64_t>(std::clamp(number("epochs"), 0.0, 1e15));
 }
 
 int64_t RunRecord::last_step() const {

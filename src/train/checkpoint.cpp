@@ -5,10 +5,13 @@
 #include <set>
 #include <string_view>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/printable.h"
 #include "core/rng.h"
 #include "formats/json.h"
+#include "formats/json_text.h"
 #include "formats/safetensors.h"
 
 namespace vitrail {
@@ -26,9 +29,28 @@ Json to_json(const Tally& tally) {
   return {{"loss", tally.loss}, {"correct", tally.correct}, {"pictures", tally.pictures}};
 }
 
-Tally tally_from_json(const Json& json) {
-  return {get<double>(json, "loss", "checkpoint"), get<int64_t>(json, "correct", "checkpoint"),
-          get<int64_t>(json, "pictures", "checkpoint")};
+// Steps, epochs and pictures that a run may come to: sums and products of them stay far from the
+// limits of int64_t.
+constexpr int64_t kMaxCount = int64_t{1} << 40;
+
+int64_t count_in(const Json& json, const char* key, const std::string& place, int64_t low = 0,
+                 int64_t high = kMaxCount) {
+  return get_in(json, key, place, {.low = low, .high = high});
+}
+
+double number_in(const Json& json, const char* key, const std::string& place, double low,
+                 double high) {
+  const auto value = get<double>(json, key, place);
+  check(value >= low && value <= high, "checkpoint", "{}: {} is {}, outside {} to {}", place, key,
+        value, low, high);
+  return value;
+}
+
+Tally tally_from_json(const Json& json, const std::string& place) {
+  const int64_t pictures = count_in(json, "pictures", place);
+  return {.loss = number_in(json, "loss", place, -1e300, 1e300),
+          .correct = count_in(json, "correct", place, 0, pictures),
+          .pictures = pictures};
 }
 
 Json to_json(const TrainState& state) {
@@ -44,25 +66,25 @@ Json to_json(const TrainState& state) {
           {"seconds", state.seconds}};
 }
 
-const Json& object_at(const Json& json, const char* key) {
+const Json& object_at(const Json& json, const char* key, const std::string& place) {
   const auto found = json.is_object() ? json.find(key) : json.end();
   check(json.is_object() && found != json.end() && found->is_object(), "checkpoint",
-        "its description has no {}", key);
+        "{}: its description has no {}", place, key);
   return *found;
 }
 
-TrainState state_from_json(const Json& json) {
-  constexpr const char* kPlace = "checkpoint";
-  return {.step = get_in(json, "step", kPlace, {.low = 0}),
-          .epoch = get_in(json, "epoch", kPlace, {.low = 0}),
-          .batch = get_in(json, "batch", kPlace, {.low = 0}),
-          .since_epoch = tally_from_json(object_at(json, "since_epoch")),
-          .since_log = tally_from_json(object_at(json, "since_log")),
-          .best_accuracy = get<double>(json, "best_accuracy", kPlace),
-          .best_step = get<int64_t>(json, "best_step", kPlace),
-          .unimproved = get_in(json, "unimproved", kPlace, {.low = 0}),
-          .not_finite = get_in(json, "not_finite", kPlace, {.low = 0}),
-          .seconds = get<double>(json, "seconds", kPlace)};
+// `step`: as the file's name has it.
+TrainState state_from_json(const Json& json, int64_t step, const std::string& place) {
+  return {.step = count_in(json, "step", place, step, step),
+          .epoch = count_in(json, "epoch", place, 0, step),
+          .batch = count_in(json, "batch", place, 0, step),
+          .since_epoch = tally_from_json(object_at(json, "since_epoch", place), place),
+          .since_log = tally_from_json(object_at(json, "since_log", place), place),
+          .best_accuracy = number_in(json, "best_accuracy", place, -1, 1),
+          .best_step = count_in(json, "best_step", place, -1, step),
+          .unimproved = count_in(json, "unimproved", place),
+          .not_finite = count_in(json, "not_finite", place),
+          .seconds = number_in(json, "seconds", place, 0, 1e12)};
 }
 
 uint64_t hash_tensor(const Tensor& tensor) {
@@ -133,7 +155,7 @@ std::string differing_parts(const Json& run, const Json& now) {
   const Json before = run.flatten(), after = now.flatten();  // "/configuration/batch_size"
   const auto at = [](const Json& parts, const std::string& name) {
     const auto found = parts.find(name);
-    return found == parts.end() ? "not set" : found->dump();
+    return found == parts.end() ? "not set" : printable(json_text(*found));
   };
   std::set<std::string> names;
   for (const Json& parts : {before, after})
@@ -141,9 +163,19 @@ std::string differing_parts(const Json& run, const Json& now) {
   std::string text;
   for (const std::string& name : names)
     if (at(before, name) != at(after, name))
-      text += fmt::format("{}{} was {} and is {}", text.empty() ? "" : "; ", name.substr(1),
-                          at(before, name), at(after, name));
+      text += fmt::format("{}{} was {} and is {}", text.empty() ? "" : "; ",
+                          name.empty() ? "it" : printable(name.substr(1)), at(before, name),
+                          at(after, name));
   return text;
+}
+
+// What lies where a checkpoint will be written again and cannot be written over: a folder, a pipe.
+void set_aside(const fs::path& path) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path, ignored);
+  if (!fs::exists(status) || fs::is_regular_file(status)) return;
+  fs::path aside = path;
+  fs::rename(path, aside += ".damaged", ignored);
 }
 
 }  // namespace
@@ -151,7 +183,7 @@ std::string differing_parts(const Json& run, const Json& now) {
 void remove_unfinished_files(const fs::path& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().extension() == ".tmp") fs::remove(entry.path(), ignored);
+    if (entry.path().extension() == ".tmp") remove_if_abandoned(entry.path());
 }
 
 CheckpointFolder::CheckpointFolder(fs::path folder) : folder_(std::move(folder)) {
@@ -192,7 +224,7 @@ void CheckpointFolder::save(const RunParts& parts, const TrainState& state) cons
   const Json json{{"state", to_json(state)},
                   {"optimizer_steps", parts.learner.optimizer().steps()},
                   {"identity", parts.identity}};
-  const std::string description = json.dump();
+  const std::string description = json_text(json);
   const std::string sum = checksum(description, MemoryTensors(tensors));
   write_safetensors(path_of(state.step), tensors, {{"checksum", sum}, {"vitrail", description}});
 
@@ -202,6 +234,28 @@ void CheckpointFolder::save(const RunParts& parts, const TrainState& state) cons
   for (int64_t i = 0; i < count - kKept; ++i) {
     const int64_t step = all[static_cast<size_t>(i)];
     if (step != state.best_step) fs::remove(path_of(step), ignored);
+  }
+}
+
+uint64_t CheckpointFolder::bytes(const RunParts& parts) {
+  uint64_t sum = 0;
+  const auto add = [&](const NamedTensors& tensors) {
+    for (const auto& [name, tensor] : tensors) sum += tensor.bytes();
+  };
+  for (const auto& parameter : parts.method.parameters().all())
+    sum += static_cast<uint64_t>(parameter->shape().numel()) * sizeof(float);
+  add(parts.learner.optimizer().state());
+  add(parts.method.state());
+  if (parts.ema != nullptr) add(parts.ema->state());
+  return sum;
+}
+
+std::string CheckpointFolder::damage(int64_t step) const {
+  try {
+    open_verified(path_of(step));
+    return "";
+  } catch (const Error& error) {
+    return error.what();
   }
 }
 
@@ -215,22 +269,31 @@ std::optional<TrainState> CheckpointFolder::restore(const RunParts& parts) const
       opened = open_verified(path_of(step));
     } catch (const Error& error) {
       log_warning(fmt::format("a checkpoint is damaged and left out: {}", error.what()));
+      set_aside(path_of(step));
       continue;
     }
     // Whole: what does not fit from here on is another run's.
+    const std::string place = path_of(step).string();
     const std::string differences =
-        differing_parts(object_at(opened.description, "identity"), parts.identity);
-    check(differences.empty(), "resume", "{} is of another run: {}", path_of(step).string(),
-          differences);
-    TrainState state = state_from_json(object_at(opened.description, "state"));
+        differing_parts(object_at(opened.description, "identity", place), parts.identity);
+    check(differences.empty(), "resume", "{} is of another run: {}", place, differences);
+    TrainState state = state_from_json(object_at(opened.description, "state", place), step, place);
+    const int64_t optimizer_steps = count_in(opened.description, "optimizer_steps", place, 0, step);
     ParameterRegistry& parameters = parts.method.parameters();
     const NamedTensors weights = weights_in(*opened.tensors, parameters, kWeights);
-    parts.learner.optimizer().load(
-        *opened.tensors, get<int64_t>(opened.description, "optimizer_steps", "checkpoint"));
+    parts.learner.optimizer().load(*opened.tensors, optimizer_steps);
     parts.learner.spikes().load(*opened.tensors);
     if (parts.ema != nullptr) parts.ema->load(*opened.tensors);
     parts.method.load_state(*without_prefix(*opened.tensors, kMethod));
     set_weights(parameters, weights);
+    if (state.best_step < 0 || state.best_step == step) return state;
+    if (const std::string why = damage(state.best_step); !why.empty()) {
+      log_warning(fmt::format(
+          "the best checkpoint is damaged, and the best is chosen among what follows: {}", why));
+      set_aside(path_of(state.best_step));
+      state.best_step = -1;
+      state.best_accuracy = -1;
+    }
     return state;
   }
   check(candidates.empty(), "resume",

@@ -43,17 +43,23 @@ class CheckpointFolder {
   explicit CheckpointFolder(std::filesystem::path folder);
 
   std::filesystem::path path_of(int64_t step) const;
+  // How many bytes a checkpoint of these parts takes, nearly.
+  static uint64_t bytes(const RunParts& parts);
   // Writes the checkpoint of state.step, then removes all but the last two and the best one.
   // Error: it cannot be written; those before are intact.
   void save(const RunParts& parts, const TrainState& state) const;
 
   // Continues from the newest checkpoint that is whole; a damaged one is named in a warning and the
-  // one before it is taken. Nothing when there is none. Error: all are damaged, or the run that
-  // made it was another (the message says what differs).
+  // one before it is taken. Nothing when there is none. A best one that is damaged is named, too,
+  // and forgotten: best_step is -1. Error: all are damaged, the run that made it was another (the
+  // message says what differs), or it says what no run can have come to.
   std::optional<TrainState> restore(const RunParts& parts) const;
   // The weights that were evaluated and exported at the step, into the method's model: the averaged
   // ones when they are kept. Error: damaged, or of another model.
   void load_weights_of(int64_t step, const RunParts& parts) const;
+
+  // Why the checkpoint of the step cannot be used; empty: it is whole.
+  std::string damage(int64_t step) const;
 
   // Steps that have a checkpoint, ascending.
   std::vector<int64_t> steps() const;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "formats/json_text.h"
 #include "formats/option_fields.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
@@ -84,6 +85,8 @@ std::array<double, 3> channel_values(const std::vector<double>& values) {
 }  // namespace
 
 void TrainConfig::validate() const {
+  const std::string not_utf8 = find_not_utf8(to_json(*this));
+  check(not_utf8.empty(), kPlace, "{}, which is not UTF-8: train.json could not keep it", not_utf8);
   model.validate();
   learning.validate(method);
   check(model.num_classes > 0 || method != "supervised", kPlace,
@@ -227,7 +230,7 @@ std::string describe_differences(const TrainConfig& run, const TrainConfig& now)
     const json& other = after[item.key()];  // null: one of them has no preprocessing of its own
     if (item.value() == other) continue;
     text += fmt::format("{}{} is {} in the run and {} now", text.empty() ? "" : "; ", item.key(),
-                        item.value().dump(), other.dump());
+                        json_text(item.value()), json_text(other));
   }
   return text;
 }

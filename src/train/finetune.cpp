@@ -9,8 +9,11 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/file_lock.h"
+#include "core/printable.h"
 #include "core/statistics.h"
 #include "formats/json.h"
+#include "formats/json_text.h"
 #include "models/model_folder.h"
 #include "train/accuracy_text.h"
 #include "train/finetune_plan.h"
@@ -52,6 +55,9 @@ class Finetuning {
  public:
   Finetuning(const Checkpoint& checkpoint, const FinetuneOptions& options)
       : checkpoint_(checkpoint), options_(options), data_(open_finetune_data(options)) {
+    check_class_names(*data_.train, "finetune");
+    check(is_utf8(options.data), "finetune", "--data {} is not UTF-8: train.json could not keep it",
+          printable(options.data));
     const int64_t depth = checkpoint.info.config.depth, blocks = options.blocks.value_or(1);
     const bool needs_blocks =
         options.blocks || options.method == How::lora || options.method == How::partial;
@@ -101,9 +107,6 @@ class Finetuning {
       check(!taken, "finetune",
             "{} holds a run already: continue it with --resume, or choose another --out",
             out.string());
-      std::error_code error;
-      fs::create_directories(out, error);
-      check(!error, "finetune", "{}: the folder cannot be made: {}", out.string(), error.message());
       keep_split(out, data_, options_.run.threads, options_.base_split);
       warn_of_learned();
     }
@@ -264,14 +267,17 @@ class Finetuning {
     plan_.config = *config;
     plan_.config.data = options_.data;
     plan_.method = finetune_method_from_name(get<std::string>(saved, "method", place));
-    plan_.blocks = get<int64_t>(saved, "blocks", place);
-    plan_.lora.rank = get<int64_t>(saved, "rank", place);
+    constexpr int64_t kMost = int64_t{1} << 40;
+    plan_.blocks = get_in(saved, "blocks", place, {.low = 0, .high = kMost});
+    plan_.lora.rank = get_in(saved, "rank", place, {.low = 1, .high = kMost});
     plan_.lora.alpha = get<double>(saved, "alpha", place);
-    const Json& before = saved.at("probe");
-    result_.probe = {get<int64_t>(before, "correct", place),
-                     get<int64_t>(before, "pictures", place),
-                     get_optional<double>(before, "map", place)};
-    result_.parameters = get<int64_t>(saved, "parameters", place);
+    const auto before = saved.find("probe");
+    check(before != saved.end(), "json", "{}: has no probe, which takes what it answered", place);
+    result_.probe.pictures = get_in(*before, "pictures", place, {.low = 1, .high = kMost});
+    result_.probe.correct =
+        get_in(*before, "correct", place, {.low = 0, .high = result_.probe.pictures});
+    result_.probe.map = get_optional<double>(*before, "map", place);
+    result_.parameters = get_in(saved, "parameters", place, {.low = 0, .high = kMost});
   }
 
   // Keeps the adapter while the run's model is there.
@@ -417,7 +423,12 @@ RunData open_finetune_data(const FinetuneOptions& options) {
 
 FinetuneResult finetune(const Checkpoint& checkpoint, const FinetuneOptions& options) {
   check(!options.run.out.empty(), "finetune", "--out names the folder of the run");
-  return Finetuning(checkpoint, options).run();
+  const bool writes = options.run.exchange == nullptr || options.run.exchange->rank() == 0;
+  if (options.run.lock != nullptr || !writes) return Finetuning(checkpoint, options).run();
+  const FolderLock lock(options.run.out, "finetune");
+  FinetuneOptions locked = options;
+  locked.run.lock = &lock;
+  return Finetuning(checkpoint, locked).run();
 }
 
 }  // namespace vitrail

@@ -1,6 +1,7 @@
 #include "train/metrics.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,14 +26,20 @@ constexpr JsonLimits kLine{.bytes = size_t{16} << 20, .depth = 16, .values = siz
 }  // namespace
 
 void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  // Without O_NONBLOCK a pipe of that name would wait for its reader.
+  const int descriptor =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
   ssize_t written = -1;
+  bool regular = true;
   if (descriptor >= 0) {
-    written = ::write(descriptor, bytes.data(), bytes.size());
+    struct stat status {};
+    regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+    if (regular) written = ::write(descriptor, bytes.data(), bytes.size());
     const int error_number = errno;
     ::close(descriptor);
     errno = error_number;
   }
+  check(regular, "file", "{}: cannot be written: it is not a regular file", path.string());
   check(written >= 0, "file", "{}: cannot be written: {}", path.string(),
         std::generic_category().message(errno));
   check(written == static_cast<ssize_t>(bytes.size()), "file",
@@ -42,8 +49,6 @@ void append_to_file(const std::filesystem::path& path, std::string_view bytes) {
 int64_t for_each_object(const std::filesystem::path& path, const VisitLine& visit) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return 0;
-  check(std::filesystem::is_regular_file(path, ignored), "file", "{}: is no regular file",
-        printable(path.string()));
   const std::vector<std::byte> bytes = read_file(path, kMaxLogBytes);
   std::string_view rest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   int64_t unread = 0;

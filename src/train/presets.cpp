@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "formats/json.h"
+#include "formats/json_text.h"
 #include "train/preset_files.h"
 
 namespace vitrail {
@@ -14,11 +15,11 @@ constexpr int kMaxBases = 8;  // files that extend each other in a ring end here
 // A value as --set takes it.
 std::string text_of(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array()) return value.dump();
+  if (!value.is_array()) return json_text(value);
   std::string text;
   for (const Json& element : value) {
     if (!text.empty()) text += ",";
-    text += element.dump();
+    text += json_text(element);
   }
   return text;
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/isa.h"
 #include "formats/json.h"
@@ -53,6 +54,7 @@ Run::Run(const TrainConfig& config, const RunOptions& options)
   check(config.patience == 0 || data_.judge, "train",
         "patience needs validation pictures: {} has only test pictures, which choose nothing",
         config.data);
+  if (classifies()) check_class_names(*data_.train, "train");
   if (config.ema_decay > 0)
     run_parts_.ema = &ema_.emplace(method_->model().parameters(),
                                    EmaOptions{config.ema_decay, config.ema_warmup});
@@ -109,6 +111,17 @@ void Run::begin_records(bool resumed) {
   if (!samples.empty()) metrics_.picture(0, "training pictures", contact_sheet(samples, kColumns));
 }
 
+void Run::take_up(const TrainState& state) {
+  const std::string place = checkpoints_.path_of(state.step).string();
+  // An epoch may have fewer steps, when pictures cannot be read.
+  check(state.epoch <= config_.epochs && state.batch <= batches_ &&
+            state.step <= state.epoch * batches_ + state.batch,
+        "resume",
+        "{}: stands at step {}, epoch {}, batch {}, where a run has {} epochs of {} steps", place,
+        state.step, state.epoch, state.batch, config_.epochs, batches_);
+  state_ = state;
+}
+
 // A list of the pictures is kept from the start on; one that is there is what they must be.
 void Run::keep_or_check_split(bool resumed) {
   const auto record = options_.resume ? read_split_record(options_.out) : std::nullopt;
@@ -137,9 +150,10 @@ void Run::begin() {
   if (writes()) remove_unfinished_files(options_.out);
   const std::optional<TrainState> found =
       options_.resume ? checkpoints_.restore(run_parts_) : std::nullopt;
-  if (found) state_ = *found;
+  if (found) take_up(*found);
   synchronise(options_.exchange);  // nobody reads any more
   if (writes()) {
+    check_room(options_.out, CheckpointFolder::bytes(run_parts_), "a checkpoint of this run");
     if (!data_.split_is_kept) keep_or_check_split(found.has_value());
     write_json(config_path(options_.out), to_json(config_));
     if (found) compare_isa();
@@ -307,8 +321,13 @@ TrainResult Run::run() {
       result.interrupted = true;
       return result;
     }
-    end_epoch();
+    const bool exports = end_epoch();
+    // First: what cannot be exported may be mended, and an epoch that is lost comes again.
     save();
+    if (exports) {
+      const Ema::InPlace averaged(run_parts_.ema);
+      export_model();
+    }
   }
   return finish();
 }

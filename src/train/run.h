@@ -28,6 +28,8 @@ class Run {
   void keep_or_check_split(bool resumed);
   void compare_isa();
   void begin_records(bool resumed);
+  void take_up(const TrainState& state);
+  bool take_best();
   bool train_epoch();  // false: stopped
   bool next_parts(std::vector<Batch>& parts);
   void count(const StepResult& step);
@@ -35,7 +37,7 @@ class Run {
   void log_step(const StepResult& step);
   void report_progress(const StepResult& step) const;
   bool asked_to_stop() const;
-  void end_epoch();
+  bool end_epoch();  // true: the weights are worth exporting
   bool out_of_patience() const;
   std::optional<Evaluation> judge(bool finished);
   Evaluation evaluate_on(const Dataset& set);

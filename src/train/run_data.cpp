@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "data/held_out.h"
+#include "formats/json_text.h"
 #include "train/methods/make_method.h"
 
 namespace vitrail {
@@ -37,6 +39,14 @@ void check_classes(const Dataset& set, const char* place) {
        "{} has training pictures of one class, '{}', and a classifier tells two or more apart "
        "(train --method mae and dino need no classes)",
        set.name(), set.classes()[static_cast<size_t>(set.label(0))]);
+}
+
+void check_class_names(const Dataset& set, const char* place) {
+  for (const std::string& name : set.classes())
+    check(is_utf8(name), place,
+          "{} has a class '{}', whose name is not UTF-8 and could not be kept; rename it (convmv "
+          "-r --notest -f latin1 -t utf8 does so for a folder)",
+          printable(set.name()), printable(name));
 }
 
 RunData open_pictures(const RunPictures& pictures) {

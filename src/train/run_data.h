@@ -44,6 +44,9 @@ RunData open_run_data(const TrainConfig& config, const SplitRecord* record = nul
 // apart.
 void check_classes(const Dataset& set, const char* place);
 
+// Error: the pictures are of a class whose name is not UTF-8: no file of a model could hold it.
+void check_class_names(const Dataset& set, const char* place);
+
 // How a process loads its share of the pictures; LoaderOptions says what the fields mean.
 struct LoadShare {
   int workers = 0;

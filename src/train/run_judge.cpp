@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "formats/json.h"
 #include "models/model_folder.h"
 #include "train/neighbours.h"
@@ -64,7 +65,7 @@ bool Run::out_of_patience() const {
   return config_.patience > 0 && state_.unimproved >= config_.patience;
 }
 
-void Run::end_epoch() {
+bool Run::end_epoch() {
   const Ema::InPlace averaged(run_parts_.ema);
   const bool finished = state_.epoch + 1 == config_.epochs;
   EpochReport report{.epoch = state_.epoch,
@@ -107,10 +108,25 @@ void Run::end_epoch() {
   record(line);
   say(text + fmt::format("; {:.0f} s", report.seconds));
   if (options_.on_epoch) options_.on_epoch(report);
-  if (report.best || !chooses) export_model();
   ++state_.epoch;
   state_.batch = 0;
   state_.since_epoch = {};
+  return report.best || !chooses;
+}
+
+// Whether the model now has the weights that did best; those of the last step otherwise.
+bool Run::take_best() {
+  if (!data_.judge || state_.best_step < 0 || state_.best_step == state_.step) return false;
+  try {
+    checkpoints_.load_weights_of(state_.best_step, run_parts_);
+    return true;
+  } catch (const Error& error) {
+    say(
+        fmt::format("the best checkpoint is damaged ({}): the model is that of the last step, {}, "
+                    "instead of step {}",
+                    error.what(), state_.step, state_.best_step));
+    return false;
+  }
 }
 
 TrainResult Run::result_so_far() const {
@@ -128,9 +144,8 @@ TrainResult Run::finish() {
   if (result.stopped_early)
     say(fmt::format("no better accuracy in {} evaluations: training ends early",
                     state_.unimproved));
-  const bool choose = data_.judge && state_.best_step >= 0 && state_.best_step != state_.step;
-  if (choose) checkpoints_.load_weights_of(state_.best_step, run_parts_);
-  const Ema::InPlace averaged(choose ? nullptr : run_parts_.ema);
+  const bool best = take_best();
+  const Ema::InPlace averaged(best ? nullptr : run_parts_.ema);
   export_model();
   if (data_.judge) result.validation = evaluate_on(*data_.judge);
   if (data_.test)

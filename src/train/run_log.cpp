@@ -6,6 +6,7 @@
 #include "core/isa.h"
 #include "core/machine.h"
 #include "core/parallel.h"
+#include "formats/json_text.h"
 
 namespace vitrail {
 namespace {
@@ -65,12 +66,11 @@ void RunLog::machine(const RunPosition& position, json more) const {
   json line{{"step", position.step}, {"started", utc_time()},      {"host", host_name()},
             {"cpu", cpu_name()},     {"cores", available_cores()}, {"isa", active_isa()}};
   line.update(more);
-  LineFile(folder_ / "machine.jsonl")
-      .append(line.dump(-1, ' ', false, json::error_handler_t::replace));
+  LineFile(folder_ / "machine.jsonl").append(json_text(line));
 }
 
 void RunLog::append(const json& line) const {
-  metrics_.append(line.dump());
+  metrics_.append(json_text(line));
   const std::vector<NamedScalar> scalars = scalars_of(line);
   if (events_.empty() || scalars.empty()) return;
   events_.back().add(line.value("step", int64_t{0}), scalars);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/file_lock.h"
 #include "formats/json.h"
 #include "train/run.h"
 
@@ -12,7 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 
 void prepare_folder(const TrainConfig& config, const RunOptions& options) {
-  check(!options.out.empty(), "train", "--out names the folder of the run");
   check(options.log_steps >= 1, "train", "log_steps is {}; it must be at least 1",
         options.log_steps);
   const std::optional<TrainConfig> run = config_of_run(options.out);
@@ -26,10 +26,6 @@ void prepare_folder(const TrainConfig& config, const RunOptions& options) {
   check(!run || options.resume, "train",
         "{} holds a run already: continue it with --resume, or choose another --out",
         options.out.string());
-  std::error_code error;
-  fs::create_directories(options.out, error);
-  check(!error, "train", "{}: the folder cannot be made: {}", options.out.string(),
-        error.message());
 }
 
 }  // namespace
@@ -42,7 +38,12 @@ void synchronise(GradientExchange* exchange) {
 
 TrainResult train(const TrainConfig& config, const RunOptions& options) {
   config.validate();
-  if (options.exchange == nullptr || options.exchange->rank() == 0) prepare_folder(config, options);
+  std::optional<FolderLock> lock;
+  if (options.exchange == nullptr || options.exchange->rank() == 0) {
+    check(!options.out.empty(), "train", "--out names the folder of the run");
+    if (options.lock == nullptr) lock.emplace(options.out, "train");
+    prepare_folder(config, options);
+  }
   synchronise(options.exchange);
   return Run(config, options).run();
 }

@@ -26,6 +26,8 @@
 
 namespace vitrail {
 
+class FolderLock;
+
 struct TrainProgress {
   int64_t epoch = 0, epochs = 0;  // of the step done, from 0
   int64_t batch = 0, batches = 0;
@@ -47,6 +49,9 @@ struct EpochReport {
 
 struct RunOptions {
   std::filesystem::path out;
+  // Of `out`, where the caller holds it already and goes on writing there; train() takes it itself
+  // otherwise.
+  const FolderLock* lock = nullptr;
   bool resume = false;
   int threads = 0;  // 0: all cores
   // Threads beside them that prepare pictures; 0: those that compute, whenever they would wait.
@@ -84,9 +89,10 @@ struct TrainResult {
 // Trains, or continues a run in options.out. The model that the folder holds at the end is the one
 // that did best on validation pictures; a set that has only test pictures besides is evaluated on
 // those each epoch, and then the last weights are kept, so that no choice is made on test pictures.
-// Errors: a folder that holds a run already (without resume), a resumed run whose configuration or
-// pictures are others, an unwritable folder, a full disk, too many steps in a row whose loss is not
-// finite.
+// Errors: a folder that another process writes into, one that holds a run already (without resume),
+// a resumed run whose configuration or pictures are others, an unwritable folder, a disk without
+// room for a checkpoint, classes whose names are not UTF-8, too many steps in a row whose loss is
+// not finite.
 TrainResult train(const TrainConfig& config, const RunOptions& options);
 
 // The configuration of the run in a folder; nothing when there is none. Error: it is damaged.

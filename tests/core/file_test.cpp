@@ -2,11 +2,17 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
@@ -60,8 +66,55 @@ TEST_F(FileTest, ReadsUnderALimit) {
       holds(message([&] { read_file(folder_ / "a", 4); }), "5 bytes, above the limit of 4"));
   EXPECT_TRUE(holds(message([&] { read_file(folder_ / "b", 4); }), "no such file"));
   EXPECT_TRUE(holds(message([&] { read_file(folder_, 4); }), "is a directory"));
-  // Endless, and without a size to look at first.
-  EXPECT_TRUE(holds(message([&] { read_file("/dev/zero", 5000); }), "limit of 5000"));
+  // It says that it has no bytes.
+  EXPECT_EQ(read_file("/proc/self/cmdline", 1 << 20).back(), std::byte{0});
+  EXPECT_TRUE(holds(message([&] { read_file("/proc/self/cmdline", 2); }), "limit of 2"));
+}
+
+// Opening a pipe waits for its writer, reading a device may never end: nothing of the kind is read.
+TEST_F(FileTest, ReadsRegularFilesAlone) {
+  const auto pipe = folder_ / "pipe", link = folder_ / "link", socket_path = folder_ / "socket";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink("pipe", link);
+  const int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  const std::string near = std::filesystem::proximate(socket_path).string();
+  ASSERT_LT(near.size(), sizeof(address.sun_path));
+  std::strcpy(address.sun_path, near.c_str());
+  ASSERT_EQ(bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const std::pair<std::filesystem::path, std::string> cases[] = {
+      {pipe, "pipe: is a pipe, not a file"},
+      {link, "link: is a pipe, not a file"},
+      {socket_path, "socket: is a socket, not a file"},
+      {"/dev/zero", "/dev/zero: is a device, not a file"},
+      {"/dev/null", "is a device"},
+      {folder_, "is a directory"},
+  };
+  for (const auto& [path, said] : cases) {
+    EXPECT_TRUE(holds(message([&] { read_file(path, 100); }), said)) << path;
+    EXPECT_TRUE(holds(message([&] { InputFile file(path); }), said)) << path;
+  }
+  close(descriptor);
+}
+
+TEST_F(FileTest, NoticesThatAFileChanged) {
+  const auto path = folder_ / "a";
+  write_file_atomically(path, "0123456789");
+  const InputFile file(path);
+  file.check_unchanged();
+  std::array<std::byte, 4> part{};
+  file.read(6, part);
+  EXPECT_EQ(std::memcmp(part.data(), "6789", 4), 0);
+  EXPECT_TRUE(holds(message([&] { file.read(8, part); }), "truncated"));
+  EXPECT_EQ(file.read_some(8, part), 2u);
+  // Another file in its place does not matter: this one is still open.
+  write_file_atomically(path, "new");
+  file.check_unchanged();
+  write_file_atomically(path, "0123456789");
+  const InputFile again(path);
+  std::filesystem::resize_file(path, 7);
+  EXPECT_TRUE(holds(message([&] { again.check_unchanged(); }), "was changed while it was in use"));
+  EXPECT_TRUE(holds(message([&] { again.read(6, part); }), "had 10 when it was opened"));
 }
 
 TEST_F(FileTest, ReplacesWholeOrNotAtAll) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/file.h"
 #include "formats/file_helpers.h"
 #include "formats/safetensors.h"
 
@@ -84,14 +85,32 @@ INSTANTIATE_TEST_SUITE_P(Pth, WrittenByTorch,
                            return name.substr(0, name.find('.'));
                          });
 
-TEST(Pth, SharesTheMappingWhereItCan) {
+TEST(Pth, SharesMemoryWhereItCanAndCopiesFromFiles) {
+  const std::vector<std::byte> bytes = read_file(kGolden / "plain.pth", 1 << 20);
+  const auto shared = PthFile::parse(bytes, nullptr, "memory");
+  EXPECT_EQ(shared->tensor("rows").raw(), shared->tensor("rows").raw());
+  EXPECT_TRUE(shared->tensor("rows").storage()->read_only());
+  EXPECT_NE(shared->tensor("columns").raw(), shared->tensor("columns").raw());
   auto file = PthFile::open(kGolden / "plain.pth");
+  for (const std::string& name : file->names())
+    expect_equal(file->tensor(name), shared->tensor(name), name);
   const Tensor rows = file->tensor("rows");
-  EXPECT_EQ(rows.raw(), file->tensor("rows").raw());
-  EXPECT_TRUE(rows.storage()->read_only());
-  EXPECT_NE(file->tensor("columns").raw(), file->tensor("columns").raw());
+  EXPECT_NE(rows.raw(), file->tensor("rows").raw());
+  EXPECT_FALSE(rows.storage()->read_only());
   file.reset();
   EXPECT_EQ(rows.f32()[0], 3.0f);
+}
+
+// A mapping of the file would end the process by SIGBUS.
+TEST(Pth, AFileThatShrinksIsAnError) {
+  const TemporaryFolder folder;
+  const auto path = folder / "a.pth";
+  std::filesystem::copy_file(kGolden / "plain.pth", path);
+  const auto file = PthFile::open(path);
+  std::filesystem::resize_file(path, 1);
+  for (const std::string& name : file->names())
+    if (file->info(name).bytes() > 0)
+      EXPECT_ERROR(file->tensor(name), "a.pth: was changed while it was in use");
 }
 
 TEST(Pth, ReadsTheAveragedWeightsAndNamesTheOthers) {

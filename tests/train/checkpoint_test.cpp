@@ -144,9 +144,17 @@ TEST(Checkpoint, FullDiskLeavesTheOlderOneIntact) {
   const auto handler = ::signal(SIGXFSZ, SIG_IGN);
   rlimit small = old;
   small.rlim_cur = before.size() / 2;
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string message = error_of([&] { resume(out); });
+  RunOptions options = quiet_options(out);
+  options.resume = true;
+  options.on_step = [&](const TrainProgress&) { ::setrlimit(RLIMIT_FSIZE, &small); };
+  const std::string message = error_of([&] { train(tiny_config(), options); });
+  // Where it is known beforehand, no step is made.
+  int64_t made = 0;
+  options.on_step = [&](const TrainProgress&) { ++made; };
+  const std::string refused = error_of([&] { train(tiny_config(), options); });
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
+  EXPECT_NE(refused.find("a checkpoint of this run takes"), std::string::npos) << refused;
+  EXPECT_EQ(made, 0);
   ::signal(SIGXFSZ, handler);
 
   EXPECT_NE(message.find("cannot be written"), std::string::npos) << message;

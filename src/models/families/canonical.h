@@ -20,7 +20,7 @@ void match_weights(const VisionTransformer& model, const TensorSource& tensors,
                    const Spelling& spelling, CheckpointInfo& info);
 
 // Presents `tensors` under the canonical names of the rules, with the model's shapes and in the
-// file's dtype; a single part shares the file's mapping.
+// file's dtype; a single part is as the file's reader gives it.
 // tensor() throws an Error naming the file's tensor when a value is NaN or infinite, quantized()
 // when a scale is.
 std::shared_ptr<TensorSource> canonical_tensors(std::shared_ptr<TensorSource> tensors,

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "formats/json_text.h"
 
 namespace vitrail {
 namespace {
@@ -27,7 +28,7 @@ std::vector<int64_t> position_prefixes(const VisionTransformerConfig& c, Family 
 void ConfigDraft::record(const std::string& field, const std::string& source) {
   const nlohmann::json fields = to_json(config);
   const auto found = fields.find(field);
-  std::string value = found == fields.end() ? "" : found->dump();
+  std::string value = found == fields.end() ? "" : json_text(*found);
   if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
   sources.push_back({field, std::move(value), source});
 }

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/printable.h"
+#include "formats/json_text.h"
 
 namespace vitrail {
 namespace {
@@ -69,7 +70,7 @@ std::vector<std::string> names_of(const Json& config, const char* field, const s
 
 void refuse_initialisation(const Json& value, const std::string& place) {
   if (value.is_null() || value.is_boolean()) return;
-  std::string word = value.is_string() ? value.get<std::string>() : value.dump();
+  std::string word = value.is_string() ? value.get<std::string>() : json_text(value);
   std::ranges::transform(word, word.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   if (contains(kPlainInitialisations, word)) return;
@@ -188,7 +189,7 @@ AdapterConfig adapter_config_from_json(const Json& json, const std::string& plac
     fail("adapter",
          "{}: {} is {}; adapters with it are not read (merge_and_unload of PEFT makes a "
          "model that is)",
-         place, printable(field), printable(value.dump(), 60));
+         place, printable(field), printable(json_text(value), 60));
   }
   if (const auto found = json.find("init_lora_weights"); found != json.end())
     refuse_initialisation(*found, place);
