@@ -22,7 +22,7 @@ void check_names(const SplitRecord& record, const Dataset& set, std::vector<Part
       text.empty(), "split",
       "{} does not hold the pictures that the run divided: {}; put them back as {} lists them, or "
       "begin another run",
-      set.name(), text, kSplitFile);
+      printable(set.name()), text, kSplitFile);
 }
 
 }  // namespace
