@@ -41,8 +41,10 @@ void describe(const DescribeArguments& arguments) {
   nlohmann::ordered_json json;
   json["data"] = spec;
   json["splits"] = nlohmann::ordered_json::array();
+  // What is on the disk: of a split that is asked for by name, what a verb would take for it.
+  const OpenOptions open{.val_fraction = arguments.split.empty() ? 0 : OpenOptions().val_fraction};
   for (const Split split : splits)
-    json["splits"].push_back(describe_split(*open_dataset(spec, split), split));
+    json["splits"].push_back(describe_split(*open_dataset(spec, split, open), split));
   add_left_out(json);
   if (arguments.json) return print_json(json);
   for (const auto& part : json["splits"]) {

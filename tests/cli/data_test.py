@@ -69,8 +69,19 @@ class LeftOut(CommandTest):
             {"data": f"folder:{self.data}", "what": "pictures of splits without class folders", "count": 5,
              "examples": ["test/"]}])
         self.assertEqual(described["notes"], [])
-        judged, = vitrail("eval", f"folder:{self.data}", "--model", self.model, "--json").json()
+        self.assertEqual([part["count"] for part in described["splits"]], [24, 6])
+        labels = self.folder / "labels.txt"
+        labels.write_text("dark\nlight\nc\nd\ne\n")
+        judged, = vitrail("eval", f"folder:{self.data}", "--model", self.model, "--labels", labels,
+                          "--json").json()
         self.assertEqual(judged["left_out"], described["left_out"])
+
+    def test_what_lies_in_a_split_is_counted_whole(self):
+        for picture in (self.data / "valid").rglob("*.png"):
+            picture.unlink()
+        described, = vitrail("data", "describe", f"folder:{self.data}", "--json").json()
+        self.assertEqual([(part["split"], part["count"]) for part in described["splits"]],
+                         [("train", 24)])
 
     def test_a_name_cannot_forge_a_line(self):
         (self.data / "train" / "dark" / "x\nvitrail: all is well\x1b[2J.psd").write_bytes(b"8BPS")
