@@ -1,10 +1,10 @@
 // What the verbs that answer print of an answer: for people, and as JSON.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/cli/command_line.h"
 #include "infer/model.h"
 #include "tasks/classify.h"
 
