@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/printable.h"
 #include "models/answer.h"
 #include "models/rejection.h"
 
@@ -12,7 +13,8 @@ namespace vitrail::cli {
 namespace {
 
 std::string name_of(const Prediction& prediction) {
-  return prediction.label.value_or(fmt::format("class {}", prediction.index));
+  return prediction.label ? printable(*prediction.label)
+                          : fmt::format("class {}", prediction.index);
 }
 
 void print_lines(std::span<const Prediction> predictions) {

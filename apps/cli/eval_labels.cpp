@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "core/printable.h"
+
 namespace vitrail::cli {
 namespace {
 
@@ -17,7 +19,8 @@ void print_labels(const LabelEvaluation& result, double threshold, const char* s
   const MultiLabelScores& scores = result.scores;
   for (const LabelScore& one : scores.classes)
     if (one.count > 0)
-      fmt::print("{:6.2f}%  of {:>5}  {}\n", 100 * one.average_precision, one.count, one.name);
+      fmt::print("{:6.2f}%  of {:>5}  {}\n", 100 * one.average_precision, one.count,
+                 printable(one.name));
   const auto classes = static_cast<int64_t>(scores.classes.size());
   if (scores.classes_shown < classes)
     fmt::print("{} of {} classes are in no picture, and no part of the mean\n",

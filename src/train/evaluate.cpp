@@ -61,7 +61,8 @@ Evaluation evaluate_labels(const Tensor& logits, const Tensor& labels) {
   return {.loss = scores.loss,
           .accuracy = scores.exact_match(),
           .pictures = scores.pictures,
-          .map = scores.mean_average_precision};
+          // Pictures that show nothing rank nothing.
+          .map = scores.classes_shown == 0 ? 0 : scores.mean_average_precision};
 }
 
 Evaluation evaluate(const VisionTransformer& model, Queue& queue, Loader& loader,
