@@ -87,6 +87,8 @@ MemoryUse memory_use();
 void write_to(nlohmann::ordered_json& json, const MemoryUse& memory);
 std::string text(const MemoryUse& memory);  // one line for people
 
+// Of the pictures that the model takes, which --size changes.
+PictureSize bench_size(const VisionTransformerConfig& config);
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size);
 // [B, C, H, W]: --input's, or --batch random ones.
 Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config);

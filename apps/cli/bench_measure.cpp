@@ -142,6 +142,10 @@ std::string text(const MemoryUse& memory) {
                      megabytes(memory.pool_reserved));
 }
 
+PictureSize bench_size(const VisionTransformerConfig& config) {
+  return {static_cast<int>(config.image_height), static_cast<int>(config.image_width)};
+}
+
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size) {
   Tensor images = Tensor::empty({batch, channels, size.height, size.width});
   Rng rng(1, 0);
@@ -151,9 +155,7 @@ Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size) {
 
 Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config) {
   if (arguments.input.empty())
-    return random_pictures(
-        arguments.run.batch, config.in_channels,
-        {static_cast<int>(config.image_height), static_cast<int>(config.image_width)});
+    return random_pictures(arguments.run.batch, config.in_channels, bench_size(config));
   Tensor images = read_npy(arguments.input);
   check(images.dtype() == DType::f32 && images.rank() == 4 && images.size(0) > 0 &&
             images.size(1) == config.in_channels,

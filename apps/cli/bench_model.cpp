@@ -68,7 +68,7 @@ void bench_model(const BenchArguments& arguments) {
   const VisionTransformer& network = *session.model().network;
   if (arguments.input.empty())
     session.check_size({.batch = arguments.run.batch,
-                        .picture = bench_size(arguments, network.config()),
+                        .picture = bench_size(network.config()),
                         .keeps_attention = arguments.probe});
   const Tensor images = input_pictures(arguments, network.config());
   const Subject subject{.model = session.model().name,
