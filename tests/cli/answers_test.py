@@ -173,7 +173,8 @@ class Answers(CommandTest):
         single = self.folder / "single"
         for name in ("label 0", "label 1"):
             (single / name).mkdir(parents=True)
-            write_png(single / name / "a.png", shade=len(name))
+            for i in range(3):  # some are held out
+                write_png(single / name / f"{i}.png", shade=40 * i + 7 * int(name[-1]))
         several = self.model("three", "multi_label_classification")
         regression = self.model("three", "regression")
         for arguments, words in [

@@ -63,8 +63,8 @@ TEST(MultiLabelProbe, IsALogisticRegressionOfEachClass) {
   const Json wanted = golden();
   const Features train{.values = floats(wanted["features"]), .labels = labels_in(wanted["labels"])};
   Queue queue(1);
-  const LinearProbe probe =
-      fit_probe(queue, train, train, 3, {.penalties = {wanted["penalty"]}, .tolerance = 1e-7});
+  const LinearProbe probe = fit_probe(
+      queue, train, train, 3, {.penalties = {wanted["penalty"].get<double>()}, .tolerance = 1e-7});
   const Tensor weights = floats(wanted["weights"]);
   for (int64_t i = 0; i < weights.numel(); ++i)
     EXPECT_NEAR(probe.weight.f32()[i], weights.f32()[i], 1e-3 * std::abs(weights.f32()[i]) + 1e-4);
