@@ -1,4 +1,5 @@
 #include "apps/cli/answer_text.h"
+#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -19,20 +20,20 @@ std::string name_of(const Prediction& prediction) {
 
 void print_lines(std::span<const Prediction> predictions) {
   for (const Prediction& prediction : predictions)
-    fmt::print("  {:6.2f}%  {}\n", 100 * prediction.probability, name_of(prediction));
+    print_stdout("  {:6.2f}%  {}\n", 100 * prediction.probability, name_of(prediction));
 }
 
 void print_several(const Classification& answer, const Model& model, double threshold) {
   const double percent = 100 * threshold;
   const auto named = static_cast<int64_t>(answer.top.size());
   if (answer.above == 0 && named > 0) {
-    fmt::print("  {}: none reaches {:g}%; the nearest, below it:\n", none_of(model.labels.size()),
-               percent);
+    print_stdout("  {}: none reaches {:g}%; the nearest, below it:\n", none_of(model.labels.size()),
+                 percent);
     return print_lines(std::span(answer.top).first(1));
   }
   print_lines(std::span(answer.top).first(static_cast<size_t>(std::min(answer.above, named))));
   if (answer.above > named)
-    fmt::print("  and {} more that reach {:g}%\n", answer.above - named, percent);
+    print_stdout("  and {} more that reach {:g}%\n", answer.above - named, percent);
 }
 
 }  // namespace
@@ -58,7 +59,7 @@ void print_answer(const Classification& answer, const Model& model, double thres
   if (config.multi_label) return print_several(answer, model, threshold);
   if (config.answer != Answer::raw) return print_lines(answer.top);
   for (const Prediction& prediction : answer.top)
-    fmt::print("  {:12.6g}  {}\n", prediction.logit, name_of(prediction));
+    print_stdout("  {:12.6g}  {}\n", prediction.logit, name_of(prediction));
 }
 
 void add_answer(const Classification& answer, const Model& model, double threshold,

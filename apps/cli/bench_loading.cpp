@@ -8,6 +8,7 @@
 #include <chrono>
 
 #include "apps/cli/bench.h"
+#include "apps/cli/standard_streams.h"
 #include "data/loader.h"
 #include "train/learner.h"
 #include "train/methods/supervised.h"
@@ -149,13 +150,13 @@ void bench_loading(const BenchArguments& arguments) {
                        {"pictures_per_second_attainable", figures.attainable()},
                        {"share_of_attainable", figures.share()}});
   }
-  fmt::print("training {} on {}, batch {}, {}, {}\n", name, set->name(), options.batch_size,
-             threads_text(bench.threads()),
-             options.workers == 0 ? "which load, too"
-                                  : fmt::format("and {} more that load", options.workers));
-  fmt::print("  a picture takes {:.3f} ms of a core to compute and {:.3f} to load\n",
-             figures.computing * 1e3, figures.loading * 1e3);
-  fmt::print(
+  print_stdout("training {} on {}, batch {}, {}, {}\n", name, set->name(), options.batch_size,
+               threads_text(bench.threads()),
+               options.workers == 0 ? "which load, too"
+                                    : fmt::format("and {} more that load", options.workers));
+  print_stdout("  a picture takes {:.3f} ms of a core to compute and {:.3f} to load\n",
+               figures.computing * 1e3, figures.loading * 1e3);
+  print_stdout(
       "  {:.1f} pictures/s from memory, {:.1f} with loading: {:.1f}% of the {:.1f} attainable\n",
       figures.in_memory, figures.with_loader, 100 * figures.share(), figures.attainable());
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "apps/cli/bench.h"
+#include "apps/cli/standard_streams.h"
 #include "formats/npy.h"
 #include "infer/cost.h"
 
@@ -46,11 +47,11 @@ nlohmann::ordered_json to_json(const Result& result) {
 }
 
 void print_result(const Result& result) {
-  fmt::print("{}\n", text(result.subject));
-  fmt::print("  time    {}\n", result.measured.times.text());
-  fmt::print("  speed   {}\n", text(result.measured.speed));
-  fmt::print("  memory  {}\n", text(result.memory));
-  fmt::print(
+  print_stdout("{}\n", text(result.subject));
+  print_stdout("  time    {}\n", result.measured.times.text());
+  print_stdout("  speed   {}\n", text(result.measured.speed));
+  print_stdout("  memory  {}\n", text(result.memory));
+  print_stdout(
       "  model   {} parameters, {} multiply-adds a picture; loaded in {:.0f} ms, first "
       "answer {:.0f} ms later\n",
       human_count(static_cast<double>(result.cost.parameters)),

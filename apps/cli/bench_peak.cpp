@@ -4,6 +4,7 @@
 #include <array>
 
 #include "apps/cli/bench.h"
+#include "apps/cli/standard_streams.h"
 #include "core/queue.h"
 #include "kernels/isa.h"
 #include "kernels/peak.h"
@@ -51,12 +52,12 @@ void bench_peak(const BenchArguments& arguments) {
     for (const Ceilings& ceilings : all) json["peaks"].push_back(to_json(ceilings));
     return print_json(json);
   }
-  fmt::print("The most that this machine does, with {}\n", kernels::active_isa());
-  fmt::print("  {:<10} {:>12} {:>12} {:>12} {:>14}\n", "", "f32", "bf16", "int8", "memory read");
+  print_stdout("The most that this machine does, with {}\n", kernels::active_isa());
+  print_stdout("  {:<10} {:>12} {:>12} {:>12} {:>14}\n", "", "f32", "bf16", "int8", "memory read");
   for (const Ceilings& ceilings : all) {
-    fmt::print("  {:<10}", threads_text(ceilings.threads));
-    for (const double gflops : ceilings.gflops) fmt::print(" {:>5.0f} GFLOP/s", gflops);
-    fmt::print(" {:>9.1f} GB/s\n", ceilings.gigabytes_per_second);
+    print_stdout("  {:<10}", threads_text(ceilings.threads));
+    for (const double gflops : ceilings.gflops) print_stdout(" {:>5.0f} GFLOP/s", gflops);
+    print_stdout(" {:>9.1f} GB/s\n", ceilings.gigabytes_per_second);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "apps/cli/bench.h"
+#include "apps/cli/standard_streams.h"
 
 namespace vitrail::cli {
 namespace {
@@ -104,11 +105,11 @@ void bench_pictures(const BenchArguments& arguments) {
                                    {"all", decode + prepare}};
     return print_json(json);
   }
-  fmt::print("{} pictures as {} reads them, {}\n", pictures.count(), model->name,
-             threads_text(pictures.threads()));
-  fmt::print("  all     {}\n", times.text());
-  fmt::print("  each    {:.3f} ms, {:.1f} pictures/s\n", each, pictures.count() / times.median());
-  fmt::print(
+  print_stdout("{} pictures as {} reads them, {}\n", pictures.count(), model->name,
+               threads_text(pictures.threads()));
+  print_stdout("  all     {}\n", times.text());
+  print_stdout("  each    {:.3f} ms, {:.1f} pictures/s\n", each, pictures.count() / times.median());
+  print_stdout(
       "  a thread spends {:.3f} ms on a picture: {:.3f} decoding, {:.3f} resizing and "
       "cropping, {:.3f} on the rest\n",
       decode + prepare, decode, resize, prepare - resize);

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "apps/cli/bench.h"
+#include "apps/cli/standard_streams.h"
 #include "kernels/peak.h"
 
 namespace vitrail::cli {
@@ -38,18 +39,18 @@ void print_rows(const char* title, const std::vector<ProfileRow>& rows, const Pr
                 const Peaks& peaks) {
   size_t width = 10;
   for (const ProfileRow& row : rows) width = std::max(width, name_of_row(row).size());
-  fmt::print("\n  {:<{}}  {:>5} {:>9} {:>7} {:>9} {:>8}\n", title, width, "calls", "ms", "share",
-             "GFLOP/s", "of peak");
+  print_stdout("\n  {:<{}}  {:>5} {:>9} {:>7} {:>9} {:>8}\n", title, width, "calls", "ms", "share",
+               "GFLOP/s", "of peak");
   for (const ProfileRow& row : rows) {
-    fmt::print("  {:<{}}  {:>5} {:>9.3f} {:>6.1f}%", name_of_row(row), width, row.calls,
-               row.seconds * 1e3, 100 * row.seconds / profile.seconds);
+    print_stdout("  {:<{}}  {:>5} {:>9.3f} {:>6.1f}%", name_of_row(row), width, row.calls,
+                 row.seconds * 1e3, 100 * row.seconds / profile.seconds);
     if (row.multiply_adds > 0)
-      fmt::print(" {:>9.1f} {:>7.1f}%", operations_per_second(row) * 1e-9,
-                 100 * operations_per_second(row) / peaks.at(row.precision));
-    fmt::print("\n");
+      print_stdout(" {:>9.1f} {:>7.1f}%", operations_per_second(row) * 1e-9,
+                   100 * operations_per_second(row) / peaks.at(row.precision));
+    print_stdout("\n");
   }
-  fmt::print("  {:<{}}  {:>5} {:>9.3f} {:>6.1f}%\n", "the whole", width, "", profile.seconds * 1e3,
-             100.0);
+  print_stdout("  {:<{}}  {:>5} {:>9.3f} {:>6.1f}%\n", "the whole", width, "",
+               profile.seconds * 1e3, 100.0);
 }
 
 nlohmann::ordered_json rows_json(const std::vector<ProfileRow>& rows, const Profile& profile,

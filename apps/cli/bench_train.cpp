@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "apps/cli/bench.h"
+#include "apps/cli/standard_streams.h"
 #include "core/memory.h"
 #include "infer/cost.h"
 #include "train/learner.h"
@@ -80,11 +81,11 @@ void bench_train(const BenchArguments& arguments) {
   const MemoryUse memory = memory_use();
   const int64_t activations = activation_bytes(network, once);
   if (!arguments.run.json) {
-    fmt::print("training {}\n", text(subject));
-    fmt::print("  step    {}\n", measured.times.text());
-    fmt::print("  speed   {}\n", text(measured.speed));
-    fmt::print("  memory  {}; activations {:.0f} MB\n", text(memory),
-               static_cast<double>(activations) / 1e6);
+    print_stdout("training {}\n", text(subject));
+    print_stdout("  step    {}\n", measured.times.text());
+    print_stdout("  speed   {}\n", text(measured.speed));
+    print_stdout("  memory  {}; activations {:.0f} MB\n", text(memory),
+                 static_cast<double>(activations) / 1e6);
     return;
   }
   nlohmann::ordered_json json;

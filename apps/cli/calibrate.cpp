@@ -8,6 +8,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/file_lock.h"
 #include "core/statistics.h"
@@ -114,7 +115,7 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
     add_left_out(json);
     return print_json(json);
   }
-  fmt::print(
+  print_stdout(
       "{} {:.4f}: accepts {:.2f}% of {} pictures ({}), {:.2f}% of them rightly; top-1 of all is "
       "{:.2f}%\n",
       rejection.certainty_name(), rejection.threshold, 100 * share(own.accepted, own.pictures),
@@ -122,9 +123,9 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
       100 * share(judged.correct, own.pictures));
   for (const auto& [place, a] : others) {
     const Interval interval = wilson_interval(a.accepted, a.pictures);
-    fmt::print("false accepts {:.1f}% (95% interval {:.1f} to {:.1f}%) of {} pictures ({})\n",
-               100 * share(a.accepted, a.pictures), 100 * interval.low, 100 * interval.high,
-               a.pictures, place);
+    print_stdout("false accepts {:.1f}% (95% interval {:.1f} to {:.1f}%) of {} pictures ({})\n",
+                 100 * share(a.accepted, a.pictures), 100 * interval.low, 100 * interval.high,
+                 a.pictures, place);
   }
 }
 

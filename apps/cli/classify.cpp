@@ -45,8 +45,8 @@ void print_text(const std::string& file, const Classification& answer, const Mod
     print_stderr("vitrail: {}\n", answer.error);
     return;
   }
-  fmt::print("{}\n", file);
-  if (answer.none) fmt::print("  {}; the nearest:\n", none_of(model.labels.size()));
+  print_stdout("{}\n", file);
+  if (answer.none) print_stdout("  {}; the nearest:\n", none_of(model.labels.size()));
   print_answer(answer, model, options.threshold);
 }
 

@@ -1,4 +1,5 @@
 #include "apps/cli/common.h"
+#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -235,7 +236,7 @@ std::string data_spec(const std::string& argument) {
 }
 
 void print_json(const nlohmann::ordered_json& json) {
-  fmt::print("{}\n", json_text(json));
+  write_stdout(printable_json(json_text(json)) + "\n");
 }
 
 void add_left_out(nlohmann::ordered_json& json) {

@@ -1,4 +1,5 @@
 #include "apps/cli/compare.h"
+#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -94,16 +95,16 @@ Comparison compare_with_reference(Session& session, const std::string& file, dou
 }
 
 void print_comparison(const Comparison& comparison) {
-  fmt::print("against {} (tolerance {:g})\n", comparison.file, comparison.tolerance);
+  print_stdout("against {} (tolerance {:g})\n", comparison.file, comparison.tolerance);
   for (const LayerComparison& layer : comparison.layers)
-    fmt::print("  {:<4} {:<14} {:.2e}{}{}\n", layer.agrees ? "ok" : "DIFF", layer.name, layer.error,
-               layer.note.empty() ? "" : "  ", layer.note);
+    print_stdout("  {:<4} {:<14} {:.2e}{}{}\n", layer.agrees ? "ok" : "DIFF", layer.name,
+                 layer.error, layer.note.empty() ? "" : "  ", layer.note);
   if (comparison.first_divergence)
-    fmt::print("the first layer that diverges is {}\n", *comparison.first_divergence);
+    print_stdout("the first layer that diverges is {}\n", *comparison.first_divergence);
   else
-    fmt::print("all {} agree\n", comparison.layers.size());
+    print_stdout("all {} agree\n", comparison.layers.size());
   if (!comparison.ignored.empty())
-    fmt::print("{} other tensors of the file were not compared\n", comparison.ignored.size());
+    print_stdout("{} other tensors of the file were not compared\n", comparison.ignored.size());
 }
 
 nlohmann::ordered_json comparison_json(const Comparison& comparison) {

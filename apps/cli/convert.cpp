@@ -6,6 +6,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/model_export.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/file_lock.h"
 #include "models/families/checkpoint.h"
@@ -43,10 +44,10 @@ void convert_model(const Arguments& arguments) {
     json["preprocess_differences"] = differences;
     return print_json(json);
   }
-  for (const auto& file : report.files) fmt::print("wrote {}\n", file.string());
-  for (const std::string& fold : report.folds) fmt::print("folded: {}\n", fold);
-  for (const std::string& name : report.left_out) fmt::print("left out: {}\n", name);
-  for (const std::string& text : differences) fmt::print("preprocessing: {}\n", text);
+  for (const auto& file : report.files) print_stdout("wrote {}\n", file.string());
+  for (const std::string& fold : report.folds) print_stdout("folded: {}\n", fold);
+  for (const std::string& name : report.left_out) print_stdout("left out: {}\n", name);
+  for (const std::string& text : differences) print_stdout("preprocessing: {}\n", text);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/data_verbs.h"
+#include "apps/cli/standard_streams.h"
 #include "data/dataset.h"
 
 namespace vitrail::cli {
@@ -49,11 +50,12 @@ void describe(const DescribeArguments& arguments) {
   if (arguments.json) return print_json(json);
   for (const auto& part : json["splits"]) {
     const int64_t width = part["width"], height = part["height"];
-    fmt::print("{} {}: {} pictures, {} classes, {}\n", spec, part["split"].get<std::string>(),
-               part["count"].get<int64_t>(), part["classes"].size(),
-               width > 0 ? fmt::format("{}x{}", width, height) : "sizes of their own");
+    print_stdout("{} {}: {} pictures, {} classes, {}\n", spec, part["split"].get<std::string>(),
+                 part["count"].get<int64_t>(), part["classes"].size(),
+                 width > 0 ? fmt::format("{}x{}", width, height) : "sizes of their own");
     for (const auto& entry : part["classes"])
-      fmt::print("  {:>7}  {}\n", entry["count"].get<int64_t>(), entry["name"].get<std::string>());
+      print_stdout("  {:>7}  {}\n", entry["count"].get<int64_t>(),
+                   entry["name"].get<std::string>());
   }
 }
 

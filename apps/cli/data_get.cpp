@@ -3,6 +3,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "fetch/published_data.h"
 
@@ -30,8 +31,8 @@ void get(const GetArguments& arguments) {
     json["downloaded"] = downloaded;
     return print_json(json);
   }
-  fmt::print("{} is in {}{}; its terms: {}\nvitrail train --data {} --out runs/{}\n", set.name,
-             folder, downloaded.empty() ? " (it was there)" : "", set.source, spec, set.name);
+  print_stdout("{} is in {}{}; its terms: {}\nvitrail train --data {} --out runs/{}\n", set.name,
+               folder, downloaded.empty() ? " (it was there)" : "", set.source, spec, set.name);
 }
 
 }  // namespace

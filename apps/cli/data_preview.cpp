@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/data_verbs.h"
+#include "apps/cli/standard_streams.h"
 #include "data/preview.h"
 #include "image/codec.h"
 #include "train/recipes.h"
@@ -27,9 +28,9 @@ void preview(const PreviewArguments& arguments) {
   loader.augment = augment;
   const auto set = open_dataset(config.data, split_of(arguments.split), config.open_options());
   write_png(arguments.out, preview_sheet(*set, loader, arguments.options));
-  fmt::print("{}: {} pictures of {}, the original and {} versions each\n", arguments.out,
-             std::min(arguments.options.pictures, set->size()), config.data,
-             arguments.options.versions);
+  print_stdout("{}: {} pictures of {}, the original and {} versions each\n", arguments.out,
+               std::min(arguments.options.pictures, set->size()), config.data,
+               arguments.options.versions);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/data_verbs.h"
+#include "apps/cli/standard_streams.h"
 #include "data/scenes.h"
 #include "image/codec.h"
 
@@ -45,7 +46,7 @@ void render(const RenderArguments& arguments) {
     write_png(arguments.mask, mask);
   }
   if (arguments.json) return print_json(describe_scene(arguments.out, scene));
-  fmt::print("{}: {}\n", arguments.out, scene.caption);
+  print_stdout("{}: {}\n", arguments.out, scene.caption);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/compare.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "data/scenes.h"
 #include "formats/json_text.h"
@@ -131,16 +132,16 @@ nlohmann::ordered_json report_json(const Model& model, const std::vector<Finding
 }
 
 void print_report(const Model& model, const std::vector<Finding>& findings) {
-  fmt::print("{}: {}\n", model.name, model.path.string());
-  fmt::print("family {}\n", name_of(model.info.family));
+  print_stdout("{}: {}\n", model.name, model.path.string());
+  print_stdout("family {}\n", name_of(model.info.family));
   for (const Provenance& source : model.info.sources)
-    fmt::print("  {:<24} {:<28} {}\n", source.field, source.value, source.source);
-  fmt::print("preprocessing, from {}\n  {}\n",
-             model.preprocess.source.empty() ? "the checkpoint" : model.preprocess.source,
-             describe(model.preprocess));
-  for (const std::string& warning : model.info.warnings) fmt::print("note: {}\n", warning);
+    print_stdout("  {:<24} {:<28} {}\n", source.field, source.value, source.source);
+  print_stdout("preprocessing, from {}\n  {}\n",
+               model.preprocess.source.empty() ? "the checkpoint" : model.preprocess.source,
+               describe(model.preprocess));
+  for (const std::string& warning : model.info.warnings) print_stdout("note: {}\n", warning);
   for (const Finding& finding : findings)
-    fmt::print("{}  {}\n", finding.good ? "ok  " : "LOOK", finding.text);
+    print_stdout("{}  {}\n", finding.good ? "ok  " : "LOOK", finding.text);
 }
 
 void examine(const Arguments& arguments) {

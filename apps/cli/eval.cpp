@@ -8,6 +8,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/eval_labels.h"
 #include "apps/cli/judged_set.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -131,15 +132,16 @@ void print_result(const Arguments& arguments, const Judged& judged, const Model&
   }
   for (const ClassScore& score : result.classes)
     if (score.count > 0)
-      fmt::print("{:6.2f}%  {:>5}/{:<5}  {}\n",
-                 100.0 * static_cast<double>(score.top1) / static_cast<double>(score.count),
-                 score.top1, score.count, score.name);
-  fmt::print("top-1 {:.2f}% (95% interval {:.2f} to {:.2f}%), top-5 {:.2f}% of {} pictures ({})\n",
-             100 * result.top1_fraction(), 100 * sure.low, 100 * sure.high,
-             100 * result.top5_fraction(), result.count, split);
+      print_stdout("{:6.2f}%  {:>5}/{:<5}  {}\n",
+                   100.0 * static_cast<double>(score.top1) / static_cast<double>(score.count),
+                   score.top1, score.count, score.name);
+  print_stdout(
+      "top-1 {:.2f}% (95% interval {:.2f} to {:.2f}%), top-5 {:.2f}% of {} pictures ({})\n",
+      100 * result.top1_fraction(), 100 * sure.low, 100 * sure.high, 100 * result.top5_fraction(),
+      result.count, split);
   if (!model.rejection) return;
   const auto counted = static_cast<double>(result.count - result.none);
-  fmt::print(
+  print_stdout(
       "\"{}\" to {} of them; of the others {:.2f}% are right\n", none_of(model.labels.size()),
       result.none,
       counted == 0 ? 0 : 100 * static_cast<double>(result.top1 - result.none_top1) / counted);
@@ -185,8 +187,8 @@ void evaluate_features(Session& session, const Arguments& arguments, const std::
                        {"training_pictures", train.pictures()},
                        {"nearest_neighbours", nearest.accuracy},
                        {"linear_probe", linear.accuracy}});
-  fmt::print("nearest neighbours {:.2f}%, linear probe {:.2f}% of {} pictures ({})\n",
-             100 * nearest.accuracy, 100 * linear.accuracy, linear.pictures, name_of(split));
+  print_stdout("nearest neighbours {:.2f}%, linear probe {:.2f}% of {} pictures ({})\n",
+               100 * nearest.accuracy, 100 * linear.accuracy, linear.pictures, name_of(split));
 }
 
 // Whether attention falls on what a scene shows.
@@ -206,12 +208,12 @@ void evaluate_pointing(Session& session, const std::string& spec, Split split, i
                        {"pointing", result.accuracy()},
                        {"chance", result.chance},
                        {"heads", result.head_accuracies()}});
-  fmt::print("attention points at an object in {:.2f}% of {} pictures ({}); chance is {:.2f}%\n",
-             100 * result.accuracy(), result.pictures, name_of(split), 100 * result.chance);
+  print_stdout("attention points at an object in {:.2f}% of {} pictures ({}); chance is {:.2f}%\n",
+               100 * result.accuracy(), result.pictures, name_of(split), 100 * result.chance);
   std::string heads;
   for (const double accuracy : result.head_accuracies())
     heads += fmt::format("{}{:.2f}%", heads.empty() ? "" : ", ", 100 * accuracy);
-  fmt::print("its heads alone: {}\n", heads);
+  print_stdout("its heads alone: {}\n", heads);
 }
 
 // Several classes a picture: what the classes are worth, one by one and together.

@@ -1,4 +1,5 @@
 #include "apps/cli/eval_labels.h"
+#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -19,13 +20,13 @@ void print_labels(const LabelEvaluation& result, double threshold, const char* s
   const MultiLabelScores& scores = result.scores;
   for (const LabelScore& one : scores.classes)
     if (one.count > 0)
-      fmt::print("{:6.2f}%  of {:>5}  {}\n", 100 * one.average_precision, one.count,
-                 printable(one.name));
+      print_stdout("{:6.2f}%  of {:>5}  {}\n", 100 * one.average_precision, one.count,
+                   printable(one.name));
   const auto classes = static_cast<int64_t>(scores.classes.size());
   if (scores.classes_shown < classes)
-    fmt::print("{} of {} classes are in no picture, and no part of the mean\n",
-               classes - scores.classes_shown, classes);
-  fmt::print(
+    print_stdout("{} of {} classes are in no picture, and no part of the mean\n",
+                 classes - scores.classes_shown, classes);
+  print_stdout(
       "mAP {:.2f}%; at {:g}%: exact match {:.2f}%, F1 {:.2f}% (macro) and {:.2f}% (micro) of "
       "{} pictures ({})\n",
       100 * scores.mean_average_precision, 100 * threshold, 100 * scores.exact_match(),

@@ -147,11 +147,11 @@ void print_line(const std::string& picture, const Answer& answer, const Model& m
 }
 
 void print_text(const std::string& picture, const Answer& answer, const Model& model) {
-  fmt::print("{}\n", picture);
-  if (!answer.verdict.empty()) fmt::print("  {}; the nearest:\n", answer.verdict);
+  print_stdout("{}\n", picture);
+  if (!answer.verdict.empty()) print_stdout("  {}; the nearest:\n", answer.verdict);
   print_answer(answer.judged, model, answer.threshold);
-  if (!answer.files.page.empty()) fmt::print("  page     {}\n", answer.files.page.string());
-  if (!answer.files.overlay.empty()) fmt::print("  overlay  {}\n", answer.files.overlay.string());
+  if (!answer.files.page.empty()) print_stdout("  page     {}\n", answer.files.page.string());
+  if (!answer.files.overlay.empty()) print_stdout("  overlay  {}\n", answer.files.overlay.string());
 }
 
 void print_error(const std::string& picture, const std::string& error, bool as_json) {

@@ -136,10 +136,10 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
     return print_json(json);
   }
   const char* what = result.validation.map ? "" : "accuracy ";
-  fmt::print("validation {}{}\n", what, result.validation.text());
-  if (result.test) fmt::print("test {}{}\n", what, result.test->text());
-  fmt::print("the model ({}, in {}'s form) is in {}: vitrail classify --model {} PICTURE\n",
-             name_of(result.method), name_of(form), arguments.out, arguments.out);
+  print_stdout("validation {}{}\n", what, result.validation.text());
+  if (result.test) print_stdout("test {}{}\n", what, result.test->text());
+  print_stdout("the model ({}, in {}'s form) is in {}: vitrail classify --model {} PICTURE\n",
+               name_of(result.method), name_of(form), arguments.out, arguments.out);
 }
 
 void run_in(TrainJob& job, Arguments& arguments) {

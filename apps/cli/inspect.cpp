@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "apps/cli/common.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/memory.h"
 #include "infer/cost.h"
@@ -38,20 +39,20 @@ nlohmann::ordered_json shape_json(const Shape& shape) {
 
 void print_report(const Model& model, const ModelCost& cost, const Memory& memory, PictureSize size,
                   int batch) {
-  fmt::print("{} ({})\n", model.name, name_of(model.info.family));
-  fmt::print("  {:<28} {:>14} {:>12} {:>14}\n", "layer", "output", "parameters", "multiply-adds");
+  print_stdout("{} ({})\n", model.name, name_of(model.info.family));
+  print_stdout("  {:<28} {:>14} {:>12} {:>14}\n", "layer", "output", "parameters", "multiply-adds");
   for (const LayerCost& layer : cost.layers)
-    fmt::print("  {:<28} {:>14} {:>12} {:>14}\n", layer.path, layer.output.str(),
-               human_count(static_cast<double>(layer.parameters)),
-               human_count(static_cast<double>(layer.multiply_adds)));
-  fmt::print("{}x{}: {} tokens, {} parameters, {} multiply-adds a picture\n", size.height,
-             size.width, cost.tokens, human_count(static_cast<double>(cost.parameters)),
-             human_count(static_cast<double>(cost.multiply_adds)));
+    print_stdout("  {:<28} {:>14} {:>12} {:>14}\n", layer.path, layer.output.str(),
+                 human_count(static_cast<double>(layer.parameters)),
+                 human_count(static_cast<double>(layer.multiply_adds)));
+  print_stdout("{}x{}: {} tokens, {} parameters, {} multiply-adds a picture\n", size.height,
+               size.width, cost.tokens, human_count(static_cast<double>(cost.parameters)),
+               human_count(static_cast<double>(cost.multiply_adds)));
   if (model.network->config().num_classes > 0)
-    fmt::print("answers: {}\n", described(model.network->config()));
-  fmt::print("memory: {:.1f} MB weights, {:.1f} MB working memory for a batch of {}\n",
-             static_cast<double>(memory.weights) * 1e-6, static_cast<double>(memory.working) * 1e-6,
-             batch);
+    print_stdout("answers: {}\n", described(model.network->config()));
+  print_stdout("memory: {:.1f} MB weights, {:.1f} MB working memory for a batch of {}\n",
+               static_cast<double>(memory.weights) * 1e-6,
+               static_cast<double>(memory.working) * 1e-6, batch);
 }
 
 void print_report_json(const Model& model, const ModelCost& cost, const Memory& memory,

@@ -3,6 +3,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/printable.h"
 
@@ -46,12 +47,12 @@ void pull_model(const Arguments& arguments) {
       pull(hub_settings(), model, {.patterns = arguments.files, .progress = download_progress()});
   if (arguments.json) return print_pulled(model, pulled);
   for (const PulledFile& file : pulled.files)
-    fmt::print("{:<12} {:>10}  {}\n", file.downloaded ? "downloaded" : "was there",
-               human_bytes(file.bytes), file.name);
-  fmt::print("{} is in {}\n", model.name, pulled.folder.string());
+    print_stdout("{:<12} {:>10}  {}\n", file.downloaded ? "downloaded" : "was there",
+                 human_bytes(file.bytes), file.name);
+  print_stdout("{} is in {}\n", model.name, pulled.folder.string());
   if (arguments.files.empty()) {
     const std::string at = model.revision == "main" ? "" : "@" + model.revision;
-    fmt::print("vitrail classify --model {}{} PICTURE\n", model.name, at);
+    print_stdout("vitrail classify --model {}{} PICTURE\n", model.name, at);
   }
 }
 

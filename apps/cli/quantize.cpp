@@ -7,6 +7,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/file_lock.h"
 #include "core/log.h"
@@ -74,26 +75,26 @@ void print_report(const Arguments& arguments, const QuantizeReport& report,
                                 {"answer_error", layer.answer_error}});
     return print_json(json);
   }
-  fmt::print("{:<28} {:<9} {:>12} {:>12}\n", "layer", "runs in", "weight error", "answer error");
+  print_stdout("{:<28} {:<9} {:>12} {:>12}\n", "layer", "runs in", "weight error", "answer error");
   for (const LayerError& layer : report.layers)
-    fmt::print("{:<28} {:<9} {:>11.3f}% {:>11.3f}%\n", layer.path, name_of(layer.precision),
-               100 * layer.weight_error, 100 * layer.answer_error);
+    print_stdout("{:<28} {:<9} {:>11.3f}% {:>11.3f}%\n", layer.path, name_of(layer.precision),
+                 100 * layer.weight_error, 100 * layer.answer_error);
   if (report.measure == "top1")
-    fmt::print("top-1 of {} pictures: {:.2f}% before, {:.2f}% after\n", report.pictures,
-               100 * report.before, 100 * report.after);
+    print_stdout("top-1 of {} pictures: {:.2f}% before, {:.2f}% after\n", report.pictures,
+                 100 * report.before, 100 * report.after);
   else
-    fmt::print("{} on {} pictures: {:.5f}\n",
-               report.measure == "decisions" ? "share of yes and no that stay"
-               : report.measure == "values"  ? "1 less the relative change of the values"
-                                             : "mean cosine of the answers",
-               report.pictures, report.after);
-  fmt::print("loss {:.2f} points (95% interval {:.2f} to {:.2f}), {} {:.2f}%\n", report.drop,
-             report.drop_low, report.drop_high,
-             report.measure == "decisions" ? "pictures with the same classes"
-             : report.measure == "values"  ? "pictures within 1%"
-                                           : "same best class",
-             100 * report.agreement);
-  fmt::print("wrote {}\n", arguments.out);
+    print_stdout("{} on {} pictures: {:.5f}\n",
+                 report.measure == "decisions" ? "share of yes and no that stay"
+                 : report.measure == "values"  ? "1 less the relative change of the values"
+                                               : "mean cosine of the answers",
+                 report.pictures, report.after);
+  print_stdout("loss {:.2f} points (95% interval {:.2f} to {:.2f}), {} {:.2f}%\n", report.drop,
+               report.drop_low, report.drop_high,
+               report.measure == "decisions" ? "pictures with the same classes"
+               : report.measure == "values"  ? "pictures within 1%"
+                                             : "same best class",
+               100 * report.agreement);
+  print_stdout("wrote {}\n", arguments.out);
 }
 
 void quantize_model(Arguments arguments) {

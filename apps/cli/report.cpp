@@ -3,6 +3,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/run_display.h"
+#include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "report/run_report.h"
 
@@ -32,7 +33,7 @@ void report_run(const Arguments& arguments) {
     write_run_report(arguments.run, page, options);
   }
   if (arguments.json) return print_json({{"run", arguments.run}, {"page", page.string()}});
-  fmt::print("{}\n", page.string());
+  print_stdout("{}\n", page.string());
 }
 
 }  // namespace

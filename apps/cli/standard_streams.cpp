@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <system_error>
 
 namespace vitrail::cli {
 
@@ -23,6 +24,11 @@ void prepare_standard_streams() {
 void write_stderr(const std::string& text) noexcept {
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::clearerr(stderr);
+}
+
+void write_stdout(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
+    throw std::system_error(errno, std::generic_category(), "standard output");
 }
 
 }  // namespace vitrail::cli

@@ -107,7 +107,7 @@ void print_json(const TrainArguments& arguments, const TrainResult& result) {
 }
 
 void list_presets() {
-  for (const auto& [name, preset] : presets()) fmt::print("{:<22}{}\n", name, preset.description);
+  for (const auto& [name, preset] : presets()) print_stdout("{:<22}{}\n", name, preset.description);
 }
 
 std::string resume_command(const TrainArguments& arguments) {
@@ -145,8 +145,8 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
     throw Failed{};
   }
   if (!arguments.json && job.leads())
-    fmt::print("the model is in {0}: vitrail classify --model {0} PICTURE\n{1} shows the run\n",
-               arguments.out, report_path(arguments.out).string());
+    print_stdout("the model is in {0}: vitrail classify --model {0} PICTURE\n{1} shows the run\n",
+                 arguments.out, report_path(arguments.out).string());
 }
 
 void run(const TrainArguments& arguments) {

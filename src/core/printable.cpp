@@ -56,4 +56,37 @@ std::string printable(std::string_view text, size_t max_bytes) {
   return shown;
 }
 
+std::string printable_line(std::string_view text) {
+  constexpr size_t kWhole = 2000, kHead = 1400, kTail = 500, kLongest = 4 * kWhole;
+  if (text.size() <= kWhole) return printable(text, kLongest);
+  std::string_view head = text.substr(0, kHead), tail = text.substr(text.size() - kTail);
+  const auto continues = [](char c) { return (static_cast<uint8_t>(c) & 0xc0) == 0x80; };
+  while (!head.empty() && continues(text[head.size()])) head.remove_suffix(1);
+  while (!tail.empty() && continues(tail.front())) tail.remove_prefix(1);
+  return printable(head, kLongest) + fmt::format("… ({} bytes) …", text.size()) +
+         printable(tail, kLongest);
+}
+
+std::string printable_json(std::string_view json) {
+  constexpr uint32_t kBeyondBasic = 0x10000;
+  std::string shown;
+  shown.reserve(json.size());
+  for (size_t at = 0; at < json.size();) {
+    const Character character = decode(json.substr(at));
+    const size_t length = character.bytes > 0 ? character.bytes : 1;
+    const uint32_t code = character.code;
+    if (character.bytes == 0 ||
+        !(code == 0x7f || (code >= 0x80 && is_control(code)) || is_unseen(code))) {
+      shown += json.substr(at, length);
+    } else if (code < kBeyondBasic) {
+      shown += fmt::format("\\u{:04x}", code);
+    } else {  // a pair of surrogates
+      shown += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + ((code - kBeyondBasic) >> 10),
+                           0xdc00 + ((code - kBeyondBasic) & 0x3ff));
+    }
+    at += length;
+  }
+  return shown;
+}
+
 }  // namespace vitrail

@@ -53,5 +53,24 @@ TEST(Printable, CutsBetweenCharactersAndSaysSo) {
   EXPECT_EQ(shown, std::string(200, 'x') + "… (100000 bytes)");
 }
 
+TEST(Printable, ALongLineKeepsItsEnds) {
+  EXPECT_EQ(printable_line("short\n"), "short\\n");
+  const std::string line =
+      printable_line("[model] " + std::string(100000, 'x') + "; say --set y=...");
+  EXPECT_LT(line.size(), 2100U);
+  EXPECT_TRUE(line.starts_with("[model] xxx"));
+  EXPECT_TRUE(line.ends_with("; say --set y=..."));
+  EXPECT_NE(line.find("(100025 bytes)"), std::string::npos);
+  std::string scripts;
+  while (scripts.size() < 5000) scripts += "猫";
+  EXPECT_EQ(printable_line(scripts).find("\\x"), std::string::npos) << "cut within a character";
+}
+
+TEST(Printable, JsonKeepsItsMeaning) {
+  EXPECT_EQ(printable_json(R"({"a":"猫 \u001b é"})"), R"({"a":"猫 \u001b é"})");
+  EXPECT_EQ(printable_json("\"\xe2\x80\xae\xc2\x9b\x7f\""), R"("\u202e\u009b\u007f")");
+  EXPECT_EQ(printable_json("\"\xf3\xa0\x81\x81\""), R"("\udb40\udc41")");
+}
+
 }  // namespace
 }  // namespace vitrail
