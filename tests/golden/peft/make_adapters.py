@@ -125,8 +125,8 @@ def timm_base():
 
 def hf_base(name, kind, **more):
     config = getattr(transformers, kind + "Config")(
-        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
-        image_size=16, patch_size=4, num_labels=5, **more)
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=4,
+        num_labels=5, **more)
     model = scatter(getattr(transformers, kind + "ForImageClassification")(config), 2)
     model.save_pretrained(ROOT / name)
     return model
@@ -163,12 +163,12 @@ def main():
     golden["logits.torch_file"] = golden["logits.plain"].clone()
     save_file(golden, folder / "golden.safetensors")
 
-    base = hf_base("hf_vit", "ViT")
+    base = hf_base("hf_vit", "ViT", intermediate_size=48)
     folder, golden = record("hf_vit", base, HF, 16)
     older_names(folder, golden)
     save_file(golden, folder / "golden.safetensors")
 
-    base = hf_base("hf_deit", "DeiT")
+    base = hf_base("hf_deit", "DeiT", intermediate_size=48)
     folder, golden = record("hf_deit", base, {"plain": HF["no_head"] | {"lora_bias": False}}, 16)
     save_file(golden, folder / "golden.safetensors")
 
