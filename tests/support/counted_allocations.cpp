@@ -31,32 +31,62 @@ void discount(void* block) {
 
 }  // namespace
 
-// The sized, array and nothrow forms of the standard library call these.
-void* operator new(size_t bytes) {
+// Every form there is: under a sanitizer those left out would be its own, and what one of them gave
+// may not come back through another.
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
   void* block = std::malloc(bytes == 0 ? 1 : bytes);
+  if (block != nullptr) count(block);
+  return block;
+}
+void* operator new(size_t bytes) {
+  void* block = operator new(bytes, std::nothrow);
   if (block == nullptr) throw std::bad_alloc();
+  return block;
+}
+void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  void* block = nullptr;
+  const size_t at_least = std::max(static_cast<size_t>(alignment), sizeof(void*));
+  if (posix_memalign(&block, at_least, bytes == 0 ? 1 : bytes) != 0) return nullptr;
   count(block);
   return block;
 }
 void* operator new(size_t bytes, std::align_val_t alignment) {
-  void* block = nullptr;
-  const size_t at_least = std::max(static_cast<size_t>(alignment), sizeof(void*));
-  if (posix_memalign(&block, at_least, bytes == 0 ? 1 : bytes) != 0) throw std::bad_alloc();
-  count(block);
+  void* block = operator new(bytes, alignment, std::nothrow);
+  if (block == nullptr) throw std::bad_alloc();
   return block;
 }
+void* operator new[](size_t bytes) {
+  return operator new(bytes);
+}
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+  return operator new(bytes, std::nothrow);
+}
+void* operator new[](size_t bytes, std::align_val_t alignment) {
+  return operator new(bytes, alignment);
+}
+void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return operator new(bytes, alignment, std::nothrow);
+}
+
 void operator delete(void* block) noexcept {
   if (block == nullptr) return;
   discount(block);
   std::free(block);
 }
-void operator delete(void* block, size_t) noexcept {
-  operator delete(block);
-}
-void operator delete(void* block, std::align_val_t) noexcept {
-  operator delete(block);
-}
-void operator delete(void* block, size_t, std::align_val_t) noexcept {
+#define VITRAIL_DELETE(...)                      \
+  void operator delete(__VA_ARGS__) noexcept {   \
+    operator delete(block);                      \
+  }                                              \
+  void operator delete[](__VA_ARGS__) noexcept { \
+    operator delete(block);                      \
+  }
+VITRAIL_DELETE(void* block, size_t)
+VITRAIL_DELETE(void* block, std::align_val_t)
+VITRAIL_DELETE(void* block, size_t, std::align_val_t)
+VITRAIL_DELETE(void* block, const std::nothrow_t&)
+VITRAIL_DELETE(void* block, std::align_val_t, const std::nothrow_t&)
+#undef VITRAIL_DELETE
+void operator delete[](void* block) noexcept {
   operator delete(block);
 }
 
