@@ -72,7 +72,7 @@ std::string printable_json(std::string_view json) {
   std::string shown;
   shown.reserve(json.size());
   for (size_t at = 0; at < json.size();) {
-    const Character character = decode(json.substr(at));
+    const Utf8Character character = decode_utf8(json.substr(at));
     const size_t length = character.bytes > 0 ? character.bytes : 1;
     const uint32_t code = character.code;
     if (character.bytes == 0 ||

@@ -226,7 +226,7 @@ TEST(RunFolder, ADamagedBestCheckpointIsReplacedAndSaid) {
 }
 
 TEST(RunFolder, WhatNoRunCanHaveComeToIsRefused) {
-  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  static constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   const std::pair<const char*, std::function<void(json&)>> cases[] = {
       {"step is 9223372036854775807", [](json& d) { d["state"]["step"] = kMost; }},
       {"step is 29, outside 30 to 30", [](json& d) { d["state"]["step"] = 29; }},
