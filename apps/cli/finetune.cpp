@@ -20,6 +20,7 @@
 #include "formats/json.h"
 #include "models/families/checkpoint.h"
 #include "models/families/convert.h"
+#include "tasks/classify.h"
 #include "tasks/evaluate.h"
 #include "train/accuracy_text.h"
 
@@ -84,9 +85,11 @@ nlohmann::ordered_json to_json(const Measured& m) {
 
 nlohmann::ordered_json for_the_record(const Measured& m) {
   const Interval interval = wilson_interval(m.correct, m.pictures);
-  return {{"correct", m.correct},
-          {"pictures", m.pictures},
-          {"interval", {interval.low, interval.high}}};
+  nlohmann::ordered_json json{{"correct", m.correct},
+                              {"pictures", m.pictures},
+                              {"interval", {interval.low, interval.high}}};
+  if (m.map) json["map"] = *m.map;
+  return json;
 }
 
 // How often the model is right as it lies in its folder: what eval and the page say of it, too.
@@ -98,7 +101,12 @@ void measure_as_written(const Arguments& arguments, FinetuneResult& result) {
   Session session(vitrail::load_model(arguments.out, {.threads = options.run.threads}),
                   {.threads = options.run.threads, .batch = 32});
   const auto measure = [&](const Dataset& set) {
-    const EvaluationResult answers = evaluate(session, set, {.max_broken = options.run.max_broken});
+    const EvaluateOptions judge{.max_broken = options.run.max_broken};
+    if (set.multi_label()) {
+      const MultiLabelScores scores = evaluate_labels(session, set, kThreshold, judge).scores;
+      return Measured{scores.exact, scores.pictures, scores.mean_average_precision};
+    }
+    const EvaluationResult answers = evaluate(session, set, judge);
     return Measured{answers.top1, answers.count};
   };
   const Measured before = result.validation;

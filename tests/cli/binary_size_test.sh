@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The command stays small. usage: binary_size_test.sh STRIP BINARY
 set -euo pipefail
-limit=8000000
+limit=9000000
 
 stripped=$(mktemp)
 trap 'rm -f "$stripped"' EXIT

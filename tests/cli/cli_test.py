@@ -87,7 +87,7 @@ class Classify(CommandTest):
                           self.folder / "a.png", "--json")
         self.assertEqual(missing.status, 1)
         self.assertEqual([set(line) for line in missing.json()],
-                         [{"file", "error"}, {"file", "top"}])
+                         [{"file", "error"}, {"file", "answer", "top"}])
         text = vitrail("classify", "--model", MODEL, self.folder / "b.png", self.folder / "a.png")
         self.assertEqual(text.status, 1)
         self.assertIn("a.png", text.out)
@@ -119,7 +119,7 @@ class Classify(CommandTest):
     def test_a_pass_beyond_memory_or_patience_is_refused_at_once(self):
         self.fails("classify", "--model", MODEL, self.folder / "a.png", "--memory", "lots",
                    status=2, saying="--memory takes a size such as 512MB or 16GB")
-        self.fails("bench", "--model", "vit_base_patch16_224", "--size", 16384,
+        self.fails("bench", "--model", "vit_base_patch16_224", "--size", 8192,
                    "--memory", "1GB", "--batch", 1, saying="allow it with --memory")
         self.fails("bench", "--model", "vit_tiny_patch16_224", "--size", 8192,
                    "--memory", "900GB", "--batch", 1, saying="allow it with --slow")

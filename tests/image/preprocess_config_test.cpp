@@ -132,7 +132,7 @@ TEST(PreprocessConfig, SurvivesDeepNesting) {
   for (int i = 0; i < 100000; ++i) text += R"({"a":)";
   text += "1" + std::string(100001, '}');
   expect_clear(error_of([&] { from_hf(json::parse(text)); }), "preprocess",
-               "preprocessor_config.size is an object");
+               "preprocessor_config.size.a is not a known field");
 }
 
 TEST(PreprocessConfig, OwnBlockIsStrict) {

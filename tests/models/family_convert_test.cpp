@@ -258,7 +258,10 @@ TEST(Convert, LabelsAndMetadataTravel) {
     const auto folder = scratch / name_of(target);
     write_converted(folder, start,
                     {.target = target,
-                     .preprocess = {{"mean", {0.5, 0.5, 0.5}}},
+                     .preprocess = {{"mean", {0.5, 0.5, 0.5}},
+                                    {"std", {0.5, 0.5, 0.5}},
+                                    {"interpolation", "bicubic"},
+                                    {"crop_pct", 1.0}},
                      .labels = labels,
                      .wnids = wnids});
     const Checkpoint read = open_checkpoint(folder);

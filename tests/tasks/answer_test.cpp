@@ -166,8 +166,7 @@ TEST(Answer, IsKeptByConvert) {
     const Checkpoint source = open_checkpoint(from, {.settings = one.settings});
     const VisionTransformerConfig& wanted = source.info.config;
     for (const Family target : {Family::timm, Family::hf_vit, Family::vitrail}) {
-      const ConversionReport report =
-          write_converted(to, source, {.target = target, .preprocess = source.info.preprocess});
+      const ConversionReport report = write_converted(to, source, {.target = target});
       const Checkpoint written = open_checkpoint(to, {.require_preprocess = false});
       EXPECT_EQ(written.info.config.answer, wanted.answer) << name_of(target);
       EXPECT_EQ(written.info.config.multi_label, wanted.multi_label) << name_of(target);

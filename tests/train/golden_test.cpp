@@ -49,7 +49,8 @@ void follow(const std::string& name, Precision precision, double tolerance) {
   options.spike_threshold = 0;
   Learner learner(method, options);
   Queue queue(2);
-  const double* expected = golden->tensor("losses").data<double>();
+  const Tensor losses = golden->tensor("losses");
+  const double* expected = losses.data<double>();
   for (int64_t step = 0; step < steps; ++step) {
     Batch batch;
     batch.images = prepare(config, pictures.rows(step, step + 1).reshape({-1, 28, 28}));
