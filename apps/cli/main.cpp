@@ -22,7 +22,7 @@ int complain(const std::string& message, int status) {
   std::string line = message;
   for (char& c : line)
     if (c == '\n' || c == '\r') c = ' ';
-  write_stderr("vitrail: " + line + "\n");
+  print_stderr("vitrail: {}\n", line);
   return status;
 }
 
