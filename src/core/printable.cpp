@@ -57,7 +57,7 @@ std::string printable(std::string_view text, size_t max_bytes) {
 }
 
 std::string printable_line(std::string_view text) {
-  constexpr size_t kWhole = 2000, kHead = 1400, kTail = 500, kLongest = 4 * kWhole;
+  constexpr size_t kWhole = 8000, kHead = 6000, kTail = 1500, kLongest = 2 * kWhole;
   if (text.size() <= kWhole) return printable(text, kLongest);
   std::string_view head = text.substr(0, kHead), tail = text.substr(text.size() - kTail);
   const auto continues = [](char c) { return (static_cast<uint8_t>(c) & 0xc0) == 0x80; };

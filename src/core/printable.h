@@ -24,7 +24,7 @@ constexpr size_t kMaxPrintable = 200;
 std::string printable(std::string_view text, size_t max_bytes = kMaxPrintable);
 
 // A whole line or cell that may quote such text: as printable(), and of what is longer than some
-// two thousand bytes the middle is left out, so that the advice at the end of a message stays.
+// eight thousand bytes the middle is left out, so that the advice at the end of a message stays.
 std::string printable_line(std::string_view text);
 
 // JSON that means the same and that a terminal may show: the characters that printable() escapes
