@@ -143,8 +143,9 @@ TiffSamples tiff_samples(const TiffLayout& layout, const PictureSource& source) 
   if (it.photometric == kLab) source.refuse("a TIFF in CIE Lab; convert it to RGB");
   if (it.extra.size() == 1 && it.extra[0] == kMultiplied && it.photometric == kMinIsBlack)
     source.refuse("a grey TIFF multiplied by its alpha, which Pillow does not convert either");
-  if (!is_known(it) || it.samples != (it.samples == 1 ? 1 : samples_of_color(it.photometric)) +
-                                         static_cast<int>(it.extra.size()))
+  const int colours =
+      it.photometric == kYcbcr && it.samples == 1 ? 1 : samples_of_color(it.photometric);
+  if (!is_known(it) || it.samples != colours + static_cast<int>(it.extra.size()))
     source.refuse(
         "a TIFF of {} samples of {} bits (photometric {}, sample format {}, fill order {}), which "
         "Pillow does not read either",

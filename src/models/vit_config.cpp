@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "formats/json_text.h"
+#include "models/field_ranges.h"
 
 namespace vitrail {
 namespace {
@@ -282,11 +283,6 @@ constexpr FieldRange kRanges[] = {
     {"resnet_norm_groups", 1, 65536},
 };
 
-void check_in_its_range(std::string_view name, int64_t value) {
-  for (const FieldRange& range : kRanges)
-    if (range.name == name) check_range(range.name.data(), value, range.low, range.high);
-}
-
 void check_probability(const char* name, double value) {
   check(value >= 0 && value < 1, "model config", "{} is {}; it must lie in [0, 1)", name, value);
 }
@@ -358,6 +354,11 @@ const char* name_of(Answer answer) {
   return word_of(answer);
 }
 
+void check_field_range(std::string_view name, int64_t value) {
+  for (const FieldRange& range : kRanges)
+    if (range.name == name) check_range(range.name.data(), value, range.low, range.high);
+}
+
 int64_t VisionTransformerConfig::grid_height(int64_t picture_height) const {
   return grid_size(*this, picture_height, patch_height, "height");
 }
@@ -384,7 +385,7 @@ void VisionTransformerConfig::validate() const {
       const bool read = prefix.starts_with("tokenizer_")
                             ? patch_embedding == PatchEmbedding::tokenizer
                             : !prefix.starts_with("resnet_");  // validate_resnet's
-      if (read) check_in_its_range(name, field);
+      if (read) check_field_range(name, field);
     }
   });
   check(head_dim > 0 || embed_dim % num_heads == 0, "model config",
@@ -458,7 +459,7 @@ void set_field(VisionTransformerConfig& config, const std::string& name, const s
     parse_field(name, value, field);
     // At once: what is set is computed with before the whole can be validated.
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>)
-      check_in_its_range(name, field);
+      check_field_range(name, field);
   });
   check(found, "model config", "there is no field '{}'; there are: {}", name, known);
 }

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "formats/json_text.h"
+#include "models/field_ranges.h"
 
 namespace vitrail {
 namespace {
@@ -98,6 +99,8 @@ void settle_positions(ConfigDraft& draft, Family family, const std::string& plac
                                             ? std::vector<int64_t>{*draft.position_prefix}
                                             : position_prefixes(c, family);
   if (!draft.is_open("image_size")) {
+    check_field_range("image_height", c.image_height);
+    check_field_range("image_width", c.image_width);
     const int64_t grid = c.grid_height(c.image_height) * c.grid_width(c.image_width);
     for (const int64_t prefix : prefixes)
       if (draft.position_rows - prefix == grid) {

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "formats/json.h"
 #include "models/families/fields.h"
+#include "models/field_ranges.h"
 
 namespace vitrail {
 namespace {
@@ -109,7 +110,11 @@ void set_mlp(C& model, const Arguments& arguments, const C& definition) {
   double ratio = static_cast<double>(parts * definition.mlp_hidden()) /
                  static_cast<double>(definition.embed_dim);
   arguments.read("mlp_ratio", ratio);
-  model.mlp_hidden_dim = static_cast<int64_t>(static_cast<double>(model.embed_dim) * ratio) / parts;
+  const double hidden = static_cast<double>(model.embed_dim) * ratio;
+  constexpr double kMost = 1e9;  // no integer of the field's range is larger
+  model.mlp_hidden_dim =
+      static_cast<int64_t>(hidden >= 0 && hidden <= kMost ? hidden : kMost) / parts;
+  check_field_range("mlp_hidden_dim", model.mlp_hidden_dim);
 }
 
 }  // namespace
@@ -125,6 +130,16 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   args.read("num_classes", model.num_classes);
   args.read_sides("patch_size", model.patch_height, model.patch_width);
   args.read_sides("img_size", model.image_height, model.image_width);
+  for (const auto& [field, value] : {std::pair{"embed_dim", model.embed_dim},
+                                     {"depth", model.depth},
+                                     {"num_heads", model.num_heads},
+                                     {"in_channels", model.in_channels},
+                                     {"num_classes", model.num_classes},
+                                     {"patch_height", model.patch_height},
+                                     {"patch_width", model.patch_width},
+                                     {"image_height", model.image_height},
+                                     {"image_width", model.image_width}})
+    check_field_range(field, value);
   set_mlp(model, args, definition);
   args.read("qkv_bias", model.qkv_bias);
   args.read("qk_norm", model.qk_norm);
@@ -138,6 +153,7 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   model.layer_scale = init_values != 0 && model.norm_placement == NormPlacement::pre;
   args.read("class_token", model.class_token);
   args.read("reg_tokens", model.register_tokens);
+  check_field_range("register_tokens", model.register_tokens);
   bool patches_alone = definition.prefix_tokens() > 0 && definition.position_prefix == 0;
   args.read("no_embed_class", patches_alone);
   model.position_prefix = patches_alone ? 0 : model.prefix_tokens();
