@@ -1,10 +1,10 @@
 #include "apps/cli/answer_text.h"
-#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
+#include "apps/cli/standard_streams.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/answer.h"

@@ -1,5 +1,4 @@
 #include "apps/cli/common.h"
-#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -10,6 +9,7 @@
 #include <filesystem>
 
 #include "apps/cli/hub_model.h"
+#include "apps/cli/standard_streams.h"
 #include "core/log.h"
 #include "core/printable.h"
 #include "data/folder_tree.h"

@@ -85,8 +85,8 @@ void add_left_out(nlohmann::ordered_json& json);
 std::string human_count(double count);
 
 // Files as given; folders are walked, their pictures sorted by name, and what is no picture in them
-// is said; "-" is the picture on standard input, which is read here, once. Error: a folder without a
-// picture, nothing on standard input.
+// is said; "-" is the picture on standard input, which is read here, once. Error: a folder without
+// a picture, nothing on standard input.
 std::vector<std::string> expand_pictures(const std::vector<std::string>& arguments);
 
 // A mistake in the arguments that only the verb can see: exit status 2.

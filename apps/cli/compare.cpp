@@ -1,5 +1,4 @@
 #include "apps/cli/compare.h"
-#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
@@ -8,6 +7,7 @@
 #include <limits>
 #include <map>
 
+#include "apps/cli/standard_streams.h"
 #include "core/error.h"
 #include "formats/safetensors.h"
 

@@ -1,10 +1,10 @@
 #include "apps/cli/eval_labels.h"
-#include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
+#include "apps/cli/standard_streams.h"
 #include "core/printable.h"
 
 namespace vitrail::cli {

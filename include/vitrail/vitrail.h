@@ -37,8 +37,8 @@ struct Frame {
   ChannelOrder order = ChannelOrder::rgb;
 };
 
-// A picture by path, by the bytes of a file of any format that is read, or as a frame. Bytes and frames are
-// referred to, not copied: they must live until the call that takes the picture returns.
+// A picture by path, by the bytes of a file of any format that is read, or as a frame. Bytes and
+// frames are referred to, not copied: they must live until the call that takes the picture returns.
 class Picture {
  public:
   Picture(const char* path) : source_(std::filesystem::path(path)) {}         // NOLINT: implicit

@@ -48,8 +48,9 @@ Image load_picture(const std::filesystem::path& path, const DecodeOptions& optio
 
 // The name under which a program's standard input is a picture, once it has been kept.
 inline constexpr const char* kStandardInputPicture = "-";
-// Reads the process's standard input to its end and keeps it: load_picture("-") is that picture from
-// now on. Reading again changes nothing. Error: a terminal, nothing, above kMaxPictureFileBytes.
+// Reads the process's standard input to its end and keeps it: load_picture("-") is that picture
+// from now on. Reading again changes nothing. Error: a terminal, nothing, above
+// kMaxPictureFileBytes.
 void keep_standard_input_picture();
 
 // EXIF's orientation, 1..8, from JPEG's APP1, PNG's eXIf or WebP's EXIF (then from XMP, as Pillow

@@ -275,7 +275,8 @@ TEST_F(Layouts, ClassesThatOneSplitLacksAreNamed) {
   const std::string said = line();
   expect_mentions(said, "1 class of val/ not in train/ and never learned: Dog (3 pictures)");
   expect_mentions(said, "2 classes of train/ not in val/: dog, owl");
-  expect_mentions(said, "'Dog' and 'dog' are two classes that differ in capital letters or blanks alone");
+  expect_mentions(said,
+                  "'Dog' and 'dog' are two classes that differ in capital letters or blanks alone");
   EXPECT_EQ(open_dataset(spec(), Split::val)->size(), 4);  // nothing of it is dropped
 }
 

@@ -6,8 +6,8 @@
 
 #include "models/family_fixtures.h"
 #include "models/lora.h"
-#include "models/peft/apply_adapter.h"
 #include "models/model_folder.h"
+#include "models/peft/apply_adapter.h"
 #include "support/compare.h"
 #include "support/temporary_folder.h"
 

@@ -178,7 +178,8 @@ TEST(Run, RefusesWhatDiffers) {
   config = tiny_config();
   config.data = "scenes:size=16,count=88,val=16,test=16";
   const std::string pictures = error_of([&] { resume(out, config); });
-  EXPECT_NE(pictures.find("8 are gone ('train/88', 'train/89', 'train/90', ...)"), std::string::npos)
+  EXPECT_NE(pictures.find("8 are gone ('train/88', 'train/89', 'train/90', ...)"),
+            std::string::npos)
       << pictures;
 }
 
