@@ -48,7 +48,7 @@ struct AdapterConfig {
   bool saves(const std::string& module) const;
 };
 
-// Error, naming the field: a value that changes answers in a way that is not implemented, a field
+// Error, naming the field: a value that changes answers in a way that cannot be honoured, a field
 // that is not known, another kind of adapter than LoRA.
 AdapterConfig adapter_config_from_json(const Json& json, const std::string& place);
 
