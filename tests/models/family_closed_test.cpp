@@ -12,41 +12,15 @@ namespace vitrail {
 namespace {
 
 using testing::random_weights;
+using testing::read;
+using testing::renamed;
+using testing::timm_json;
 using testing::tiny_config;
 
 const Json& lists() {
   static const Json json = read_json(std::filesystem::path(VITRAIL_SOURCE_DIR) /
                                      "tests/golden/models/closed_lists.json");
   return json;
-}
-
-Json timm_json(const std::string& architecture = "vit_base_patch16_224") {
-  return {{"architecture", architecture},
-          {"global_pool", "token"},
-          {"model_args",
-           {{"img_size", 16},
-            {"patch_size", 4},
-            {"embed_dim", 24},
-            {"depth", 2},
-            {"num_heads", 2},
-            {"mlp_ratio", 2.0}}},
-          {"pretrained_cfg",
-           {{"input_size", {3, 16, 16}}, {"mean", {0.5, 0.5, 0.5}}, {"std", {0.5, 0.5, 0.5}}}}};
-}
-
-Checkpoint read(const NamedTensors& tensors, const Json& config, const Settings& settings = {},
-                const Json& preprocessor = nullptr) {
-  return read_checkpoint(std::make_shared<MemoryTensors>(tensors),
-                         {.config = config, .preprocessor = preprocessor, .labels_file = {}},
-                         {.settings = settings, .require_preprocess = true});
-}
-
-NamedTensors renamed(const VisionTransformerConfig& config, const Spelling& spelling) {
-  NamedTensors tensors;
-  for (const auto& [name, tensor] : random_weights(config))
-    for (auto& part : split_parts({name, names_in(spelling, name)}, tensor))
-      tensors.push_back(std::move(part));
-  return tensors;
 }
 
 Json with(Json config, const std::string& pointer, Json value) {

@@ -87,4 +87,36 @@ inline double answer_error(const Tensor& a, const Tensor& b) {
   return difference / largest;
 }
 
+// A folder of timm's with the tiny model.
+inline Json timm_json(const std::string& architecture = "vit_base_patch16_224") {
+  return {{"architecture", architecture},
+          {"global_pool", "token"},
+          {"model_args",
+           {{"img_size", 16},
+            {"patch_size", 4},
+            {"embed_dim", 24},
+            {"depth", 2},
+            {"num_heads", 2},
+            {"mlp_ratio", 2.0}}},
+          {"pretrained_cfg",
+           {{"input_size", {3, 16, 16}}, {"mean", {0.5, 0.5, 0.5}}, {"std", {0.5, 0.5, 0.5}}}}};
+}
+
+// As a user opens it, preprocessing included.
+inline Checkpoint read(const NamedTensors& tensors, const Json& config,
+                       const Settings& settings = {}, const Json& preprocessor = nullptr) {
+  return read_checkpoint(std::make_shared<MemoryTensors>(tensors),
+                         {.config = config, .preprocessor = preprocessor, .labels_file = {}},
+                         {.settings = settings, .require_preprocess = true});
+}
+
+// The tiny model under another family's names.
+inline NamedTensors renamed(const VisionTransformerConfig& config, const Spelling& spelling) {
+  NamedTensors tensors;
+  for (const auto& [name, tensor] : random_weights(config))
+    for (auto& part : split_parts({name, names_in(spelling, name)}, tensor))
+      tensors.push_back(std::move(part));
+  return tensors;
+}
+
 }  // namespace vitrail::testing

@@ -12,38 +12,11 @@ namespace vitrail {
 namespace {
 
 using testing::random_weights;
+using testing::read;
+using testing::renamed;
+using testing::timm_json;
 using testing::tiny_config;
 using testing::without_preprocess;
-
-Json timm_json() {
-  return {{"architecture", "vit_base_patch16_224"},
-          {"global_pool", "token"},
-          {"model_args",
-           {{"img_size", 16},
-            {"patch_size", 4},
-            {"embed_dim", 24},
-            {"depth", 2},
-            {"num_heads", 2},
-            {"mlp_ratio", 2.0}}},
-          {"pretrained_cfg",
-           {{"input_size", {3, 16, 16}}, {"mean", {0.5, 0.5, 0.5}}, {"std", {0.5, 0.5, 0.5}}}}};
-}
-
-Checkpoint read(const NamedTensors& tensors, const Json& config, const Settings& settings = {},
-                const Json& preprocessor = nullptr) {
-  return read_checkpoint(std::make_shared<MemoryTensors>(tensors),
-                         {.config = config, .preprocessor = preprocessor, .labels_file = {}},
-                         {.settings = settings, .require_preprocess = true});
-}
-
-// The tiny model under another family's names.
-NamedTensors renamed(const VisionTransformerConfig& config, const Spelling& spelling) {
-  NamedTensors tensors;
-  for (const auto& [name, tensor] : random_weights(config))
-    for (auto& part : split_parts({name, names_in(spelling, name)}, tensor))
-      tensors.push_back(std::move(part));
-  return tensors;
-}
 
 Json hf_json(const char* type = "vit") {
   return {{"model_type", type}, {"hidden_size", 24},       {"num_attention_heads", 2},
