@@ -1,74 +1,12 @@
 #include "image/heif_items.h"
 
-#include <algorithm>
-
-#include "core/printable.h"
+#include <utility>
 
 namespace vitrail {
 namespace {
 
 // A photograph of 100 million pixels has 400 tiles.
 constexpr size_t kMaxItems = 4096;
-constexpr size_t kMaxProperties = 4096;
-
-// The boxes that fill `bytes`. At the top of a file one that is cut ends them, since what counts
-// may stand before it.
-std::vector<HeifBox> boxes_of(const PictureSource& picture, std::string_view bytes,
-                              std::string_view outer) {
-  const bool top = outer.empty();
-  std::vector<HeifBox> boxes;
-  while (!bytes.empty()) {
-    if (bytes.size() < 8) {
-      if (top) break;
-      picture.refuse("not a readable HEIF: its box '{}' is cut", outer);
-    }
-    HeifNumbers numbers(picture, bytes, outer);
-    uint64_t size = numbers.number(4);
-    const std::string_view kind = numbers.take(4);
-    size_t header = 8;
-    if (size == 1 && numbers.left() >= 8) {
-      size = numbers.number(8);
-      header = 16;
-    }
-    if (size == 0) size = bytes.size();
-    if (size < header || size > bytes.size()) {
-      if (top) break;
-      picture.refuse("not a readable HEIF: the box '{}' in '{}' says {} bytes, and {} are there",
-                     printable(kind), outer, size, bytes.size());
-    }
-    if (boxes.size() >= kMaxProperties + kMaxItems)
-      picture.refuse("a HEIF of more than {} boxes in one", kMaxProperties + kMaxItems);
-    const std::string_view whole = bytes.substr(0, size);
-    boxes.push_back({kind, whole.substr(header), whole});
-    bytes.remove_prefix(size);
-  }
-  return boxes;
-}
-
-// The body of the one box of this kind; empty where there is none and none is needed.
-std::string_view only(const PictureSource& picture, const std::vector<HeifBox>& boxes,
-                      std::string_view kind, bool needed) {
-  const HeifBox* found = nullptr;
-  for (const HeifBox& box : boxes) {
-    if (box.kind != kind) continue;
-    if (found != nullptr) picture.refuse("a HEIF with two boxes '{}', of which one is meant", kind);
-    found = &box;
-  }
-  if (found == nullptr && needed) picture.refuse("not a readable HEIF: it has no box '{}'", kind);
-  return found == nullptr ? std::string_view() : found->body;
-}
-
-// Version and flags stand before the rest of many boxes.
-struct FullBox {
-  FullBox(const PictureSource& picture, std::string_view body, std::string_view kind)
-      : numbers(picture, body, kind) {
-    version = static_cast<int>(numbers.number(1));
-    flags = static_cast<uint32_t>(numbers.number(3));
-  }
-  HeifNumbers numbers;
-  int version = 0;
-  uint32_t flags = 0;
-};
 
 bool says_alpha(std::string_view auxiliary) {
   for (const std::string_view name : {"urn:mpeg:avc:2015:auxid:1", "urn:mpeg:hevc:2015:auxid:1",
@@ -78,24 +16,6 @@ bool says_alpha(std::string_view auxiliary) {
 }
 
 }  // namespace
-
-std::string_view HeifNumbers::take(size_t bytes) {
-  if (bytes > bytes_.size()) picture_.refuse("not a readable HEIF: its '{}' is cut", kind_);
-  const std::string_view taken = bytes_.substr(0, bytes);
-  bytes_.remove_prefix(bytes);
-  return taken;
-}
-
-uint64_t HeifNumbers::number(size_t bytes) {
-  uint64_t value = 0;
-  for (const char c : take(bytes)) value = value << 8 | static_cast<uint8_t>(c);
-  return value;
-}
-
-int64_t HeifNumbers::signed_number(size_t bytes) {
-  const uint64_t value = number(bytes), sign = uint64_t{1} << (8 * bytes - 1);
-  return static_cast<int64_t>(value & (sign - 1)) - static_cast<int64_t>(value & sign);
-}
 
 std::string HeifItem::data() const {
   std::string all;
@@ -112,7 +32,7 @@ const HeifBox* HeifItem::property(std::string_view wanted) const {
 HeifItems::HeifItems(const PictureSource& picture)
     : picture_(picture),
       file_(reinterpret_cast<const char*>(picture.bytes.data()), picture.bytes.size()) {
-  read_meta(only(picture, boxes_of(picture, file_, ""), "meta", true));
+  read_meta(only_box(picture, heif_boxes(picture, file_, ""), "meta", true));
 }
 
 const HeifItem& HeifItems::item(uint32_t number) const {
@@ -123,23 +43,23 @@ const HeifItem& HeifItems::item(uint32_t number) const {
 }
 
 void HeifItems::read_meta(std::string_view meta) {
-  FullBox box(picture_, meta, "meta");
-  const auto boxes = boxes_of(picture_, box.numbers.rest(), "meta");
-  const auto need = [&](std::string_view kind) { return only(picture_, boxes, kind, true); };
-  FullBox pitm(picture_, need("pitm"), "pitm");
+  HeifFullBox box(picture_, meta, "meta");
+  const auto boxes = heif_boxes(picture_, box.numbers.rest(), "meta");
+  const auto need = [&](std::string_view kind) { return only_box(picture_, boxes, kind, true); };
+  HeifFullBox pitm(picture_, need("pitm"), "pitm");
   primary_ = static_cast<uint32_t>(pitm.numbers.number(pitm.version == 0 ? 2 : 4));
   read_names(need("iinf"));
-  read_places(need("iloc"), only(picture_, boxes, "idat", false));
+  read_places(need("iloc"), only_box(picture_, boxes, "idat", false));
   read_properties(need("iprp"));
-  read_references(only(picture_, boxes, "iref", false));
+  read_references(only_box(picture_, boxes, "iref", false));
 }
 
 void HeifItems::read_names(std::string_view iinf) {
-  FullBox box(picture_, iinf, "iinf");
+  HeifFullBox box(picture_, iinf, "iinf");
   box.numbers.number(box.version == 0 ? 2 : 4);  // as many as there are boxes
-  for (const HeifBox& entry : boxes_of(picture_, box.numbers.rest(), "iinf")) {
+  for (const HeifBox& entry : heif_boxes(picture_, box.numbers.rest(), "iinf")) {
     if (entry.kind != "infe") continue;
-    FullBox infe(picture_, entry.body, "infe");
+    HeifFullBox infe(picture_, entry.body, "infe");
     const auto number = static_cast<uint32_t>(infe.numbers.number(infe.version >= 3 ? 4 : 2));
     infe.numbers.number(2);  // protection
     HeifItem item;
@@ -151,7 +71,7 @@ void HeifItems::read_names(std::string_view iinf) {
 }
 
 void HeifItems::read_places(std::string_view iloc, std::string_view idat) {
-  FullBox box(picture_, iloc, "iloc");
+  HeifFullBox box(picture_, iloc, "iloc");
   HeifNumbers& numbers = box.numbers;
   if (box.version > 2) picture_.refuse("a HEIF whose iloc is of version {}", box.version);
   const auto sizes = static_cast<unsigned>(numbers.number(2));
@@ -193,14 +113,14 @@ void HeifItems::read_places(std::string_view iloc, std::string_view idat) {
 }
 
 void HeifItems::read_properties(std::string_view iprp) {
-  const auto boxes = boxes_of(picture_, iprp, "iprp");
-  const auto properties = boxes_of(picture_, only(picture_, boxes, "ipco", true), "ipco");
+  const auto boxes = heif_boxes(picture_, iprp, "iprp");
+  const auto properties = heif_boxes(picture_, only_box(picture_, boxes, "ipco", true), "ipco");
   for (const HeifBox& box : boxes)
     if (box.kind == "ipma") read_associations(box.body, properties);
 }
 
 void HeifItems::read_associations(std::string_view ipma, const std::vector<HeifBox>& properties) {
-  FullBox box(picture_, ipma, "ipma");
+  HeifFullBox box(picture_, ipma, "ipma");
   const uint64_t entries = box.numbers.number(4);
   for (uint64_t i = 0; i < entries; ++i) {
     const auto number = static_cast<uint32_t>(box.numbers.number(box.version == 0 ? 2 : 4));
@@ -222,10 +142,10 @@ void HeifItems::read_associations(std::string_view ipma, const std::vector<HeifB
 
 void HeifItems::read_references(std::string_view iref) {
   if (iref.empty()) return;
-  FullBox box(picture_, iref, "iref");
+  HeifFullBox box(picture_, iref, "iref");
   const size_t bytes = box.version == 0 ? 2 : 4;
   std::map<uint32_t, uint32_t> auxiliary;
-  for (const HeifBox& entry : boxes_of(picture_, box.numbers.rest(), "iref")) {
+  for (const HeifBox& entry : heif_boxes(picture_, box.numbers.rest(), "iref")) {
     HeifNumbers numbers(picture_, entry.body, "iref");
     const auto from = static_cast<uint32_t>(numbers.number(bytes));
     const uint64_t count = numbers.number(2);
@@ -251,7 +171,7 @@ void HeifItems::find_alphas(const std::map<uint32_t, uint32_t>& auxiliary) {
     const HeifBox* kind = item(number).property("auxC");
     const auto main = items_.find(of);
     if (kind == nullptr || main == items_.end() || of == number) continue;
-    if (says_alpha(FullBox(picture_, kind->body, "auxC").numbers.rest()))
+    if (says_alpha(HeifFullBox(picture_, kind->body, "auxC").numbers.rest()))
       main->second.alpha = number;
   }
 }

@@ -9,16 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "image/codec_formats.h"
+#include "image/heif_boxes.h"
 
 namespace vitrail {
-
-// A box, by where it lies in the file.
-struct HeifBox {
-  std::string_view kind;   // four characters
-  std::string_view body;   // behind the header
-  std::string_view whole;  // with it
-};
 
 struct HeifItem {
   std::string_view kind;                 // hvc1: coded; grid, iovl, iden: made of others
@@ -60,23 +53,6 @@ class HeifItems {
   std::string_view file_;
   std::map<uint32_t, HeifItem> items_;
   uint32_t primary_ = 0;
-};
-
-// Numbers of a box's body, the high byte first. Error: beyond its end.
-class HeifNumbers {
- public:
-  HeifNumbers(const PictureSource& picture, std::string_view bytes, std::string_view kind)
-      : picture_(picture), bytes_(bytes), kind_(kind) {}
-  uint64_t number(size_t bytes);
-  int64_t signed_number(size_t bytes);
-  std::string_view take(size_t bytes);
-  size_t left() const { return bytes_.size(); }
-  std::string_view rest() const { return bytes_; }
-
- private:
-  const PictureSource& picture_;
-  std::string_view bytes_;
-  std::string_view kind_;
 };
 
 }  // namespace vitrail
