@@ -53,7 +53,11 @@ void SpikeDetector::load(const TensorSource& tensors) {
             values.numel() <= static_cast<int64_t>(kKept) + 1,
         "checkpoint", "{}: {} is {} {}", tensors.place(), kName, name_of(values.dtype()),
         values.shape().str());
-  in_a_row_ = static_cast<int64_t>(values.data<double>()[0]);
+  constexpr double kMostInARow = 1e9;
+  const double in_a_row = values.data<double>()[0];
+  check(in_a_row >= 0 && in_a_row <= kMostInARow && in_a_row == std::floor(in_a_row), "checkpoint",
+        "{}: {} counts {} steps in a row", tensors.place(), kName, in_a_row);
+  in_a_row_ = static_cast<int64_t>(in_a_row);
   losses_.assign(values.data<double>() + 1, values.data<double>() + values.numel());
 }
 
