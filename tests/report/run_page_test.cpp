@@ -58,6 +58,26 @@ TEST_F(RunFolder, IsNoneWithoutAConfiguration) {
   EXPECT_THROW(read(), Error);
 }
 
+// Lines of a log, and the run's own configuration, may be nested as deep as their bytes allow.
+TEST_F(RunFolder, LinesNestedWithoutEndAreLeftOut) {
+  constexpr size_t kDeep = 100'000;
+  const std::string lists = std::string(kDeep, '[') + std::string(kDeep, ']');
+  std::string objects;
+  for (size_t i = 0; i < kDeep; ++i) objects += "{\"a\":";
+  objects += "1" + std::string(kDeep, '}');
+  write("train.json", R"({"epochs":3,"batch_size":10})");
+  for (const char* name : {"machine.jsonl", "metrics.jsonl"})
+    write(name, lists + "\n" + objects + "\n" + R"({"isa":)" + lists + "}\n" +
+                    R"({"kind":"step","step":2,"epoch":0,"loss":2.5,"seconds":1,"isa":"avx2"})" +
+                    "\n");
+  const RunRecord record = read();
+  EXPECT_EQ(record.processes.size(), 1u);
+  EXPECT_EQ(record.steps.size(), 1u);
+  EXPECT_FALSE(data_of(run_page({.name = "deep", .record = record})).empty());
+  write("train.json", lists);
+  EXPECT_THROW(read(), Error);
+}
+
 TEST_F(RunFolder, WaitsWithoutMetrics) {
   write("train.json", R"({"epochs":"many","batch_size":8})");
   const RunRecord record = read();
