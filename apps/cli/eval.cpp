@@ -192,18 +192,21 @@ void evaluate_features(Session& session, const Arguments& arguments, const std::
 }
 
 // Whether attention falls on what a scene shows.
-void evaluate_pointing(Session& session, const std::string& spec, Split split, int64_t limit,
-                       bool json) {
+void evaluate_pointing(Session& session, const Arguments& arguments, const std::string& spec,
+                       Split split) {
   check(spec == "scenes" || spec.starts_with("scenes:"), "eval",
         "--pointing needs pictures whose objects are known: scenes, not {}", spec);
   const SceneSetOptions set = parse_scene_arguments(spec.substr(std::min<size_t>(spec.size(), 7)));
   const int64_t own = split == Split::test ? set.test : split == Split::val ? set.val : set.count;
   check(split != Split::all, "eval", "--pointing takes one of --split train, val and test");
-  const PointingResult result =
-      pointing_game(session, set.scene, split, limit > 0 ? std::min(limit, own) : own);
-  if (json)
+  JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
+  const auto learned = sets.learned(*sets.open(spec, split), arguments.limit);
+  const PointingResult result = pointing_game(
+      session, set.scene, split, arguments.limit > 0 ? std::min(arguments.limit, own) : own);
+  if (arguments.run.json)
     return print_json({{"data", spec},
                        {"split", name_of(split)},
+                       {"trained_on", trained_on_json(learned, result.pictures)},
                        {"count", result.pictures},
                        {"pointing", result.accuracy()},
                        {"chance", result.chance},
@@ -247,8 +250,7 @@ void evaluate_model(const Arguments& arguments) {
                   session_options(arguments.run, arguments.exif));
   const Split split = arguments.split.empty() ? default_split(spec) : split_of(arguments.split);
   if (arguments.features) return evaluate_features(session, arguments, spec, split);
-  if (arguments.pointing)
-    return evaluate_pointing(session, spec, split, arguments.limit, arguments.run.json);
+  if (arguments.pointing) return evaluate_pointing(session, arguments, spec, split);
   JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
   const auto dataset = sets.open(spec, split);
   const Judged judged{*dataset, split, sets.divided_by(), sets.learned(*dataset, arguments.limit)};

@@ -434,6 +434,16 @@ class Train(CommandTest):
         self.fails("train", "--data", self.DATA, "--preset", "cct_9", "--out", out / "b",
                    saying="cct_7_3x1")
 
+    def test_pointing_says_what_the_model_learned_from(self):
+        out = self.folder / "pointed"
+        trained = vitrail("train", "--data", self.DATA, "--out", out, *self.SMALL)
+        self.assertEqual(trained.status, 0, trained.errors)
+        for split, learned, of in (("train", 32, 32), ("test", 0, 8)):
+            judged = vitrail("eval", self.DATA, "--model", out, "--pointing", "--split", split,
+                             "--json")
+            self.assertEqual(judged.status, 0, judged.errors)
+            self.assertEqual(judged.json()[0]["trained_on"], {"pictures": learned, "of": of})
+
     def test_what_cannot_be(self):
         self.fails("train", "--data", self.DATA, status=2, saying="--out")
         out = self.folder / "bad"
