@@ -150,6 +150,7 @@ std::vector<double> output_weights(const VisionTransformerConfig& config,
       spread(patches, weights.end(), 1);
       break;
     case Pooling::mean_all:
+    case Pooling::map_all:
       spread(weights.begin(), weights.end(), 1);
       break;
   }

@@ -113,7 +113,7 @@ VisionTransformer::VisionTransformer(VisionTransformerConfig config)
     blocks_.push_back(std::make_unique<Block>(root.child("blocks").child(i), block_config(c, i)));
   if (c.final_norm) norm_.emplace(root.child("norm"), dim, c.layer_norm_epsilon);
   if (c.pooling == Pooling::sequence) sequence_pool_.emplace(root.child("sequence_pool"), dim);
-  if (c.pooling == Pooling::map)
+  if (is_map(c.pooling))
     map_pool_.emplace(
         root.child("attn_pool"),
         MapPoolConfig{
@@ -216,6 +216,8 @@ Variable VisionTransformer::pool(const Context& context, const Variable& tokens,
       return sequence_pool_->forward(context, tokens);
     case Pooling::map:
       return map_pool_->forward(context, patches());
+    case Pooling::map_all:
+      return map_pool_->forward(context, tokens);
   }
   fail("vit", "unknown pooling");
 }

@@ -52,7 +52,8 @@ constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
                                Word{Pooling::class_and_mean, "class_and_mean"},
                                Word{Pooling::distilled, "distilled"},
                                Word{Pooling::sequence, "sequence"},
-                               Word{Pooling::map, "map"}};
+                               Word{Pooling::map, "map"},
+                               Word{Pooling::map_all, "map_all"}};
 constexpr std::array kAnswers{Word{Answer::softmax, "softmax"}, Word{Answer::sigmoid, "sigmoid"},
                               Word{Answer::raw, "raw"}};
 
@@ -413,7 +414,7 @@ void VisionTransformerConfig::validate() const {
   check(attention_projection || num_heads * head_size() == embed_dim, "model config",
         "without attention_projection heads times head_dim must be embed_dim");
   const int64_t pooling_heads = pool_heads > 0 ? pool_heads : num_heads;
-  check(pooling != Pooling::map || embed_dim % pooling_heads == 0, "model config",
+  check(!is_map(pooling) || embed_dim % pooling_heads == 0, "model config",
         "pool_heads {} does not divide embed_dim {}", pooling_heads, embed_dim);
   check(!multi_label || answer == Answer::sigmoid, "model config",
         "multi_label goes with answer sigmoid, not {}", word_of(answer));

@@ -79,8 +79,7 @@ void settle_plain_structure(ConfigDraft& draft) {
   // Rotary positions leave no tensor. Definitions with them store no others, or are the perception
   // encoders, whose tensors are of no plain ViT of timm.
   const bool like_perception =
-      c.pre_norm && c.class_token &&
-      (!(c.final_norm || c.fc_norm) || (c.pooling == Pooling::map && !draft.is_open("pooling")));
+      c.pre_norm && c.class_token && (!(c.final_norm || c.fc_norm) || is_map(c.pooling));
   if (c.position != Position::none && !like_perception)
     draft.settle("position", &C::position, Position::learned, "names");
 }

@@ -75,29 +75,17 @@ class Arguments {
   const std::string& place_;
 };
 
-Pooling pooling_of(const std::string& name, bool include_prefix, const C& model,
-                   const std::string& place) {
-  if (name == "token") return model.distillation_token ? Pooling::distilled : Pooling::class_token;
-  if (name == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
-  if (name == "map") {
-    if (include_prefix && model.prefix_tokens() > 0)
-      fail("timm", "{}: pool_include_prefix with global_pool 'map' is not supported", place);
-    return Pooling::map;
-  }
-  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place, shown(name));
-}
-
 // Where the final norm stands follows from the pooling, unless fc_norm says so.
 void set_pooling(C& model, const Arguments& arguments, const std::string& place) {
   const bool averaged = model.pooling == Pooling::mean || model.pooling == Pooling::mean_all;
   // A definition that averages and has no fc_norm says so itself.
   bool normed = model.final_norm || model.fc_norm;
   const bool never_after = averaged && !model.fc_norm;
-  bool include = model.pooling == Pooling::mean_all;
+  bool include = model.pooling == Pooling::mean_all || model.pooling == Pooling::map_all;
   arguments.read("pool_include_prefix", include);
-  std::string pool = averaged ? "avg" : model.pooling == Pooling::map ? "map" : "token";
+  std::string pool = averaged ? "avg" : is_map(model.pooling) ? "map" : "token";
   arguments.read("global_pool", pool);
-  model.pooling = pooling_of(pool, include, model, place);
+  model.pooling = timm_pooling(model, pool, include, place);
   bool after = pool == "avg" && !never_after;
   arguments.read("fc_norm", after);
   arguments.read("final_norm", normed);
@@ -118,6 +106,17 @@ void set_mlp(C& model, const Arguments& arguments, const C& definition) {
 }
 
 }  // namespace
+
+Pooling timm_pooling(const C& model, const std::string& global_pool, bool include_prefix,
+                     const std::string& place) {
+  if (global_pool == "token")
+    return model.distillation_token ? Pooling::distilled : Pooling::class_token;
+  if (global_pool == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
+  if (global_pool == "map")
+    return include_prefix && model.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map;
+  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place,
+       shown(global_pool));
+}
 
 VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
                                    const std::string& place) {
@@ -223,8 +222,7 @@ std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& 
   compare("pre_norm", m.pre_norm, c.pre_norm);
   compare("final_norm", m.final_norm, c.final_norm);
   compare("fc_norm", m.fc_norm, c.fc_norm);
-  compare("attention pooling", m.pooling == Pooling::map,
-          c.pooling == Pooling::map && !draft.is_open("pooling"));
+  compare("attention pooling", is_map(m.pooling), is_map(c.pooling));
   return found;
 }
 
