@@ -149,6 +149,7 @@ class PthBuilder {
     }
     file->notes_ = std::move(chosen.notes);
     file->module_class_ = std::move(chosen.module_class);
+    file->module_fields_ = std::move(chosen.module_fields);
     file->bytes_ = bytes_;
     file->keep_alive_ = std::move(keep_alive);
     file->place_ = std::move(place_);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/printable.h"
+#include "formats/module_fields.h"
 #include "formats/state_dict_finder.h"
 #include "formats/wrapper_names.h"
 
@@ -73,13 +74,6 @@ std::string unwrap(StateDict& dict) {
   return std::move(found.prefix);
 }
 
-// "module name" as Python writes it.
-std::string dotted(std::string_view global) {
-  std::string name = printable(global);
-  std::ranges::replace(name, ' ', '.');
-  return name;
-}
-
 }  // namespace
 
 StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
@@ -87,7 +81,7 @@ StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
   std::vector<Candidate> candidates = StateDictFinder(pickle, place).run();
   if (candidates.empty() && pickle.top().kind == PickleValue::Kind::opaque)
     fail("pth", "{}: is an object of {}, which has no parameters; save a model's state_dict()",
-         place, dotted(pickle.top().text));
+         place, dotted_name(pickle.top().text));
   if (candidates.empty()) fail("pth", "{}: holds no dictionary of tensors", place);
   Candidate& own = choose(candidates, options.state_dict, place);
   StateDict dict;
@@ -105,10 +99,12 @@ StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
     dict.notes.push_back(fmt::format("so are {} more", own.unread.size() - named));
   dict.tensors = std::move(own.tensors);
   const std::string taken = options.unwrap ? unwrap(dict) : "";
-  if (own.classes.empty()) return dict;
+  if (own.modules.empty()) return dict;
   // The wrapper's class says nothing; where the prefix is no module's, the whole's does.
-  const auto inner = own.classes.find(taken);
-  dict.module_class = dotted(inner == own.classes.end() ? own.classes.at("") : inner->second);
+  const auto inner = own.modules.find(taken);
+  const PickleValue& module = inner == own.modules.end() ? *own.modules.at("") : *inner->second;
+  dict.module_class = dotted_name(module.text);
+  dict.module_fields = module_fields(pickle, module);
   dict.notes.push_back("the weights are those of a module saved whole, " + dict.module_class);
   return dict;
 }

@@ -27,6 +27,7 @@ struct CheckpointFiles {
   nlohmann::json preprocessor;                        // preprocessor_config.json; null: none
   std::filesystem::path labels_file;                  // empty: none
   std::shared_ptr<TensorSource> gaussians = nullptr;  // kRejectionFile; null: none
+  std::string config_name = "config.json";            // what messages call `config`
 };
 
 struct Checkpoint {
@@ -42,7 +43,7 @@ struct Checkpoint {
 // Errors: everything that cannot be a model, and everything undetermined, in one line.
 Checkpoint open_checkpoint(const std::filesystem::path& path,
                            const CheckpointOptions& options = {});
-Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& files,
+Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& beside,
                            const CheckpointOptions& options = {});
 
 }  // namespace vitrail
