@@ -27,10 +27,11 @@ std::vector<std::string> names_of_cases(bool refused) {
   return names;
 }
 
-// transformers keeps the preparation of pictures elsewhere.
+// transformers keeps the preparation of pictures elsewhere, and who makes a model of timm by hand
+// has none.
 Checkpoint opened(const std::string& name) {
   CheckpointOptions options;
-  options.require_preprocess = name.starts_with("timm");
+  options.require_preprocess = name.starts_with("timm") && name != "timm_by_hand";
   return open_checkpoint(kWhole / (name + ".pth"), options);
 }
 
