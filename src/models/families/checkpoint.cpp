@@ -20,7 +20,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kConfig = "config.json";
+constexpr const char* kConfigName = "config.json";
 
 Json read_if_there(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -55,10 +55,10 @@ Spelling spelling_of(const TensorSource& tensors, const Json& config, const Sett
       fail("--set", "family={} does not have the names of this file, which are {}'s",
            printable(value), name_of(spelling.family));
   if (kind == ConfigKind::vitrail)
-    if (const auto said = get_optional<std::string>(config, "family", kConfig);
+    if (const auto said = get_optional<std::string>(config, "family", kConfigName);
         said && family_from_name(*said) != spelling.family)
       fail("family", "{}: {} says family '{}', but the tensors have the names of {}",
-           tensors.place(), kConfig, *said, name_of(spelling.family));
+           tensors.place(), kConfigName, *said, name_of(spelling.family));
   return spelling;
 }
 
@@ -106,7 +106,7 @@ void check_hf_tokens(const VisionTransformerConfig& c, const Spelling& spelling,
 ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
                      const CheckpointFiles& files, const Settings& settings) {
   if (kind_of(files.config) == ConfigKind::vitrail) {
-    ConfigDraft draft = draft_from_vitrail(files.config, kConfig);
+    ConfigDraft draft = draft_from_vitrail(files.config, kConfigName);
     apply_settings(draft, settings);
     apply_size_settings(draft, settings);
     finish_answer(draft);
@@ -123,14 +123,14 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
     case Family::hf_dinov2:
       check_hf_tokens(draft.config, spelling, tensors.place());
       settle_family_constants(draft, spelling);
-      if (configured) settle_from_hf(draft, spelling, files.config, kConfig);
+      if (configured) settle_from_hf(draft, spelling, files.config, kConfigName);
       settle_from_architecture(draft, spelling);
       if (!files.preprocessor.is_null())
         draft.add_preprocess(PreprocessKind::hf, files.preprocessor, "preprocessor_config.json");
       break;
     case Family::timm:
       if (configured) {
-        settle_from_timm(draft, files.config, kConfig);
+        settle_from_timm(draft, files.config, kConfigName);
       } else {
         settle_from_architecture(draft, spelling);
         find_candidates(draft, spelling.family);
@@ -139,13 +139,13 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
       settle_family_constants(draft, spelling);
       break;
     case Family::dinov2:
-      if (configured) refuse_dinov2_config(files.config, kConfig);
+      if (configured) refuse_dinov2_config(files.config, kConfigName);
       settle_from_architecture(draft, spelling);
       find_candidates(draft, spelling.family);
       settle_family_constants(draft, spelling);
       break;
     case Family::vit_pytorch:
-      if (configured) settle_from_vit_pytorch(draft, files.config, kConfig);
+      if (configured) settle_from_vit_pytorch(draft, files.config, kConfigName);
       settle_patches(draft);
       settle_from_architecture(draft, spelling);
       settle_family_constants(draft, spelling);
@@ -165,7 +165,7 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
 
 void add_labels(CheckpointInfo& info, const CheckpointFiles& files) {
   if (info.config.num_classes == 0) return;
-  ConfigLabels labels = labels_from_config(files.config, info.config.num_classes, kConfig);
+  ConfigLabels labels = labels_from_config(files.config, info.config.num_classes, kConfigName);
   if (labels.names.empty()) {
     info.labels_file = files.labels_file;
     if (info.labels_file.empty()) info.warnings.push_back("the classes have no names");
