@@ -12,7 +12,7 @@
 namespace vitrail::cli {
 namespace {
 
-constexpr double kSeconds = 0.3;  // for each number
+constexpr double kPeakSeconds = 0.3;  // for each number
 constexpr std::array kPrecisions{Precision::f32, Precision::bf16, Precision::int8};
 
 struct Ceilings {
@@ -25,7 +25,7 @@ Ceilings measure_ceilings(int threads) {
   Queue queue(threads);
   Ceilings ceilings{.threads = queue.pool().num_threads()};
   for (size_t i = 0; i < kPrecisions.size(); ++i)
-    ceilings.gflops[i] = kernels::peak_operations(queue, kPrecisions[i], kSeconds) * 1e-9;
+    ceilings.gflops[i] = kernels::peak_operations(queue, kPrecisions[i], kPeakSeconds) * 1e-9;
   ceilings.gigabytes_per_second = kernels::read_bandwidth(queue) * 1e-9;
   return ceilings;
 }

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct CalibrateArguments {
   ModelArguments model;
   RunArguments run;
   HoldOutArguments hold_out;
@@ -47,7 +47,8 @@ nlohmann::ordered_json interval_json(int64_t part, int64_t whole) {
 }
 
 // Nothing when the probability is what counts.
-SharedGaussians gaussians_of(Session& session, const Arguments& arguments, JudgedSets& sets) {
+SharedGaussians gaussians_of(Session& session, const CalibrateArguments& arguments,
+                             JudgedSets& sets) {
   if (arguments.certainty == "probability") return nullptr;
   const auto set = sets.open(data_spec(arguments.data), Split::train);
   Progress progress("features", std::min(set->size(), arguments.pictures));
@@ -56,17 +57,18 @@ SharedGaussians gaussians_of(Session& session, const Arguments& arguments, Judge
 }
 
 // The pictures that the threshold is made of.
-struct Judged {
+struct CalibrationAnswers {
   std::vector<Certainty> certainties;
   int64_t correct = 0;
   std::string divided_by;
   std::optional<int64_t> learned;  // by the model
 };
 
-Judged judge(Session& session, const Arguments& arguments, JudgedSets& sets,
-             const SharedGaussians& gaussians) {
+CalibrationAnswers judge(Session& session, const CalibrateArguments& arguments, JudgedSets& sets,
+                         const SharedGaussians& gaussians) {
   const auto set = sets.open(data_spec(arguments.data), split_of(arguments.split));
-  Judged judged{.certainties = {}, .divided_by = sets.divided_by(), .learned = sets.learned(*set)};
+  CalibrationAnswers judged{
+      .certainties = {}, .divided_by = sets.divided_by(), .learned = sets.learned(*set)};
   Progress progress("calibrate", set->size());
   judged.certainties =
       certainties(session, *set, gaussians, [&](int64_t done) { progress.update(done); });
@@ -92,8 +94,8 @@ fs::path config_of(const Model& model) {
   return config;
 }
 
-void print_result(const Arguments& arguments, const Rejection& rejection, const Judged& judged,
-                  const std::vector<Measured>& others) {
+void print_result(const CalibrateArguments& arguments, const Rejection& rejection,
+                  const CalibrationAnswers& judged, const std::vector<Measured>& others) {
   const Acceptance own = acceptance(judged.certainties, rejection);
   if (arguments.run.json) {
     nlohmann::ordered_json json{{"certainty", rejection.certainty_name()},
@@ -129,7 +131,7 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
   }
 }
 
-void calibrate_model(const Arguments& arguments) {
+void calibrate_model(const CalibrateArguments& arguments) {
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run));
   const Model& model = session.model();
@@ -141,7 +143,7 @@ void calibrate_model(const Arguments& arguments) {
   }
   JudgedSets sets(model, arguments.model, arguments.hold_out, arguments.run.threads);
   const SharedGaussians gaussians = gaussians_of(session, arguments, sets);
-  const Judged judged = judge(session, arguments, sets, gaussians);
+  const CalibrationAnswers judged = judge(session, arguments, sets, gaussians);
   const Rejection rejection = calibrate(judged.certainties, arguments.accept, gaussians);
   std::vector<Measured> others;
   for (const std::string& place : arguments.others)
@@ -157,7 +159,7 @@ void calibrate_model(const Arguments& arguments) {
 }  // namespace
 
 void add_calibrate(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<CalibrateArguments>();
   CLI::App* verb =
       app.add_subcommand("calibrate", "Teach a classifier to say \"none of my classes\"");
   verb->add_option("data", arguments->data,

@@ -14,7 +14,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct ClassifyArguments {
   ModelArguments model;
   RunArguments run;
   std::vector<std::string> pictures;
@@ -50,7 +50,7 @@ void print_text(const std::string& file, const Classification& answer, const Mod
   print_answer(answer, model, options.threshold);
 }
 
-void classify_pictures(const Arguments& arguments) {
+void classify_pictures(const ClassifyArguments& arguments) {
   const std::vector<std::string> files = expand_pictures(arguments.pictures);
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
@@ -75,7 +75,7 @@ void classify_pictures(const Arguments& arguments) {
 }  // namespace
 
 void add_classify(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ClassifyArguments>();
   CLI::App* verb = app.add_subcommand("classify", "Name what pictures show");
   verb->add_option("pictures", arguments->pictures,
                    "pictures and folders of them; - is standard input")

@@ -24,7 +24,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct EvalArguments {
   ModelArguments model;
   RunArguments run;
   HoldOutArguments hold_out;
@@ -48,10 +48,6 @@ Split default_split(const std::string& spec) {
 bool is_numbered(const std::string& spec) {
   const std::string kind = spec.substr(0, spec.find(':'));
   return kind == "mnist" || kind == "fashion-mnist" || kind == "cifar10";
-}
-
-nlohmann::ordered_json or_null(double value) {
-  return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
 }
 
 std::string class_name(const EvaluationResult& result, int64_t index) {
@@ -89,7 +85,7 @@ struct Judged {
   std::optional<int64_t> learned;  // by the model
 };
 
-void print_result(const Arguments& arguments, const Judged& judged, const Model& model,
+void print_result(const EvalArguments& arguments, const Judged& judged, const Model& model,
                   const EvaluationResult& result) {
   const char* split = name_of(judged.split);
   const Interval sure = wilson_interval(result.top1, result.count);
@@ -152,7 +148,7 @@ void name_broken(const BrokenPicture& broken) {
 }
 
 // What a model's features say of the set's classes: for models without a head.
-void evaluate_features(Session& session, const Arguments& arguments, const std::string& spec,
+void evaluate_features(Session& session, const EvalArguments& arguments, const std::string& spec,
                        Split split) {
   JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
   check(split != Split::train && split != Split::all, "eval",
@@ -220,7 +216,7 @@ void evaluate_pointing(Session& session, const Arguments& arguments, const std::
 }
 
 // Several classes a picture: what the classes are worth, one by one and together.
-void evaluate_several(Session& session, const Arguments& arguments, const Judged& judged,
+void evaluate_several(Session& session, const EvalArguments& arguments, const Judged& judged,
                       EvaluateOptions options) {
   const Dataset& dataset = judged.pictures;
   check(arguments.report.empty() && arguments.mistakes == 0, "eval",
@@ -244,7 +240,7 @@ void evaluate_several(Session& session, const Arguments& arguments, const Judged
   print_json(json);
 }
 
-void evaluate_model(const Arguments& arguments) {
+void evaluate_model(const EvalArguments& arguments) {
   const std::string spec = data_spec(arguments.data);
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
@@ -284,7 +280,7 @@ void evaluate_model(const Arguments& arguments) {
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvalArguments>();
   CLI::App* verb = app.add_subcommand("eval", "Measure a model on a data set");
   verb->add_option("data", arguments->data,
                    "folder:DIR, flat:DIR, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, scenes, or a "

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct ExplainArguments {
   ModelArguments model;
   RunArguments run;
   std::vector<std::string> pictures;
@@ -62,7 +62,7 @@ struct OutputFiles {
 // Where the results of a picture go: never over the picture itself, nor over another one's.
 class OutputNames {
  public:
-  explicit OutputNames(const Arguments& arguments) : arguments_(arguments) {
+  explicit OutputNames(const ExplainArguments& arguments) : arguments_(arguments) {
     if (arguments.output.empty()) return;
     std::error_code error;
     fs::create_directories(arguments.output, error);
@@ -82,7 +82,7 @@ class OutputNames {
   }
 
  private:
-  const Arguments& arguments_;
+  const ExplainArguments& arguments_;
   std::set<std::string> taken_;
 };
 
@@ -160,7 +160,7 @@ void print_error(const std::string& picture, const std::string& error, bool as_j
   print_stderr("vitrail: {}\n", error);
 }
 
-void explain_pictures(const Arguments& arguments) {
+void explain_pictures(const ExplainArguments& arguments) {
   const std::vector<std::string> pictures = expand_pictures(arguments.pictures);
   const bool named = !arguments.page.empty() || !arguments.overlay.empty();
   if (named && !arguments.output.empty())
@@ -218,7 +218,7 @@ void explain_pictures(const Arguments& arguments) {
 }  // namespace
 
 void add_explain(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ExplainArguments>();
   CLI::App* verb = app.add_subcommand("explain", "Show where attention went in pictures");
   verb->add_option("pictures", arguments->pictures,
                    "pictures and folders of them; - is standard input")

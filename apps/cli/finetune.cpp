@@ -29,7 +29,7 @@ namespace {
 
 constexpr const char* kResume = "the same command and --resume";
 
-struct Arguments {
+struct FinetuneArguments {
   ModelArguments model;
   std::string data, out, method = "auto", to, precision;
   std::vector<std::string> train_settings;
@@ -94,7 +94,7 @@ nlohmann::ordered_json for_the_record(const Measured& m) {
 
 // How often the model is right as it lies in its folder: what eval and the page say of it, too.
 // While it was trained it may have had another precision, or its adapters apart.
-void measure_as_written(const Arguments& arguments, FinetuneResult& result) {
+void measure_as_written(const FinetuneArguments& arguments, FinetuneResult& result) {
   FinetuneOptions options = arguments.options;
   options.run.resume = true;  // the pictures as they were divided
   const RunData data = open_finetune_data(options);
@@ -123,7 +123,7 @@ void measure_as_written(const Arguments& arguments, FinetuneResult& result) {
   write_json(path, summary);
 }
 
-void print_result(const Arguments& arguments, const FinetuneResult& result, Family form) {
+void print_result(const FinetuneArguments& arguments, const FinetuneResult& result, Family form) {
   if (arguments.json) {
     const Measured& held_out = result.validation;
     nlohmann::ordered_json json{
@@ -150,7 +150,7 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
                name_of(result.method), name_of(form), arguments.out, arguments.out);
 }
 
-void run_in(TrainJob& job, Arguments& arguments) {
+void run_in(TrainJob& job, FinetuneArguments& arguments) {
   FinetuneOptions& options = arguments.options;
   // Its warnings are said once.
   const auto model = job.leads() ? open_model(arguments.model)
@@ -190,7 +190,7 @@ void run_in(TrainJob& job, Arguments& arguments) {
   print_result(arguments, result, form);
 }
 
-void run(Arguments& arguments) {
+void run(FinetuneArguments& arguments) {
   note_stop_signals();
   TrainJob job(arguments.out, kResume, stop_is_urgent);
   if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
@@ -202,8 +202,8 @@ void run(Arguments& arguments) {
 void add_finetune(CLI::App& app) {
   CLI::App* verb =
       app.add_subcommand("finetune", "Turn a checkpoint into a model of your own classes");
-  auto arguments = std::make_shared<Arguments>();
-  Arguments& a = *arguments;
+  auto arguments = std::make_shared<FinetuneArguments>();
+  FinetuneArguments& a = *arguments;
   FinetuneOptions& o = a.options;
   add_model_options(*verb, a.model);
   add_size_option(*verb, a.model);

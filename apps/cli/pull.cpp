@@ -10,7 +10,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct PullArguments {
   std::string model, revision;
   std::vector<std::string> files;
   bool json = false;
@@ -34,7 +34,7 @@ void print_pulled(const HubModel& model, const PulledModel& pulled) {
   print_json(json);
 }
 
-void pull_model(const Arguments& arguments) {
+void pull_model(const PullArguments& arguments) {
   if (!is_hub_name(arguments.model))
     throw BadUsage(fmt::format("pull takes OWNER/NAME, not '{}'", printable(arguments.model)));
   HubModel model = parse_hub_name(arguments.model);
@@ -59,7 +59,7 @@ void pull_model(const Arguments& arguments) {
 }  // namespace
 
 void add_pull(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PullArguments>();
   CLI::App* verb = app.add_subcommand("pull", "Fetch a model from a Hugging Face hub");
   verb->add_option("model", arguments->model, "OWNER/NAME or OWNER/NAME@REVISION")->required();
   verb->add_option("--revision", arguments->revision, "branch, tag or commit (default: main)");

@@ -14,11 +14,12 @@
 #include "core/error.h"
 
 namespace vitrail {
-namespace {
 
-std::string reason(int error_number) {
+std::string system_reason(int error_number) {
   return std::generic_category().message(error_number);
 }
+
+namespace {
 
 // Distinct among this process's threads and among processes; O_EXCL settles what remains.
 std::string temporary_name(const std::filesystem::path& path) {
@@ -67,7 +68,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail_with(const char* action, int error_number) {
-  fail("file", "{}: {}: {}", path_.string(), action, reason(error_number));
+  fail("file", "{}: {}: {}", path_.string(), action, system_reason(error_number));
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -134,6 +135,12 @@ void check_room(const std::filesystem::path& folder, uint64_t bytes, const std::
   if (unknown || space.capacity == 0 || space.available >= bytes) return;
   fail("file", "{}: {} takes {} bytes, and the disk has {} left", folder.string(), what, bytes,
        static_cast<uint64_t>(space.available));
+}
+
+void make_folders(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  check(!error, "file", "{}: cannot be created: {}", folder.string(), error.message());
 }
 
 }  // namespace vitrail

@@ -23,7 +23,7 @@ struct ChromaSteps {
 constexpr ChromaSteps kSteps601{359, -88, -183, 454};
 
 // One channel of a decoded picture.
-struct Plane {
+struct HeifPlane {
   const uint8_t* pixels = nullptr;
   int width = 0, height = 0, stride = 0;
   const uint8_t* row(int y) const { return pixels + static_cast<ptrdiff_t>(y) * stride; }
@@ -39,8 +39,8 @@ struct HeifCoded::Native {
     if (image != nullptr) coded.library_.image_release(image);
   }
   // Error: of another size.
-  Plane plane(heif_channel channel, int width, int height) const {
-    Plane plane;
+  HeifPlane plane(heif_channel channel, int width, int height) const {
+    HeifPlane plane;
     plane.pixels = coded.library_.plane(image, channel, &plane.stride);
     plane.width = coded.library_.plane_width(image, channel);
     plane.height = coded.library_.plane_height(image, channel);
@@ -49,7 +49,9 @@ struct HeifCoded::Native {
                             plane.height);
     return plane;
   }
-  Plane plane(heif_channel channel) const { return plane(channel, coded.width(), coded.height()); }
+  HeifPlane plane(heif_channel channel) const {
+    return plane(channel, coded.width(), coded.height());
+  }
   int bits(heif_channel channel) const { return coded.library_.plane_bits(image, channel); }
 
   const HeifCoded& coded;
@@ -105,7 +107,7 @@ Image HeifCoded::decode_luma() {
   const Native native = decoded(heif_colorspace_undefined, heif_chroma_undefined);
   if (library_.colorspace(native.image) == heif_colorspace_RGB)
     picture_.refuse("a HEIF whose transparency is a picture in colours");
-  const Plane luma = native.plane(heif_channel_Y);
+  const HeifPlane luma = native.plane(heif_channel_Y);
   const int bits = native.bits(heif_channel_Y);
   Image out(width(), height(), 1);
   for (int y = 0; y < height(); ++y) {
@@ -156,9 +158,9 @@ bool HeifCoded::is_full_601(const Native& native) const {
 Image HeifCoded::colors(const Native& native) const {
   constexpr ChromaSteps steps = kSteps601;
   const int half_width = (width() + 1) / 2, half_height = (height() + 1) / 2;
-  const Plane luma = native.plane(heif_channel_Y),
-              cb = native.plane(heif_channel_Cb, half_width, half_height),
-              cr = native.plane(heif_channel_Cr, half_width, half_height);
+  const HeifPlane luma = native.plane(heif_channel_Y),
+                  cb = native.plane(heif_channel_Cb, half_width, half_height),
+                  cr = native.plane(heif_channel_Cr, half_width, half_height);
   Image out(width(), height(), 3);
   for (int y = 0; y < height(); ++y) {
     const uint8_t *y_row = luma.row(y), *cb_row = cb.row(y / 2), *cr_row = cr.row(y / 2);
@@ -175,7 +177,7 @@ Image HeifCoded::colors(const Native& native) const {
 
 // More than 8 bits are spread over 16 and then clipped, as Pillow's mode I;16 is.
 Image HeifCoded::grey(const Native& native) const {
-  const Plane luma = native.plane(heif_channel_Y);
+  const HeifPlane luma = native.plane(heif_channel_Y);
   const int bits = native.bits(heif_channel_Y);
   Image out(width(), height(), 3);
   for (int y = 0; y < height(); ++y) {
@@ -190,7 +192,7 @@ Image HeifCoded::grey(const Native& native) const {
 }
 
 Image HeifCoded::interleaved(const Native& native) const {
-  const Plane plane = native.plane(heif_channel_interleaved);
+  const HeifPlane plane = native.plane(heif_channel_interleaved);
   Image out(width(), height(), 3);
   for (int y = 0; y < height(); ++y) std::copy_n(plane.row(y), out.row_bytes(), out.row(y));
   return out;
@@ -200,7 +202,7 @@ Image HeifCoded::planar(const Native& native) const {
   Image out(width(), height(), 3);
   int channel = 0;
   for (const heif_channel kind : {heif_channel_R, heif_channel_G, heif_channel_B}) {
-    const Plane plane = native.plane(kind);
+    const HeifPlane plane = native.plane(kind);
     if (native.bits(kind) != 8)
       picture_.refuse("a HEIF that lays pictures of {} bits on others", native.bits(kind));
     for (int y = 0; y < height(); ++y) {

@@ -8,12 +8,13 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "models/families/answer_rules.h"
+#include "models/peft/adapter_names.h"
+#include "models/transfer.h"
 
 namespace vitrail {
 namespace {
 
 constexpr std::string_view kWeight = ".weight";
-constexpr const char* kPeftPrefix = "base_model.model.";
 constexpr const char* kA = ".lora_A.weight";
 constexpr const char* kB = ".lora_B.weight";
 constexpr const char* kLabels = "labels.json";
@@ -24,9 +25,6 @@ std::string module_of(const Linear& linear) {
 }
 std::string last_part(const std::string& path) {
   return path.substr(path.rfind('.') + 1);
-}
-bool is_head(const std::string& path) {
-  return path.starts_with("head.") || path.starts_with("head_dist.");
 }
 bool is_adapter(const std::string& path) {
   return path.ends_with(kA) || path.ends_with(kB);
@@ -104,7 +102,7 @@ void write_adapter(const std::filesystem::path& folder, const VisionTransformer&
   for (const auto& parameter : model.parameters().all()) {
     const std::string& path = parameter->path();
     if (is_adapter(path) || is_head(path))
-      tensors.emplace_back(kPeftPrefix + path, parameter->value());
+      tensors.emplace_back(std::string(kPeftPrefix) + path, parameter->value());
     two_heads |= path.starts_with("head_dist.");
   }
   Json config{{"peft_type", "LORA"},

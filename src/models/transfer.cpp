@@ -9,11 +9,12 @@
 #include "nn/position_embedding.h"
 
 namespace vitrail {
-namespace {
 
 bool is_head(const std::string& path) {
   return path.starts_with("head.") || path.starts_with("head_dist.");
 }
+
+namespace {
 
 struct Grid {
   int64_t height = 0, width = 0;

@@ -7,15 +7,12 @@
 
 #include "core/error.h"
 #include "models/answer.h"
+#include "tasks/confusion.h"
 
 namespace vitrail {
 namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
-double ratio(int64_t part, int64_t whole) {
-  return whole == 0 ? kUnknown : static_cast<double>(part) / static_cast<double>(whole);
-}
 
 double f1_of(int64_t correct, int64_t predicted, int64_t count) {
   return predicted + count == 0 ? 0 : ratio(2 * correct, predicted + count);

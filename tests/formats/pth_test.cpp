@@ -16,7 +16,7 @@ using testing::read_text;
 using testing::TemporaryFolder;
 using testing::write_text;
 
-const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
+const std::filesystem::path kPthGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
 std::shared_ptr<PthFile> parse(const std::string& bytes, const std::string& state_dict = "") {
   auto copy = std::make_shared<std::string>(bytes);
@@ -47,7 +47,7 @@ std::string joined(const std::vector<std::string>& texts) {
 class WrittenByTorch : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(WrittenByTorch, EveryDtypeViewAndStride) {
-  const auto file = PthFile::open(kGolden / GetParam());
+  const auto file = PthFile::open(kPthGolden / GetParam());
   Tensor flag = Tensor::zeros({3}, DType::boolean);
   flag.data<bool>()[0] = flag.data<bool>()[2] = true;
   const Tensor base = ramp(DType::f32, {4, 6});
@@ -86,12 +86,12 @@ INSTANTIATE_TEST_SUITE_P(Pth, WrittenByTorch,
                          });
 
 TEST(Pth, SharesMemoryWhereItCanAndCopiesFromFiles) {
-  const std::vector<std::byte> bytes = read_file(kGolden / "plain.pth", 1 << 20);
+  const std::vector<std::byte> bytes = read_file(kPthGolden / "plain.pth", 1 << 20);
   const auto shared = PthFile::parse(bytes, nullptr, "memory");
   EXPECT_EQ(shared->tensor("rows").raw(), shared->tensor("rows").raw());
   EXPECT_TRUE(shared->tensor("rows").storage()->read_only());
   EXPECT_NE(shared->tensor("columns").raw(), shared->tensor("columns").raw());
-  auto file = PthFile::open(kGolden / "plain.pth");
+  auto file = PthFile::open(kPthGolden / "plain.pth");
   for (const std::string& name : file->names())
     expect_equal(file->tensor(name), shared->tensor(name), name);
   const Tensor rows = file->tensor("rows");
@@ -105,7 +105,7 @@ TEST(Pth, SharesMemoryWhereItCanAndCopiesFromFiles) {
 TEST(Pth, AFileThatShrinksIsAnError) {
   const TemporaryFolder folder;
   const auto path = folder / "a.pth";
-  std::filesystem::copy_file(kGolden / "plain.pth", path);
+  std::filesystem::copy_file(kPthGolden / "plain.pth", path);
   const auto file = PthFile::open(path);
   std::filesystem::resize_file(path, 1);
   for (const std::string& name : file->names())
@@ -115,31 +115,31 @@ TEST(Pth, AFileThatShrinksIsAnError) {
 
 TEST(Pth, ReadsTheAveragedWeightsAndNamesTheOthers) {
   for (const char* name : {"training.pth.tar", "training_legacy.pth.tar"}) {
-    const auto file = PthFile::open(kGolden / name);
+    const auto file = PthFile::open(kPthGolden / name);
     EXPECT_EQ(file->names(), (std::vector<std::string>{"a", "b"})) << name;
     expect_equal(file->tensor("a"), ramp(DType::f32, {4}, 7), name);
     EXPECT_EQ(joined(file->notes()),
               "the state dict 'model_ema' is read; there is also 'model' (--set state_dict=NAME)\n"
               "the prefix 'module.' is taken off the names\n");
-    const auto raw = PthFile::open(kGolden / name, {.state_dict = "model"});
+    const auto raw = PthFile::open(kPthGolden / name, {.state_dict = "model"});
     expect_equal(raw->tensor("b"), ramp(DType::f32, {4}, -2), name);
-    EXPECT_ERROR(PthFile::open(kGolden / name, {.state_dict = "optimizer"}),
+    EXPECT_ERROR(PthFile::open(kPthGolden / name, {.state_dict = "optimizer"}),
                  "has no state dict 'optimizer'; it has 'model', 'model_ema'");
   }
 }
 
 TEST(Pth, OfSelfDistillationTakesTheTeachersBackbone) {
-  const auto teacher = PthFile::open(kGolden / "dino.pth");
+  const auto teacher = PthFile::open(kPthGolden / "dino.pth");
   EXPECT_EQ(teacher->names(), std::vector<std::string>{"patch_embed.proj.weight"});
   expect_equal(teacher->tensor("patch_embed.proj.weight"), ramp(DType::f32, {4}, -2), "teacher");
   EXPECT_NE(joined(teacher->notes()).find("1 tensors outside 'backbone.' are left out"),
             std::string::npos);
-  const auto student = PthFile::open(kGolden / "dino.pth", {.state_dict = "student"});
+  const auto student = PthFile::open(kPthGolden / "dino.pth", {.state_dict = "student"});
   expect_equal(student->tensor("patch_embed.proj.weight"), ramp(DType::f32, {4}), "student");
 }
 
 TEST(Pth, FindsTheWeightsOfAModuleSavedWhole) {
-  const auto file = PthFile::open(kGolden / "module.pt");
+  const auto file = PthFile::open(kPthGolden / "module.pt");
   EXPECT_EQ(file->names(), (std::vector<std::string>{"0.bias", "0.weight", "1.bias", "1.weight"}));
   EXPECT_EQ(file->info("0.weight").shape, (Shape{3, 2}));
   expect_equal(file->tensor("1.weight"), Tensor::full({3}, 1), "1.weight");
@@ -147,11 +147,11 @@ TEST(Pth, FindsTheWeightsOfAModuleSavedWhole) {
 
 TEST(Pth, IsToldByItsBytesWhateverItsName) {
   const TemporaryFolder folder;
-  write_text(folder / "pytorch_model.bin", read_text(kGolden / "plain.pth"));
+  write_text(folder / "pytorch_model.bin", read_text(kPthGolden / "plain.pth"));
   EXPECT_TRUE(open_tensors(folder.path())->contains("weight"));
-  write_text(folder / "weights.safetensors", read_text(kGolden / "legacy.pth"));
+  write_text(folder / "weights.safetensors", read_text(kPthGolden / "legacy.pth"));
   EXPECT_TRUE(open_tensors(folder / "weights.safetensors")->contains("weight"));
-  write_text(folder / "mine.pth", read_text(kGolden / "plain.safetensors"));
+  write_text(folder / "mine.pth", read_text(kPthGolden / "plain.safetensors"));
   EXPECT_TRUE(open_tensors(folder / "mine.pth")->contains("a"));
   EXPECT_ERROR(open_tensors(folder / "mine.pth", "model"), "state_dict=model chooses nothing");
 }
@@ -169,7 +169,7 @@ TEST(Pth, LeavesSafetensorsAlone) {
 
 TEST(Pth, ReadsShards) {
   const TemporaryFolder folder;
-  write_text(folder / "one.bin", read_text(kGolden / "module.pt"));
+  write_text(folder / "one.bin", read_text(kPthGolden / "module.pt"));
   write_text(folder / "pytorch_model.bin.index.json",
              R"({"weight_map":{"0.bias":"one.bin","0.weight":"one.bin","1.bias":"one.bin",)"
              R"("1.weight":"one.bin"}})");
@@ -246,15 +246,15 @@ TEST(Pth, HostilePicklesAreRefusedAndNothingRuns) {
   for (const auto& [name, message] : kCases) {
     SCOPED_TRACE(name);
     tried.insert(name);
-    EXPECT_ERROR(PthFile::open(kGolden / "hostile_pth" / (std::string(name) + ".pth")), message);
+    EXPECT_ERROR(PthFile::open(kPthGolden / "hostile_pth" / (std::string(name) + ".pth")), message);
   }
-  for (const auto& entry : std::filesystem::directory_iterator(kGolden / "hostile_pth"))
+  for (const auto& entry : std::filesystem::directory_iterator(kPthGolden / "hostile_pth"))
     EXPECT_TRUE(tried.contains(entry.path().stem())) << entry.path() << " is not tried";
   EXPECT_FALSE(std::filesystem::exists("vitrail_was_here"));
 }
 
 TEST(Pth, ArchivesThatAreCutOrDamagedAreRefused) {
-  const std::string whole = read_text(kGolden / "plain.pth");
+  const std::string whole = read_text(kPthGolden / "plain.pth");
   for (size_t length = 0; length < whole.size(); length += 13)
     EXPECT_THROW(parse(whole.substr(0, length)), Error) << length;
   const size_t central = whole.find("PK\x01\x02");
@@ -271,7 +271,7 @@ TEST(Pth, ArchivesThatAreCutOrDamagedAreRefused) {
   EXPECT_ERROR(parse("hello"), "neither a zip archive nor a pickle");
   EXPECT_ERROR(parse(""), "is empty");
   // Every pickle cut at every byte: never more than an Error.
-  const std::string legacy = read_text(kGolden / "legacy.pth");
+  const std::string legacy = read_text(kPthGolden / "legacy.pth");
   for (size_t length = 0; length < legacy.size(); ++length)
     EXPECT_THROW(parse(legacy.substr(0, length)), Error) << length;
 }

@@ -24,7 +24,7 @@ std::string refusal(const Bytes& bytes, uint64_t max_pixels = kMaxPicturePixels)
   return message;
 }
 
-size_t find(const Bytes& bytes, std::string_view text) {
+size_t find_box(const Bytes& bytes, std::string_view text) {
   const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const size_t at = all.find(text);
   EXPECT_NE(at, std::string_view::npos) << text;
@@ -58,15 +58,15 @@ TEST(Heif, WhatTakesMoreThanItShowsIsRefusedByName) {
 TEST(Heif, AnItemWhoseKindChangesSaysItsOwnCanvas) {
   // What were tiles' rows and columns are now an overlay's background, and what follows its size.
   Bytes bytes = golden_bytes("heif_grid.heic");
-  put(bytes, find(bytes, "grid"), "iovl");
+  put(bytes, find_box(bytes, "grid"), "iovl");
   expect_clear(refusal(bytes), "picture", "its 'iovl' is cut");
   bytes = golden_bytes("heif_overlay_wide.heic");
-  put(bytes, find(bytes, "iovl"), "grid");
+  put(bytes, find_box(bytes, "iovl"), "grid");
   expect_clear(refusal(bytes), "picture", "p: ");
   bytes = golden_bytes("heif_grid.heic");
-  put(bytes, find(bytes, "grid"), "iden");
+  put(bytes, find_box(bytes, "grid"), "iden");
   expect_clear(refusal(bytes), "picture", "is made of 4");
-  put(bytes, find(bytes, "iden"), "av01");
+  put(bytes, find_box(bytes, "iden"), "av01");
   expect_clear(refusal(bytes), "picture", "of the kind 'av01', which is not read");
 }
 
@@ -75,14 +75,14 @@ TEST(Heif, LimitsHoldForCanvasesAndForTheirParts) {
     expect_clear(refusal(seed_bytes(name), 1500), "picture", "above the limit of 1500");
   // A canvas of 100 pixels over tiles of 4096.
   Bytes bytes = golden_bytes("heif_grid_once.heic");
-  put(bytes, find(bytes, "idat") + 8, std::string_view("\0\x0a\0\x0a", 4));
+  put(bytes, find_box(bytes, "idat") + 8, std::string_view("\0\x0a\0\x0a", 4));
   EXPECT_EQ(refusal(bytes), "");
   expect_clear(refusal(bytes, 1000), "picture", "above the limit of 1000");
 }
 
 TEST(Heif, PlacesOfItemsAreWithinTheFile) {
   const Bytes sound = golden_bytes("heif_grid.heic");
-  const size_t iloc = find(sound, "iloc");
+  const size_t iloc = find_box(sound, "iloc");
   Bytes bytes = sound;
   bytes.at(iloc + 8) = std::byte{0x66};  // numbers of six bytes
   expect_clear(refusal(bytes), "picture", "numbers of 6 bytes");
@@ -108,7 +108,7 @@ TEST(Heif, PlacesOfItemsAreWithinTheFile) {
 // Whatever byte is another: an answer or one line, within the memory of a small picture.
 TEST(Heif, EveryByteMayBeAnother) {
   const Bytes sound = seed_bytes("grid_turned");
-  const size_t media = find(sound, "mdat");
+  const size_t media = find_box(sound, "mdat");
   for (size_t at = 0; at < media; ++at)
     for (const int value : {0, 255}) {
       Bytes bytes = sound;

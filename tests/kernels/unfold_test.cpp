@@ -16,7 +16,7 @@ using testing::random_floats;
 using testing::sum_tolerance;
 using testing::to_double;
 
-const UnfoldGeometry kGeometries[] = {
+const UnfoldGeometry kUnfolds[] = {
     {.batch = 2,
      .channels = 3,
      .height = 8,
@@ -84,7 +84,7 @@ std::vector<float> unfolded(Queue& queue, const UnfoldGeometry& g, const std::ve
 TEST(Unfold, TimesTheWeightIsTheConvolution) {
   Queue queue(1);
   const int64_t outputs = 5;
-  for (const UnfoldGeometry& g : kGeometries) {
+  for (const UnfoldGeometry& g : kUnfolds) {
     const auto x = random_floats(g.batch * g.channels * g.height * g.width, 1);
     const auto weight = random_floats(outputs * g.columns(), 2), bias = random_floats(outputs, 3);
     const auto columns = unfolded(queue, g, x);
@@ -106,7 +106,7 @@ TEST(Unfold, TimesTheWeightIsTheConvolution) {
 
 TEST(Unfold, ChannelLastHoldsTheSamePatchesInAnotherOrder) {
   Queue queue(1);
-  for (UnfoldGeometry g : kGeometries) {
+  for (UnfoldGeometry g : kUnfolds) {
     const auto x = random_floats(g.batch * g.channels * g.height * g.width, 4);
     const auto first = unfolded(queue, g, x);
     g.order = PatchOrder::channel_last;
@@ -123,7 +123,7 @@ TEST(Unfold, ChannelLastHoldsTheSamePatchesInAnotherOrder) {
 TEST(Fold, IsTheAdjointOfUnfold) {
   Queue queue(1);
   for (const PatchOrder order : {PatchOrder::channel_first, PatchOrder::channel_last})
-    for (UnfoldGeometry g : kGeometries) {
+    for (UnfoldGeometry g : kUnfolds) {
       g.order = order;
       const auto x = random_floats(g.batch * g.channels * g.height * g.width, 5);
       const auto columns = random_floats(g.rows() * g.columns(), 6);

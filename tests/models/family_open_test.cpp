@@ -266,13 +266,13 @@ TEST(Published, EveryArchitectureIsAValidModel) {
   EXPECT_EQ(giant.parameters().num_elements(), 1136479232);
 }
 
-std::filesystem::path shared_data() {
+std::filesystem::path shared_data_folder() {
   if (const char* folder = std::getenv("VITRAIL_SHARED_DATA")) return folder;
   return std::filesystem::path(VITRAIL_SOURCE_DIR) / "../shared/data";
 }
 
 TEST(RealCheckpoints, VitTinyOpensByItself) {
-  const auto folder = shared_data() / "vit-tiny-imagenet";
+  const auto folder = shared_data_folder() / "vit-tiny-imagenet";
   if (!std::filesystem::exists(folder))
     GTEST_SKIP() << "no real checkpoint at " << folder << "; VITRAIL_SHARED_DATA names the data";
   const Checkpoint checkpoint = open_checkpoint(folder);
@@ -284,7 +284,7 @@ TEST(RealCheckpoints, VitTinyOpensByItself) {
 }
 
 TEST(RealCheckpoints, VitMnistNeedsExactlyWhatItsFileDoesNotSay) {
-  const auto file = shared_data() / "vit-mnist" / "model.safetensors";
+  const auto file = shared_data_folder() / "vit-mnist" / "model.safetensors";
   if (!std::filesystem::exists(file))
     GTEST_SKIP() << "no real checkpoint at " << file << "; VITRAIL_SHARED_DATA names the data";
   const std::string message = testing::error_of([&] { open_checkpoint(file); });

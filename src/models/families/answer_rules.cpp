@@ -21,26 +21,27 @@ struct Meaning {
   bool multi_label = false;
 };
 
-struct Word {
+struct AnswerWord {
   const char* word;
   Meaning meaning;
 };
-constexpr std::array<Word, 4> kOwnWords{{{"softmax", {Answer::softmax, false}},
-                                         {"sigmoid", {Answer::sigmoid, false}},
-                                         {kMultiLabel, {Answer::sigmoid, true}},
-                                         {"raw", {Answer::raw, false}}}};
-constexpr std::array<Word, 3> kProblemTypes{
+constexpr std::array<AnswerWord, 4> kOwnWords{{{"softmax", {Answer::softmax, false}},
+                                               {"sigmoid", {Answer::sigmoid, false}},
+                                               {kMultiLabel, {Answer::sigmoid, true}},
+                                               {"raw", {Answer::raw, false}}}};
+constexpr std::array<AnswerWord, 3> kProblemTypes{
     {{"single_label_classification", {Answer::softmax, false}},
      {"multi_label_classification", {Answer::sigmoid, true}},
      {"regression", {Answer::raw, false}}}};
 
 template <size_t N>
-std::optional<Meaning> meaning_in(const std::array<Word, N>& words, const nlohmann::json& config,
-                                  const char* key, const std::string& place) {
+std::optional<Meaning> meaning_in(const std::array<AnswerWord, N>& words,
+                                  const nlohmann::json& config, const char* key,
+                                  const std::string& place) {
   const auto value = get_optional<std::string>(config, key, place);
   if (!value) return std::nullopt;
   std::string known;
-  for (const Word& word : words) {
+  for (const AnswerWord& word : words) {
     if (*value == word.word) return word.meaning;
     known += (known.empty() ? "" : ", ") + std::string(word.word);
   }

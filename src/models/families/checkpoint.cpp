@@ -21,7 +21,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kConfig = "config.json";
+constexpr const char* kConfigName = "config.json";
 
 Json read_if_there(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -56,10 +56,10 @@ Spelling spelling_of(const TensorSource& tensors, const Json& config, const Sett
       fail("--set", "family={} does not have the names of this file, which are {}'s",
            printable(value), name_of(spelling.family));
   if (kind == ConfigKind::vitrail)
-    if (const auto said = get_optional<std::string>(config, "family", kConfig);
+    if (const auto said = get_optional<std::string>(config, "family", kConfigName);
         said && family_from_name(*said) != spelling.family)
       fail("family", "{}: {} says family '{}', but the tensors have the names of {}",
-           tensors.place(), kConfig, *said, name_of(spelling.family));
+           tensors.place(), kConfigName, *said, name_of(spelling.family));
   return spelling;
 }
 

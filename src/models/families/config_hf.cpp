@@ -148,7 +148,7 @@ constexpr const char* kClasses[] = {
     "Dinov2WithRegistersBackbone",
 };
 
-Activation activation_of(const std::string& name, const std::string& place) {
+Activation hidden_activation(const std::string& name, const std::string& place) {
   static constexpr std::array<std::pair<const char*, Activation>, 8> kNames = {
       {{"gelu", Activation::gelu},
        {"gelu_python", Activation::gelu},
@@ -272,8 +272,8 @@ void settle_from_hf(ConfigDraft& draft, const Spelling& spelling, const Json& co
   if (draft.is_open("activation"))
     draft.settle(
         "activation", &C::activation,
-        activation_of(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
-                      place),
+        hidden_activation(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
+                          place),
         from("hidden_act"));
   const auto [height, width] = sides(config, "image_size", 224, place);
   draft.settle_image(height, width, from("image_size"));

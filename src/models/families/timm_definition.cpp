@@ -21,7 +21,7 @@ std::string lowered(std::string name) {
   return name;
 }
 
-Activation activation_of(const std::string& name, const std::string& place) {
+Activation timm_activation(const std::string& name, const std::string& place) {
   static constexpr std::array<std::pair<const char*, Activation>, 6> kNames = {
       {{"gelu", Activation::gelu},
        {"gelu_tanh", Activation::gelu_tanh},
@@ -43,7 +43,8 @@ void require_layer_norm(std::string name, const std::string& place) {
     fail("timm", "{}: norm_layer {} is not supported; layernorm is", place, shown(name));
 }
 
-std::pair<int64_t, int64_t> sides(const Json& object, const char* key, const std::string& place) {
+std::pair<int64_t, int64_t> timm_sides(const Json& object, const char* key,
+                                       const std::string& place) {
   if (object.at(key).is_array()) {
     const auto pair = get<std::vector<int64_t>>(object, key, place);
     if (pair.size() == 2) return {pair[0], pair[1]};
@@ -66,7 +67,7 @@ class Arguments {
     if (const auto value = get_optional<T>(object_, key, place_)) field = *value;
   }
   void read_sides(const char* key, int64_t& height, int64_t& width) const {
-    if (has(key)) std::tie(height, width) = sides(object_, key, place_);
+    if (has(key)) std::tie(height, width) = timm_sides(object_, key, place_);
   }
   std::string text(const char* key) const { return get<std::string>(object_, key, place_); }
 
@@ -160,7 +161,7 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   args.read("pre_norm", model.pre_norm);
   model.patch_bias = !model.pre_norm;
   set_pooling(model, args, place);
-  if (args.has("act_layer")) model.activation = activation_of(args.text("act_layer"), place);
+  if (args.has("act_layer")) model.activation = timm_activation(args.text("act_layer"), place);
   if (args.has("norm_layer")) {
     require_layer_norm(args.text("norm_layer"), place);
     model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm
