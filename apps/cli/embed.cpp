@@ -89,6 +89,7 @@ void write(const Arguments& arguments, const std::vector<std::string>& files, co
 
 void embed_pictures(const Arguments& arguments) {
   const Format format = format_of(arguments.out);
+  if (format != Format::json_lines) check_writable(arguments.out);
   const std::vector<std::string> files = expand_pictures(arguments.pictures);
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
