@@ -44,6 +44,8 @@ void add_verbs(CLI::App& app) {
   add_quantize(app);
   add_bench(app);
   add_help(app);
+  add_completions(app);
+  add_man(app);
   add_version(app);
   for (CLI::App* verb : app.last_verbs())
     verb->add_flag_callback("-q,--quiet", be_quiet,

@@ -26,6 +26,8 @@ void add_quantize(CLI::App& app);
 void add_bench(CLI::App& app);
 // What these say is made of the verbs that are there.
 void add_help(CLI::App& app);
+void add_completions(CLI::App& app);
+void add_man(CLI::App& app);
 void add_version(CLI::App& app);
 
 }  // namespace vitrail::cli
