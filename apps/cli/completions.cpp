@@ -8,6 +8,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/standard_streams.h"
+#include "apps/cli/verb_list.h"
 #include "apps/cli/verbs.h"
 #include "core/atomic_file.h"
 #include "fetch/published_data.h"
@@ -34,12 +35,13 @@ std::string shell_quoted(const std::string& text) {
   return "'" + replaced(text, '\'', "'\\''") + "'";
 }
 
-// The verbs that do something; `groups` gets those that others stand below, with these.
-void collect(const VerbDescription& verb, std::vector<const VerbDescription*>& leaves,
-             std::vector<const VerbDescription*>& groups) {
-  if (verb.verbs.empty()) return leaves.push_back(&verb);
-  groups.push_back(&verb);
-  for (const VerbDescription& below : verb.verbs) collect(below, leaves, groups);
+// Those that others stand below: the program itself, and "data".
+std::vector<const VerbDescription*> groups_of(const VerbDescription& verb) {
+  if (verb.verbs.empty()) return {};
+  std::vector<const VerbDescription*> groups{&verb};
+  for (const VerbDescription& below : verb.verbs)
+    for (const VerbDescription* group : groups_of(below)) groups.push_back(group);
+  return groups;
 }
 
 std::string last_word(const std::string& name) {
@@ -74,13 +76,11 @@ std::vector<std::string> values_of(const VerbDescription& program, const VerbDes
 }
 
 std::string bash(const VerbDescription& program) {
-  std::vector<const VerbDescription*> leaves, groups;
-  collect(program, leaves, groups);
   std::string choices, values;
-  for (const VerbDescription* group : groups)
+  for (const VerbDescription* group : groups_of(program))
     choices += fmt::format("    {}) words={} ;;\n", shell_quoted(group->name),
                            shell_quoted(fmt::format("{}", fmt::join(names_of(group->verbs), " "))));
-  for (const VerbDescription* verb : leaves) {
+  for (const VerbDescription* verb : last_verbs(program)) {
     std::string positional;
     for (const OptionDescription& option : verb->options) {
       const std::vector<std::string> some = values_of(program, *verb, option);
@@ -169,9 +169,7 @@ std::string zsh(const VerbDescription& program) {
 
 std::string fish(const VerbDescription& program) {
   std::string text = "# Completion of vitrail for fish, written by: vitrail completions fish\n";
-  std::vector<const VerbDescription*> leaves, groups;
-  collect(program, leaves, groups);
-  for (const VerbDescription* group : groups)
+  for (const VerbDescription* group : groups_of(program))
     for (const VerbDescription& verb : group->verbs) {
       const std::string when =
           group->name.empty()
@@ -182,7 +180,7 @@ std::string fish(const VerbDescription& program) {
       text += fmt::format("complete -c vitrail -f -n {} -a {} -d {}\n", shell_quoted(when),
                           last_word(verb.name), shell_quoted(verb.description));
     }
-  for (const VerbDescription* verb : leaves) {
+  for (const VerbDescription* verb : last_verbs(program)) {
     const size_t split = verb->name.find(' ');
     std::string when = "__fish_seen_subcommand_from " + verb->name.substr(0, split);
     if (split != std::string::npos)

@@ -3,6 +3,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/standard_streams.h"
+#include "apps/cli/verb_list.h"
 #include "apps/cli/verbs.h"
 
 namespace vitrail::cli {
@@ -22,17 +23,14 @@ ordered_json to_json(const CLI::OptionDescription& option) {
           {"required", option.required},     {"repeats", option.repeats}};
 }
 
-// The verbs without others below them.
-void add_verbs(const CLI::VerbDescription& verb, ordered_json& list) {
-  for (const CLI::VerbDescription& below : verb.verbs) add_verbs(below, list);
-  if (!verb.verbs.empty()) return;
-  ordered_json entry{{"name", verb.name},
-                     {"description", verb.description},
-                     {"example", verb.footer},
-                     {"options", ordered_json::array()}};
+ordered_json to_json(const CLI::VerbDescription& verb) {
+  ordered_json json{{"name", verb.name},
+                    {"description", verb.description},
+                    {"example", verb.footer},
+                    {"options", ordered_json::array()}};
   for (const CLI::OptionDescription& option : verb.options)
-    entry["options"].push_back(to_json(option));
-  list.push_back(std::move(entry));
+    json["options"].push_back(to_json(option));
+  return json;
 }
 
 void help(const CLI::App& app, const Arguments& arguments) {
@@ -46,7 +44,9 @@ void help(const CLI::App& app, const Arguments& arguments) {
   if (!arguments.json) return write_stdout(text);
   if (!arguments.verb.empty()) throw BadUsage("--json has all verbs at once: vitrail help --json");
   ordered_json json{{"version", VITRAIL_VERSION}, {"verbs", ordered_json::array()}};
-  add_verbs(app.described(), json["verbs"]);
+  const CLI::VerbDescription program = app.described();
+  for (const CLI::VerbDescription* verb : last_verbs(program))
+    json["verbs"].push_back(to_json(*verb));
   print_json(json);
 }
 

@@ -6,6 +6,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/standard_streams.h"
+#include "apps/cli/verb_list.h"
 #include "apps/cli/verbs.h"
 #include "core/atomic_file.h"
 #include "core/nearest.h"
@@ -88,12 +89,6 @@ std::string verb_page(const VerbDescription& verb) {
   return text + exit_status() + ".SH SEE ALSO\n\\fBvitrail\\fR(1)\n";
 }
 
-// Those that do something, in the order of the help.
-void collect(const VerbDescription& verb, std::vector<const VerbDescription*>& verbs) {
-  if (verb.verbs.empty()) verbs.push_back(&verb);
-  for (const VerbDescription& below : verb.verbs) collect(below, verbs);
-}
-
 std::string program_page(const VerbDescription& program,
                          const std::vector<const VerbDescription*>& verbs) {
   std::string text = heading("", program.description) +
@@ -106,8 +101,7 @@ std::string program_page(const VerbDescription& program,
 
 void print_or_write(const CLI::App& app, const Arguments& arguments) {
   const VerbDescription program = app.described();
-  std::vector<const VerbDescription*> verbs;
-  collect(program, verbs);
+  const std::vector<const VerbDescription*> verbs = last_verbs(program);
   if (!arguments.out.empty()) {
     if (!arguments.verb.empty()) throw BadUsage("--out takes the pages of all verbs");
     const fs::path folder = fs::path(arguments.out) / "man" / "man1";

@@ -19,7 +19,8 @@ CLASS_FOLDERS = ["my-pictures", "photos", "cifar10", "DATA"]
 PICTURES = ["photo.jpg", "PICTURE"]
 PICTURE_FOLDERS = ["pictures", "holiday", "imagenet", "flowers17"]
 SCENES = "scenes:count=16,val=8,test=8"
-HUB_MODELS = ["google/vit-base-patch16-224", "someone/tiny"]
+HUB_MODELS = ["google/vit-base-patch16-224", "someone/tiny",
+              "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k"]
 
 
 def fill_classes(folder, count, shift=0):
