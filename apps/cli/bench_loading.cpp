@@ -119,11 +119,10 @@ void bench_loading(const BenchArguments& arguments) {
   if (!arguments.model.labels.empty()) throw BadUsage("--data takes no --labels");
   TrainConfig config = recipe_for(data_spec(arguments.data), arguments.model.model);
   LoaderOptions options;
-  from_json(to_json(config), options.augment);
-  from_json(to_json(config), options.mix);
   for (const auto& [name, value] : parse_settings(arguments.model.settings))
-    if (!set_field(options.augment, name, value) && !set_field(options.mix, name, value))
-      set_field(config, name, value);
+    set_field(config, name, value);
+  options.augment = config.augment;
+  options.mix = config.mix;
   const auto set = open_dataset(config.data, Split::train, config.open_options());
   const Precision precision = arguments.run.precision.empty()
                                   ? Precision::f32

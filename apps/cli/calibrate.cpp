@@ -76,10 +76,15 @@ CalibrationAnswers judge(Session& session, const CalibrateArguments& arguments, 
   return judged;
 }
 
-Acceptance accepted_others(Session& session, const std::string& place, const Rejection& rejection) {
-  const std::vector<std::string> files = expand_pictures({place});
-  Progress progress("others", static_cast<int64_t>(files.size()));
-  return acceptance(certainties(session, files, rejection.gaussians,
+struct OtherPictures {
+  std::string place;
+  std::vector<std::string> files;
+};
+
+Acceptance accepted_others(Session& session, const OtherPictures& others,
+                           const Rejection& rejection) {
+  Progress progress("others", static_cast<int64_t>(others.files.size()));
+  return acceptance(certainties(session, others.files, rejection.gaussians,
                                 [&](int64_t done) { progress.update(done); }),
                     rejection);
 }
@@ -132,6 +137,9 @@ void print_result(const CalibrateArguments& arguments, const Rejection& rejectio
 }
 
 void calibrate_model(const CalibrateArguments& arguments) {
+  std::vector<OtherPictures> others;
+  for (const std::string& place : arguments.others)
+    others.push_back({place, expand_pictures({place})});
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run));
   const Model& model = session.model();
@@ -145,15 +153,15 @@ void calibrate_model(const CalibrateArguments& arguments) {
   const SharedGaussians gaussians = gaussians_of(session, arguments, sets);
   const CalibrationAnswers judged = judge(session, arguments, sets, gaussians);
   const Rejection rejection = calibrate(judged.certainties, arguments.accept, gaussians);
-  std::vector<Measured> others;
-  for (const std::string& place : arguments.others)
-    others.push_back({place, accepted_others(session, place, rejection)});
+  std::vector<Measured> measured;
+  for (const OtherPictures& pictures : others)
+    measured.push_back({pictures.place, accepted_others(session, pictures, rejection)});
   if (!arguments.dry_run) {
     Json json = read_json(config);
     store_rejection(rejection, model.path, json);
     write_json(config, json);
   }
-  print_result(arguments, rejection, judged, others);
+  print_result(arguments, rejection, judged, measured);
 }
 
 }  // namespace
@@ -162,9 +170,8 @@ void add_calibrate(CLI::App& app) {
   auto arguments = std::make_shared<CalibrateArguments>();
   CLI::App* verb =
       app.add_subcommand("calibrate", "Teach a classifier to say \"none of my classes\"");
-  verb->add_option("data", arguments->data,
-                   "pictures of the model's classes, some of which it did not learn from, as for "
-                   "vitrail eval")
+  add_data_option(*verb, arguments->data, "data,--data",
+                  "pictures of the model's classes, some of which it did not learn from")
       ->required();
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);

@@ -10,6 +10,7 @@
 
 #include "apps/cli/hub_model.h"
 #include "apps/cli/standard_streams.h"
+#include "core/atomic_file.h"
 #include "core/log.h"
 #include "core/printable.h"
 #include "data/folder_tree.h"
@@ -44,20 +45,13 @@ void announce(const Model& model) {
 
 }  // namespace
 
-void add_model_options(CLI::App& verb, ModelArguments& arguments) {
+void add_model_options(CLI::App& verb, ModelArguments& arguments, SettingsOf settings) {
   verb.add_option(
       "--model", arguments.model,
       "model folder, .safetensors or torch.save file (.pth, .pth.tar, .pt, .bin) of any family, a "
       "bundled model's name, or OWNER/NAME[@REVISION] of a Hugging Face hub (default: the bundled "
       "model)");
-  verb.add_option("--set", arguments.settings,
-                  "KEY=VALUE that the checkpoint does not say, such as num_heads=4")
-      ->allow_extra_args(false)
-      ->check([](const std::string& text) {
-        return text.find('=') == std::string::npos || text[0] == '='
-                   ? "--set takes KEY=VALUE, not '" + text + "'"
-                   : std::string();
-      });
+  add_set_option(verb, arguments.settings, settings);
   verb.add_option(
       "--labels", arguments.labels,
       "names of the classes: text, one a line, or JSON, a list or an object from index");
@@ -85,6 +79,14 @@ void add_run_options(CLI::App& verb, RunArguments& arguments) {
   verb.add_flag("--slow", arguments.slow,
                 "allow pictures of so many tokens that each takes minutes to hours");
   verb.add_flag("--json", arguments.json, "results as JSON");
+}
+
+CLI::Option* add_data_option(CLI::App& verb, std::string& data, const std::string& name,
+                             const std::string& description) {
+  return verb.add_option(name, data,
+                         description +
+                             ": a folder, folder:DIR, flat:DIR, csv:FILE, coco:FILE, tar:SHARDS, "
+                             "mnist:DIR, fashion-mnist:DIR, cifar10:DIR or scenes[:key=value,...]");
 }
 
 void add_exif_option(CLI::App& verb, std::string& exif) {
@@ -117,18 +119,6 @@ void add_strict_option(CLI::App& verb) {
 
 void set_example(CLI::App& verb, const std::string& example) {
   verb.footer("Example:\n  " + example);
-}
-
-std::vector<std::pair<std::string, std::string>> parse_settings(
-    const std::vector<std::string>& settings) {
-  std::vector<std::pair<std::string, std::string>> pairs;
-  for (const std::string& setting : settings) {
-    const size_t split = setting.find('=');
-    if (split == std::string::npos || split == 0)
-      throw BadUsage(fmt::format("--set takes KEY=VALUE, not '{}'", setting));
-    pairs.emplace_back(setting.substr(0, split), setting.substr(split + 1));
-  }
-  return pairs;
 }
 
 LoadOptions load_options(const ModelArguments& arguments) {
@@ -184,6 +174,10 @@ SessionOptions session_options(const RunArguments& arguments, const std::string&
   if (!arguments.memory.empty()) options.limits.memory = parse_memory(arguments.memory);
   if (!exif.empty()) options.exif = exif == "apply" ? ExifPolicy::apply : ExifPolicy::ignore;
   return options;
+}
+
+void check_writable(const std::string& path) {
+  const AtomicFile file(path);  // which leaves nothing behind
 }
 
 uint64_t parse_memory(const std::string& text) {

@@ -11,6 +11,7 @@
 
 #include "apps/cli/command_line.h"
 #include "apps/cli/progress.h"
+#include "apps/cli/settings.h"
 #include "core/error.h"
 #include "image/preprocess.h"
 #include "infer/model.h"
@@ -35,10 +36,15 @@ struct RunArguments {
   bool json = false;
 };
 
-void add_model_options(CLI::App& verb, ModelArguments& arguments);
+void add_model_options(CLI::App& verb, ModelArguments& arguments,
+                       SettingsOf settings = SettingsOf::model);
 // --size, of the pictures that the model takes.
 void add_size_option(CLI::App& verb, ModelArguments& arguments);
 void add_run_options(CLI::App& verb, RunArguments& arguments);
+// --data, or "data,--data" in verbs whose first argument may be the set: every form of a data set
+// (data/dataset.h) and a plain folder.
+CLI::Option* add_data_option(CLI::App& verb, std::string& data, const std::string& name,
+                             const std::string& description);
 // --exif apply|ignore
 void add_exif_option(CLI::App& verb, std::string& exif);
 // --workers and --max-broken, of what loads a data set.
@@ -50,9 +56,6 @@ void add_strict_option(CLI::App& verb);
 // The example that --help ends with.
 void set_example(CLI::App& verb, const std::string& example);
 
-// "key=value" pairs. Error: no '='.
-std::vector<std::pair<std::string, std::string>> parse_settings(
-    const std::vector<std::string>& settings);
 LoadOptions load_options(const ModelArguments& arguments);
 // For a session of these run options, which packs the weights while they are read. `pictures`: how
 // many it will see at most, where that is known.
@@ -68,6 +71,9 @@ std::shared_ptr<Model> open_model(const ModelArguments& arguments);
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
+
+// Before work whose result goes there. Error: no file can be made at that path.
+void check_writable(const std::string& path);
 
 // "512MB", "16GB", "2GiB" or a number of bytes. Throws BadUsage.
 uint64_t parse_memory(const std::string& text);

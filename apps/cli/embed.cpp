@@ -90,6 +90,7 @@ void write(const EmbedArguments& arguments, const std::vector<std::string>& file
 
 void embed_pictures(const EmbedArguments& arguments) {
   const Format format = format_of(arguments.out);
+  if (format != Format::json_lines) check_writable(arguments.out);
   const std::vector<std::string> files = expand_pictures(arguments.pictures);
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),

@@ -242,6 +242,7 @@ void evaluate_several(Session& session, const EvalArguments& arguments, const Ju
 
 void evaluate_model(const EvalArguments& arguments) {
   const std::string spec = data_spec(arguments.data);
+  if (!arguments.report.empty()) check_writable(arguments.report);
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
   const Split split = arguments.split.empty() ? default_split(spec) : split_of(arguments.split);
@@ -282,9 +283,9 @@ void evaluate_model(const EvalArguments& arguments) {
 void add_eval(CLI::App& app) {
   auto arguments = std::make_shared<EvalArguments>();
   CLI::App* verb = app.add_subcommand("eval", "Measure a model on a data set");
-  verb->add_option("data", arguments->data,
-                   "folder:DIR, flat:DIR, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, scenes, or a "
-                   "plain folder; its classes are matched to labels by name or WordNet identifier")
+  add_data_option(*verb, arguments->data, "data,--data",
+                  "pictures whose classes are matched to the model's labels by name or WordNet "
+                  "identifier")
       ->required();
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);

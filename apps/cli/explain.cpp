@@ -171,6 +171,8 @@ void explain_pictures(const ExplainArguments& arguments) {
   std::vector<RowName> rows;
   for (const std::string& row : arguments.rows) rows.push_back(parse_row(row));
 
+  for (const std::string& file : {arguments.page, arguments.overlay})
+    if (!file.empty()) check_writable(file);
   const RolloutOptions options{.fusion = head_fusion_from_name(arguments.fusion),
                                .discard_ratio = arguments.discard};
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),

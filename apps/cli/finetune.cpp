@@ -32,7 +32,6 @@ constexpr const char* kResume = "the same command and --resume";
 struct FinetuneArguments {
   ModelArguments model;
   std::string data, out, method = "auto", to, precision;
-  std::vector<std::string> train_settings;
   FinetuneOptions options;
   int threads = 0;
   bool resume = false, json = false;
@@ -150,6 +149,16 @@ void print_result(const FinetuneArguments& arguments, const FinetuneResult& resu
                name_of(result.method), name_of(form), arguments.out, arguments.out);
 }
 
+// What would be refused when all is learned is refused before.
+void check_form(const Checkpoint& checkpoint, const std::string& to, const Preprocess& preprocess) {
+  if (to.empty()) return;
+  const Family target = conversion_target(to, checkpoint.info.config);
+  if (target == Family::vitrail) return;
+  std::vector<std::string> differences;
+  preprocess_for(target, preprocess, differences);
+  adapt(checkpoint.info.config, *checkpoint.tensors, target);
+}
+
 void run_in(TrainJob& job, FinetuneArguments& arguments) {
   FinetuneOptions& options = arguments.options;
   // Its warnings are said once.
@@ -160,12 +169,11 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
   const VisionTransformerConfig& sized = model->network->config();
   if (!arguments.model.size.empty())
     checkpoint.info.config.set_image_size(sized.image_height, sized.image_width);
+  check_form(checkpoint, arguments.to, model->preprocess);
   options.data = data_spec(arguments.data);
   options.preprocess = model->preprocess;
   options.base_name = printable(model->name);
   options.method = finetune_method_from_name(arguments.method);
-  options.settings = parse_settings(arguments.train_settings);
-  if (!arguments.precision.empty()) options.settings.emplace_back("precision", arguments.precision);
   options.run.out = arguments.out;
   std::optional<FolderLock> lock;  // until the report is written
   if (job.leads()) options.run.lock = &lock.emplace(arguments.out, "finetune");
@@ -191,6 +199,11 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
 }
 
 void run(FinetuneArguments& arguments) {
+  SharedSettings settings = shared_settings(arguments.model.settings);
+  arguments.model.settings = std::move(settings.model);
+  arguments.options.settings = std::move(settings.training);
+  if (!arguments.precision.empty())
+    arguments.options.settings.emplace_back("precision", arguments.precision);
   note_stop_signals();
   TrainJob job(arguments.out, kResume, stop_is_urgent);
   if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
@@ -205,11 +218,10 @@ void add_finetune(CLI::App& app) {
   auto arguments = std::make_shared<FinetuneArguments>();
   FinetuneArguments& a = *arguments;
   FinetuneOptions& o = a.options;
-  add_model_options(*verb, a.model);
+  add_model_options(*verb, a.model, SettingsOf::both);
   add_size_option(*verb, a.model);
-  verb->add_option("--data", a.data,
-                   "folder:DIR with a folder a class (train/ and val/ in it are used), or another "
-                   "data set's name")
+  add_data_option(*verb, a.data, "--data",
+                  "pictures of your classes (train/, val/ and test/ in a folder are used)")
       ->required();
   verb->add_option("--out", a.out, "folder of the run; it is the model, too")->required();
   verb->add_option("--method", a.method,
@@ -226,20 +238,24 @@ void add_finetune(CLI::App& app) {
                    "held out for validation where the data has no val/")
       ->check(CLI::Range(0.01, 0.9))
       ->capture_default_str();
-  verb->add_option("--epochs", o.epochs)->check(CLI::PositiveNumber);
+  verb->add_option("--epochs", o.epochs, "passes over the training pictures (default: what fits)")
+      ->check(CLI::PositiveNumber);
   verb->add_option("--batch", o.batch_size, "pictures a step")->check(CLI::PositiveNumber);
-  verb->add_option("--lr", o.learning_rate, "peak learning rate");
+  verb->add_option("--lr", o.learning_rate, "peak learning rate")->check(CLI::PositiveNumber);
   verb->add_option("--layer-decay", o.layer_decay,
-                   "learning rate of a layer over that of the next one");
-  verb->add_option("--blocks", o.blocks, "of --method partial: how many of the last ones");
-  verb->add_option("--rank", o.rank, "of --method lora");
-  verb->add_option("--train-set", a.train_settings,
-                   "KEY=VALUE: any field of the training that train.json shows");
+                   "learning rate of a block over that of the next one")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--blocks", o.blocks, "of --method partial: how many of the last ones")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--rank", o.rank, "of --method lora")->check(CLI::PositiveNumber);
+  // Its name in earlier versions, when --set was the checkpoint's alone.
+  verb->add_option("--train-set", a.model.settings, "the same as --set")->group("");
   verb->add_option("--precision", a.precision, "of training: f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--to", a.to,
                    "form of the model: timm, hf, vitrail, ... (default: its family's own)");
-  verb->add_option("--seed", o.seed)->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", o.seed, "of the split, order and augmentation (default: 0)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, o.run.workers);
@@ -248,7 +264,7 @@ void add_finetune(CLI::App& app) {
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(*verb,
               "vitrail finetune --model vit_tiny --data folder:photos --out runs/mine\n"
-              "  vitrail finetune --model vit_tiny.pth --data folder:photos --out runs/quick "
+              "  vitrail finetune --model vit_tiny --data folder:photos --out runs/quick "
               "--method probe");
   verb->callback([arguments] { run(*arguments); });
 }

@@ -142,8 +142,7 @@ void add_quantize(CLI::App& app) {
       "quantize", "Write a model that runs in 8 bits, when its answers stay the same");
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);
-  verb->add_option("--data", arguments->data,
-                   "pictures that the loss is measured on: a folder, folder:DIR, flat:DIR, ...")
+  add_data_option(*verb, arguments->data, "--data", "pictures that the loss is measured on")
       ->required();
   verb->add_option("--split", arguments->split, "train, val, test or all")
       ->check(CLI::IsMember({"train", "val", "test", "all"}))

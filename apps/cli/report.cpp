@@ -43,8 +43,8 @@ void add_report(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("report", "Write the page of a training run");
   verb->add_option("run", arguments->run, "folder of the run")->required();
   verb->add_option("--out", arguments->out, "the page (default: report.html in the run's folder)");
-  verb->add_option("--data", arguments->data,
-                   "where the run's pictures are now, when they were moved");
+  add_data_option(*verb, arguments->data, "--data",
+                  "where the run's pictures are now, when they were moved");
   verb->add_option("--limit", arguments->limit, "judge only the first so many pictures")
       ->check(CLI::PositiveNumber);
   verb->add_flag("--records-only", arguments->records_only,

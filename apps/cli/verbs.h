@@ -6,6 +6,8 @@
 
 namespace vitrail::cli {
 
+inline constexpr const char* kVersionText = "vitrail " VITRAIL_VERSION;
+
 void add_calibrate(CLI::App& app);
 void add_classify(CLI::App& app);
 void add_embed(CLI::App& app);
@@ -22,5 +24,10 @@ void add_data_get(CLI::App& data);  // data get, registered by add_data
 void add_pull(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_bench(CLI::App& app);
+// What these say is made of the verbs that are there.
+void add_help(CLI::App& app);
+void add_completions(CLI::App& app);
+void add_man(CLI::App& app);
+void add_version(CLI::App& app);
 
 }  // namespace vitrail::cli

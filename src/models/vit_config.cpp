@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "formats/json_text.h"
 #include "models/field_ranges.h"
 
@@ -452,9 +453,9 @@ VisionTransformerConfig vit_config_from_json(const json& in) {
 
 void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value) {
   bool found = false;
-  std::string known;
+  std::vector<std::string> known;
   visit_fields(config, [&](const char* field_name, auto& field) {
-    known += (known.empty() ? "" : ", ") + std::string(field_name);
+    known.emplace_back(field_name);
     if (name != field_name) return;
     found = true;
     parse_field(name, value, field);
@@ -462,7 +463,7 @@ void set_field(VisionTransformerConfig& config, const std::string& name, const s
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>)
       check_field_range(name, field);
   });
-  check(found, "model config", "there is no field '{}'; there are: {}", name, known);
+  check(found, "model config", "there is no field '{}'{}", name, did_you_mean_or_all(name, known));
 }
 
 }  // namespace vitrail

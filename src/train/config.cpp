@@ -1,11 +1,14 @@
 #include "train/config.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "formats/json_text.h"
 #include "formats/option_fields.h"
+#include "models/setting_names.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -194,24 +197,30 @@ TrainConfig train_config_from_json(const json& in) {
 void set_field(TrainConfig& config, const std::string& name, const std::string& value) {
   if (field_from_text(config, kFields, name, value, kTrainingConfig)) return;
   if (set_field(config.augment, name, value) || set_field(config.mix, name, value)) return;
-  if (name == "image_size" || name == "patch_size") {
-    const std::string stem = name.substr(0, name.find('_'));
-    set_field(config.model, stem + "_height", value);
-    set_field(config.model, stem + "_width", value);
-    return;
-  }
-  const json model = to_json(config.model);
-  if (!model.contains(name)) {
-    const auto names_of = [](const json& object) {
-      std::string names;
-      for (const auto& item : object.items())
-        if (item.key() != "model") names += (names.empty() ? "" : ", ") + item.key();
-      return names;
-    };
-    fail(kTrainingConfig, "there is no field '{}'; there are {}; and those of the model: {}", name,
-         names_of(to_json(config)), names_of(model));
-  }
-  set_field(config.model, name, value);
+  const std::vector<std::string>& all = train_setting_names();
+  check(std::ranges::find(all, name) != all.end(), kTrainingConfig, "there is no field '{}'{}", name,
+        did_you_mean_or_all(name, all));
+  for (const std::string& field : fields_of_setting(name)) set_field(config.model, field, value);
+}
+
+const std::vector<std::string>& own_train_setting_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> own;
+    const json fields = to_json(TrainConfig());
+    for (const auto& item : fields.items())
+      if (item.key() != "model" && item.key() != "pictures") own.push_back(item.key());
+    return own;
+  }();
+  return names;
+}
+
+const std::vector<std::string>& train_setting_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = own_train_setting_names();
+    all.insert(all.end(), model_setting_names().begin(), model_setting_names().end());
+    return all;
+  }();
+  return names;
 }
 
 std::string describe_differences(const TrainConfig& run, const TrainConfig& now) {

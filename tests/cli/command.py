@@ -1,5 +1,6 @@
 """What the tests of the command share: running it, and making small files."""
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -13,6 +14,14 @@ BINARY = sys.argv[1]
 SOURCE = pathlib.Path(sys.argv[2])
 GOLDENS = SOURCE / "tests" / "golden" / "models"
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
+SHARED_DATA = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA",
+                                          SOURCE.parent / "shared" / "data"))
+
+
+def model_files():
+    """{name: content} of MODEL, as a hub serves it."""
+    return {path.name: path.read_bytes() for path in MODEL.iterdir()
+            if not path.name.startswith("golden.")}
 
 
 class Result:

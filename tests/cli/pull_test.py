@@ -16,12 +16,10 @@ import tempfile
 import time
 import unittest
 
-from command import BINARY, GOLDENS, SOURCE, Result, write_png
+from command import BINARY, MODEL, SHARED_DATA, Result, model_files, write_png
 from hub_server import Hub, Server, hang
 
-MODEL = GOLDENS / "timm" / "augreg"
-FASHION = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA",
-                                      SOURCE.parent / "shared" / "data")) / "fashion-mnist"
+FASHION = SHARED_DATA / "fashion-mnist"
 NAME = "someone/tiny"
 FOLDER = "models--someone--tiny"
 # Seconds that are never waited for: a server on a busy machine may be slow, and is not at fault.
@@ -37,11 +35,6 @@ def nobody():
 
 
 nobody.ports = []
-
-
-def model_files():
-    return {path.name: path.read_bytes() for path in MODEL.iterdir()
-            if not path.name.startswith("golden.")}
 
 
 class PullTest(unittest.TestCase):

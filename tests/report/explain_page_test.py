@@ -101,6 +101,9 @@ def check_page(browser, model, picture, folder):
         press(browser, f"#layers [data-value='{layer}']")
         press(browser, f"#heads [data-value='{head}']")
         shown = browser.evaluate("window.vitrail.shown")
+        # Counted as in --rows, which is asked for the same.
+        caption = browser.evaluate("document.getElementById('caption').textContent")
+        assert caption.startswith(f"Layer {layer}, head {head}:"), caption
         at = (shown["layer"], shown["head"], shown["token"])
         assert at == (layer, head, token), f"shows {at}, not {(layer, head, token)}"
         expect_row(shown["row"], entry["row"], f"layer {layer}, head {head}, token {token}")

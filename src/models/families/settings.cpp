@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/families/draft.h"
+#include "models/setting_names.h"
 
 namespace vitrail {
 namespace {
@@ -23,16 +24,6 @@ bool is_preprocess_setting(const std::string& name) {
 
 bool is_size_setting(const std::string& name) {
   return name == "image_size" || name == "image_height" || name == "image_width";
-}
-
-// The fields that a setting stands for.
-std::vector<std::string> fields_of(const std::string& name) {
-  if (name == "heads") return {"num_heads"};
-  if (name == "eps") return {"layer_norm_epsilon"};
-  if (name == "channels") return {"in_channels"};
-  if (name == "image_size") return {"image_height", "image_width"};
-  if (name == "patch_size") return {"patch_height", "patch_width"};
-  return {name};
 }
 
 double parse_number(const std::string& name, std::string_view text) {
@@ -89,7 +80,7 @@ void apply_settings(ConfigDraft& draft, const Settings& settings) {
       draft.architecture_said = value;
       continue;
     }
-    for (const std::string& field : fields_of(name)) {
+    for (const std::string& field : fields_of_setting(name)) {
       set_field(draft.config, field, value);
       draft.open.erase(field);
       draft.sources.push_back({field, value, "--set"});
@@ -102,7 +93,7 @@ void apply_size_settings(ConfigDraft& draft, const Settings& settings) {
   bool height = false, width = false;
   for (const auto& [name, value] : settings) {
     if (!is_size_setting(name)) continue;
-    for (const std::string& field : fields_of(name)) {
+    for (const std::string& field : fields_of_setting(name)) {
       set_field(said, field, value);
       draft.sources.push_back({field, value, "--set"});
     }

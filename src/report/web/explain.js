@@ -242,7 +242,7 @@
     element('legend-low').textContent = percent(range.low);
     element('legend-high').textContent = percent(range.high);
     const where = byHead
-        ? `Layer ${state.layer + 1}, ${state.head === 'mean' ? 'mean of heads' : `head ${state.head + 1}`}: ` +
+        ? `Layer ${state.layer}, ${state.head === 'mean' ? 'mean of heads' : `head ${state.head}`}: ` +
           `what ${tokenName(state.token)} attends to`
         : `Attention rollout through ${data.rollout.layers} layers, from ${data.rollout.source}`;
     element('caption').textContent = where;
@@ -257,7 +257,7 @@
     patchChip.textContent = `Patch ${placeName(Math.max(0, state.token - prefix))}`;
     if (state.token >= prefix) patchChip.setAttribute('aria-pressed', String(byHead));
     element('head-unit').textContent =
-        state.layer === null ? '' : `of layer ${state.layer + 1}, for ${tokenName(state.token)}`;
+        state.layer === null ? '' : `of layer ${state.layer}, for ${tokenName(state.token)}`;
     showHeads();
     describeSums();
     readout();
@@ -281,8 +281,8 @@
     return made;
   }
   for (let index = 0; index < attention.total; ++index) {
-    const made = button('layers', String(index + 1), index, () => choose({ layer: index }));
-    made.title = `Layer ${index + 1}`;
+    const made = button('layers', String(index), index, () => choose({ layer: index }));
+    made.title = `Layer ${index}`;
     if (!attention.layers.some((layer) => layer.index === index)) {
       made.disabled = true;
       made.title += ' is not in this page, to keep it small';
@@ -291,8 +291,8 @@
   if (state.layer !== null)
     ['mean', ...Array(layerTensors(state.layer).heads).keys()].forEach((head) => {
       const made = button('heads', document.createElement('canvas'), head, () => choose({ head }));
-      made.append(head === 'mean' ? 'mean' : String(head + 1));
-      made.setAttribute('aria-label', head === 'mean' ? 'Mean of all heads' : `Head ${head + 1}`);
+      made.append(head === 'mean' ? 'mean' : String(head));
+      made.setAttribute('aria-label', head === 'mean' ? 'Mean of all heads' : `Head ${head}`);
     });
   layout.prefix.forEach((name, token) =>
       button('tokens', `${name[0].toUpperCase()}${name.slice(1)} token`, token, () => choose({ token })));
