@@ -56,7 +56,7 @@ void add_bench(CLI::App& app) {
       app.add_subcommand("bench", "Measure speed and memory, beside what the machine can do");
   verb->add_option("name", arguments->model.model,
                    "an architecture such as vit_base_patch16_224 (random weights), or a model "
-                   "(default: the bundled model)");
+                   "(default: vit_tiny_patch16_224)");
   add_model_options(*verb, arguments->model, SettingsOf::both);
   add_size_option(*verb, arguments->model);
   verb->add_option("--runs", arguments->runs, "measured runs (default: three seconds of them)")

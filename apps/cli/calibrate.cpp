@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/standard_streams.h"
@@ -90,12 +91,18 @@ Acceptance accepted_others(Session& session, const OtherPictures& others,
 }
 
 // The file that says it; only folders of our own form have a place for it.
-fs::path config_of(const Model& model) {
+fs::path config_of(const Model& model, ModelArguments arguments) {
+  if (!arguments.size.empty())
+    throw BadUsage(
+        "a threshold holds for pictures of the size that it was measured at, and the model goes on "
+        "to answer at its own: leave --size out, or see with --dry-run what it would be");
   const fs::path config = model.path / "config.json";
+  const fs::path folder = fs::path(arguments.model + "/").lexically_normal().parent_path();
   check(model.info.family == Family::vitrail && fs::is_regular_file(config), "calibrate",
-        "{}: only model folders in Vitrail's own form can hold a threshold; write one with vitrail "
-        "convert --to vitrail",
-        model.path.string());
+        "{}: only model folders in Vitrail's own form can hold a threshold; write one: {} "
+        "convert{} --to vitrail --out {}",
+        model.path.string(), program_name(), model_words(arguments),
+        shell_word(folder.filename().string() + "-vitrail"));
   return config;
 }
 
@@ -146,7 +153,7 @@ void calibrate_model(const CalibrateArguments& arguments) {
   fs::path config;
   std::optional<FolderLock> lock;
   if (!arguments.dry_run) {
-    config = config_of(model);
+    config = config_of(model, arguments.model);
     lock.emplace(config.has_parent_path() ? config.parent_path() : ".", "calibrate");
   }
   JudgedSets sets(model, arguments.model, arguments.hold_out, arguments.run.threads);

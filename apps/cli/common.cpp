@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "apps/cli/hub_model.h"
+#include "apps/cli/command_text.h"
 #include "apps/cli/standard_streams.h"
 #include "core/atomic_file.h"
 #include "core/log.h"
@@ -27,14 +27,15 @@ namespace fs = std::filesystem;
 
 constexpr size_t kListedClasses = 12;
 
-void announce(const Model& model) {
-  if (const std::string origin = origin_of(model.info); !origin.empty() && !model.bundled)
+void announce(const Model& model, const ResolvedModel& place) {
+  const std::string origin = origin_of(model.info);
+  if (!origin.empty() && !model.bundled && !place.catalogued)
     log_info(fmt::format("{}: {}", model.name, origin));
   for (const std::string& note : model.info.notes)
     log_info(fmt::format("{}: {}", model.name, note));
   for (const std::string& warning : model.info.warnings)
     log_warning(fmt::format("{}: {}", model.name, warning));
-  if (!model.bundled) return;
+  if (!model.bundled || place.stands_in) return;
   std::string classes;
   const size_t count = model.labels.names.size();
   for (size_t i = 0; i < std::min(count, kListedClasses); ++i)
@@ -49,8 +50,10 @@ void add_model_options(CLI::App& verb, ModelArguments& arguments, SettingsOf set
   verb.add_option(
       "--model", arguments.model,
       "model folder, .safetensors or torch.save file (.pth, .pth.tar, .pt, .bin) of any family, a "
-      "bundled model's name, or OWNER/NAME[@REVISION] of a Hugging Face hub (default: the bundled "
-      "model)");
+      "name that 'vitrail models' lists, or OWNER/NAME[@REVISION] of a Hugging Face hub (default: "
+      "vit_tiny)");
+  verb.add_flag("--yes", arguments.without.yes,
+                "fetch the default model without asking, where it is not here yet");
   add_set_option(verb, arguments.settings, settings);
   verb.add_option(
       "--labels", arguments.labels,
@@ -137,16 +140,36 @@ LoadOptions load_options(const ModelArguments& arguments, const RunArguments& ru
   return options;
 }
 
-std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options) {
-  const ResolvedModel resolved = resolve_model(arguments.model);
-  auto model = vitrail::load_model(resolved.path, options);
-  if (!resolved.hub_name.empty()) model->name = resolved.hub_name;
+namespace {
+
+// "vit_tiny_patch16_224", of timm/vit_tiny_patch16_224.TAG.
+std::string default_architecture() {
+  const std::string_view repository = default_model().repository;
+  const size_t begin = repository.find('/') + 1;
+  return std::string(repository.substr(begin, repository.find('.') - begin));
+}
+
+ResolvedModel resolved(const ModelArguments& arguments) {
+  return arguments.model.empty() ? resolve_default_model(arguments.without)
+                                 : resolve_model(arguments.model);
+}
+
+std::shared_ptr<Model> load_resolved(const ResolvedModel& place, const LoadOptions& options) {
+  auto model = vitrail::load_model(place.path, options);
+  if (!place.name.empty()) model->name = place.name;
   return model;
 }
 
+}  // namespace
+
+std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options) {
+  return load_resolved(resolved(arguments), options);
+}
+
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options) {
-  auto model = load_model(arguments, options);
-  announce(*model);
+  const ResolvedModel place = resolved(arguments);
+  auto model = load_resolved(place, options);
+  announce(*model, place);
   return model;
 }
 
@@ -157,13 +180,28 @@ std::shared_ptr<Model> open_model(const ModelArguments& arguments) {
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options) {
   std::error_code ignored;
-  if (!arguments.model.empty() && !fs::exists(arguments.model, ignored) &&
-      is_architecture(arguments.model)) {
-    if (!arguments.settings.empty() || !arguments.labels.empty())
-      throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
-    return random_model(arguments.model, 0, options);
-  }
-  return open_model(arguments, options);
+  // Where weights change nothing, none are fetched.
+  const std::string name = arguments.model.empty() ? default_architecture() : arguments.model;
+  if (fs::exists(name, ignored) || !is_architecture(name)) return open_model(arguments, options);
+  if (!arguments.settings.empty() || !arguments.labels.empty())
+    throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
+  return random_model(name, 0, options);
+}
+
+std::string model_words(const ModelArguments& arguments) {
+  std::string words;
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) words += fmt::format(" {} {}", flag, shell_word(value));
+  };
+  add("--model", arguments.model);
+  for (const std::string& setting : arguments.settings) add("--set", setting);
+  add("--labels", arguments.labels);
+  add("--size", arguments.size);
+  return words;
+}
+
+void print_default_model(const ModelArguments& arguments, const Model& model) {
+  if (arguments.model.empty()) print_stdout("model {}\n", described_model(model.name));
 }
 
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif) {

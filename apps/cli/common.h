@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "apps/cli/command_line.h"
+#include "apps/cli/hub_model.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/settings.h"
 #include "core/error.h"
@@ -19,9 +20,10 @@
 
 namespace vitrail::cli {
 
-// --model, --set, --labels
+// --model, --yes, --set, --labels
 struct ModelArguments {
-  std::string model;
+  std::string model;                  // empty: the default one
+  WithoutModel without = {};          // then
   std::vector<std::string> settings;  // key=value
   std::string labels;
   std::string size;  // --size, where the verb has it
@@ -61,15 +63,20 @@ LoadOptions load_options(const ModelArguments& arguments);
 // many it will see at most, where that is known.
 LoadOptions load_options(const ModelArguments& arguments, const RunArguments& run,
                          std::optional<size_t> pictures = std::nullopt);
-// What --model names, from a hub too.
+// What --model names, from a hub too, or the default model.
 std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options);
 // Loads, and says the checkpoint's warnings on stderr; of a bundled model also the classes it
 // knows.
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options);
 std::shared_ptr<Model> open_model(const ModelArguments& arguments);
-// The same, and an architecture's name gives random weights.
+// For what weights change nothing of: an architecture's name gives random weights, and no name the
+// default model's architecture.
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options);
+// The arguments once more, for a command that is printed: " --model runs/mine --size 384".
+std::string model_words(const ModelArguments& arguments);
+// The line that results begin with where no --model was given: which one answered.
+void print_default_model(const ModelArguments& arguments, const Model& model);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
 
 // Before work whose result goes there. Error: no file can be made at that path.

@@ -172,7 +172,7 @@ void add_doctor(CLI::App& app) {
   auto arguments = std::make_shared<DoctorArguments>();
   CLI::App* verb =
       app.add_subcommand("doctor", "Say what a checkpoint is and what looks wrong with it");
-  verb->add_option("name", arguments->model.model, "a model (default: the bundled model)");
+  verb->add_option("name", arguments->model.model, "a model (default: vit_tiny)");
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);
   verb->add_option("--against", arguments->against,

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "apps/cli/answer_text.h"
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/eval_labels.h"
 #include "apps/cli/judged_set.h"
@@ -272,7 +273,10 @@ void evaluate_model(const EvalArguments& arguments) {
   }
   if (!arguments.report.empty())
     write_evaluation_report(session, *dataset, result,
-                            {.page = arguments.report, .learned = judged.learned.value_or(0)});
+                            {.page = arguments.report,
+                             .learned = judged.learned.value_or(0),
+                             .explain = fmt::format("{} explain{} PICTURE", program_name(),
+                                                    model_words(arguments.model))});
   if (static_cast<int64_t>(result.mistakes.size()) > arguments.mistakes)
     result.mistakes.resize(static_cast<size_t>(arguments.mistakes));
   print_result(arguments, judged, session.model(), result);

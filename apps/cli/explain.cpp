@@ -132,6 +132,7 @@ void print_line(const std::string& picture, const Answer& answer, const Model& m
   const auto prefix = explanation.rollout.begin() + explanation.layout.prefix();
   ordered_json line;
   line["file"] = picture;
+  line["model"] = model.name;
   if (!answer.verdict.empty()) line["none"] = true;
   add_answer(answer.judged, model, answer.threshold, line);
   if (!answer.files.page.empty()) line["page"] = answer.files.page.string();
@@ -178,6 +179,7 @@ void explain_pictures(const ExplainArguments& arguments) {
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
   const AnswerOptions judging = answer_options(arguments.answer, session.model());
+  if (!arguments.run.json) print_default_model(arguments.model, session.model());
   Image mask;
   if (arguments.mask == kStandardInputPicture) keep_standard_input_picture();
   if (!arguments.mask.empty())
@@ -221,6 +223,7 @@ void explain_pictures(const ExplainArguments& arguments) {
 
 void add_explain(CLI::App& app) {
   auto arguments = std::make_shared<ExplainArguments>();
+  arguments->model.without.bundled_answers = true;
   CLI::App* verb = app.add_subcommand("explain", "Show where attention went in pictures");
   verb->add_option("pictures", arguments->pictures,
                    "pictures and folders of them; - is standard input")

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/model_export.h"
@@ -26,8 +27,6 @@
 
 namespace vitrail::cli {
 namespace {
-
-constexpr const char* kResume = "the same command and --resume";
 
 struct FinetuneArguments {
   ModelArguments model;
@@ -122,12 +121,24 @@ void measure_as_written(const FinetuneArguments& arguments, FinetuneResult& resu
   write_json(path, summary);
 }
 
+// A folder beside the run's for another one: a folder holds one run.
+std::string free_folder(const std::string& out, FinetuneMethod method) {
+  std::string name = std::filesystem::path(out).lexically_normal().string();
+  while (name.size() > 1 && name.ends_with('/')) name.pop_back();
+  name += std::string("-") + name_of(method);
+  std::string free = name;
+  std::error_code ignored;
+  for (int i = 2; std::filesystem::exists(free, ignored); ++i) free = fmt::format("{}-{}", name, i);
+  return free;
+}
+
 void print_result(const FinetuneArguments& arguments, const FinetuneResult& result, Family form) {
   if (arguments.json) {
     const Measured& held_out = result.validation;
     nlohmann::ordered_json json{
         {"model", arguments.out},
         {"method", name_of(result.method)},
+        {"spared", nullptr},
         {"form", name_of(form)},
         {"classes", result.classes.size()},
         {"accuracy", to_json(held_out)["accuracy"]},
@@ -138,6 +149,7 @@ void print_result(const FinetuneArguments& arguments, const FinetuneResult& resu
         {"probe", to_json(result.probe)},
         {"validation", to_json(result.validation)},
         {"seconds", result.seconds}};
+    if (result.spared) json["spared"] = name_of(*result.spared);
     if (result.test) json["test"] = to_json(*result.test);
     add_left_out(json);
     return print_json(json);
@@ -145,8 +157,14 @@ void print_result(const FinetuneArguments& arguments, const FinetuneResult& resu
   const char* what = result.validation.map ? "" : "accuracy ";
   print_stdout("validation {}{}\n", what, result.validation.text());
   if (result.test) print_stdout("test {}{}\n", what, result.test->text());
-  print_stdout("the model ({}, in {}'s form) is in {}: vitrail classify --model {} PICTURE\n",
-               name_of(result.method), name_of(form), arguments.out, arguments.out);
+  const std::string out = shell_word(arguments.out);
+  print_stdout("the model ({}, in {}'s form) is in {}: {} classify --model {} PICTURE\n",
+               name_of(result.method), name_of(form), arguments.out, program_name(), out);
+  print_stdout("{} shows the run\n", report_path(arguments.out).string());
+  if (result.spared)
+    print_stdout("to train on all the same: {}\n",
+                 command_again({{"--method", name_of(*result.spared)},
+                                {"--out", free_folder(arguments.out, *result.spared)}}));
 }
 
 // What would be refused when all is learned is refused before.
@@ -161,6 +179,7 @@ void check_form(const Checkpoint& checkpoint, const std::string& to, const Prepr
 
 void run_in(TrainJob& job, FinetuneArguments& arguments) {
   FinetuneOptions& options = arguments.options;
+  arguments.model.without.may_ask = job.exchange() == nullptr;
   // Its warnings are said once.
   const auto model = job.leads() ? open_model(arguments.model)
                                  : load_model(arguments.model, load_options(arguments.model));
@@ -172,7 +191,7 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
   check_form(checkpoint, arguments.to, model->preprocess);
   options.data = data_spec(arguments.data);
   options.preprocess = model->preprocess;
-  options.base_name = printable(model->name);
+  options.base_name = printable(hub_name_of(model->name));
   options.method = finetune_method_from_name(arguments.method);
   options.run.out = arguments.out;
   std::optional<FolderLock> lock;  // until the report is written
@@ -187,7 +206,7 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
   FinetuneResult result = finetune(checkpoint, options);
   display.clear();
   if (result.interrupted) {
-    if (job.leads()) print_stderr("stopped; continue with {}\n", kResume);
+    if (job.leads()) print_stderr("stopped; continue with: {}\n", options.resume_command);
     throw Failed{};
   }
   if (!job.leads()) return;
@@ -205,7 +224,8 @@ void run(FinetuneArguments& arguments) {
   if (!arguments.precision.empty())
     arguments.options.settings.emplace_back("precision", arguments.precision);
   note_stop_signals();
-  TrainJob job(arguments.out, kResume, stop_is_urgent);
+  arguments.options.resume_command = command_again({{"--resume", ""}});
+  TrainJob job(arguments.out, arguments.options.resume_command, stop_is_urgent);
   if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
   job.run([&] { run_in(job, arguments); });
 }
@@ -228,7 +248,10 @@ void add_finetune(CLI::App& app) {
                    "probe: the head alone, in seconds; lora; partial: the last blocks; full; "
                    "auto (default) chooses")
       ->check(CLI::IsMember({"auto", "probe", "lora", "partial", "full"}));
-  verb->add_option("--minutes", o.minutes, "of training that the choices aim at")
+  verb->add_option(
+          "--minutes", o.minutes,
+          "how long training may take; the method and epochs are chosen to fit, counted on a "
+          "machine of 1e11 multiply-adds a second")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--group", o.group,
@@ -257,14 +280,18 @@ void add_finetune(CLI::App& app) {
   verb->add_option("--seed", o.seed, "of the split, order and augmentation (default: 0)")
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
+  verb->add_option("--checkpoint-steps", o.run.checkpoint_steps,
+                   "also a checkpoint every so many steps (0: after each epoch)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, o.run.workers);
   add_strict_option(*verb);
   add_max_broken_option(*verb, o.run.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(*verb,
-              "vitrail finetune --model vit_tiny --data folder:photos --out runs/mine\n"
-              "  vitrail finetune --model vit_tiny --data folder:photos --out runs/quick "
+              "vitrail finetune --data folder:photos --out runs/mine\n"
+              "  vitrail finetune --model dinov2_small --data folder:photos --out runs/dino\n"
+              "  vitrail finetune --model vit_tiny.pth --data folder:photos --out runs/quick "
               "--method probe");
   verb->callback([arguments] { run(*arguments); });
 }

@@ -102,7 +102,8 @@ void add_inspect(CLI::App& app) {
   arguments->run.batch = 1;
   CLI::App* verb =
       app.add_subcommand("inspect", "Layers, parameters, multiply-adds and memory of a model");
-  verb->add_option("name", arguments->model.model, "a model or an architecture's name");
+  verb->add_option("name", arguments->model.model,
+                   "a model or an architecture's name (default: vit_tiny_patch16_224)");
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);
   add_run_options(*verb, arguments->run);

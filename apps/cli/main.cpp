@@ -5,6 +5,7 @@
 #include <exception>
 #include <string>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/failure.h"
 #include "apps/cli/progress.h"
@@ -40,6 +41,7 @@ void add_verbs(CLI::App& app) {
   add_doctor(app);
   add_convert(app);
   add_data(app);
+  add_models(app);
   add_pull(app);
   add_quantize(app);
   add_bench(app);
@@ -83,6 +85,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace vitrail;
   cli::prepare_standard_streams();
+  cli::remember_command(argc, argv);
   set_log_handler([](LogLevel level, const std::string& message) {
     if (cli::quiet()) return;
     cli::print_stderr("vitrail: {}: {}\n", level == LogLevel::warning ? "warning" : "note",

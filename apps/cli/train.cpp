@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
 #include "apps/cli/run_display.h"
@@ -111,7 +112,24 @@ void list_presets() {
 }
 
 std::string resume_command(const TrainArguments& arguments) {
-  return "vitrail train --resume --out " + arguments.out;
+  return program_name() + " train --resume --out " + shell_word(arguments.out);
+}
+
+// What was learned without labels has no classes yet.
+void print_what_follows(const std::string& out, const TrainConfig& config) {
+  const std::string model = shell_word(out), program = program_name();
+  const std::filesystem::path path = std::filesystem::path(out + "/").lexically_normal();
+  const std::string beside = path.parent_path().string() + "-classes";
+  print_stdout("the model is in {}: ", out);
+  if (config.method == "supervised") {
+    print_stdout("{} classify --model {} PICTURE\n", program, model);
+  } else {
+    const bool has_classes = !config.data.starts_with("flat:");
+    print_stdout("{} embed --model {} PICTURE\n", program, model);
+    print_stdout("to teach it classes: {} finetune --model {} --data {} --out {}\n", program, model,
+                 has_classes ? shell_word(config.data) : "folder:PICTURES", shell_word(beside));
+  }
+  print_stdout("{} shows the run\n", report_path(out).string());
 }
 
 void run_in(TrainJob& job, const TrainArguments& arguments) {
@@ -144,9 +162,7 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
                    resume_command(arguments));
     throw Failed{};
   }
-  if (!arguments.json && job.leads())
-    print_stdout("the model is in {0}: vitrail classify --model {0} PICTURE\n{1} shows the run\n",
-                 arguments.out, report_path(arguments.out).string());
+  if (!arguments.json && job.leads()) print_what_follows(arguments.out, config);
 }
 
 void run(const TrainArguments& arguments) {

@@ -21,6 +21,7 @@ void add_doctor(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_data(CLI::App& app);
 void add_data_get(CLI::App& data);  // data get, registered by add_data
+void add_models(CLI::App& app);
 void add_pull(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_bench(CLI::App& app);

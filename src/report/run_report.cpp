@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/machine.h"
 #include "core/parallel.h"
+#include "core/shell_word.h"
 #include "report/run_page.h"
 #include "tasks/classify.h"
 #include "train/run_split.h"
@@ -65,10 +66,14 @@ std::vector<GalleryPicture> some_pictures(Session& session, const Dataset& datas
   return gallery;
 }
 
-// Methods that learn without labels leave a head that answers nothing.
-bool has_answers(const RunRecord& record, const Model& model) {
+// Methods that learn without labels leave no head, or one that answers nothing.
+bool learned_classes(const RunRecord& record) {
   const std::string method = record.text("method");
-  return model.network->config().num_classes > 0 && method != "mae" && method != "dino";
+  return method != "mae" && method != "dino";
+}
+
+bool has_answers(const RunRecord& record, const Model& model) {
+  return model.network->config().num_classes > 0 && learned_classes(record);
 }
 
 // Several classes a picture are not taken for one another: what they come to is said in words.
@@ -161,14 +166,24 @@ bool has_attention(const RunRecord& record) {
 }
 
 NamedTexts commands_for(const RunRecord& record, bool has_model) {
-  const std::string run = record.folder.string();
+  const std::string run = shell_word(record.folder.string());
   NamedTexts commands;
   if (record.state != RunState::finished)
     commands.emplace_back("Go on where the run stopped",
-                          record.finetuned
+                          !record.finetuned ? fmt::format("vitrail train --resume --out {}", run)
+                          : record.resume.empty()
                               ? std::string("vitrail finetune ... --resume, as it was begun")
-                              : fmt::format("vitrail train --resume --out {}", run));
-  if (has_model) {
+                              : record.resume);
+  if (has_model && !learned_classes(record)) {
+    commands.emplace_back("Teach it classes",
+                          fmt::format("vitrail finetune --model {} --data folder:PICTURES --out {}",
+                                      run, shell_word(record.folder.string() + "-classes")));
+    commands.emplace_back("Its features of pictures",
+                          fmt::format("vitrail embed --model {} PICTURE", run));
+    if (has_attention(record))
+      commands.emplace_back("See where attention goes",
+                            fmt::format("vitrail explain --model {} PICTURE", run));
+  } else if (has_model) {
     commands.emplace_back("Name what pictures show",
                           fmt::format("vitrail classify --model {} PICTURE", run));
     if (has_attention(record))
@@ -181,7 +196,7 @@ NamedTexts commands_for(const RunRecord& record, bool has_model) {
   commands.emplace_back(
       "Compare runs in TensorBoard",
       fmt::format("tensorboard --logdir {}", record.folder.has_parent_path()
-                                                 ? record.folder.parent_path().string()
+                                                 ? shell_word(record.folder.parent_path().string())
                                                  : std::string(".")));
   return commands;
 }
@@ -229,9 +244,8 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
                   {"threads", std::to_string(session.queue().pool().num_threads())},
                   {"precision", name_of(session.precision().base)},
                   {"written", utc_time()}};
-  if (!session.model().path.empty() && session.model().network->config().depth > 0)
-    page.commands = {{"See where attention goes", fmt::format("vitrail explain --model {} PICTURE",
-                                                              session.model().path.string())}};
+  if (!report.explain.empty() && session.model().network->config().depth > 0)
+    page.commands = {{"See where attention goes", report.explain}};
   write_file_atomically(report.page, run_page(page));
 }
 

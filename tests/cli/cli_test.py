@@ -14,7 +14,7 @@ from command import (BINARY, GOLDENS, MODEL, CommandTest, read_safetensors, vitr
                      write_safetensors)
 
 VERBS = ["classify", "embed", "explain", "train", "finetune", "eval", "report", "inspect", "doctor",
-         "convert", "quantize", "data", "bench", "pull", "calibrate"]
+         "convert", "quantize", "data", "bench", "models", "pull", "calibrate"]
 
 
 class Usage(CommandTest):
@@ -155,7 +155,8 @@ class Classify(CommandTest):
         shutil.copytree(MODEL, self.folder / "models" / "photos")
         (self.folder / "models" / "photos" / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
         environment = dict(os.environ, VITRAIL_MODELS=str(self.folder / "models"))
-        result = vitrail("classify", self.folder / "a.png", "--json", environment=environment)
+        result = vitrail("classify", self.folder / "a.png", "--model", "photos", "--json",
+                         environment=environment)
         self.assertEqual(result.status, 0, result.errors)
         self.assertIn("ant, bee, cat, dog, elk", "\n".join(result.errors))
 
@@ -394,7 +395,8 @@ class Quantize(CommandTest):
 
     def test_too_great_a_loss_writes_nothing(self):
         out = self.folder / "int8"
-        arguments = ["quantize", "--data", self.unknown_pictures(), "--out", out]
+        arguments = ["quantize", "--model", "photos", "--data", self.unknown_pictures(), "--out",
+                     out]
         self.fails(*arguments, "--max-drop", "0", saying="Nothing was written")
         self.assertFalse(out.exists())
         self.fails(*arguments, "--keep", "blocks.99", saying="blocks.99")

@@ -74,7 +74,8 @@ class TrustTest(CommandTest):
         classify = [BINARY, "classify", "--model", MODEL, self.folder / "a.png"]
         for redirection in (">&-", ">/dev/full"):
             for command in (classify, [*classify, "--json"], [BINARY, "inspect", "--model", MODEL],
-                            [BINARY, "doctor"], train(self.folder / f"run{redirection[1:3]}")):
+                            [BINARY, "doctor", "--model", MODEL],
+                            train(self.folder / f"run{redirection[1:3]}")):
                 ended = self.run_shell(command, redirection)
                 self.assertEqual(ended.returncode, 1, (command, redirection, ended.stderr))
                 if command[1] != "train":

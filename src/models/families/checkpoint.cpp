@@ -11,6 +11,7 @@
 #include "models/families/canonical.h"
 #include "models/families/closed_tensors.h"
 #include "models/families/config_kind.h"
+#include "models/families/imagenet_names.h"
 #include "models/families/labels.h"
 #include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
@@ -165,13 +166,25 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
   return draft;
 }
 
+void name_imagenet_classes(CheckpointInfo& info, const std::string& tag) {
+  for (const ImageNetClass& known : imagenet_classes()) {
+    info.labels.emplace_back(known.name);
+    info.wnids.emplace_back(known.wnid);
+  }
+  info.sources.push_back({"labels", std::to_string(info.labels.size()),
+                          fmt::format("ImageNet-1k, which config.json's tag {} names", tag)});
+}
+
 void add_labels(CheckpointInfo& info, const CheckpointFiles& files) {
   if (info.config.num_classes == 0) return;
   ConfigLabels labels =
       labels_from_config(files.config, info.config.num_classes, files.config_name);
   if (labels.names.empty()) {
     info.labels_file = files.labels_file;
-    if (info.labels_file.empty()) info.warnings.push_back("the classes have no names");
+    if (!info.labels_file.empty()) return;
+    const std::string tag = imagenet_tag(files.config, info.config.num_classes);
+    if (tag.empty()) return info.warnings.push_back("the classes have no names");
+    name_imagenet_classes(info, tag);
     return;
   }
   const auto unnamed = std::ranges::count(labels.names, "");
