@@ -12,6 +12,7 @@ function(vitrail_layer name)
     set(scope PUBLIC)
     if(NOT LAYER_PROGRAMS)
       set_property(GLOBAL APPEND PROPERTY VITRAIL_LAYERS vitrail_${name})
+      set_property(GLOBAL APPEND PROPERTY VITRAIL_LIBRARIES ${LAYER_LIBRARIES})
     endif()
   else()  # headers only
     add_library(vitrail_${name} INTERFACE)
@@ -26,6 +27,7 @@ endfunction()
 # All such layers, and core, which chooses among the sets, must agree on which there are.
 function(vitrail_simd name)
   target_link_libraries(vitrail_${name} PRIVATE hwy::hwy)
+  set_property(GLOBAL APPEND PROPERTY VITRAIL_LIBRARIES hwy::hwy)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     # The floor is SSE4 (2010); AVX2 and AVX-512 are chosen at run time. Highway's other targets
     # would only lengthen the build.
