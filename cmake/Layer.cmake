@@ -13,6 +13,7 @@ function(vitrail_layer name)
     set(scope PUBLIC)
     if(NOT LAYER_PROGRAMS)
       set_property(GLOBAL APPEND PROPERTY VITRAIL_LAYERS vitrail_${name})
+      set_property(GLOBAL APPEND PROPERTY VITRAIL_LIBRARIES ${LAYER_LIBRARIES})
     endif()
   else()  # headers only
     add_library(vitrail_${name} INTERFACE)
@@ -36,6 +37,7 @@ endfunction()
 # All such layers, and core, which chooses among the sets, must agree on which there are.
 function(vitrail_simd name)
   target_link_libraries(vitrail_${name} PRIVATE hwy::hwy)
+  set_property(GLOBAL APPEND PROPERTY VITRAIL_LIBRARIES hwy::hwy)
   # Files that include themselves once per instruction set are compiled one by one.
   get_target_property(sources vitrail_${name} SOURCES)
   foreach(source IN LISTS sources)

@@ -9,6 +9,7 @@
 
 #include <vitrail/error.h>
 #include <vitrail/export.h>
+#include <vitrail/version.h>
 
 #include <cstddef>
 #include <cstdint>

@@ -39,12 +39,13 @@ LayerAttention copy_layer(const AttentionRecord& record) {
 void cover_whole_patches(Explanation& explanation) {
   const TokenLayout& layout = explanation.layout;
   PreprocessResult& geometry = explanation.geometry;
-  const auto end = [](double begin, double end, int64_t covered, int size) {
+  const auto end_of_patches = [](double begin, double end, int64_t covered, int size) {
     return begin + (end - begin) * std::min(1.0, static_cast<double>(covered) / size);
   };
   SourceBox& box = geometry.box;
-  box.x1 = end(box.x0, box.x1, layout.grid_width * layout.patch_width, geometry.width);
-  box.y1 = end(box.y0, box.y1, layout.grid_height * layout.patch_height, geometry.height);
+  box.x1 = end_of_patches(box.x0, box.x1, layout.grid_width * layout.patch_width, geometry.width);
+  box.y1 =
+      end_of_patches(box.y0, box.y1, layout.grid_height * layout.patch_height, geometry.height);
 }
 
 }  // namespace

@@ -144,6 +144,8 @@ std::vector<fs::path> bundled_model_folders() {
   fs::path folder = module_folder();
   if (folder.empty()) return folders;
   folders.push_back(folder.parent_path() / "share/vitrail/models");
+  // Of a library in lib/x86_64-linux-gnu.
+  folders.push_back(folder.parent_path().parent_path() / "share/vitrail/models");
   for (int i = 0; i < kParentsSearched; ++i) {
     folder = folder.parent_path();
     folders.push_back(folder / "models");

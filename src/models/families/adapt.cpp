@@ -431,9 +431,11 @@ class Adapter {
     Tensor result = tensor.to(DType::f32).clone();
     for (float& value : result.values()) value = static_cast<float>(value * factor);
     result = result.to(tensor.dtype());
-    if (tensor.dtype() == DType::f16)
-      for (const float value : result.to(DType::f32).values())
+    if (tensor.dtype() == DType::f16) {
+      const Tensor rounded = result.to(DType::f32);
+      for (const float value : rounded.values())
         require(std::isfinite(value), "its LayerNorm epsilon with f16 weights of this size");
+    }
     return result;
   }
 
