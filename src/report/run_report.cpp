@@ -13,6 +13,7 @@
 #include "core/shell_word.h"
 #include "report/run_page.h"
 #include "tasks/classify.h"
+#include "tasks/match_classes.h"
 #include "train/run_split.h"
 #include "train/trainer.h"
 
@@ -31,25 +32,24 @@ std::string described(const Dataset& dataset, int64_t count) {
 }
 
 std::string answer_name(const Model& model, int64_t index) {
-  const auto& names = model.labels.names;
-  if (index < static_cast<int64_t>(names.size()))
-    if (const auto& name = names[static_cast<size_t>(index)]) return *name;
-  return fmt::format("class {}", index);
+  return label_title(model.labels, index).value_or(fmt::format("class {}", index));
 }
 
-std::vector<GalleryPicture> gallery_of(Session& session, const Dataset& dataset,
-                                       const std::vector<Mistake>& mistakes) {
-  std::vector<GalleryPicture> gallery;
-  for (const Mistake& mistake : mistakes) {
+// The result with its classes as people call them, and pictures of its mistakes.
+void add_evaluation(RunPage& page, Session& session, const Dataset& dataset,
+                    const EvaluationResult& result) {
+  const std::vector<std::string> titles = class_titles(dataset.classes(), session.model().labels);
+  page.evaluation = result;
+  for (size_t i = 0; i < titles.size(); ++i) page.evaluation->classes[i].name = titles[i];
+  for (const Mistake& mistake : result.mistakes) {
     GalleryPicture picture = gallery_picture(session, dataset.get(mistake.index).image);
     picture.id = dataset.id(mistake.index);
-    picture.label = dataset.classes()[static_cast<size_t>(mistake.label)];
+    picture.label = titles[static_cast<size_t>(mistake.label)];
     picture.answer = answer_name(session.model(), mistake.answer);
     picture.label_probability = mistake.label_probability;
     picture.answer_probability = mistake.answer_probability;
-    gallery.push_back(std::move(picture));
+    page.gallery.push_back(std::move(picture));
   }
-  return gallery;
 }
 
 // Evenly spaced pictures, where no answer is there to be wrong.
@@ -87,8 +87,8 @@ void add_labels(RunPage& page, Session& session, const Dataset& judged,
                        .progress = options.progress});
   const MultiLabelScores& scores = result.scores;
   page.notes.push_back(fmt::format(
-      "On {}: mean average precision {:.2f}%; of probabilities from {:g}% on exact match {:.2f}%, "
-      "F1 {:.2f}% (macro) and {:.2f}% (micro).",
+      "On {}: mean average precision {:.2f}%. With every class answered that reaches {:g}%: exact "
+      "match {:.2f}%, F1 {:.2f}% (macro) and {:.2f}% (micro).",
       described(judged, scores.pictures), 100 * scores.mean_average_precision, 100 * kThreshold,
       100 * scores.exact_match(), 100 * scores.macro_f1, 100 * scores.micro_f1));
   page.gallery_of_mistakes = false;
@@ -113,15 +113,15 @@ void add_model(RunPage& page, const RunReportOptions& options, const RunData& da
     return;
   }
   if (judged.multi_label()) return add_labels(page, session, judged, options);
-  page.evaluation = evaluate(session, judged,
-                             {.limit = options.limit,
-                              .mistakes = kShownMistakes,
-                              .classes_by_number = !model.labels.any_known(),
-                              .max_broken = 1,  // the run has said which
-                              .progress = options.progress});
+  add_evaluation(page, session, judged,
+                 evaluate(session, judged,
+                          {.limit = options.limit,
+                           .mistakes = kShownMistakes,
+                           .classes_by_number = !model.labels.any_known(),
+                           .max_broken = 1,  // the run has said which
+                           .progress = options.progress}));
   page.evaluated_on =
       described(judged, page.evaluation->count) + (data.test ? " (test)" : " (validation)");
-  page.gallery = gallery_of(session, judged, page.evaluation->mistakes);
 }
 
 // As the run divided them. A linear probe has no configuration of a training.
@@ -169,7 +169,7 @@ NamedTexts commands_for(const RunRecord& record, bool has_model) {
   const std::string run = shell_word(record.folder.string());
   NamedTexts commands;
   if (record.state != RunState::finished)
-    commands.emplace_back("Go on where the run stopped",
+    commands.emplace_back("Continue the run where it stopped",
                           !record.finetuned ? fmt::format("vitrail train --resume --out {}", run)
                           : record.resume.empty()
                               ? std::string("vitrail finetune ... --resume, as it was begun")
@@ -184,12 +184,12 @@ NamedTexts commands_for(const RunRecord& record, bool has_model) {
       commands.emplace_back("See where attention goes",
                             fmt::format("vitrail explain --model {} PICTURE", run));
   } else if (has_model) {
-    commands.emplace_back("Name what pictures show",
+    commands.emplace_back("Classify a picture",
                           fmt::format("vitrail classify --model {} PICTURE", run));
     if (has_attention(record))
       commands.emplace_back("See where attention goes",
                             fmt::format("vitrail explain --model {} PICTURE", run));
-    commands.emplace_back("Measure it on other pictures",
+    commands.emplace_back("Evaluate it on other pictures",
                           fmt::format("vitrail eval DATA --model {} --report page.html", run));
   }
   commands.emplace_back("Write this page again", fmt::format("vitrail report {}", run));
@@ -229,14 +229,13 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
                              const EvaluationResult& result, const EvaluationReport& report) {
   RunPage page{.name = session.model().name,
                .about = "on " + described(dataset, result.count),
-               .evaluation = result,
                .evaluated_on = described(dataset, result.count)};
   if (report.learned > 0)
     page.notes.push_back(
         fmt::format("The model learned from {} of these {} pictures: how often it is right on them "
                     "says little about others.",
                     report.learned, result.count));
-  page.gallery = gallery_of(session, dataset, result.mistakes);
+  add_evaluation(page, session, dataset, result);
   page.parameters = session.model().network->parameters().num_elements();
   page.machine = {{"cpu", cpu_name()},
                   {"cores", std::to_string(available_cores())},
