@@ -17,6 +17,10 @@ namespace vitrail::kernels {
 // returns the best moment.
 double peak_operations(Queue& queue, Precision precision, double seconds = 0.1);
 
+// What products of this precision run on under the instruction set in use, in words: "bf16 dot
+// products", "bf16 widened to f32".
+const char* arithmetic_of(Precision precision);
+
 // Bytes a second that all threads together read from memory, from a buffer of `bytes`, which
 // should exceed the caches. The best of a few passes.
 double read_bandwidth(Queue& queue, int64_t bytes = int64_t{256} << 20);

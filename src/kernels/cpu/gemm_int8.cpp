@@ -134,6 +134,7 @@ struct Int8Widened : Int8Rows {
 
 #if VITRAIL_HAS_INT8_DOT
 // Four k at a time.
+template <class Dot>
 struct ByteStep : IntSums {
   using Left = uint8_t;
   using Right = int8_t;
@@ -148,12 +149,13 @@ struct ByteStep : IntSums {
     return hn::Set(IntTag(), four);
   }
   static HWY_INLINE Accumulator Multiply(Accumulator sum, Operand left, Operand right) {
-    return DotU8S8(sum, left, right);
+    return Dot::Add(sum, left, right);
   }
 };
 
+template <class Dot>
 struct Int8Dot : Int8Rows {
-  using Step = ByteStep;
+  using Step = ByteStep<Dot>;
   static constexpr int64_t kDepth = 768;
   static constexpr int64_t kPanelBytes = kPanelWidth;
   static constexpr bool kCoarse = true;
@@ -244,7 +246,11 @@ void MultiplyQuantized(Queue& queue, const LeftOperand& operand, const PackedInt
 void MultiplyInt8(Queue& queue, const LeftOperand& a, const PackedInt8& b, const GemmOutput& c,
                   void* workspace) {
 #if VITRAIL_HAS_INT8_DOT
-  if (dot_products().int8) return MultiplyQuantized<Int8Dot>(queue, a, b, c, workspace);
+  if (dot_products().mixed_int8)
+    return MultiplyQuantized<Int8Dot<MixedDot>>(queue, a, b, c, workspace);
+#endif
+#if VITRAIL_HAS_SIGNED_DOT
+  if (dot_products().int8) return MultiplyQuantized<Int8Dot<SignedDot>>(queue, a, b, c, workspace);
 #endif
   MultiplyQuantized<Int8Widened>(queue, a, b, c, workspace);
 }
