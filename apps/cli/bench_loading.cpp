@@ -125,9 +125,7 @@ void bench_loading(const BenchArguments& arguments) {
     if (!set_field(options.augment, name, value) && !set_field(options.mix, name, value))
       set_field(config, name, value);
   const auto set = open_dataset(config.data, Split::train, config.open_options());
-  const Precision precision = arguments.run.precision.empty()
-                                  ? Precision::f32
-                                  : precision_from_name(arguments.run.precision);
+  const Precision precision = training_precision(arguments.run);
   VisionTransformer network(config.model);
   network.parameters().initialise(0);
   const std::string name = arguments.model.model.empty() ? "a model" : arguments.model.model;

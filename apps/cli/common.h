@@ -29,7 +29,7 @@ struct ModelArguments {
 struct RunArguments {
   int threads = 0;
   int batch = 8;
-  std::string precision;  // empty: the model's own
+  std::string precision;  // empty: the model's own; "auto": the fastest that it allows
   std::string memory;     // of a pass; empty: half of the machine's
   bool slow = false;
   bool json = false;
@@ -68,6 +68,8 @@ std::shared_ptr<Model> open_model(const ModelArguments& arguments);
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
+// Of steps of training: f32 unless --precision says otherwise.
+Precision training_precision(const RunArguments& arguments);
 
 // "512MB", "16GB", "2GiB" or a number of bytes. Throws BadUsage.
 uint64_t parse_memory(const std::string& text);

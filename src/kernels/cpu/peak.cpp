@@ -163,6 +163,7 @@ HWY_AFTER_NAMESPACE();
 #include <chrono>
 #include <cstring>
 
+#include "core/bf16_speed.h"
 #include "core/error.h"
 
 namespace vitrail::kernels {
@@ -206,6 +207,20 @@ const char* arithmetic_of(Precision precision) {
       return dots.int8 ? "int8 dot products" : "int8 widened to 16 bits";
   }
   return "?";
+}
+
+double relative_speed(Precision precision) {
+  const DotProducts dots = dot_products();
+  switch (precision) {
+    case Precision::f32:
+      return 1;
+    case Precision::bf16:
+      return dots.bf16 ? bf16_dot_speed() : 1;
+    case Precision::int8:
+      // Four bytes to a lane; two where there are pairs of 16 bits, or two instructions.
+      return dots.mixed_int8 ? 4 : dots.int8 || HWY_ARCH_X86 ? 2 : 1;
+  }
+  return 1;
 }
 
 double peak_operations(Queue& queue, Precision precision, double seconds) {
