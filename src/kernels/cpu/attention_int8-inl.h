@@ -154,6 +154,10 @@ struct ByteScale {
   }
 };
 
+// Adding this to a float of an integer's size rounds it to the nearest, and leaves it in the low
+// bits of the sum.
+inline constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23
+inline constexpr uint32_t kRounderBits = 0x4b400000u;
 // q of the row less `mean` (null: none), with `offset` added, in whole vectors; returns its scale.
 template <class Byte>
 float QuantizeHeadRow(const float* row, int64_t dim, const float* mean, int32_t offset, Byte* out) {
@@ -169,9 +173,11 @@ float QuantizeHeadRow(const float* row, int64_t dim, const float* mean, int32_t 
   const auto all = hn::BitCast(d, hn::MaxOfLanes(di, largest));
   const ByteScale scale(hn::GetLane(all));
   const auto inverse = hn::Set(d, scale.inverse);
+  const auto rounder = hn::Set(d, kRounder);
+  const auto shift = hn::Set(di, offset - static_cast<int32_t>(kRounderBits));
   for (int64_t i = 0; i < dim; i += kLanes) {
-    const auto q = hn::NearestInt(hn::Mul(value(i), inverse));
-    hn::StoreU(hn::DemoteTo(bytes, hn::Add(q, hn::Set(di, offset))), bytes, out + i);
+    const auto q = hn::BitCast(di, hn::Add(hn::Mul(value(i), inverse), rounder));
+    hn::StoreU(hn::DemoteTo(bytes, hn::Add(q, shift)), bytes, out + i);
   }
   return scale.scale;
 }
@@ -193,10 +199,6 @@ inline void PackKeysInt8(const RowView& x, const Int8Head& head) {
   }
 }
 
-// Adding this to a float of an integer's size rounds it to the nearest, and leaves it in the low
-// bits of the sum.
-inline constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23
-inline constexpr uint32_t kRounderBits = 0x4b400000u;
 // Four sums of this kind, of 0 to 255, become the bytes of a unit, the first one low.
 HWY_INLINE Ints PackFour(hn::Vec<FloatTag> a, hn::Vec<FloatTag> b, hn::Vec<FloatTag> c,
                          hn::Vec<FloatTag> e) {

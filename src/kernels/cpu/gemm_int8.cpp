@@ -183,7 +183,7 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
                         HWY_ATTR {
                           lowest = hn::Min(lowest, x);
                           highest = hn::Max(highest, x);
-                          poison = hn::Or(poison, hn::Sub(x, x));
+                          poison = hn::MulAdd(x, hn::Zero(d), poison);
                         };
   int64_t k = 0;
   for (; k + 2 * kLanes <= whole; k += 2 * kLanes) {
@@ -200,9 +200,11 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
   const float inverse = range > 0 ? 255.0f / range : 0.0f;
   const auto zero = static_cast<int32_t>(std::nearbyint(-lowest * inverse));
   const auto factor = hn::Set(d, inverse);
-  const auto shift = hn::Set(di, zero);
+  const auto shift = hn::Set(di, zero - 0x4b400000);
+  // 1.5 * 2^23 more rounds to the nearest integer, which is then what the bits are more by.
+  const auto rounder = hn::Set(d, 12582912.0f);
   const auto store = [&](hn::Vec<FloatTag> x, uint8_t* to) HWY_ATTR {
-    const auto q = hn::Add(hn::NearestInt(hn::Mul(x, factor)), shift);
+    const auto q = hn::Add(hn::BitCast(di, hn::Add(hn::Mul(x, factor), rounder)), shift);
     hn::StoreU(hn::DemoteTo(bytes, q), bytes, to);  // saturates to [0, 255]
   };
   for (k = 0; k < whole; k += kLanes) store(hn::LoadU(d, row + k), out + k);
