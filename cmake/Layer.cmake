@@ -55,6 +55,10 @@ function(vitrail_simd name)
     endif()
     target_compile_options(vitrail_${name} PRIVATE -msse4.2 -maes -mpclmul)
     target_compile_definitions(vitrail_${name} PRIVATE "HWY_DISABLED_TARGETS=(${disabled})")
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    # NEON alone: the tiles count on vectors whose length the compiler knows.
+    target_compile_definitions(vitrail_${name} PRIVATE
+      "HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
   endif()
 endfunction()
 

@@ -124,9 +124,7 @@ void bench_loading(const BenchArguments& arguments) {
   options.augment = config.augment;
   options.mix = config.mix;
   const auto set = open_dataset(config.data, Split::train, config.open_options());
-  const Precision precision = arguments.run.precision.empty()
-                                  ? Precision::f32
-                                  : precision_from_name(arguments.run.precision);
+  const Precision precision = training_precision(arguments.run);
   VisionTransformer network(config.model);
   network.parameters().initialise(0);
   const std::string name = arguments.model.model.empty() ? "a model" : arguments.model.model;

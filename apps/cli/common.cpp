@@ -18,6 +18,7 @@
 #include "formats/json_text.h"
 #include "image/codec.h"
 #include "image/picture_names.h"
+#include "infer/fastest_precision.h"
 #include "models/architectures.h"
 
 namespace vitrail::cli {
@@ -73,10 +74,11 @@ void add_run_options(CLI::App& verb, RunArguments& arguments) {
   verb.add_option("--batch", arguments.batch, "pictures that run at once")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  verb.add_option("--precision", arguments.precision,
-                  "arithmetic of the projections: f32, bf16 or int8 (default: f32, or what a "
-                  "quantized model was made for)")
-      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+  verb.add_option(
+          "--precision", arguments.precision,
+          "arithmetic of the projections: f32, bf16 or int8, or auto, the fastest here that "
+          "the model allows (default: f32, or what a quantized model was made for)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}));
   verb.add_option("--memory", arguments.memory,
                   "memory that a pass may take, such as 16GB (default: half of the machine's)");
   verb.add_flag("--slow", arguments.slow,
@@ -134,8 +136,10 @@ LoadOptions load_options(const ModelArguments& arguments, const RunArguments& ru
                          std::optional<size_t> pictures) {
   LoadOptions options = load_options(arguments);
   options.threads = run.threads;
+  const SessionOptions session = session_options(run);
   options.pack =
-      PackOptions{.precision = session_options(run).precision,
+      PackOptions{.precision = session.precision,
+                  .fastest = session.fastest,
                   .single_pass = pictures && *pictures <= static_cast<size_t>(run.batch)};
   return options;
 }
@@ -206,7 +210,8 @@ void print_default_model(const ModelArguments& arguments, const Model& model) {
 
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif) {
   SessionOptions options{.threads = arguments.threads, .batch = arguments.batch};
-  if (!arguments.precision.empty())
+  options.fastest = arguments.precision == "auto";
+  if (!options.fastest && !arguments.precision.empty())
     options.precision = default_plan(precision_from_name(arguments.precision));
   options.limits.slow = arguments.slow;
   if (!arguments.memory.empty()) options.limits.memory = parse_memory(arguments.memory);
@@ -216,6 +221,14 @@ SessionOptions session_options(const RunArguments& arguments, const std::string&
 
 void check_writable(const std::string& path) {
   const AtomicFile file(path);  // which leaves nothing behind
+}
+
+Precision training_precision(const RunArguments& arguments) {
+  if (arguments.precision.empty()) return Precision::f32;
+  if (arguments.precision != "auto") return precision_from_name(arguments.precision);
+  const PrecisionChoice choice = fastest_precision({});
+  log_info(fmt::format("precision auto is {}", choice.reason));
+  return choice.plan.base;
 }
 
 uint64_t parse_memory(const std::string& text) {

@@ -32,7 +32,7 @@ struct ModelArguments {
 struct RunArguments {
   int threads = 0;
   int batch = 8;
-  std::string precision;  // empty: the model's own
+  std::string precision;  // empty: the model's own; "auto": the fastest that it allows
   std::string memory;     // of a pass; empty: half of the machine's
   bool slow = false;
   bool json = false;
@@ -78,6 +78,8 @@ std::string model_words(const ModelArguments& arguments);
 // The line that results begin with where no --model was given: which one answered.
 void print_default_model(const ModelArguments& arguments, const Model& model);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
+// Of steps of training: f32 unless --precision says otherwise.
+Precision training_precision(const RunArguments& arguments);
 
 // Before work whose result goes there. Error: no file can be made at that path.
 void check_writable(const std::string& path);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "infer/fastest_precision.h"
 #include "models/architectures.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
@@ -102,7 +103,9 @@ void fill(Model& model, const LoadOptions& options,
           const std::function<void(Parameter&)>& fill_one) {
   Queue queue(options.threads);
   if (options.pack) {
-    const PrecisionPlan precision = options.pack->precision.value_or(model.precision);
+    const PrecisionPlan precision = options.pack->fastest
+                                        ? fastest_precision(model.precision).plan
+                                        : options.pack->precision.value_or(model.precision);
     const Packing packing{.precision = precision, .single_pass = options.pack->single_pass};
     std::call_once(model.packing, [&] {
       model.network->pack_for_inference(queue, packing, fill_one);

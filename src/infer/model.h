@@ -33,6 +33,7 @@ struct Model {
 
 struct PackOptions {
   std::optional<PrecisionPlan> precision;  // nothing: the model's own
+  bool fastest = false;                    // instead: what fastest_precision() chooses
   bool single_pass = false;                // models/vit.h
 };
 

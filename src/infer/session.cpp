@@ -1,11 +1,15 @@
 #include "infer/session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 
 #include "autograd/context.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "image/codec.h"
+#include "infer/fastest_precision.h"
 
 namespace vitrail {
 namespace {
@@ -21,6 +25,13 @@ const SessionOptions& checked(const SessionOptions& options) {
   return options;
 }
 
+PrecisionPlan chosen_precision(const Model& model, const SessionOptions& options) {
+  if (!options.fastest) return options.precision.value_or(model.precision);
+  const PrecisionChoice choice = fastest_precision(model.precision);
+  log_info(fmt::format("{}: precision auto is {}", model.name, choice.reason));
+  return choice.plan;
+}
+
 void check_all_read(const PreparedBatch& batch, size_t first) {
   for (size_t i = 0; i < batch.errors.size(); ++i)
     check(batch.errors[i].empty(), "session", "picture {}: {}", first + i, batch.errors[i]);
@@ -32,7 +43,7 @@ Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       options_(checked(options)),
       preprocess_(model_->preprocess),
-      precision_(options_.precision.value_or(model_->precision)),
+      precision_(chosen_precision(*model_, options_)),
       queue_(options.threads) {
   if (options.exif) preprocess_.exif = *options.exif;
   check_preprocess(preprocess_);

@@ -26,6 +26,7 @@ struct SessionOptions {
   int batch = 8;                           // pictures that run at once
   std::optional<ExifPolicy> exif;          // overrides the family's
   std::optional<PrecisionPlan> precision;  // overrides the model's
+  bool fastest = false;  // instead: what fastest_precision() chooses, which is said in one line
   // Packs the weights at once and gives their source back, so that they are in memory once. They
   // can no longer be saved; no session without this option may be running, and none may want
   // another precision afterwards. Without it, each weight

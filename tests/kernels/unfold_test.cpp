@@ -17,6 +17,24 @@ using testing::sum_tolerance;
 using testing::to_double;
 
 const UnfoldGeometry kUnfolds[] = {
+    // Side by side, as a ViT's patches: of 16, with a rest that no window covers; of another width,
+    // and lines that overlap.
+    {.batch = 2,
+     .channels = 3,
+     .height = 33,
+     .width = 52,
+     .kernel_height = 16,
+     .kernel_width = 16,
+     .stride_height = 16,
+     .stride_width = 16},
+    {.batch = 2,
+     .channels = 2,
+     .height = 11,
+     .width = 27,
+     .kernel_height = 4,
+     .kernel_width = 9,
+     .stride_height = 3,
+     .stride_width = 9},
     {.batch = 2,
      .channels = 3,
      .height = 8,
