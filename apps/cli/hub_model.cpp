@@ -16,7 +16,7 @@ namespace vitrail::cli {
 
 namespace {
 
-constexpr std::string_view kStandIn = "photos";
+constexpr std::string_view kStandIn = "photos";  // what load_model("") takes
 
 ResolvedModel fetched(const HubSettings& settings, const std::string& hub_name,
                       const std::string& called) {
@@ -90,7 +90,8 @@ ResolvedModel resolve_default_model(const WithoutModel& without) {
                   "wrong on about half of ordinary photographs of these, so take its "
                   "answers as a demonstration",
                   kStandIn, find_catalogued(kStandIn)->knows));
-  return {.path = std::string(kStandIn), .stands_in = true};
+  // By its name a folder of pictures that is called photos would be found first.
+  return {.path = "", .stands_in = true};
 }
 
 ResolvedModel resolve_model(const std::string& model) {

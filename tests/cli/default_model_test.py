@@ -125,6 +125,7 @@ class DefaultModel(HubTest):
 
     def test_where_it_is_not_to_be_had(self):
         weights = "model.safetensors"
+        (self.folder / "photos").mkdir()  # of somebody's pictures, and no model
 
         def ask(**variables):
             return self.run_vitrail("classify", "a.png", "--json", "--yes", **variables)
