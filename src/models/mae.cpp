@@ -219,13 +219,14 @@ MaskedAutoencoder::MaskedAutoencoder(VisionTransformer& encoder, MaeConfig confi
   const Scope root(registry_);
   const int64_t dim = config_.decoder_embed_dim;
   decoder_embed_ = LinearSlot(root.child("decoder_embed"), c.embed_dim, dim);
-  mask_token_ = &root.parameter("mask_token", {1, 1, dim}, Initializer::truncated_normal(0.02));
+  mask_token_ = &root.parameter("mask_token", {1, 1, dim}, Initializer::truncated_normal(0.02),
+                                ParameterRole::Kind::token);
   const Tensor table = position_table(c, dim);
-  decoder_positions_ =
-      &root.parameter("decoder_pos_embed", table.shape(), Initializer::table(table));
+  decoder_positions_ = &root.parameter("decoder_pos_embed", table.shape(),
+                                       Initializer::table(table), ParameterRole::Kind::position);
   for (int64_t i = 0; i < config_.decoder_depth; ++i)
-    decoder_blocks_.push_back(
-        std::make_unique<Block>(root.child("decoder_blocks").child(i), decoder_block(config_)));
+    decoder_blocks_.push_back(std::make_unique<Block>(
+        root.child("decoder_blocks").child(i).in_auxiliary_block(), decoder_block(config_)));
   decoder_norm_.emplace(root.child("decoder_norm"), dim, c.layer_norm_epsilon);
   decoder_pred_ = LinearSlot(root.child("decoder_pred"), dim, patch_pixels(c));
   Parameter& positions = encoder_.parameters().at("pos_embed");

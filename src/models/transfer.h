@@ -10,7 +10,7 @@
 namespace vitrail {
 
 // Whether a parameter belongs to the head, or to that of distillation.
-bool is_head(const std::string& path);
+bool is_head(const Parameter& parameter);
 
 struct TransferOptions {
   // In the order of the new logits. When they are the checkpoint's own, its head is kept.
