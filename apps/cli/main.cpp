@@ -9,6 +9,7 @@
 #include "apps/cli/failure.h"
 #include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -68,6 +69,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace vitrail;
+  set_speaker(Speaker::command);
   cli::prepare_standard_streams();
   set_log_handler([](LogLevel level, const std::string& message) {
     cli::print_stderr("vitrail: {}: {}\n", level == LogLevel::warning ? "warning" : "note",
