@@ -10,37 +10,19 @@
 
 #include "apps/cli/hub_model.h"
 #include "apps/cli/standard_streams.h"
-#include "core/log.h"
 #include "core/printable.h"
 #include "data/folder_tree.h"
 #include "data/intake_record.h"
 #include "formats/json_text.h"
 #include "image/codec.h"
 #include "image/picture_names.h"
+#include "infer/model_notes.h"
 #include "models/architectures.h"
 
 namespace vitrail::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kListedClasses = 12;
-
-void announce(const Model& model) {
-  if (const std::string origin = origin_of(model.info); !origin.empty() && !model.bundled)
-    log_info(fmt::format("{}: {}", model.name, origin));
-  for (const std::string& note : model.info.notes)
-    log_info(fmt::format("{}: {}", model.name, note));
-  for (const std::string& warning : model.info.warnings)
-    log_warning(fmt::format("{}: {}", model.name, warning));
-  if (!model.bundled) return;
-  std::string classes;
-  const size_t count = model.labels.names.size();
-  for (size_t i = 0; i < std::min(count, kListedClasses); ++i)
-    classes += (i == 0 ? "" : ", ") + model.labels.names[i].value_or("(unnamed)");
-  if (count > kListedClasses) classes += fmt::format(", ... ({} in all)", count);
-  log_info(fmt::format("the bundled model '{}' knows {}", model.name, classes));
-}
 
 }  // namespace
 
@@ -156,7 +138,7 @@ std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOpt
 
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options) {
   auto model = load_model(arguments, options);
-  announce(*model);
+  log_notes(*model);
   return model;
 }
 

@@ -27,7 +27,11 @@ cd "$work"
 "$prefix/bin/vitrail" data render --size 128 --seed 5 --out "$picture"
 "$prefix/bin/vitrail" classify "$picture" --json
 
+# The examples, and those of docs/API.md, which name a photo.jpg.
 cp -r "$source_dir/examples" "$work/examples"
+python3 "$source_dir/tests/tools/api_doc.py" programs "$source_dir/docs/API.md" "$work/examples"
+mkdir "$work/build"
+cp "$picture" "$work/build/photo.jpg"
 cmake -S "$work/examples" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_PREFIX_PATH="$prefix" -DVITRAIL_EXAMPLE_PICTURE="$picture" >"$work/configure.log" 2>&1 ||
   { cat "$work/configure.log"; exit 1; }
