@@ -30,28 +30,28 @@ struct PictureSize {
 
 struct ModelOptions {
   // What a checkpoint does not say, as text: {"num_heads", "4"}, {"mean", "0.5,0.5,0.5"}.
-  std::vector<std::pair<std::string, std::string>> settings;
+  std::vector<std::pair<std::string, std::string>> settings = {};
   // Names of the classes that replace the checkpoint's own: a file (text, a name a line; or JSON),
   // or the names themselves, one for each class.
-  std::filesystem::path labels;
-  std::vector<std::string> label_names;
+  std::filesystem::path labels = {};
+  std::vector<std::string> label_names = {};
   // Of the pictures that the network takes; positions are stretched to it. Nothing: the model's
   // own.
-  std::optional<PictureSize> size;
+  std::optional<PictureSize> size = {};
   int threads = 0;  // that read the weights; 0: all cores
-  std::stop_token stop;
+  std::stop_token stop = {};
   // Weights read, of how many. From threads of the library, one call at a time.
-  ProgressCallback progress;
+  ProgressCallback progress = {};
 };
 
 // A model whose files lie in memory: what would stand in its folder. Nothing of it is referred to
 // once the Model is made.
 struct ModelBytes {
-  std::span<const std::byte> weights;    // model.safetensors, or a file of torch.save
-  std::string_view config;               // config.json; empty: there is none
-  std::string_view preprocessor_config;  // preprocessor_config.json; empty: there is none
-  std::span<const std::byte> rejection;  // rejection.safetensors of a calibrated model; or empty
-  std::string name = "memory";           // what the model is called, in messages too
+  std::span<const std::byte> weights = {};    // model.safetensors, or a file of torch.save
+  std::string_view config = {};               // config.json; empty: there is none
+  std::string_view preprocessor_config = {};  // preprocessor_config.json; empty: there is none
+  std::span<const std::byte> rejection = {};  // rejection.safetensors; empty: not calibrated
+  std::string name = "memory";                // what the model is called, in messages too
 };
 
 // What the numbers of a model's head mean.
@@ -63,31 +63,31 @@ enum class Answer : std::uint8_t {
 
 // How a picture becomes the network's input.
 struct Preprocessing {
-  int channels = 3;             // 3: RGB, 1: grey
-  PictureSize size;             // of the input; 0x0: each picture has a size of its own
-  std::vector<double> mean;     // by channel, of values from 0 to 1
-  std::vector<double> std;      // the deviation that they are divided by
-  bool turns_pictures = false;  // by the orientation that the camera noted (EXIF)
-  std::string source;           // where this came from: "config.json", a setting, ...
-  std::string json;             // every field, as Vitrail's config.json writes them
+  int channels = 3;               // 3: RGB, 1: grey
+  PictureSize size = {};          // of the input; 0x0: each picture has a size of its own
+  std::vector<double> mean = {};  // by channel, of values from 0 to 1
+  std::vector<double> std = {};   // the deviation that they are divided by
+  bool turns_pictures = false;    // by the orientation that the camera noted (EXIF)
+  std::string source = {};        // where this came from: "config.json", a setting, ...
+  std::string json = {};          // every field, as Vitrail's config.json writes them
 };
 
 // Where a field of a model's configuration came from: {"num_heads", "12", "config.json"}.
 struct Origin {
-  std::string field;
-  std::string value;
-  std::string source;
+  std::string field = {};
+  std::string value = {};
+  std::string source = {};
 };
 
 struct Note {
   LogLevel level = LogLevel::note;
-  std::string text;
+  std::string text = {};
 };
 
 // A layer, and what it costs for one picture of the model's own size.
 struct Layer {
-  std::string path;  // "patch_embed", "blocks.0.attn", "head"
-  std::vector<std::int64_t> output_shape;
+  std::string path = {};  // "patch_embed", "blocks.0.attn", "head"
+  std::vector<std::int64_t> output_shape = {};
   std::int64_t parameters = 0;
   std::int64_t multiply_adds = 0;  // of matrix products and convolutions
 };

@@ -50,9 +50,9 @@ struct SessionOptions {
 struct ClassifyOptions {
   // How many of the best classes are named, at least 1. Nothing: five, and of a model for several
   // classes a picture at least those that reach the threshold.
-  std::optional<int> top;
-  std::stop_token stop;
-  ProgressCallback progress;
+  std::optional<int> top = {};
+  std::stop_token stop = {};
+  ProgressCallback progress = {};
 };
 
 struct FeatureOptions {
@@ -62,12 +62,12 @@ struct FeatureOptions {
     patches,      // [grid height, grid width, D]
   };
   // Nothing: the class token where the model has one, else the mean.
-  std::optional<Kind> kind;
+  std::optional<Kind> kind = {};
   // The output of this block, from 0; negative ones count from the last. Nothing: the tokens after
   // the final norm.
-  std::optional<std::int64_t> layer;
-  std::stop_token stop;
-  ProgressCallback progress;
+  std::optional<std::int64_t> layer = {};
+  std::stop_token stop = {};
+  ProgressCallback progress = {};
 };
 
 enum class HeadFusion : std::uint8_t { mean, max, min };
@@ -75,8 +75,8 @@ enum class HeadFusion : std::uint8_t { mean, max, min };
 struct ExplainOptions {
   HeadFusion fusion = HeadFusion::mean;  // of the heads of a layer, in the rollout
   double discard_ratio = 0;  // share of a layer's smallest weights that the rollout drops, [0, 1)
-  std::stop_token stop;
-  ProgressCallback progress;
+  std::stop_token stop = {};
+  ProgressCallback progress = {};
 };
 
 // With threads and memory of its own. Used by one thread at a time (a second one that comes in

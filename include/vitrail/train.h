@@ -15,18 +15,18 @@
 namespace vit {
 
 struct TrainOptions {
-  std::string data;  // "folder:DIR", "fashion-mnist:DIR", "cifar10:DIR", "scenes:size=64"
-  std::filesystem::path output;  // the run's folder; it can be loaded as a model afterwards
-  std::string architecture;      // "": the recipe's own for this kind of data
+  std::string data = {};  // "folder:DIR", "fashion-mnist:DIR", "cifar10:DIR", "scenes:size=64"
+  std::filesystem::path output = {};  // the run's folder; it can be loaded as a model afterwards
+  std::string architecture = {};      // "": the recipe's own for this kind of data
   // Fields of the training or of the model: {"epochs", "20"}, {"learning_rate", "5e-4"}.
-  std::vector<std::pair<std::string, std::string>> settings;
-  int threads = 0;        // 0: all cores
-  int workers = 1;        // threads beside them that decode and augment
-  bool resume = false;    // go on from the run's last checkpoint
+  std::vector<std::pair<std::string, std::string>> settings = {};
+  int threads = 0;           // 0: all cores
+  int workers = 1;           // threads beside them that decode and augment
+  bool resume = false;       // go on from the run's last checkpoint
   double max_broken = 0.01;  // this share of the pictures may be unreadable, [0, 1]
   // Ends the run after the step at hand with a checkpoint and an Error (ErrorCode::cancelled);
   // `resume` goes on from there.
-  std::stop_token stop;
+  std::stop_token stop = {};
 };
 
 struct TrainProgress {

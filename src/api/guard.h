@@ -8,20 +8,24 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/failure.h"
 #include "core/printable.h"
+#include "vitrail/error.h"
 
 namespace vit {
+
+// What was thrown, as an Error whose line a terminal may show: names of files and of what stands in
+// them are a stranger's words. Throws nothing.
+Error public_error(const std::exception_ptr& failure) noexcept;
+// The error of a picture among several, "[picture] photo.jpg: ...", taken apart again.
+Error to_error(const std::string& what, ErrorCode code);
 
 // The body of every function of include/vitrail that is not noexcept.
 template <typename Body>
 decltype(auto) guarded(Body&& body) {
   try {
     return std::forward<Body>(body)();
-  } catch (const Error&) {
-    throw;
   } catch (...) {
-    throw vitrail::error_of(std::current_exception());
+    throw public_error(std::current_exception());
   }
 }
 

@@ -55,9 +55,6 @@ vitrail::Session::Pictures pictures_of(std::span<const Picture> pictures,
                                        const vitrail::Preprocess& preprocess);
 
 Classification to_public(const vitrail::Classification& answer);
-// The error of a picture among several, which carries its place already.
-Error to_error(const std::string& what, ErrorCode code);
-
 // The one answer of a call with one picture. Error: the picture's.
 template <typename T>
 T only(std::vector<Result<T>> results) {

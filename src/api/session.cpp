@@ -45,31 +45,20 @@ std::optional<vitrail::ExifPolicy> to_internal(Orientation orientation) {
   vitrail::fail("session", "{} says nothing of orientation", static_cast<int>(orientation));
 }
 
-// The pictures in batches, and a result for each: answer(batch) gives them for the pictures of a
-// batch that were read.
+// The pictures in batches; answer(batch) gives a result for each picture of a batch.
 template <typename T, typename AnswerBatch>
 std::vector<Result<T>> for_all(vitrail::Session& session, std::span<const Picture> pictures,
                                const ProgressCallback& progress, AnswerBatch&& answer) {
   std::vector<Result<T>> results;
   results.reserve(pictures.size());
   session.for_each_batch(pictures_of(pictures, session.preprocess()),
-                         [&](size_t first, const vitrail::PreparedBatch& batch) {
-                           std::vector<T> answers = answer(batch);
-                           for (size_t i = 0; i < batch.errors.size(); ++i) {
-                             if (batch.errors[i].empty())
-                               results.emplace_back(std::move(answers[i]));
-                             else
-                               results.emplace_back(to_error(batch.errors[i], batch.codes[i]));
-                           }
-                           call_back(progress,
-                                     static_cast<std::int64_t>(first + batch.errors.size()),
+                         [&](size_t, const vitrail::PreparedBatch& batch) {
+                           for (Result<T>& result : answer(batch))
+                             results.push_back(std::move(result));
+                           call_back(progress, static_cast<std::int64_t>(results.size()),
                                      static_cast<std::int64_t>(pictures.size()));
                          });
   return results;
-}
-
-bool any_read(const vitrail::PreparedBatch& batch) {
-  return std::ranges::any_of(batch.errors, [](const std::string& e) { return e.empty(); });
 }
 
 std::vector<Result<Classification>> classify_all(Session::Impl& impl,
@@ -83,22 +72,22 @@ std::vector<Result<Classification>> classify_all(Session::Impl& impl,
   const vitrail::AnswerOptions answer{.top = options.top, .threshold = impl.threshold};
   return for_all<Classification>(
       session, pictures, options.progress, [&](const vitrail::PreparedBatch& batch) {
-        std::vector<Classification> answers;
-        for (const vitrail::Classification& c : vitrail::classify(session, batch, answer))
-          answers.push_back(to_public(c));
-        return answers;
+        std::vector<Result<Classification>> results;
+        for (const vitrail::Classification& c : vitrail::classify(session, batch, answer)) {
+          if (c.error.empty())
+            results.emplace_back(to_public(c));
+          else
+            results.emplace_back(to_error(c.error, c.code));
+        }
+        return results;
       });
 }
 
-// The rows of a batch, each with the shape of one.
-std::vector<Features> rows_of(const vitrail::Tensor& tensor) {
-  std::vector<Features> rows;
-  for (int64_t i = 0; i < tensor.size(0); ++i) {
-    const vitrail::Tensor row = tensor.rows(i, i + 1);
-    rows.push_back({.values = {row.values().begin(), row.values().end()},
-                    .shape = {row.shape().begin() + 1, row.shape().end()}});
-  }
-  return rows;
+// Row i of a batch, with the shape of one.
+Features row_of(const vitrail::Tensor& tensor, int64_t i) {
+  const vitrail::Tensor row = tensor.rows(i, i + 1);
+  return {.values = {row.values().begin(), row.values().end()},
+          .shape = {row.shape().begin() + 1, row.shape().end()}};
 }
 
 std::vector<Result<Features>> features_of_all(Session::Impl& impl,
@@ -111,11 +100,20 @@ std::vector<Result<Features>> features_of_all(Session::Impl& impl,
       .kind = options.kind ? to_internal(*options.kind) : vitrail::default_embedding(config),
       .layer = options.layer};
   vitrail::check_embedding(session.model(), embed);
-  return for_all<Features>(session, pictures, options.progress,
-                           [&](const vitrail::PreparedBatch& batch) {
-                             if (!any_read(batch)) return std::vector<Features>();
-                             return rows_of(vitrail::embed(session, batch.images, embed));
-                           });
+  return for_all<Features>(
+      session, pictures, options.progress, [&](const vitrail::PreparedBatch& batch) {
+        vitrail::Tensor tensor;
+        if (std::ranges::any_of(batch.errors, [](const std::string& e) { return e.empty(); }))
+          tensor = vitrail::embed(session, batch.images, embed);
+        std::vector<Result<Features>> results;
+        for (size_t i = 0; i < batch.errors.size(); ++i) {
+          if (batch.errors[i].empty())
+            results.emplace_back(row_of(tensor, static_cast<int64_t>(i)));
+          else
+            results.emplace_back(to_error(batch.errors[i], batch.codes[i]));
+        }
+        return results;
+      });
 }
 
 }  // namespace
@@ -138,13 +136,6 @@ Classification to_public(const vitrail::Classification& answer) {
     out.top.push_back(
         {.index = p.index, .label = p.label, .probability = p.probability, .logit = p.logit});
   return out;
-}
-
-Error to_error(const std::string& what, ErrorCode code) {
-  // "[picture] photo.jpg: ...", taken apart again.
-  const size_t end = what.find("] ");
-  if (!what.starts_with('[') || end == std::string::npos) return {"picture", what, code};
-  return {what.substr(1, end - 1), what.substr(end + 2), code};
 }
 
 Session::Session(const Model& model, const SessionOptions& options)

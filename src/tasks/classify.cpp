@@ -37,11 +37,19 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
   return top;
 }
 
+namespace {
+
+void check_threshold(const AnswerOptions& options) {
+  check(options.threshold > 0 && options.threshold < 1, "classify",
+        "the threshold is {}; it must lie between 0 and 1", options.threshold);
+}
+
+}  // namespace
+
 Classification judge(const Model& model, std::span<const float> logits,
                      std::span<const float> features, const AnswerOptions& options) {
   constexpr int64_t kNamed = 5;
-  check(options.threshold > 0 && options.threshold < 1, "classify",
-        "the threshold is {}; it must lie between 0 and 1", options.threshold);
+  check_threshold(options);
   const VisionTransformerConfig& config = model.network->config();
   Classification answer;
   if (config.multi_label)
@@ -65,6 +73,7 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
                                      const AnswerOptions& options) {
   const Model& model = session.model();
   check_has_classes(model);
+  check_threshold(options);
   std::vector<Classification> answers(batch.errors.size());
   const bool any_read = std::any_of(batch.errors.begin(), batch.errors.end(),
                                     [](const std::string& error) { return error.empty(); });
@@ -76,11 +85,17 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
   }
   for (size_t i = 0; i < answers.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    if (batch.errors[i].empty()) {
-      answers[i] = judge(model, row_of(logits, row), row_of(features, row), options);
-    } else {
-      answers[i].error = batch.errors[i];
-      answers[i].code = batch.codes[i];
+    Classification& answer = answers[i];
+    if (!batch.errors[i].empty()) {
+      answer.error = batch.errors[i];
+      answer.code = batch.codes[i];
+      continue;
+    }
+    try {
+      answer = judge(model, row_of(logits, row), row_of(features, row), options);
+    } catch (const Error& error) {  // its own: the others' answers stand
+      answer.error = error.what();
+      answer.code = error.code();
     }
   }
   return answers;

@@ -124,6 +124,19 @@ TEST(ApiErrors, AModelThatCannotBeLoadedSaysWhy) {
   EXPECT_REFUSED(Model(world.model(), {.label_names = {"one"}}), bad_input, "7 classes");
 }
 
+// Names of files are a stranger's words: a line stays a line.
+TEST(ApiErrors, NamesInMessagesObeyNoTerminal) {
+  const SmallWorld world;
+  const std::string odd = (world / "odd\n\x1b[2Jname").string();
+  for (const std::string& message :
+       {testing::refusal_of([&] { Model model(odd); }).message,
+        testing::refusal_of([&] { (void)Session(Model(world.model())).classify(odd); }).message,
+        testing::refusal_of([&] { Model model(world.model(), {.labels = odd}); }).message}) {
+    EXPECT_NE(message.find("odd\\n\\x1b[2Jname"), std::string::npos) << message;
+    EXPECT_EQ(message.find('\x1b'), std::string::npos);
+  }
+}
+
 // The kind of hole that a file has is found by damaging it everywhere.
 TEST(ApiErrors, DamagedModelsAreErrorsWhateverTheDamage) {
   const SmallWorld world;

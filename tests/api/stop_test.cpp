@@ -128,8 +128,8 @@ TEST(ApiLog, NotesGoToTheCallbackAndNowhereElse) {
       [&](LogLevel level, const std::string& message) { messages.emplace_back(level, message); });
   const Model bundled("scenes");
   const std::filesystem::path golden =
-      std::filesystem::path(VITRAIL_SOURCE_DIR) / "tests/golden/models";
-  const Model unnamed((golden / "timm_vit").string());
+      std::filesystem::path(VITRAIL_SOURCE_DIR) / "tests/golden/models/timm";
+  const Model unnamed((golden / "augreg").string());
   set_log_callback({});
   (void)Model("scenes");
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");

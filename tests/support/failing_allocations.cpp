@@ -15,12 +15,13 @@ constexpr int64_t kNever = -1;
 
 // Left until one fails; kNever: none does.
 std::atomic<int64_t> allocations_left{kNever};
+std::atomic<size_t> smallest{0};
 std::atomic<bool> stays_out{false};
 std::atomic<bool> has_failed{false};
 std::atomic<int64_t> threads_left{kNever};
 
-bool fails() {
-  if (allocations_left.load(std::memory_order_relaxed) == kNever) return false;
+bool fails(size_t bytes) {
+  if (bytes < smallest || allocations_left.load(std::memory_order_relaxed) == kNever) return false;
   const int64_t left = allocations_left.fetch_sub(1);
   if (left > 0) return false;
   has_failed = true;
@@ -34,7 +35,7 @@ bool fails() {
 }  // namespace
 
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  return fails() ? nullptr : std::malloc(bytes == 0 ? 1 : bytes);
+  return fails(bytes) ? nullptr : std::malloc(bytes == 0 ? 1 : bytes);
 }
 void* operator new(size_t bytes) {
   void* block = operator new(bytes, std::nothrow);
@@ -44,7 +45,7 @@ void* operator new(size_t bytes) {
 void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   void* block = nullptr;
   const size_t at_least = std::max(static_cast<size_t>(alignment), sizeof(void*));
-  if (fails() || posix_memalign(&block, at_least, bytes == 0 ? 1 : bytes) != 0) return nullptr;
+  if (fails(bytes) || posix_memalign(&block, at_least, bytes == 0 ? 1 : bytes) != 0) return nullptr;
   return block;
 }
 void* operator new(size_t bytes, std::align_val_t alignment) {
@@ -101,7 +102,8 @@ extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attribute
 
 namespace vitrail::testing {
 
-FailingAllocations::FailingAllocations(int64_t number, Failing how) {
+FailingAllocations::FailingAllocations(int64_t number, Failing how, size_t at_least) {
+  smallest = at_least;
   stays_out = how == Failing::from_then_on;
   has_failed = false;
   allocations_left = number;

@@ -3,6 +3,7 @@
 // The program links failing_allocations.cpp.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace vitrail::testing {
@@ -14,8 +15,8 @@ enum class Failing : uint8_t {
 
 class FailingAllocations {
  public:
-  // The first is number 0.
-  FailingAllocations(int64_t number, Failing how);
+  // The first is number 0; those of fewer bytes succeed and are not counted.
+  FailingAllocations(int64_t number, Failing how, size_t at_least = 0);
   ~FailingAllocations();
   FailingAllocations(const FailingAllocations&) = delete;
   FailingAllocations& operator=(const FailingAllocations&) = delete;

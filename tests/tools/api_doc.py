@@ -10,6 +10,7 @@ out; in what remains a declaration ends at ';', '{' or '}'.
 import pathlib
 import re
 import sys
+import textwrap
 
 PRELUDE = """#include <vitrail/vitrail.h>
 
@@ -96,7 +97,7 @@ def write_programs(doc, out):
         print("docs/API.md has no block of C++")
         return 1
     for number, block in enumerate(found, 1):
-        program = block if "int main" in block else PRELUDE + block + ENDING
+        program = block if "int main" in block else PRELUDE + textwrap.indent(block, "  ") + ENDING
         (pathlib.Path(out) / f"doc_{number}.cpp").write_text(program)
     print(f"{len(found)} programs of docs/API.md")
     return 0

@@ -66,7 +66,7 @@ class ApiDoc(unittest.TestCase):
             page.write_text("a\n```cpp\nint a = 1;\n```\nb\n```sh\nls\n```\n"
                             "```cpp\nint main() {}\n```\n")
             self.assertEqual(api_doc.write_programs(page, folder), 0)
-            self.assertIn("int main() try {\nint a = 1;\n",
+            self.assertIn("int main() try {\n  int a = 1;\n",
                           (pathlib.Path(folder) / "doc_1.cpp").read_text())
             self.assertEqual((pathlib.Path(folder) / "doc_2.cpp").read_text(), "int main() {}\n")
             page.write_text("no block")
