@@ -19,31 +19,13 @@
 #include "image/codec.h"
 #include "image/picture_names.h"
 #include "infer/fastest_precision.h"
+#include "infer/model_notes.h"
 #include "models/architectures.h"
 
 namespace vitrail::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kListedClasses = 12;
-
-void announce(const Model& model, const ResolvedModel& place) {
-  const std::string origin = origin_of(model.info);
-  if (!origin.empty() && !model.bundled && !place.catalogued)
-    log_info(fmt::format("{}: {}", model.name, origin));
-  for (const std::string& note : model.info.notes)
-    log_info(fmt::format("{}: {}", model.name, note));
-  for (const std::string& warning : model.info.warnings)
-    log_warning(fmt::format("{}: {}", model.name, warning));
-  if (!model.bundled || place.stands_in) return;
-  std::string classes;
-  const size_t count = model.labels.names.size();
-  for (size_t i = 0; i < std::min(count, kListedClasses); ++i)
-    classes += (i == 0 ? "" : ", ") + model.labels.names[i].value_or("(unnamed)");
-  if (count > kListedClasses) classes += fmt::format(", ... ({} in all)", count);
-  log_info(fmt::format("the bundled model '{}' knows {}", model.name, classes));
-}
 
 }  // namespace
 
@@ -173,7 +155,7 @@ std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOpt
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options) {
   const ResolvedModel place = resolved(arguments);
   auto model = load_resolved(place, options);
-  announce(*model, place);
+  log_notes(*model, {.origin = !place.catalogued, .bundled_classes = !place.stands_in});
   return model;
 }
 

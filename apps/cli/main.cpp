@@ -11,6 +11,7 @@
 #include "apps/cli/progress.h"
 #include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -84,6 +85,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace vitrail;
+  set_speaker(Speaker::command);
   cli::prepare_standard_streams();
   cli::remember_command(argc, argv);
   set_log_handler([](LogLevel level, const std::string& message) {

@@ -150,7 +150,8 @@ fs::path folder_of(const SourceSpec& spec) {
   check(!spec.arguments.empty(), "data", "{} needs a folder, as in {}:DIR", spec.kind, spec.kind);
   std::error_code error;
   const auto status = fs::status(spec.arguments, error);
-  check(fs::exists(status), "data", "{}: no such folder '{}'", spec.kind, spec.arguments);
+  check(fs::exists(status), ErrorCode::not_found, "data", "{}: no such folder '{}'", spec.kind,
+        spec.arguments);
   check(fs::is_directory(status), "data", "{}: '{}' is a file, not a folder", spec.kind,
         spec.arguments);
   return spec.arguments;

@@ -276,8 +276,10 @@ Tensor PthFile::tensor(std::string_view name) const {
 bool is_pth_file(const std::filesystem::path& path) {
   const InputFile file(path);
   std::array<std::byte, 16> begin{};
-  const Bytes bytes(begin.data(), file.read_some(0, begin));
-  return is_zip(bytes) || is_pickle(bytes);
+  return is_pth(std::span<const std::byte>(begin).first(file.read_some(0, begin)));
+}
+bool is_pth(std::span<const std::byte> begin) {
+  return is_zip(begin) || is_pickle(begin);
 }
 
 }  // namespace vitrail

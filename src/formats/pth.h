@@ -74,6 +74,7 @@ class PthFile : public TensorSource {
 };
 
 // Whether a file begins like one of torch.save, whatever its name. Error: it cannot be read.
+bool is_pth(std::span<const std::byte> begin);
 bool is_pth_file(const std::filesystem::path& path);
 
 }  // namespace vitrail

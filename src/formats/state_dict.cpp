@@ -5,6 +5,7 @@
 #include <limits>
 #include <string_view>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/module_fields.h"
@@ -56,8 +57,8 @@ Candidate& choose(std::vector<Candidate>& candidates, const std::string& chosen,
   std::ranges::stable_sort(large, {}, [](const Candidate* c) { return preference(c->path); });
   const bool tied = large.size() > 1 && preference(large[0]->path) == kPreferred.size();
   if (tied && !large[0]->path.empty())
-    fail("pth", "{}: holds several state dicts, {}; choose one with --set state_dict=NAME", place,
-         listed(candidates));
+    fail("pth", "{}: holds several state dicts, {}; choose one with {}", place, listed(candidates),
+         said_setting("state_dict", "NAME"));
   return *large.front();
 }
 
@@ -89,7 +90,9 @@ StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
     const std::string others = listed(candidates, &own);
     dict.notes.push_back(fmt::format(
         "the state dict '{}' is read{}", printable(own.path),
-        others.empty() ? "" : "; there is also " + others + " (--set state_dict=NAME)"));
+        others.empty()
+            ? ""
+            : "; there is also " + others + " (" + said_setting("state_dict", "NAME") + ")"));
   }
   const size_t named = std::min(kListed, own.unread.size());
   for (size_t i = 0; i < named; ++i)

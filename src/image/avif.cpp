@@ -204,7 +204,8 @@ std::unique_ptr<PictureReader> open_avif(const PictureSource& source) {
 #else
 namespace vitrail {
 std::unique_ptr<PictureReader> open_avif(const PictureSource& source) {
-  source.refuse("is an AVIF, and this Vitrail was built without libavif (Debian: libavif-dev)");
+  source.refuse_as(ErrorCode::unsupported,
+                   "is an AVIF, and this Vitrail was built without libavif (Debian: libavif-dev)");
 }
 }  // namespace vitrail
 #endif

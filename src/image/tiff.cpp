@@ -335,7 +335,8 @@ std::unique_ptr<PictureReader> open_tiff(const PictureSource& source) {
 #else
 namespace vitrail {
 std::unique_ptr<PictureReader> open_tiff(const PictureSource& source) {
-  source.refuse("is a TIFF, and this Vitrail was built without libtiff (Debian: libtiff-dev)");
+  source.refuse_as(ErrorCode::unsupported,
+                   "is a TIFF, and this Vitrail was built without libtiff (Debian: libtiff-dev)");
 }
 }  // namespace vitrail
 #endif

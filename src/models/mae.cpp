@@ -6,6 +6,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "nn/position_embedding.h"
 #include "ops/elementwise.h"
@@ -128,7 +129,8 @@ void MaeConfig::validate() const {
 VisionTransformerConfig mae_encoder(VisionTransformerConfig config) {
   check(!config.has_feature_map(), kMae,
         "a convolutional stem mixes the patches that are to be hidden; choose an architecture "
-        "with plain patches (--arch vit_tiny_patch16_224 with --set, for instance)");
+        "with plain patches ({} vit_tiny_patch16_224, for instance)",
+        said(Option::architecture));
   check(!config.distillation_token && config.register_tokens == 0, kMae,
         "the encoder has a class token and no distillation or register tokens");
   config.class_token = true;

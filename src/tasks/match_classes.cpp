@@ -5,6 +5,7 @@
 #include <map>
 #include <string_view>
 
+#include "core/advice.h"
 #include "core/error.h"
 
 namespace vitrail {
@@ -103,8 +104,8 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& classes,
   if (unmatched.size() > kListed) list += ", ...";
   fail("eval",
        "{} of the set's {} classes match no label of the model ({}); rename them or give the "
-       "model's labels with --labels",
-       unmatched.size(), classes.size(), list);
+       "model's labels with {}",
+       unmatched.size(), classes.size(), list, said(Option::labels));
 }
 
 std::optional<std::string> label_title(const ClassLabels& labels, int64_t index) {

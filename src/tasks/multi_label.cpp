@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "models/answer.h"
 #include "tasks/confusion.h"
@@ -63,7 +64,7 @@ void MultiLabelJudge::add(std::span<const float> logits, std::span<const int64_t
   bool exact = true;
   for (size_t c = 0; c < classes_; ++c) {
     check(std::isfinite(logits[c]), "eval",
-          "the model answers with logits that are not finite; see vitrail doctor");
+          "the model answers with logits that are not finite; see {}", said(Deed::doctor));
     exact = exact && reaches(logits[c], threshold_) == (truth[c] == 1);
     loss_ += binary_loss(logits[c], truth[c] == 1);
     logits_[c].push_back(logits[c]);

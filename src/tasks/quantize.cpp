@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "infer/session.h"
 #include "kernels/gemm_int8.h"
@@ -73,7 +74,7 @@ class Measurement {
     }
     for (const float value : answers.values)
       check(std::isfinite(value), "quantize",
-            "the model answers with values that are not finite; see vitrail doctor");
+            "the model answers with values that are not finite; see {}", said(Deed::doctor));
     return answers;
   }
 
@@ -285,7 +286,8 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
                        std::any_of(parameters.begin(), parameters.end(), [&](const auto& p) {
                          return p->read_packed() && lies_in(layer_of(*p), path);
                        });
-    check(known, "quantize", "the model has no layer '{}'; vitrail inspect lists them", path);
+    check(known, "quantize", "the model has no layer '{}'; {} lists them", path,
+          said(Deed::inspect));
   }
   const int64_t sample = std::min(options.layer_pictures, measurement.total());
   const Answers before = measurement.answers({}, measurement.total(), "f32");

@@ -119,7 +119,8 @@ TEST(Pth, ReadsTheAveragedWeightsAndNamesTheOthers) {
     EXPECT_EQ(file->names(), (std::vector<std::string>{"a", "b"})) << name;
     expect_equal(file->tensor("a"), ramp(DType::f32, {4}, 7), name);
     EXPECT_EQ(joined(file->notes()),
-              "the state dict 'model_ema' is read; there is also 'model' (--set state_dict=NAME)\n"
+              "the state dict 'model_ema' is read; there is also 'model' (ModelOptions::settings "
+              "{{\"state_dict\", \"NAME\"}})\n"
               "the prefix 'module.' is taken off the names\n");
     const auto raw = PthFile::open(kPthGolden / name, {.state_dict = "model"});
     expect_equal(raw->tensor("b"), ramp(DType::f32, {4}, -2), name);

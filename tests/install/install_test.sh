@@ -94,7 +94,11 @@ for program in "$work/shared/version" "$work/shared_by_pkg_config"; do
   needs_library "$program" || fail "$program does not use the shared library"
 done
 
+# The examples, and those of docs/API.md, which name a photo.jpg.
 cp -r "$source_dir/examples" "$work/examples"
+python3 "$source_dir/tests/tools/api_doc.py" programs "$source_dir/docs/API.md" "$work/examples"
+mkdir "$work/build"
+cp "$picture" "$work/build/photo.jpg"
 quietly configure cmake -S "$work/examples" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_PREFIX_PATH="$prefix" -DVITRAIL_EXAMPLE_PICTURE="$picture"
 quietly build cmake --build "$work/build"

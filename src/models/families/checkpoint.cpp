@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
@@ -54,7 +55,7 @@ Spelling spelling_of(const TensorSource& tensors, const Json& config, const Sett
   if (spelling.family != Family::vitrail) check_kind(kind, spelling.family, tensors.place());
   for (const auto& [name, value] : settings)
     if (name == "family" && family_from_name(value) != spelling.family)
-      fail("--set", "family={} does not have the names of this file, which are {}'s",
+      fail(said(Option::settings), "family={} does not have the names of this file, which are {}'s",
            printable(value), name_of(spelling.family));
   if (kind == ConfigKind::vitrail)
     if (const auto said = get_optional<std::string>(config, "family", kConfigName);

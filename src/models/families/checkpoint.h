@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "formats/tensor_source.h"
 #include "models/families/draft.h"
@@ -44,6 +47,17 @@ struct Checkpoint {
 Checkpoint open_checkpoint(const std::filesystem::path& path,
                            const CheckpointOptions& options = {});
 Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& beside,
+                           const CheckpointOptions& options = {});
+
+// The texts of what stands beside the weights; empty: there is none.
+struct CheckpointTexts {
+  std::string place;  // stands for the files in messages
+  std::string_view config, preprocessor;
+  std::span<const std::byte> rejection;
+};
+// The same of files in memory, .safetensors or of torch.save. What is read of them is copied, so
+// they may go when the Checkpoint has been read. Error also: an adapter, which is a folder.
+Checkpoint read_checkpoint(std::span<const std::byte> weights, const CheckpointTexts& texts,
                            const CheckpointOptions& options = {});
 
 }  // namespace vitrail

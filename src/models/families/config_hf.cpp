@@ -204,8 +204,8 @@ void check_known(const Spelling& spelling, const Json& config, const std::string
        get_optional<std::vector<std::string>>(config, "architectures", place)
            .value_or(std::vector<std::string>{}))
     if (std::ranges::find(kClasses, name) == std::end(kClasses))
-      fail("transformers", "{}: architectures names {}, a class that Vitrail does not know", place,
-           shown(name));
+      fail(ErrorCode::unsupported, "transformers",
+           "{}: architectures names {}, a class that Vitrail does not know", place, shown(name));
 }
 
 // Of what the tensors show, the config must say the same.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/families/fields.h"
@@ -95,15 +96,16 @@ void refuse_unknown_architecture(const nlohmann::json& config, const Settings& s
     fail("family", "{}: names no architecture, which timm's always does", kConfigFile);
   if (find_published(name) != nullptr) return;
   if (const char* missing = missing_of_timm(name))
-    fail("family", "{}: says architecture '{}', a model with {}, which Vitrail does not implement",
-         kConfigFile, printable(name), missing);
+    fail(ErrorCode::unsupported, "family",
+         "{}: says architecture '{}', a model with {}, which Vitrail does not implement", kConfigFile,
+         printable(name), missing);
   const bool said =
       std::ranges::any_of(settings, [](const auto& s) { return s.first == "architecture"; });
   if (!said)
     fail("family",
          "{}: says architecture '{}', which Vitrail does not know; if it is a definition of timm "
-         "under a name of your own, give timm's name with --set architecture",
-         kConfigFile, printable(name));
+         "under a name of your own, give timm's name with {}",
+         kConfigFile, printable(name), said_setting("architecture", "..."));
 }
 
 }  // namespace

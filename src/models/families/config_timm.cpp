@@ -1,6 +1,7 @@
 #include <array>
 #include <numeric>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
@@ -249,10 +250,12 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
   const C model = timm_model(definition, parts.arguments, place);
   const std::string found = difference(draft, model);
   if (found.empty()) {
-    settle_from_model(draft, model,
-                      fmt::format("{} (timm's {})", said ? "--set architecture" : place, name));
+    settle_from_model(
+        draft, model,
+        fmt::format("{} (timm's {})",
+                    said ? vitrail::said(Option::settings, "architecture") : place, name));
   } else if (said) {
-    fail("family", "--set architecture={} has {}", name, found);
+    fail("family", "{} has {}", said_setting("architecture", name), found);
   } else {
     draft.unsettled = fmt::format("{} says architecture '{}', which has {}", place, name, found);
     if (parts.arguments.contains("global_pool"))

@@ -5,6 +5,7 @@
 #include <numbers>
 #include <utility>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "kernels/elementwise.h"
 #include "kernels/reduce.h"
@@ -60,7 +61,8 @@ Tensor targets_of(Queue& queue, const Tensor& answers, int64_t views, int64_t gl
 VisionTransformerConfig dino_backbone(VisionTransformerConfig config) {
   check(config.class_token && config.depth > 0, kDino,
         "the model has no class token that attends to patches, which DINO learns from; choose an "
-        "architecture that has one (--arch vit_lite_2_4, for instance)");
+        "architecture that has one ({} vit_lite_2_4, for instance)",
+        said(Option::architecture));
   config.pooling = Pooling::class_token;
   config.fc_norm = false;
   config.num_classes = 0;
