@@ -24,7 +24,7 @@ namespace vitrail {
 namespace {
 
 // clang-format off: a line a class
-constexpr std::array<ImageNetClass, 1000> kClasses = {{
+constexpr std::array<ImageNetClass, 1000> kImageNetClasses = {{
 '''
 FOOTER = '''}};
 // clang-format on
@@ -32,7 +32,7 @@ FOOTER = '''}};
 }  // namespace
 
 std::span<const ImageNetClass> imagenet_classes() {
-  return kClasses;
+  return kImageNetClasses;
 }
 
 }  // namespace vitrail

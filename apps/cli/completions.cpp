@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 using CLI::OptionDescription;
 using CLI::VerbDescription;
 
-struct Arguments {
+struct CompletionArguments {
   std::string shell, out;
 };
 
@@ -212,7 +212,7 @@ constexpr Shell kShells[] = {{"bash", bash, "bash-completion/completions/vitrail
                              {"zsh", zsh, "zsh/site-functions/_vitrail"},
                              {"fish", fish, "fish/vendor_completions.d/vitrail.fish"}};
 
-void complete(const CLI::App& app, const Arguments& arguments) {
+void complete(const CLI::App& app, const CompletionArguments& arguments) {
   if (arguments.shell.empty() == arguments.out.empty())
     throw BadUsage("name a shell, or with --out a folder for the scripts of all");
   const VerbDescription program = app.described();
@@ -230,7 +230,7 @@ void complete(const CLI::App& app, const Arguments& arguments) {
 }  // namespace
 
 void add_completions(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<CompletionArguments>();
   CLI::App* verb = app.add_subcommand("completions", "Print what makes a shell complete vitrail");
   verb->add_option("shell", arguments->shell, "bash, zsh or fish")
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));

@@ -189,7 +189,7 @@ void evaluate_features(Session& session, const EvalArguments& arguments, const s
 }
 
 // Whether attention falls on what a scene shows.
-void evaluate_pointing(Session& session, const Arguments& arguments, const std::string& spec,
+void evaluate_pointing(Session& session, const EvalArguments& arguments, const std::string& spec,
                        Split split) {
   check(spec == "scenes" || spec.starts_with("scenes:"), "eval",
         "--pointing needs pictures whose objects are known: scenes, not {}", spec);

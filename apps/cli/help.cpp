@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct HelpArguments {
   std::vector<std::string> verb;
   bool json = false;
 };
@@ -33,7 +33,7 @@ ordered_json to_json(const CLI::VerbDescription& verb) {
   return json;
 }
 
-void help(const CLI::App& app, const Arguments& arguments) {
+void help(const CLI::App& app, const HelpArguments& arguments) {
   const std::string text = [&] {
     try {
       return app.help(arguments.verb);
@@ -53,7 +53,7 @@ void help(const CLI::App& app, const Arguments& arguments) {
 }  // namespace
 
 void add_help(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<HelpArguments>();
   CLI::App* verb = app.add_subcommand("help", "Say what a verb does and which options it has");
   verb->add_option("verb", arguments->verb,
                    "such as classify, or data get (default: all, briefly)");

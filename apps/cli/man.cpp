@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using CLI::OptionDescription;
 using CLI::VerbDescription;
 
-struct Arguments {
+struct ManArguments {
   std::vector<std::string> verb;
   std::string out;
 };
@@ -99,7 +99,7 @@ std::string program_page(const VerbDescription& program,
   return text + exit_status();
 }
 
-void print_or_write(const CLI::App& app, const Arguments& arguments) {
+void print_or_write(const CLI::App& app, const ManArguments& arguments) {
   const VerbDescription program = app.described();
   const std::vector<const VerbDescription*> verbs = last_verbs(program);
   if (!arguments.out.empty()) {
@@ -124,7 +124,7 @@ void print_or_write(const CLI::App& app, const Arguments& arguments) {
 }  // namespace
 
 void add_man(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ManArguments>();
   CLI::App* verb = app.add_subcommand("man", "Print the manual page of a verb");
   verb->add_option("verb", arguments->verb, "such as classify, or data get (default: the program)");
   verb->add_option("--out", arguments->out,

@@ -34,15 +34,15 @@ const AttentionShape kShapes[] = {
     {.batch = 1, .heads = 12, .queries = 49, .keys = 50, .head_dim = 24},  // a task packs its own
 };
 
-struct Result {
+struct Int8Result {
   std::vector<float> o, lse;
-  bool operator==(const Result&) const = default;
+  bool operator==(const Int8Result&) const = default;
 };
 
-Result run(Queue& queue, Data& data) {
+Int8Result run_int8(Queue& queue, Data& data) {
   const AttentionShape& s = data.s;
-  Result r{.o = std::vector<float>(data.q.size()),
-           .lse = std::vector<float>(s.batch * s.heads * s.queries)};
+  Int8Result r{.o = std::vector<float>(data.q.size()),
+               .lse = std::vector<float>(s.batch * s.heads * s.queries)};
   attention(queue, data.args, {.o = data.view(r.o, s.queries), .lse = r.lse.data()},
             Tensor::empty({attention_workspace(s)}, DType::u8).raw());
   return r;
@@ -83,7 +83,7 @@ TEST(AttentionInt8, AgreesWithTheReferenceOfQuantizedOperands) {
       Data data({.shape = s}, Precision::int8);
       const reference::AttentionInput input = reference::quantized_operands(exact_input(data));
       const reference::AttentionResult expected = reference::attention(input);
-      const Result r = run(queue, data);
+      const Int8Result r = run_int8(queue, data);
       const double sums = 16 * sum_tolerance(s.head_dim + s.keys);
       EXPECT_LE(max_relative_error(r.lse, expected.lse), sums);
       const std::vector<double> bound = rounding_of_weights(s, input, expected);
@@ -100,7 +100,7 @@ TEST(AttentionInt8, IsCloseToAttentionInFloats) {
     Data data({.shape = {.batch = 1, .heads = 2, .queries = 197, .keys = 197, .head_dim = 64}},
               Precision::int8);
     const reference::AttentionResult expected = reference::attention(exact_input(data));
-    EXPECT_LE(max_relative_error(data.by_head(run(queue, data).o, 197), expected.o), 0.02);
+    EXPECT_LE(max_relative_error(data.by_head(run_int8(queue, data).o, 197), expected.o), 0.02);
   });
 }
 
@@ -115,7 +115,7 @@ TEST(AttentionInt8, WhatAllTokensShareCostsNoAccuracy) {
       data.v[i] += i % 32 == 5 ? 40.0f : 0.0f;
     }
     const reference::AttentionResult expected = reference::attention(exact_input(data));
-    const std::vector<double> o = data.by_head(run(queue, data).o, 60);
+    const std::vector<double> o = data.by_head(run_int8(queue, data).o, 60);
     for (size_t i = 0; i < o.size(); ++i) EXPECT_NEAR(o[i], expected.o[i], 0.03);
   });
 }
@@ -126,7 +126,7 @@ TEST(AttentionInt8, RowsAreThoseThatRan) {
       Data data({.shape = s}, Precision::int8);
       const reference::AttentionResult expected =
           reference::attention(reference::quantized_operands(exact_input(data)));
-      const Result r = run(queue, data);
+      const Int8Result r = run_int8(queue, data);
       for (const int64_t step : {int64_t{1}, 1 + s.queries / 2}) {
         std::vector<int64_t> queries;
         for (int64_t i = 0; i < s.queries; i += step) queries.push_back(s.queries - 1 - i);
@@ -162,7 +162,7 @@ TEST(AttentionInt8, WhatHasNoInt8RunsInBf16) {
     for (const Case& c : cases) {
       Data data(c, Precision::int8), rounded(c, Precision::bf16);
       EXPECT_FALSE(attends_in_int8(data.args));
-      EXPECT_TRUE(run(queue, data) == run(queue, rounded));
+      EXPECT_TRUE(run_int8(queue, data) == run_int8(queue, rounded));
     }
     Data negative({.shape = s}, Precision::int8);
     EXPECT_TRUE(attends_in_int8(negative.args));
@@ -175,9 +175,9 @@ TEST(AttentionInt8, WhatHasNoInt8RunsInBf16) {
 TEST(AttentionInt8, NeitherThreadsNorTheBatchChangeAnElement) {
   Data data({.shape = {.batch = 3, .heads = 5, .queries = 130, .keys = 130, .head_dim = 40}},
             Precision::int8);
-  expect_same_on_any_threads([&](Queue& queue) { return run(queue, data); });
+  expect_same_on_any_threads([&](Queue& queue) { return run_int8(queue, data); });
   Queue queue(2);
-  const Result whole = run(queue, data);
+  const Int8Result whole = run_int8(queue, data);
   Data last = data;
   last.s.batch = last.args.shape.batch = 1;
   const int64_t offset = 2 * 130 * data.width;
@@ -185,7 +185,7 @@ TEST(AttentionInt8, NeitherThreadsNorTheBatchChangeAnElement) {
   last.args.q = last.view(last.q, 130);
   last.args.k = last.view(last.k, 130);
   last.args.v = last.view(last.v, 130);
-  const Result alone = run(queue, last);
+  const Int8Result alone = run_int8(queue, last);
   EXPECT_TRUE(std::equal(alone.o.begin(), alone.o.end(), whole.o.begin() + offset));
 }
 
@@ -198,8 +198,8 @@ TEST(AttentionInt8, ValuesThatAreNotFiniteAreNotHidden) {
       query.q[8] = bad;   // of the second query
       key.k[5] = bad;     // that every query sees
       value.v[12] = bad;  // of the fifth channel
-      const std::vector<float> q = run(queue, query).o, k = run(queue, key).o,
-                               v = run(queue, value).o;
+      const std::vector<float> q = run_int8(queue, query).o, k = run_int8(queue, key).o,
+                               v = run_int8(queue, value).o;
       for (int64_t i = 0; i < 24; ++i) {
         EXPECT_EQ(std::isnan(q[i]), i / 8 == 1);
         EXPECT_TRUE(std::isnan(k[i]));
@@ -215,7 +215,7 @@ TEST(AttentionInt8, ZerosAreNoTrouble) {
               Precision::int8);
     std::ranges::fill(data.q, 0.0f);
     std::ranges::fill(data.k, 0.0f);
-    const Result r = run(queue, data);
+    const Int8Result r = run_int8(queue, data);
     for (const float lse : r.lse) EXPECT_NEAR(lse, std::log(7.0f), 1e-6);
     for (int64_t c = 0; c < 8; ++c) {
       float mean = 0;

@@ -13,7 +13,7 @@ namespace vitrail {
 namespace {
 
 // clang-format off: a line a class
-constexpr std::array<ImageNetClass, 1000> kClasses = {{
+constexpr std::array<ImageNetClass, 1000> kImageNetClasses = {{
     {"n01440764", "tench"},
     {"n01443537", "goldfish"},
     {"n01484850", "great white shark"},
@@ -1020,7 +1020,7 @@ constexpr std::array<ImageNetClass, 1000> kClasses = {{
 }  // namespace
 
 std::span<const ImageNetClass> imagenet_classes() {
-  return kClasses;
+  return kImageNetClasses;
 }
 
 }  // namespace vitrail
