@@ -101,17 +101,17 @@ class Finetuning {
   GradientExchange* exchange() const { return options_.run.exchange; }
   bool writes() const { return exchange() == nullptr || exchange()->rank() == 0; }
 
-  // A setting that training would refuse is refused before the probe takes its time. How fast the
+  // A setting that training would refuse is refused before the probe takes its time. How large the
   // model is, and so how many epochs fit, is not known yet: as many as there may be.
   void check_settings() const {
-    constexpr double kFast = 1e9;  // pictures a second
     FinetuneOptions whole = options_;
     if (whole.method == How::automatic) whole.method = How::full;
     plan_finetune(transfer_config(checkpoint_, transfer_), whole,
                   {.pictures = data_.train->size(),
                    .classes = data_.train->num_classes(),
                    .parameters = 0,
-                   .forward_rate = kFast})
+                   .multiply_adds = 1,
+                   .probe = {}})
         .config.validate();
   }
 

@@ -18,12 +18,12 @@ using testing::write_text;
 
 const std::filesystem::path kPthGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
-std::shared_ptr<PthFile> parse(const std::string& bytes, const std::string& state_dict = "") {
+std::shared_ptr<PthFile> pth_parse(const std::string& bytes, const std::string& state_dict = "") {
   auto copy = std::make_shared<std::string>(bytes);
   return PthFile::parse(std::as_bytes(std::span(*copy)), copy, "test", {state_dict});
 }
 
-Tensor ramp(DType dtype, const Shape& shape, float first = -3) {
+Tensor pth_ramp(DType dtype, const Shape& shape, float first = -3) {
   Tensor values = Tensor::empty(shape);
   for (int64_t i = 0; i < values.numel(); ++i)
     values.f32()[i] = static_cast<float>(i % 100) + first;
@@ -50,7 +50,7 @@ TEST_P(WrittenByTorch, EveryDtypeViewAndStride) {
   const auto file = PthFile::open(kPthGolden / GetParam());
   Tensor flag = Tensor::zeros({3}, DType::boolean);
   flag.data<bool>()[0] = flag.data<bool>()[2] = true;
-  const Tensor base = ramp(DType::f32, {4, 6});
+  const Tensor base = pth_ramp(DType::f32, {4, 6});
   Tensor columns = Tensor::empty({4, 2}), turned = Tensor::empty({6, 4});
   for (int64_t row = 0; row < 4; ++row) {
     for (int64_t column = 0; column < 6; ++column)
@@ -58,18 +58,18 @@ TEST_P(WrittenByTorch, EveryDtypeViewAndStride) {
     for (int64_t column = 0; column < 2; ++column)
       columns.f32()[row * 2 + column] = base.f32()[row * 6 + column + 2];
   }
-  const NamedTensors expected = {{"weight", ramp(DType::f32, {2, 3})},
-                                 {"half", ramp(DType::f16, {5})},
-                                 {"brain", ramp(DType::bf16, {3})},
-                                 {"double", ramp(DType::f64, {2})},
-                                 {"long", ramp(DType::i64, {2, 1, 2})},
+  const NamedTensors expected = {{"weight", pth_ramp(DType::f32, {2, 3})},
+                                 {"half", pth_ramp(DType::f16, {5})},
+                                 {"brain", pth_ramp(DType::bf16, {3})},
+                                 {"double", pth_ramp(DType::f64, {2})},
+                                 {"long", pth_ramp(DType::i64, {2, 1, 2})},
                                  {"flag", flag},
                                  {"scalar", Tensor::full({}, 2.5f)},
                                  {"nothing", Tensor::zeros({0, 4})},
                                  {"rows", base.rows(1, 3)},
                                  {"columns", columns},
                                  {"turned", turned},
-                                 {"parameter", ramp(DType::f32, {3})}};
+                                 {"parameter", pth_ramp(DType::f32, {3})}};
   EXPECT_EQ(file->names().size(), expected.size());
   for (const auto& [name, tensor] : expected) {
     ASSERT_TRUE(file->contains(name)) << name;
@@ -117,13 +117,13 @@ TEST(Pth, ReadsTheAveragedWeightsAndNamesTheOthers) {
   for (const char* name : {"training.pth.tar", "training_legacy.pth.tar"}) {
     const auto file = PthFile::open(kPthGolden / name);
     EXPECT_EQ(file->names(), (std::vector<std::string>{"a", "b"})) << name;
-    expect_equal(file->tensor("a"), ramp(DType::f32, {4}, 7), name);
+    expect_equal(file->tensor("a"), pth_ramp(DType::f32, {4}, 7), name);
     EXPECT_EQ(joined(file->notes()),
               "the state dict 'model_ema' is read; there is also 'model' (ModelOptions::settings "
               "{{\"state_dict\", \"NAME\"}})\n"
               "the prefix 'module.' is taken off the names\n");
     const auto raw = PthFile::open(kPthGolden / name, {.state_dict = "model"});
-    expect_equal(raw->tensor("b"), ramp(DType::f32, {4}, -2), name);
+    expect_equal(raw->tensor("b"), pth_ramp(DType::f32, {4}, -2), name);
     EXPECT_ERROR(PthFile::open(kPthGolden / name, {.state_dict = "optimizer"}),
                  "has no state dict 'optimizer'; it has 'model', 'model_ema'");
   }
@@ -132,11 +132,12 @@ TEST(Pth, ReadsTheAveragedWeightsAndNamesTheOthers) {
 TEST(Pth, OfSelfDistillationTakesTheTeachersBackbone) {
   const auto teacher = PthFile::open(kPthGolden / "dino.pth");
   EXPECT_EQ(teacher->names(), std::vector<std::string>{"patch_embed.proj.weight"});
-  expect_equal(teacher->tensor("patch_embed.proj.weight"), ramp(DType::f32, {4}, -2), "teacher");
+  expect_equal(teacher->tensor("patch_embed.proj.weight"), pth_ramp(DType::f32, {4}, -2),
+               "teacher");
   EXPECT_NE(joined(teacher->notes()).find("1 tensors outside 'backbone.' are left out"),
             std::string::npos);
   const auto student = PthFile::open(kPthGolden / "dino.pth", {.state_dict = "student"});
-  expect_equal(student->tensor("patch_embed.proj.weight"), ramp(DType::f32, {4}), "student");
+  expect_equal(student->tensor("patch_embed.proj.weight"), pth_ramp(DType::f32, {4}), "student");
 }
 
 TEST(Pth, FindsTheWeightsOfAModuleSavedWhole) {
@@ -257,24 +258,25 @@ TEST(Pth, HostilePicklesAreRefusedAndNothingRuns) {
 TEST(Pth, ArchivesThatAreCutOrDamagedAreRefused) {
   const std::string whole = read_text(kPthGolden / "plain.pth");
   for (size_t length = 0; length < whole.size(); length += 13)
-    EXPECT_THROW(parse(whole.substr(0, length)), Error) << length;
+    EXPECT_THROW(pth_parse(whole.substr(0, length)), Error) << length;
   const size_t central = whole.find("PK\x01\x02");
   ASSERT_NE(central, std::string::npos);
   const auto damaged = [&](size_t at, const std::string& bytes) {
     std::string copy = whole;
     return copy.replace(at, bytes.size(), bytes);
   };
-  EXPECT_ERROR(parse(damaged(central + 10, "\x08")), "compressed");
-  EXPECT_ERROR(parse(damaged(central + 8, "\x01")), "encrypted");
-  EXPECT_ERROR(parse(damaged(central + 42, std::string("\xfe\xff\xff\x7f"))), "where it is not");
-  EXPECT_ERROR(parse(damaged(central + 20, "\xfe\xff\xff\x7f\xfe\xff\xff\x7f")), "truncated?");
-  EXPECT_ERROR(parse(damaged(central, "XX")), "damaged directory");
-  EXPECT_ERROR(parse("hello"), "neither a zip archive nor a pickle");
-  EXPECT_ERROR(parse(""), "is empty");
+  EXPECT_ERROR(pth_parse(damaged(central + 10, "\x08")), "compressed");
+  EXPECT_ERROR(pth_parse(damaged(central + 8, "\x01")), "encrypted");
+  EXPECT_ERROR(pth_parse(damaged(central + 42, std::string("\xfe\xff\xff\x7f"))),
+               "where it is not");
+  EXPECT_ERROR(pth_parse(damaged(central + 20, "\xfe\xff\xff\x7f\xfe\xff\xff\x7f")), "truncated?");
+  EXPECT_ERROR(pth_parse(damaged(central, "XX")), "damaged directory");
+  EXPECT_ERROR(pth_parse("hello"), "neither a zip archive nor a pickle");
+  EXPECT_ERROR(pth_parse(""), "is empty");
   // Every pickle cut at every byte: never more than an Error.
   const std::string legacy = read_text(kPthGolden / "legacy.pth");
   for (size_t length = 0; length < legacy.size(); ++length)
-    EXPECT_THROW(parse(legacy.substr(0, length)), Error) << length;
+    EXPECT_THROW(pth_parse(legacy.substr(0, length)), Error) << length;
 }
 
 }  // namespace

@@ -26,11 +26,11 @@ TEST(Formats, EqualPillow) {
     }
     ++kinds[file.substr(file.rfind('.'))];
     Image rgb, grey, upright;
-    EXPECT_EQ(error_of([&] { rgb = decoded_file(file, ColorMode::rgb, kIgnore); }), "");
+    EXPECT_NO_THROW(rgb = decoded_file(file, ColorMode::rgb, kIgnore));
     EXPECT_EQ(rgb.width, entry.at("size")[0]);
     EXPECT_EQ(rgb.height, entry.at("size")[1]);
     EXPECT_EQ(checksum(rgb), entry.at("rgb"));
-    EXPECT_EQ(error_of([&] { grey = decoded_file(file, ColorMode::grey, kIgnore); }), "");
+    EXPECT_NO_THROW(grey = decoded_file(file, ColorMode::grey, kIgnore));
     EXPECT_EQ(grey.channels, 1);
     EXPECT_EQ(checksum(grey), entry.at("grey"));
     EXPECT_EQ(error_of([&] { upright = decoded_file(file, ColorMode::rgb, ExifPolicy::apply); }),

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
 #include "core/file.h"
 #include "image/image.h"
+#include "support/errors.h"
 
 namespace vitrail {
 
@@ -53,16 +53,7 @@ inline Image drawn(int width, int height, int channels) {
   return image;
 }
 
-// The message of the Error that a call throws; "" when it throws none.
-template <typename Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
+using testing::error_of;
 
 // One line, from the place that is expected.
 inline void expect_clear(const std::string& message, const std::string& place,

@@ -17,7 +17,7 @@ Bytes seed_bytes(const std::string& name) {
   return read_file(folder / (name + ".heic"), uint64_t{1} << 20);
 }
 
-std::string refusal(const Bytes& bytes, uint64_t max_pixels = kMaxPicturePixels) {
+std::string heif_refusal(const Bytes& bytes, uint64_t max_pixels = kMaxPicturePixels) {
   const std::string message =
       error_of([&] { decode_picture(bytes, {.max_pixels = max_pixels}, "p"); });
   EXPECT_EQ(picture_memory_in_use(), 0u);
@@ -38,7 +38,7 @@ void put(Bytes& bytes, size_t at, std::string_view text) {
 TEST(Heif, WhatIsMadeOfOthersIsRead) {
   for (const char* name :
        {"grid", "grid_turned", "grid_in_pieces", "overlay", "identity_of_grid", "premultiplied"})
-    EXPECT_EQ(refusal(seed_bytes(name)), "") << name;
+    EXPECT_EQ(heif_refusal(seed_bytes(name)), "") << name;
 }
 
 // By what the fuzzer found, and its brothers.
@@ -52,32 +52,33 @@ TEST(Heif, WhatTakesMoreThanItShowsIsRefusedByName) {
       {"hostile_set_inside", "MB to decode, above the limit"},
       {"hostile_pictures_inside", "with 20 pictures where one is meant"},
       {"hostile_two_metas", "two boxes 'meta'"}};
-  for (const auto& [name, part] : cases) expect_clear(refusal(seed_bytes(name)), "picture", part);
+  for (const auto& [name, part] : cases)
+    expect_clear(heif_refusal(seed_bytes(name)), "picture", part);
 }
 
 TEST(Heif, AnItemWhoseKindChangesSaysItsOwnCanvas) {
   // What were tiles' rows and columns are now an overlay's background, and what follows its size.
   Bytes bytes = golden_bytes("heif_grid.heic");
   put(bytes, find_box(bytes, "grid"), "iovl");
-  expect_clear(refusal(bytes), "picture", "its 'iovl' is cut");
+  expect_clear(heif_refusal(bytes), "picture", "its 'iovl' is cut");
   bytes = golden_bytes("heif_overlay_wide.heic");
   put(bytes, find_box(bytes, "iovl"), "grid");
-  expect_clear(refusal(bytes), "picture", "p: ");
+  expect_clear(heif_refusal(bytes), "picture", "p: ");
   bytes = golden_bytes("heif_grid.heic");
   put(bytes, find_box(bytes, "grid"), "iden");
-  expect_clear(refusal(bytes), "picture", "is made of 4");
+  expect_clear(heif_refusal(bytes), "picture", "is made of 4");
   put(bytes, find_box(bytes, "iden"), "av01");
-  expect_clear(refusal(bytes), "picture", "of the kind 'av01', which is not read");
+  expect_clear(heif_refusal(bytes), "picture", "of the kind 'av01', which is not read");
 }
 
 TEST(Heif, LimitsHoldForCanvasesAndForTheirParts) {
   for (const char* name : {"grid", "overlay", "identity_of_grid"})
-    expect_clear(refusal(seed_bytes(name), 1500), "picture", "above the limit of 1500");
+    expect_clear(heif_refusal(seed_bytes(name), 1500), "picture", "above the limit of 1500");
   // A canvas of 100 pixels over tiles of 4096.
   Bytes bytes = golden_bytes("heif_grid_once.heic");
   put(bytes, find_box(bytes, "idat") + 8, std::string_view("\0\x0a\0\x0a", 4));
-  EXPECT_EQ(refusal(bytes), "");
-  expect_clear(refusal(bytes, 1000), "picture", "above the limit of 1000");
+  EXPECT_EQ(heif_refusal(bytes), "");
+  expect_clear(heif_refusal(bytes, 1000), "picture", "above the limit of 1000");
 }
 
 TEST(Heif, PlacesOfItemsAreWithinTheFile) {
@@ -85,24 +86,24 @@ TEST(Heif, PlacesOfItemsAreWithinTheFile) {
   const size_t iloc = find_box(sound, "iloc");
   Bytes bytes = sound;
   bytes.at(iloc + 8) = std::byte{0x66};  // numbers of six bytes
-  expect_clear(refusal(bytes), "picture", "numbers of 6 bytes");
+  expect_clear(heif_refusal(bytes), "picture", "numbers of 6 bytes");
   bytes = sound;
   bytes.at(iloc + 4) = std::byte{3};
-  expect_clear(refusal(bytes), "picture", "iloc is of version 3");
+  expect_clear(heif_refusal(bytes), "picture", "iloc is of version 3");
   // The first item of version 1: its number, method, file, base, how many, offset, length.
   const size_t item = iloc + 12;
   bytes = sound;
   put(bytes, item + 6, "\x7f\xff\xff\xff");
-  expect_clear(refusal(bytes), "picture", "lies beyond the end");
+  expect_clear(heif_refusal(bytes), "picture", "lies beyond the end");
   bytes = sound;
   put(bytes, item + 16, "\xff\xff\xff\xff");
-  expect_clear(refusal(bytes), "picture", "lies beyond the end");
+  expect_clear(heif_refusal(bytes), "picture", "lies beyond the end");
   bytes = sound;
   put(bytes, item + 16, std::string_view("\0\0\0\0", 4));
-  expect_clear(refusal(bytes), "picture", "has no length");
+  expect_clear(heif_refusal(bytes), "picture", "has no length");
   bytes = sound;
   bytes.at(item + 3) = std::byte{2};
-  expect_clear(refusal(bytes), "picture", "construction method 2");
+  expect_clear(heif_refusal(bytes), "picture", "construction method 2");
 }
 
 // Whatever byte is another: an answer or one line, within the memory of a small picture.
@@ -113,7 +114,7 @@ TEST(Heif, EveryByteMayBeAnother) {
     for (const int value : {0, 255}) {
       Bytes bytes = sound;
       bytes[at] = static_cast<std::byte>(value);
-      const std::string message = refusal(bytes, 1 << 14);
+      const std::string message = heif_refusal(bytes, 1 << 14);
       if (!message.empty()) expect_clear(message, "picture", "p");
     }
 }

@@ -10,7 +10,7 @@
 #include "kernels/reference/attention.h"
 #include "support/random.h"
 
-namespace vitrail::kernels::testing {
+namespace vitrail::kernels::operands {
 
 using vitrail::testing::random_floats;
 
@@ -111,4 +111,4 @@ struct Data {
   AttentionArgs args;
 };
 
-}  // namespace vitrail::kernels::testing
+}  // namespace vitrail::kernels::operands

@@ -12,8 +12,8 @@
 namespace vitrail::kernels {
 namespace {
 
-using testing::Case;
-using testing::Data;
+using operands::Case;
+using operands::Data;
 using vitrail::testing::expect_same_on_any_threads;
 using vitrail::testing::for_each_isa;
 using vitrail::testing::kEpsilon;

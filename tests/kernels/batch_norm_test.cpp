@@ -83,7 +83,7 @@ BatchNormResult run(Queue& queue, const BatchNormCase& c, const BatchNormData& d
   BatchNormResult r;
   r.y.assign(data.x.size(), 77);
   r.dx = r.dresidual = r.y;
-  r.dgamma.assign(static_cast<size_t>(c.size.channels), testing::kNormGradientBegan);
+  r.dgamma.assign(static_cast<size_t>(c.size.channels), operands::kNormGradientBegan);
   r.dbeta = r.dgamma;
   r.mean = data.mean;
   r.variance = data.variance;
@@ -124,7 +124,7 @@ void check_batch_norm(Queue& queue, const BatchNormCase& c) {
 
   const double rstd =
       1 / std::sqrt(*std::ranges::min_element(result.variance) + double{input.epsilon});
-  testing::expect_norm_gradients(input, reference::batch_norm, data.dy, result, tolerance, rstd);
+  operands::expect_norm_gradients(input, reference::batch_norm, data.dy, result, tolerance, rstd);
 }
 
 TEST(BatchNorm, MatchesTheOracleOnEveryTarget) {

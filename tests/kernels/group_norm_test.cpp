@@ -78,7 +78,7 @@ GroupNormResult run(Queue& queue, const GroupNormCase& c, const GroupNormData& d
   GroupNormResult r;
   r.y.assign(data.x.size(), 77);
   r.dx = r.dresidual = r.y;
-  r.dgamma.assign(static_cast<size_t>(c.size.channels), testing::kNormGradientBegan);
+  r.dgamma.assign(static_cast<size_t>(c.size.channels), operands::kNormGradientBegan);
   r.dbeta = r.dgamma;
   group_norm(queue, forward_args(c, data, r));
   group_norm_backward(queue, backward_args(c, data, r));
@@ -105,7 +105,7 @@ void check_group_norm(Queue& queue, const GroupNormCase& c) {
   if (data.count > 500) return;  // central differences cost the square
 
   const double rstd = *std::ranges::max_element(result.rstd);
-  testing::expect_norm_gradients(input, reference::group_norm, data.dy, result, tolerance, rstd);
+  operands::expect_norm_gradients(input, reference::group_norm, data.dy, result, tolerance, rstd);
 }
 
 TEST(GroupNorm, MatchesTheOracleOnEveryTarget) {
