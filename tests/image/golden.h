@@ -14,7 +14,7 @@
 
 #include "core/file.h"
 #include "image/image.h"
-#include "support/errors.h"
+#include "core/error.h"
 
 namespace vitrail {
 
@@ -53,7 +53,16 @@ inline Image drawn(int width, int height, int channels) {
   return image;
 }
 
-using testing::error_of;
+// What the Error of a call says; "" when it throws none.
+template <typename Call>
+std::string error_if_any(Call call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
 
 // One line, from the place that is expected.
 inline void expect_clear(const std::string& message, const std::string& place,

@@ -19,7 +19,7 @@ Bytes seed_bytes(const std::string& name) {
 
 std::string heif_refusal(const Bytes& bytes, uint64_t max_pixels = kMaxPicturePixels) {
   const std::string message =
-      error_of([&] { decode_picture(bytes, {.max_pixels = max_pixels}, "p"); });
+      error_if_any([&] { decode_picture(bytes, {.max_pixels = max_pixels}, "p"); });
   EXPECT_EQ(picture_memory_in_use(), 0u);
   return message;
 }

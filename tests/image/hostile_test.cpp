@@ -18,7 +18,7 @@ void put_big(Bytes& bytes, size_t at, uint32_t value, int count) {
 }
 
 std::string hostile_refusal(const Bytes& bytes, const DecodeOptions& options = {}) {
-  return error_of([&] { decode_picture(bytes, options, "p"); });
+  return error_if_any([&] { decode_picture(bytes, options, "p"); });
 }
 
 // A PNG of the golden set that claims other sizes, its checksum repaired.
@@ -76,7 +76,7 @@ TEST(Hostile, HonoursTheCallersLimits) {
   options.max_file_bytes = 50;
   expect_clear(hostile_refusal(golden_bytes("jpeg_rgb.jpg"), options), "picture",
                "above the limit of 50");
-  expect_clear(error_of([&] { load_picture(golden_folder() / "jpeg_rgb.jpg", options); }),
+  expect_clear(error_if_any([&] { load_picture(golden_folder() / "jpeg_rgb.jpg", options); }),
                "picture", "above the limit of 50");
 }
 
@@ -97,8 +97,8 @@ TEST(Hostile, RefusesWhatIsNoPicture) {
   expect_clear(named("\0\0\0\x18"
                      "ftypisom\0\0\2\0"sv),
                "picture", "is a video");
-  expect_clear(error_of([] { load_picture("no/such/file.png"); }), "picture", "no such file");
-  expect_clear(error_of([] { load_picture(golden_folder()); }), "picture", "is a directory");
+  expect_clear(error_if_any([] { load_picture("no/such/file.png"); }), "picture", "no such file");
+  expect_clear(error_if_any([] { load_picture(golden_folder()); }), "picture", "is a directory");
 }
 
 // Cut anywhere, a file is refused; cut within its trailer alone, it may still be whole.
