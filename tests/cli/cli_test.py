@@ -87,7 +87,7 @@ class Classify(CommandTest):
                           self.folder / "a.png", "--json")
         self.assertEqual(missing.status, 1)
         self.assertEqual([set(line) for line in missing.json()],
-                         [{"file", "error"}, {"file", "answer", "top"}])
+                         [{"file", "error"}, {"file", "model", "answer", "top"}])
         text = vitrail("classify", "--model", MODEL, self.folder / "b.png", self.folder / "a.png")
         self.assertEqual(text.status, 1)
         self.assertIn("a.png", text.out)
@@ -228,6 +228,7 @@ class BadModels(CommandTest):
 
     def test_unknown_setting(self):
         self.fails("classify", "--model", MODEL, "--set", "colour=blue", self.folder / "a.png",
+                   status=2,
                    saying="colour")
 
 

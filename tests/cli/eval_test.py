@@ -153,7 +153,7 @@ class Calibrate(SetOfPictures):
 
     def test_bad_input(self):
         self.fails("calibrate", self.set, "--split", "all", "--model", MODEL, "--labels",
-                   self.labels, saying="convert --to vitrail")
+                   self.labels, saying="--to vitrail --out augreg-vitrail")
         self.fails("calibrate", self.folder / "nothing", "--model", self.model)
         self.fails("calibrate", self.set, "--split", "all", "--model", self.model,
                    saying="--certainty probability")

@@ -205,6 +205,17 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
   std::erase_if(mapped, [](const auto& setting) { return setting.first == "pooling"; });
   EXPECT_ERROR(read(random_weights(c), nullptr, mapped), "rotary positions");
   mapped.emplace_back("position", "learned");
+  // Whether attention pools the class token, too, no name says; without one there is no question.
+  EXPECT_ERROR(read(random_weights(c), nullptr, mapped), "pooling");
+  for (const auto& [word, pooling] :
+       {std::pair{"map", Pooling::map}, std::pair{"map_all", Pooling::map_all}}) {
+    Settings said = mapped;
+    said.emplace_back("pooling", word);
+    EXPECT_EQ(read(random_weights(c), nullptr, said).info.config.pooling, pooling);
+  }
+  c.class_token = c.pre_norm = false;
+  c.position_prefix = 0;
+  c.patch_bias = true;
   EXPECT_EQ(read(random_weights(c), nullptr, mapped).info.config.pooling, Pooling::map);
 }
 
