@@ -1,6 +1,6 @@
 # Everything comes from Debian; tools/setup installs it.
 find_package(Threads REQUIRED)
-find_package(hwy REQUIRED)
+find_package(hwy 1.0 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(JPEG REQUIRED)
@@ -9,14 +9,19 @@ find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)
 # Loaded when a picture of their format comes (src/image/CMakeLists.txt). Without one of them the
-# build goes on, and such a picture is refused with the name of the package.
-pkg_check_modules(TIFF IMPORTED_TARGET libtiff-4)
-pkg_check_modules(AVIF IMPORTED_TARGET libavif)
-pkg_check_modules(HEIF IMPORTED_TARGET libheif)
-if(NOT VITRAIL_MPI STREQUAL "OFF")
-  find_package(MPI COMPONENTS C)
+# build goes on, and such a picture is refused with the name of the package. Older versions lack
+# functions that bound what a picture may cost.
+pkg_check_modules(TIFF IMPORTED_TARGET libtiff-4>=4.5)
+pkg_check_modules(AVIF IMPORTED_TARGET libavif>=0.11)
+pkg_check_modules(HEIF IMPORTED_TARGET libheif>=1.15)
+# Loaded when mpirun started the program (src/distributed/CMakeLists.txt).
+if(NOT VITRAIL_MPI MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "VITRAIL_MPI is '${VITRAIL_MPI}'; it takes AUTO, ON or OFF")
+elseif(NOT VITRAIL_MPI STREQUAL "OFF")
+  find_package(MPI QUIET COMPONENTS C)
   if(VITRAIL_MPI STREQUAL "ON" AND NOT MPI_C_FOUND)
-    message(FATAL_ERROR "VITRAIL_MPI is ON, and there is no MPI: install libopenmpi-dev openmpi-bin")
+    message(FATAL_ERROR "VITRAIL_MPI is ON, and there is no MPI: run tools/setup --mpi, which "
+                        "installs libopenmpi-dev and openmpi-bin")
   endif()
 endif()
 if(VITRAIL_APPS)

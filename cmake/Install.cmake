@@ -1,26 +1,44 @@
-# cmake --install: the command, the bundled models, and one library for find_package(vitrail).
-#
-# Every layer goes into one shared library, whose exported names are those that include/vitrail
-# marks with VITRAIL_API: programs depend neither on the layers nor on the libraries below them.
+# cmake --install: the command, the bundled models, and one library for find_package(vitrail) and
+# pkg-config. The target `uninstall` takes it away again.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
+include(cmake/Library.cmake)
 
-get_property(layers GLOBAL PROPERTY VITRAIL_LAYERS)
-list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
-add_library(vitrail_library SHARED ${objects})
-add_library(vitrail::vitrail ALIAS vitrail_library)
-# The archives add nothing to the objects; they carry the libraries that the layers need.
-target_link_libraries(vitrail_library PRIVATE ${layers})
-target_include_directories(vitrail_library INTERFACE
-  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_compile_features(vitrail_library INTERFACE cxx_std_20)
-set_target_properties(vitrail_library PROPERTIES
-  OUTPUT_NAME vitrail EXPORT_NAME vitrail LINKER_LANGUAGE CXX
-  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
-  LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+# What is installed, as one target. ./demo builds the command alone: what is missing is built now.
+add_custom_target(installed DEPENDS vitrail_library)
+foreach(target vitrail vitrail_mpi)
+  if(TARGET ${target})
+    add_dependencies(installed ${target})
+  endif()
+endforeach()
+set(products $<TARGET_FILE:vitrail_library>)
+if(TARGET vitrail)
+  list(APPEND products $<TARGET_FILE:vitrail>)
+endif()
+if(TARGET vitrail_mpi)
+  list(APPEND products $<TARGET_FILE:vitrail_mpi>)
+endif()
+string(JOIN "\" \"" quoted ${products})
+set(build_missing "set(VITRAIL_PRODUCTS \"${quoted}\")\n")
+string(APPEND build_missing "set(VITRAIL_BUILD_DIR \"${PROJECT_BINARY_DIR}\")\n")
+string(APPEND build_missing "include(\"${PROJECT_SOURCE_DIR}/cmake/build_missing.cmake\")")
+install(CODE "${build_missing}")
 
-install(TARGETS vitrail_library EXPORT vitrailTargets
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/vitrail)
+if(BUILD_SHARED_LIBS)
+  install(TARGETS vitrail_library EXPORT vitrailSharedTargets
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT vitrailSharedTargets NAMESPACE vitrail:: DESTINATION ${package})
+  set(only_when_asked COMPONENT static EXCLUDE_FROM_ALL)
+  install(TARGETS vitrail_static EXPORT vitrailStaticTargets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} ${only_when_asked})
+else()
+  set(only_when_asked "")
+  install(TARGETS vitrail_library EXPORT vitrailStaticTargets
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+install(EXPORT vitrailStaticTargets NAMESPACE vitrail:: DESTINATION ${package} ${only_when_asked})
+
 install(DIRECTORY include/vitrail DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 if(TARGET vitrail)
   install(TARGETS vitrail RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -30,11 +48,16 @@ if(IS_DIRECTORY ${PROJECT_SOURCE_DIR}/models)
 endif()
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
-set(package ${CMAKE_INSTALL_LIBDIR}/cmake/vitrail)
-install(EXPORT vitrailTargets NAMESPACE vitrail:: DESTINATION ${package})
 configure_package_config_file(cmake/vitrailConfig.cmake.in ${PROJECT_BINARY_DIR}/vitrailConfig.cmake
   INSTALL_DESTINATION ${package})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/vitrailConfigVersion.cmake
-  COMPATIBILITY SameMinorVersion)
+  COMPATIBILITY ${VITRAIL_COMPATIBILITY})
 install(FILES ${PROJECT_BINARY_DIR}/vitrailConfig.cmake
               ${PROJECT_BINARY_DIR}/vitrailConfigVersion.cmake DESTINATION ${package})
+
+include(cmake/PkgConfigFile.cmake)
+
+add_custom_target(uninstall
+  COMMAND ${CMAKE_COMMAND} -DBUILD_DIR=${PROJECT_BINARY_DIR}
+          -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
+  COMMENT "Uninstalling" VERBATIM)

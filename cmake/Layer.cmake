@@ -9,9 +9,11 @@ function(vitrail_layer name)
   list(TRANSFORM LAYER_LINKS PREPEND vitrail_)
   if(sources)
     add_library(vitrail_${name} STATIC ${sources})
+    vitrail_unity(vitrail_${name})
     set(scope PUBLIC)
     if(NOT LAYER_PROGRAMS)
       set_property(GLOBAL APPEND PROPERTY VITRAIL_LAYERS vitrail_${name})
+      set_property(GLOBAL APPEND PROPERTY VITRAIL_LIBRARIES ${LAYER_LIBRARIES})
     endif()
   else()  # headers only
     add_library(vitrail_${name} INTERFACE)
@@ -22,10 +24,28 @@ function(vitrail_layer name)
   target_link_libraries(vitrail_${name} ${scope} vitrail_settings ${LAYER_LINKS} ${LAYER_LIBRARIES})
 endfunction()
 
+# vitrail_unity(TARGET): where VITRAIL_UNITY is on, its files are compiled eight at a time, so that what
+# they include is read, and its templates are instantiated, once for the eight. Names of files' own
+# (anonymous namespaces) must then differ within the target: tools/check_file_names.py holds that.
+function(vitrail_unity target)
+  if(VITRAIL_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
 # vitrail_simd(NAME): the layer holds SIMD code, which Highway compiles once per instruction set.
 # All such layers, and core, which chooses among the sets, must agree on which there are.
 function(vitrail_simd name)
   target_link_libraries(vitrail_${name} PRIVATE hwy::hwy)
+  set_property(GLOBAL APPEND PROPERTY VITRAIL_LIBRARIES hwy::hwy)
+  # Files that include themselves once per instruction set are compiled one by one.
+  get_target_property(sources vitrail_${name} SOURCES)
+  foreach(source IN LISTS sources)
+    file(STRINGS ${source} per_target REGEX "hwy/foreach_target.h" LIMIT_COUNT 1)
+    if(per_target)
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
+  endforeach()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     # The floor is SSE4 (2010); AVX2 and AVX-512 are chosen at run time. Highway's other targets
     # would only lengthen the build.
@@ -35,6 +55,10 @@ function(vitrail_simd name)
     endif()
     target_compile_options(vitrail_${name} PRIVATE -msse4.2 -maes -mpclmul)
     target_compile_definitions(vitrail_${name} PRIVATE "HWY_DISABLED_TARGETS=(${disabled})")
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    # NEON alone: the tiles count on vectors whose length the compiler knows.
+    target_compile_definitions(vitrail_${name} PRIVATE
+      "HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128)")
   endif()
 endfunction()
 
@@ -77,6 +101,7 @@ function(vitrail_test folder)
   endif()
   string(REPLACE "/" "_" name test_${folder})
   add_executable(${name} ${sources})
+  vitrail_unity(${name})
   list(TRANSFORM TEST_LINKS PREPEND vitrail_)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE

@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
       for (float& logit : logits)
         threads.emplace_back([&] {
           vit::Session session(model, {.threads = 1});
-          for (int i = 0; i < 10; ++i) logit = session.classify(argv[1], 1).top.front().logit;
+          for (int i = 0; i < 10; ++i)
+            logit = session.classify(argv[1], {.top = 1}).top.front().logit;
         });
     }
     std::printf("%.6f %.6f\n", logits[0], logits[1]);

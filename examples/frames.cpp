@@ -16,7 +16,7 @@ int main() {
                            .height = kHeight,
                            .row_stride = kStride,
                            .order = vit::ChannelOrder::bgr};
-    const vit::Prediction best = session.classify(frame, 1).top.front();
+    const vit::Prediction best = session.classify(frame, {.top = 1}).top.front();
     std::printf("%s %.2f\n", best.label.value_or("?").c_str(), best.probability);
   } catch (const vit::Error& error) {
     return std::fprintf(stderr, "%s\n", error.what()), 1;

@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
     std::printf("accuracy %.3f on %lld pictures\n", result.accuracy,
                 static_cast<long long>(result.evaluated));
     vit::Session session{vit::Model("train-example")};
-    std::printf("%s\n", session.classify(argv[1], 1).top.front().label.value_or("?").c_str());
+    std::printf("%s\n",
+                session.classify(argv[1], {.top = 1}).top.front().label.value_or("?").c_str());
   } catch (const vit::Error& error) {
     return std::fprintf(stderr, "%s\n", error.what()), 1;
   }

@@ -35,6 +35,9 @@ void check_restrictions(const CLI::App& verb) {
 }
 
 void bench(const BenchArguments& arguments) {
+  if (arguments.data.empty() && !shared_settings(arguments.model.settings).training.empty())
+    throw BadUsage("--set takes fields of the training with --data alone");
+  if (!arguments.output.empty()) check_writable(arguments.output);
   if (arguments.peak) return bench_peak(arguments);
   if (!arguments.pictures.empty()) return bench_pictures(arguments);
   if (!arguments.data.empty()) return bench_loading(arguments);
@@ -53,8 +56,8 @@ void add_bench(CLI::App& app) {
       app.add_subcommand("bench", "Measure speed and memory, beside what the machine can do");
   verb->add_option("name", arguments->model.model,
                    "an architecture such as vit_base_patch16_224 (random weights), or a model "
-                   "(default: the bundled model)");
-  add_model_options(*verb, arguments->model);
+                   "(default: vit_tiny_patch16_224)");
+  add_model_options(*verb, arguments->model, SettingsOf::both);
   add_size_option(*verb, arguments->model);
   verb->add_option("--runs", arguments->runs, "measured runs (default: three seconds of them)")
       ->check(CLI::Range(1, 1'000'000));
@@ -74,9 +77,8 @@ void add_bench(CLI::App& app) {
                  "steps of training (forward, backward, AdamW) on one batch, random or --input's; "
                  "--json has the first one's loss and gradient norm")
       ->group(group);
-  verb->add_option("--data", arguments->data,
-                   "steps of training on a data set's pictures, beside the same with pictures in "
-                   "memory; --set takes options of augmentation, too")
+  add_data_option(*verb, arguments->data, "--data",
+                  "steps of training on these pictures, beside the same with pictures in memory")
       ->group(group);
   verb->add_option("--workers", arguments->workers,
                    "with --data: threads that prepare pictures (0: those that compute)")

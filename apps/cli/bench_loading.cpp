@@ -119,15 +119,12 @@ void bench_loading(const BenchArguments& arguments) {
   if (!arguments.model.labels.empty()) throw BadUsage("--data takes no --labels");
   TrainConfig config = recipe_for(data_spec(arguments.data), arguments.model.model);
   LoaderOptions options;
-  from_json(to_json(config), options.augment);
-  from_json(to_json(config), options.mix);
   for (const auto& [name, value] : parse_settings(arguments.model.settings))
-    if (!set_field(options.augment, name, value) && !set_field(options.mix, name, value))
-      set_field(config, name, value);
+    set_field(config, name, value);
+  options.augment = config.augment;
+  options.mix = config.mix;
   const auto set = open_dataset(config.data, Split::train, config.open_options());
-  const Precision precision = arguments.run.precision.empty()
-                                  ? Precision::f32
-                                  : precision_from_name(arguments.run.precision);
+  const Precision precision = training_precision(arguments.run);
   VisionTransformer network(config.model);
   network.parameters().initialise(0);
   const std::string name = arguments.model.model.empty() ? "a model" : arguments.model.model;

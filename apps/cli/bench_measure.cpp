@@ -89,12 +89,14 @@ void write_to(nlohmann::ordered_json& json, const Subject& subject) {
   json["threads"] = subject.threads;
   json["isa"] = kernels::active_isa();
   json["precision"] = name_of(subject.precision);
+  json["arithmetic"] = kernels::arithmetic_of(subject.precision);
 }
 
 std::string text(const Subject& subject) {
-  return fmt::format("{} at {}x{}, batch {}, {}, {}, {}", subject.model, subject.height,
+  return fmt::format("{} at {}x{}, batch {}, {} ({}), {}, {}", subject.model, subject.height,
                      subject.width, subject.batch, name_of(subject.precision),
-                     threads_text(subject.threads), kernels::active_isa());
+                     kernels::arithmetic_of(subject.precision), threads_text(subject.threads),
+                     kernels::active_isa());
 }
 
 Measured measure_beside_peak(Queue& queue, const Subject& subject, int64_t multiply_adds_a_picture,

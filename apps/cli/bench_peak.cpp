@@ -5,6 +5,7 @@
 
 #include "apps/cli/bench.h"
 #include "apps/cli/standard_streams.h"
+#include "core/bf16_speed.h"
 #include "core/queue.h"
 #include "kernels/isa.h"
 #include "kernels/peak.h"
@@ -12,7 +13,7 @@
 namespace vitrail::cli {
 namespace {
 
-constexpr double kSeconds = 0.3;  // for each number
+constexpr double kPeakSeconds = 0.3;  // for each number
 constexpr std::array kPrecisions{Precision::f32, Precision::bf16, Precision::int8};
 
 struct Ceilings {
@@ -25,7 +26,7 @@ Ceilings measure_ceilings(int threads) {
   Queue queue(threads);
   Ceilings ceilings{.threads = queue.pool().num_threads()};
   for (size_t i = 0; i < kPrecisions.size(); ++i)
-    ceilings.gflops[i] = kernels::peak_operations(queue, kPrecisions[i], kSeconds) * 1e-9;
+    ceilings.gflops[i] = kernels::peak_operations(queue, kPrecisions[i], kPeakSeconds) * 1e-9;
   ceilings.gigabytes_per_second = kernels::read_bandwidth(queue) * 1e-9;
   return ceilings;
 }
@@ -48,6 +49,9 @@ void bench_peak(const BenchArguments& arguments) {
   if (arguments.run.json) {
     nlohmann::ordered_json json;
     json["isa"] = kernels::active_isa();
+    for (const Precision precision : kPrecisions)
+      json["arithmetic"][name_of(precision)] = kernels::arithmetic_of(precision);
+    json["bf16_dot_speed"] = bf16_dot_speed();
     json["peaks"] = nlohmann::ordered_json::array();
     for (const Ceilings& ceilings : all) json["peaks"].push_back(to_json(ceilings));
     return print_json(json);
@@ -59,6 +63,11 @@ void bench_peak(const BenchArguments& arguments) {
     for (const double gflops : ceilings.gflops) print_stdout(" {:>5.0f} GFLOP/s", gflops);
     print_stdout(" {:>9.1f} GB/s\n", ceilings.gigabytes_per_second);
   }
+  print_stdout("Products run on {}, {} and {}.\n", kernels::arithmetic_of(Precision::f32),
+               kernels::arithmetic_of(Precision::bf16), kernels::arithmetic_of(Precision::int8));
+  if (const double speed = bf16_dot_speed(); speed > 0)
+    print_stdout("The bf16 dot product does {:.2f} times the multiply-adds of f32's instruction.\n",
+                 speed);
 }
 
 }  // namespace vitrail::cli

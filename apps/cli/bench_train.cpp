@@ -40,9 +40,7 @@ int64_t activation_bytes(const VisionTransformer& network, Step step) {
 }  // namespace
 
 void bench_train(const BenchArguments& arguments) {
-  const Precision precision = arguments.run.precision.empty()
-                                  ? Precision::f32
-                                  : precision_from_name(arguments.run.precision);
+  const Precision precision = training_precision(arguments.run);
   if (precision == Precision::int8)
     throw BadUsage("--train runs in f32 or bf16: int8 has no gradient");
   const auto model = open_model_or_architecture(arguments.model, load_options(arguments.model));

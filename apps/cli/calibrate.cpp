@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/standard_streams.h"
@@ -20,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct CalibrateArguments {
   ModelArguments model;
   RunArguments run;
   HoldOutArguments hold_out;
@@ -47,7 +48,8 @@ nlohmann::ordered_json interval_json(int64_t part, int64_t whole) {
 }
 
 // Nothing when the probability is what counts.
-SharedGaussians gaussians_of(Session& session, const Arguments& arguments, JudgedSets& sets) {
+SharedGaussians gaussians_of(Session& session, const CalibrateArguments& arguments,
+                             JudgedSets& sets) {
   if (arguments.certainty == "probability") return nullptr;
   const auto set = sets.open(data_spec(arguments.data), Split::train);
   Progress progress("features", std::min(set->size(), arguments.pictures));
@@ -56,17 +58,18 @@ SharedGaussians gaussians_of(Session& session, const Arguments& arguments, Judge
 }
 
 // The pictures that the threshold is made of.
-struct Judged {
+struct CalibrationAnswers {
   std::vector<Certainty> certainties;
   int64_t correct = 0;
   std::string divided_by;
   std::optional<int64_t> learned;  // by the model
 };
 
-Judged judge(Session& session, const Arguments& arguments, JudgedSets& sets,
-             const SharedGaussians& gaussians) {
+CalibrationAnswers judge(Session& session, const CalibrateArguments& arguments, JudgedSets& sets,
+                         const SharedGaussians& gaussians) {
   const auto set = sets.open(data_spec(arguments.data), split_of(arguments.split));
-  Judged judged{.certainties = {}, .divided_by = sets.divided_by(), .learned = sets.learned(*set)};
+  CalibrationAnswers judged{
+      .certainties = {}, .divided_by = sets.divided_by(), .learned = sets.learned(*set)};
   Progress progress("calibrate", set->size());
   judged.certainties =
       certainties(session, *set, gaussians, [&](int64_t done) { progress.update(done); });
@@ -74,26 +77,37 @@ Judged judge(Session& session, const Arguments& arguments, JudgedSets& sets,
   return judged;
 }
 
-Acceptance accepted_others(Session& session, const std::string& place, const Rejection& rejection) {
-  const std::vector<std::string> files = expand_pictures({place});
-  Progress progress("others", static_cast<int64_t>(files.size()));
-  return acceptance(certainties(session, files, rejection.gaussians,
+struct OtherPictures {
+  std::string place;
+  std::vector<std::string> files;
+};
+
+Acceptance accepted_others(Session& session, const OtherPictures& others,
+                           const Rejection& rejection) {
+  Progress progress("others", static_cast<int64_t>(others.files.size()));
+  return acceptance(certainties(session, others.files, rejection.gaussians,
                                 [&](int64_t done) { progress.update(done); }),
                     rejection);
 }
 
 // The file that says it; only folders of our own form have a place for it.
-fs::path config_of(const Model& model) {
+fs::path config_of(const Model& model, ModelArguments arguments) {
+  if (!arguments.size.empty())
+    throw BadUsage(
+        "a threshold holds for pictures of the size that it was measured at, and the model goes on "
+        "to answer at its own: leave --size out, or see with --dry-run what it would be");
   const fs::path config = model.path / "config.json";
+  const fs::path folder = fs::path(arguments.model + "/").lexically_normal().parent_path();
   check(model.info.family == Family::vitrail && fs::is_regular_file(config), "calibrate",
-        "{}: only model folders in Vitrail's own form can hold a threshold; write one with vitrail "
-        "convert --to vitrail",
-        model.path.string());
+        "{}: only model folders in Vitrail's own form can hold a threshold; write one: {} "
+        "convert{} --to vitrail --out {}",
+        model.path.string(), program_name(), model_words(arguments),
+        shell_word(folder.filename().string() + "-vitrail"));
   return config;
 }
 
-void print_result(const Arguments& arguments, const Rejection& rejection, const Judged& judged,
-                  const std::vector<Measured>& others) {
+void print_result(const CalibrateArguments& arguments, const Rejection& rejection,
+                  const CalibrationAnswers& judged, const std::vector<Measured>& others) {
   const Acceptance own = acceptance(judged.certainties, rejection);
   if (arguments.run.json) {
     nlohmann::ordered_json json{{"certainty", rejection.certainty_name()},
@@ -129,40 +143,42 @@ void print_result(const Arguments& arguments, const Rejection& rejection, const 
   }
 }
 
-void calibrate_model(const Arguments& arguments) {
+void calibrate_model(const CalibrateArguments& arguments) {
+  std::vector<OtherPictures> others;
+  for (const std::string& place : arguments.others)
+    others.push_back({place, expand_pictures({place})});
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run));
   const Model& model = session.model();
   fs::path config;
   std::optional<FolderLock> lock;
   if (!arguments.dry_run) {
-    config = config_of(model);
+    config = config_of(model, arguments.model);
     lock.emplace(config.has_parent_path() ? config.parent_path() : ".", "calibrate");
   }
   JudgedSets sets(model, arguments.model, arguments.hold_out, arguments.run.threads);
   const SharedGaussians gaussians = gaussians_of(session, arguments, sets);
-  const Judged judged = judge(session, arguments, sets, gaussians);
+  const CalibrationAnswers judged = judge(session, arguments, sets, gaussians);
   const Rejection rejection = calibrate(judged.certainties, arguments.accept, gaussians);
-  std::vector<Measured> others;
-  for (const std::string& place : arguments.others)
-    others.push_back({place, accepted_others(session, place, rejection)});
+  std::vector<Measured> measured;
+  for (const OtherPictures& pictures : others)
+    measured.push_back({pictures.place, accepted_others(session, pictures, rejection)});
   if (!arguments.dry_run) {
     Json json = read_json(config);
     store_rejection(rejection, model.path, json);
     write_json(config, json);
   }
-  print_result(arguments, rejection, judged, others);
+  print_result(arguments, rejection, judged, measured);
 }
 
 }  // namespace
 
 void add_calibrate(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<CalibrateArguments>();
   CLI::App* verb =
       app.add_subcommand("calibrate", "Teach a classifier to say \"none of my classes\"");
-  verb->add_option("data", arguments->data,
-                   "pictures of the model's classes, some of which it did not learn from, as for "
-                   "vitrail eval")
+  add_data_option(*verb, arguments->data, "data,--data",
+                  "pictures of the model's classes, some of which it did not learn from")
       ->required();
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);

@@ -14,7 +14,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct ClassifyArguments {
   ModelArguments model;
   RunArguments run;
   std::vector<std::string> pictures;
@@ -30,6 +30,7 @@ void print_line(const std::string& file, const Classification& answer, const Mod
     line["error"] = answer.error;
     return print_json(line);
   }
+  line["model"] = model.name;
   if (model.rejection) {
     line["none"] = answer.none;
     line["certainty"] = *answer.certainty;
@@ -50,12 +51,13 @@ void print_text(const std::string& file, const Classification& answer, const Mod
   print_answer(answer, model, options.threshold);
 }
 
-void classify_pictures(const Arguments& arguments) {
+void classify_pictures(const ClassifyArguments& arguments) {
   const std::vector<std::string> files = expand_pictures(arguments.pictures);
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
       session_options(arguments.run, arguments.exif));
   const AnswerOptions options = answer_options(arguments.answer, session.model());
+  if (!arguments.run.json) print_default_model(arguments.model, session.model());
   std::optional<Progress> progress;
   if (!results_are_progress()) progress.emplace("classify", static_cast<int64_t>(files.size()));
   bool failed = false;
@@ -75,7 +77,8 @@ void classify_pictures(const Arguments& arguments) {
 }  // namespace
 
 void add_classify(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ClassifyArguments>();
+  arguments->model.without.bundled_answers = true;
   CLI::App* verb = app.add_subcommand("classify", "Name what pictures show");
   verb->add_option("pictures", arguments->pictures,
                    "pictures and folders of them; - is standard input")
@@ -90,7 +93,7 @@ void add_classify(CLI::App& app) {
   add_exif_option(*verb, arguments->exif);
   add_strict_option(*verb);
   add_run_options(*verb, arguments->run);
-  set_example(*verb, "vitrail classify photo.jpg holiday/ --model vit-base-patch16-224 --top 3");
+  set_example(*verb, "vitrail classify photo.jpg holiday/ --model vit_small --top 3");
   verb->callback([arguments] { classify_pictures(*arguments); });
 }
 

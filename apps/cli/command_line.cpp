@@ -1,13 +1,120 @@
 #include "apps/cli/command_line.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <utility>
 
+#include "core/nearest.h"
+
 namespace vitrail::cli::CLI {
 
 namespace cli11 = ::CLI;
+
+namespace {
+
+std::vector<const cli11::App*> verbs_of(const cli11::App& app) {
+  return app.get_subcommands([](const cli11::App*) { return true; });
+}
+
+std::vector<std::string> verb_names(const cli11::App& app) {
+  std::vector<std::string> names;
+  for (const cli11::App* verb : verbs_of(app)) names.push_back(verb->get_name());
+  return names;
+}
+
+// "vitrail data" and "get": "data get".
+std::string below(const std::string& path, const std::string& name) {
+  return path.empty() ? name : path + " " + name;
+}
+
+std::string no_such_verb(const std::string& path, const std::string& word,
+                         const std::vector<std::string>& names) {
+  return fmt::format("there is no verb '{}'{}", below(path, word),
+                     did_you_mean_or_all(word, names));
+}
+
+std::string no_such_flag(const std::string& path, const std::string& word, const cli11::App& verb) {
+  const std::string flag = word.substr(0, word.find('='));
+  std::vector<std::string> names;
+  for (const cli11::Option* option : verb.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return fmt::format("{} takes no {}{}", path.empty() ? "vitrail" : path, flag,
+                     did_you_mean(flag, names));
+}
+
+// Of all that is wrong with the arguments, what a person would mend first: a verb, then a flag that
+// there is not. `otherwise` is what CLI11 says, which looks for what is missing first.
+std::string mistake(const cli11::App& app, const std::string& otherwise) {
+  const cli11::App* at = &app;
+  std::string path;
+  while (true) {
+    const std::vector<std::string> left = at->remaining();
+    const std::vector<std::string> verbs = verb_names(*at);
+    const auto is_flag = [](const std::string& word) {
+      return word.size() > 1 && word.front() == '-';
+    };
+    const auto flag = std::ranges::find_if(left, is_flag);
+    const auto word = std::ranges::find_if_not(left, is_flag);
+    if (!verbs.empty() && word != left.end()) return no_such_verb(path, *word, verbs);
+    if (flag != left.end()) return no_such_flag(path, *flag, *at);
+    if (word != left.end()) return fmt::format("{} takes no further '{}'", path, *word);
+    const std::vector<cli11::App*> parsed = at->get_subcommands();
+    if (parsed.empty()) {
+      if (verbs.empty()) return path.empty() ? otherwise : path + ": " + otherwise;
+      return fmt::format("a verb is missing{}; there are {}", path.empty() ? "" : " after " + path,
+                         fmt::join(verbs, ", "));
+    }
+    at = parsed.front();
+    path = below(path, at->get_name());
+  }
+}
+
+OptionDescription description_of(const cli11::Option& option) {
+  OptionDescription described{.names = {},
+                              .description = option.get_description(),
+                              .value = "",
+                              .words = {},
+                              .default_value = option.get_default_str(),
+                              .positional = option.get_positional(),
+                              .required = option.get_required(),
+                              .repeats = option.get_items_expected_max() > 1};
+  for (const std::string& name : option.get_lnames()) described.names.push_back("--" + name);
+  for (const std::string& name : option.get_snames()) described.names.push_back("-" + name);
+  if (described.positional) described.names.push_back(option.get_name(true));
+  if (option.get_items_expected_max() == 0) return described;
+  // "TEXT:{apply,ignore}", "INT:INT in [0 - 1024]"
+  const std::string type = option.get_type_name();
+  described.value = type.substr(0, type.find(':'));
+  const size_t open = type.find('{'), close = type.find('}');
+  for (size_t at = open; at < close && close != std::string::npos;) {
+    const size_t next = std::min(type.find(',', at + 1), close);
+    described.words.push_back(type.substr(at + 1, next - at - 1));
+    at = next;
+  }
+  return described;
+}
+
+VerbDescription description_of(const cli11::App& app, const std::string& path) {
+  VerbDescription described{.name = path,
+                            .description = app.get_description(),
+                            .footer = app.get_footer(),
+                            .options = {},
+                            .verbs = {}};
+  for (const cli11::Option* option : app.get_options())
+    if (!option->get_group().empty()) described.options.push_back(description_of(*option));
+  for (const cli11::App* verb : verbs_of(app))
+    described.verbs.push_back(description_of(*verb, below(path, verb->get_name())));
+  return described;
+}
+
+}  // namespace
 
 template <class Number>
 Validator Range(Number least, Number most) {
@@ -19,7 +126,11 @@ template Validator Range(double, double);
 
 Validator IsMember(std::initializer_list<std::string_view> words) {
   return {[words = std::vector<std::string>(words.begin(), words.end())](cli11::Option& option) {
-    option.check(cli11::IsMember(words));
+    const auto wrong = [words](const std::string& text) {
+      if (std::ranges::find(words, text) != words.end()) return std::string();
+      return fmt::format("there is no '{}'{}", text, did_you_mean_or_all(text, words));
+    };
+    option.check(wrong, fmt::format("{{{}}}", fmt::join(words, ",")));
   }};
 }
 
@@ -126,8 +237,47 @@ void App::parse(int argc, const char* const* argv) {
   try {
     app_->parse(argc, argv);
   } catch (const cli11::ParseError& error) {
-    throw ParseError(error.what(), error.get_exit_code(), std::current_exception());
+    const bool asked = error.get_exit_code() == 0;  // --help, --version
+    throw ParseError(asked ? error.what() : mistake(*app_, error.what()), error.get_exit_code(),
+                     std::current_exception());
   }
+}
+
+std::string App::parsed_verb() const {
+  std::string path;
+  for (const cli11::App* at = app_; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    path = below(path, at->get_name());
+  }
+  return path;
+}
+
+std::vector<App*> App::last_verbs() {
+  std::vector<App*> verbs;
+  for (const auto& command : commands_) {
+    if (command->commands_.empty()) verbs.push_back(command.get());
+    for (App* verb : command->last_verbs()) verbs.push_back(verb);
+  }
+  return verbs;
+}
+
+VerbDescription App::described() const {
+  return description_of(*app_, "");
+}
+
+std::string App::help(const std::vector<std::string>& verb) const {
+  const cli11::App* at = app_;
+  std::string path;
+  for (const std::string& word : verb) {
+    const std::vector<const cli11::App*> verbs = verbs_of(*at);
+    const auto found = std::ranges::find(verbs, word, &cli11::App::get_name);
+    if (found == verbs.end())
+      throw ParseError(no_such_verb(path, word, verb_names(*at)), 1, nullptr);
+    at = *found;
+    path = below(path, word);
+  }
+  const std::string name = path.empty() ? app_->get_name() : below(app_->get_name(), path);
+  return app_->get_formatter()->make_help(at, name, cli11::AppFormatMode::Normal);
 }
 
 int App::exit(const ParseError& error) const {

@@ -45,7 +45,8 @@ class Option {
   ::CLI::Option* option_;
 };
 
-// --help, --version, or arguments that are not understood.
+// --help, --version, or arguments that are not understood: what() names the nearest verb or flag
+// where one was mistyped.
 class ParseError : public std::runtime_error {
  public:
   ParseError(const std::string& message, int exit_code, std::exception_ptr original)
@@ -56,6 +57,21 @@ class ParseError : public std::runtime_error {
  private:
   int exit_code_;
   std::exception_ptr original_;
+};
+
+struct OptionDescription {
+  std::vector<std::string> names;  // "--output", "--out"; a positional argument's own comes last
+  std::string description;
+  std::string value;               // "TEXT", "INT", ...; empty: a flag, which takes none
+  std::vector<std::string> words;  // the only values that it takes, where they are few
+  std::string default_value;       // empty: none, or the description says it
+  bool positional = false, required = false, repeats = false;
+};
+struct VerbDescription {
+  std::string name;  // "data get"; of the program itself ""
+  std::string description, footer;
+  std::vector<OptionDescription> options;
+  std::vector<VerbDescription> verbs;  // "data" has some
 };
 
 class App {
@@ -84,6 +100,14 @@ class App {
   // Error: ParseError, and what the verb's callback throws.
   void parse(int argc, const char* const* argv);
   int exit(const ParseError& error) const;  // prints what was asked for; the exit status
+
+  // The verb of the arguments that were parsed: "data get", "" where there was none.
+  std::string parsed_verb() const;
+  // This App's verbs that have none below them.
+  std::vector<App*> last_verbs();
+  VerbDescription described() const;
+  // The help of a verb, {"data", "get"}, or of the program, {}. Error: ParseError, no such verb.
+  std::string help(const std::vector<std::string>& verb) const;
 
  private:
   explicit App(::CLI::App* command);

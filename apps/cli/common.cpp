@@ -8,8 +8,9 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "apps/cli/hub_model.h"
+#include "apps/cli/command_text.h"
 #include "apps/cli/standard_streams.h"
+#include "core/atomic_file.h"
 #include "core/log.h"
 #include "core/printable.h"
 #include "data/folder_tree.h"
@@ -17,6 +18,8 @@
 #include "formats/json_text.h"
 #include "image/codec.h"
 #include "image/picture_names.h"
+#include "infer/fastest_precision.h"
+#include "infer/model_notes.h"
 #include "models/architectures.h"
 
 namespace vitrail::cli {
@@ -24,40 +27,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kListedClasses = 12;
-
-void announce(const Model& model) {
-  if (const std::string origin = origin_of(model.info); !origin.empty() && !model.bundled)
-    log_info(fmt::format("{}: {}", model.name, origin));
-  for (const std::string& note : model.info.notes)
-    log_info(fmt::format("{}: {}", model.name, note));
-  for (const std::string& warning : model.info.warnings)
-    log_warning(fmt::format("{}: {}", model.name, warning));
-  if (!model.bundled) return;
-  std::string classes;
-  const size_t count = model.labels.names.size();
-  for (size_t i = 0; i < std::min(count, kListedClasses); ++i)
-    classes += (i == 0 ? "" : ", ") + model.labels.names[i].value_or("(unnamed)");
-  if (count > kListedClasses) classes += fmt::format(", ... ({} in all)", count);
-  log_info(fmt::format("the bundled model '{}' knows {}", model.name, classes));
-}
-
 }  // namespace
 
-void add_model_options(CLI::App& verb, ModelArguments& arguments) {
+void add_model_options(CLI::App& verb, ModelArguments& arguments, SettingsOf settings) {
   verb.add_option(
       "--model", arguments.model,
       "model folder, .safetensors or torch.save file (.pth, .pth.tar, .pt, .bin) of any family, a "
-      "bundled model's name, or OWNER/NAME[@REVISION] of a Hugging Face hub (default: the bundled "
-      "model)");
-  verb.add_option("--set", arguments.settings,
-                  "KEY=VALUE that the checkpoint does not say, such as num_heads=4")
-      ->allow_extra_args(false)
-      ->check([](const std::string& text) {
-        return text.find('=') == std::string::npos || text[0] == '='
-                   ? "--set takes KEY=VALUE, not '" + text + "'"
-                   : std::string();
-      });
+      "name that 'vitrail models' lists, or OWNER/NAME[@REVISION] of a Hugging Face hub (default: "
+      "vit_tiny)");
+  verb.add_flag("--yes", arguments.without.yes,
+                "fetch the default model without asking, where it is not here yet");
+  add_set_option(verb, arguments.settings, settings);
   verb.add_option(
       "--labels", arguments.labels,
       "names of the classes: text, one a line, or JSON, a list or an object from index");
@@ -76,15 +56,24 @@ void add_run_options(CLI::App& verb, RunArguments& arguments) {
   verb.add_option("--batch", arguments.batch, "pictures that run at once")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  verb.add_option("--precision", arguments.precision,
-                  "arithmetic of the projections: f32, bf16 or int8 (default: f32, or what a "
-                  "quantized model was made for)")
-      ->check(CLI::IsMember({"f32", "bf16", "int8"}));
+  verb.add_option(
+          "--precision", arguments.precision,
+          "arithmetic of the projections: f32, bf16 or int8, or auto, the fastest here that "
+          "the model allows (default: f32, or what a quantized model was made for)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8", "auto"}));
   verb.add_option("--memory", arguments.memory,
                   "memory that a pass may take, such as 16GB (default: half of the machine's)");
   verb.add_flag("--slow", arguments.slow,
                 "allow pictures of so many tokens that each takes minutes to hours");
   verb.add_flag("--json", arguments.json, "results as JSON");
+}
+
+CLI::Option* add_data_option(CLI::App& verb, std::string& data, const std::string& name,
+                             const std::string& description) {
+  return verb.add_option(name, data,
+                         description +
+                             ": a folder, folder:DIR, flat:DIR, csv:FILE, coco:FILE, tar:SHARDS, "
+                             "mnist:DIR, fashion-mnist:DIR, cifar10:DIR or scenes[:key=value,...]");
 }
 
 void add_exif_option(CLI::App& verb, std::string& exif) {
@@ -119,18 +108,6 @@ void set_example(CLI::App& verb, const std::string& example) {
   verb.footer("Example:\n  " + example);
 }
 
-std::vector<std::pair<std::string, std::string>> parse_settings(
-    const std::vector<std::string>& settings) {
-  std::vector<std::pair<std::string, std::string>> pairs;
-  for (const std::string& setting : settings) {
-    const size_t split = setting.find('=');
-    if (split == std::string::npos || split == 0)
-      throw BadUsage(fmt::format("--set takes KEY=VALUE, not '{}'", setting));
-    pairs.emplace_back(setting.substr(0, split), setting.substr(split + 1));
-  }
-  return pairs;
-}
-
 LoadOptions load_options(const ModelArguments& arguments) {
   LoadOptions options{.settings = parse_settings(arguments.settings), .labels = arguments.labels};
   if (!arguments.size.empty()) options.size = parse_size(arguments.size);
@@ -141,22 +118,44 @@ LoadOptions load_options(const ModelArguments& arguments, const RunArguments& ru
                          std::optional<size_t> pictures) {
   LoadOptions options = load_options(arguments);
   options.threads = run.threads;
+  const SessionOptions session = session_options(run);
   options.pack =
-      PackOptions{.precision = session_options(run).precision,
+      PackOptions{.precision = session.precision,
+                  .fastest = session.fastest,
                   .single_pass = pictures && *pictures <= static_cast<size_t>(run.batch)};
   return options;
 }
 
-std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options) {
-  const ResolvedModel resolved = resolve_model(arguments.model);
-  auto model = vitrail::load_model(resolved.path, options);
-  if (!resolved.hub_name.empty()) model->name = resolved.hub_name;
+namespace {
+
+// "vit_tiny_patch16_224", of timm/vit_tiny_patch16_224.TAG.
+std::string default_architecture() {
+  const std::string_view repository = default_model().repository;
+  const size_t begin = repository.find('/') + 1;
+  return std::string(repository.substr(begin, repository.find('.') - begin));
+}
+
+ResolvedModel resolved(const ModelArguments& arguments) {
+  return arguments.model.empty() ? resolve_default_model(arguments.without)
+                                 : resolve_model(arguments.model);
+}
+
+std::shared_ptr<Model> load_resolved(const ResolvedModel& place, const LoadOptions& options) {
+  auto model = vitrail::load_model(place.path, options);
+  if (!place.name.empty()) model->name = place.name;
   return model;
 }
 
+}  // namespace
+
+std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options) {
+  return load_resolved(resolved(arguments), options);
+}
+
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options) {
-  auto model = load_model(arguments, options);
-  announce(*model);
+  const ResolvedModel place = resolved(arguments);
+  auto model = load_resolved(place, options);
+  log_notes(*model, {.origin = !place.catalogued, .bundled_classes = !place.stands_in});
   return model;
 }
 
@@ -167,23 +166,51 @@ std::shared_ptr<Model> open_model(const ModelArguments& arguments) {
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options) {
   std::error_code ignored;
-  if (!arguments.model.empty() && !fs::exists(arguments.model, ignored) &&
-      is_architecture(arguments.model)) {
-    if (!arguments.settings.empty() || !arguments.labels.empty())
-      throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
-    return random_model(arguments.model, 0, options);
-  }
-  return open_model(arguments, options);
+  // Where weights change nothing, none are fetched.
+  const std::string name = arguments.model.empty() ? default_architecture() : arguments.model;
+  if (fs::exists(name, ignored) || !is_architecture(name)) return open_model(arguments, options);
+  if (!arguments.settings.empty() || !arguments.labels.empty())
+    throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
+  return random_model(name, 0, options);
+}
+
+std::string model_words(const ModelArguments& arguments) {
+  std::string words;
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) words += fmt::format(" {} {}", flag, shell_word(value));
+  };
+  add("--model", arguments.model);
+  for (const std::string& setting : arguments.settings) add("--set", setting);
+  add("--labels", arguments.labels);
+  add("--size", arguments.size);
+  return words;
+}
+
+void print_default_model(const ModelArguments& arguments, const Model& model) {
+  if (arguments.model.empty()) print_stdout("model {}\n", described_model(model.name));
 }
 
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif) {
   SessionOptions options{.threads = arguments.threads, .batch = arguments.batch};
-  if (!arguments.precision.empty())
+  options.fastest = arguments.precision == "auto";
+  if (!options.fastest && !arguments.precision.empty())
     options.precision = default_plan(precision_from_name(arguments.precision));
   options.limits.slow = arguments.slow;
   if (!arguments.memory.empty()) options.limits.memory = parse_memory(arguments.memory);
   if (!exif.empty()) options.exif = exif == "apply" ? ExifPolicy::apply : ExifPolicy::ignore;
   return options;
+}
+
+void check_writable(const std::string& path) {
+  const AtomicFile file(path);  // which leaves nothing behind
+}
+
+Precision training_precision(const RunArguments& arguments) {
+  if (arguments.precision.empty()) return Precision::f32;
+  if (arguments.precision != "auto") return precision_from_name(arguments.precision);
+  const PrecisionChoice choice = fastest_precision({});
+  log_info(fmt::format("precision auto is {}", choice.reason));
+  return choice.plan.base;
 }
 
 uint64_t parse_memory(const std::string& text) {

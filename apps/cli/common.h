@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "apps/cli/command_line.h"
+#include "apps/cli/hub_model.h"
 #include "apps/cli/progress.h"
+#include "apps/cli/settings.h"
 #include "core/error.h"
 #include "image/preprocess.h"
 #include "infer/model.h"
@@ -18,9 +20,10 @@
 
 namespace vitrail::cli {
 
-// --model, --set, --labels
+// --model, --yes, --set, --labels
 struct ModelArguments {
-  std::string model;
+  std::string model;                  // empty: the default one
+  WithoutModel without = {};          // then
   std::vector<std::string> settings;  // key=value
   std::string labels;
   std::string size;  // --size, where the verb has it
@@ -29,16 +32,21 @@ struct ModelArguments {
 struct RunArguments {
   int threads = 0;
   int batch = 8;
-  std::string precision;  // empty: the model's own
+  std::string precision;  // empty: the model's own; "auto": the fastest that it allows
   std::string memory;     // of a pass; empty: half of the machine's
   bool slow = false;
   bool json = false;
 };
 
-void add_model_options(CLI::App& verb, ModelArguments& arguments);
+void add_model_options(CLI::App& verb, ModelArguments& arguments,
+                       SettingsOf settings = SettingsOf::model);
 // --size, of the pictures that the model takes.
 void add_size_option(CLI::App& verb, ModelArguments& arguments);
 void add_run_options(CLI::App& verb, RunArguments& arguments);
+// --data, or "data,--data" in verbs whose first argument may be the set: every form of a data set
+// (data/dataset.h) and a plain folder.
+CLI::Option* add_data_option(CLI::App& verb, std::string& data, const std::string& name,
+                             const std::string& description);
 // --exif apply|ignore
 void add_exif_option(CLI::App& verb, std::string& exif);
 // --workers and --max-broken, of what loads a data set.
@@ -50,24 +58,31 @@ void add_strict_option(CLI::App& verb);
 // The example that --help ends with.
 void set_example(CLI::App& verb, const std::string& example);
 
-// "key=value" pairs. Error: no '='.
-std::vector<std::pair<std::string, std::string>> parse_settings(
-    const std::vector<std::string>& settings);
 LoadOptions load_options(const ModelArguments& arguments);
 // For a session of these run options, which packs the weights while they are read. `pictures`: how
 // many it will see at most, where that is known.
 LoadOptions load_options(const ModelArguments& arguments, const RunArguments& run,
                          std::optional<size_t> pictures = std::nullopt);
-// What --model names, from a hub too.
+// What --model names, from a hub too, or the default model.
 std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options);
 // Loads, and says the checkpoint's warnings on stderr; of a bundled model also the classes it
 // knows.
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options);
 std::shared_ptr<Model> open_model(const ModelArguments& arguments);
-// The same, and an architecture's name gives random weights.
+// For what weights change nothing of: an architecture's name gives random weights, and no name the
+// default model's architecture.
 std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& arguments,
                                                   const LoadOptions& options);
+// The arguments once more, for a command that is printed: " --model runs/mine --size 384".
+std::string model_words(const ModelArguments& arguments);
+// The line that results begin with where no --model was given: which one answered.
+void print_default_model(const ModelArguments& arguments, const Model& model);
 SessionOptions session_options(const RunArguments& arguments, const std::string& exif = "");
+// Of steps of training: f32 unless --precision says otherwise.
+Precision training_precision(const RunArguments& arguments);
+
+// Before work whose result goes there. Error: no file can be made at that path.
+void check_writable(const std::string& path);
 
 // "512MB", "16GB", "2GiB" or a number of bytes. Throws BadUsage.
 uint64_t parse_memory(const std::string& text);

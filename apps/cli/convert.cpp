@@ -14,13 +14,13 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct ConvertArguments {
   ModelArguments model;
   std::string to, out;
   bool json = false;
 };
 
-void convert_model(const Arguments& arguments) {
+void convert_model(const ConvertArguments& arguments) {
   const auto model = open_model(arguments.model);
   const FolderLock lock(arguments.out, "convert");
   const Checkpoint checkpoint =
@@ -53,7 +53,7 @@ void convert_model(const Arguments& arguments) {
 }  // namespace
 
 void add_convert(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ConvertArguments>();
   CLI::App* verb = app.add_subcommand("convert", "Write a model under another family's names");
   add_model_options(*verb, arguments->model);
   verb->add_option("--to", arguments->to,

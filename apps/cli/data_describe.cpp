@@ -64,8 +64,7 @@ void describe(const DescribeArguments& arguments) {
 void add_data_describe(CLI::App& data) {
   auto arguments = std::make_shared<DescribeArguments>();
   CLI::App* verb = data.add_subcommand("describe", "Count a data set's pictures and classes");
-  verb->add_option("data", arguments->data, "folder:DIR, mnist:DIR, scenes, ... or a folder")
-      ->required();
+  add_data_option(*verb, arguments->data, "data,--data", "what to count")->required();
   verb->add_option("--split", arguments->split, "train, val, test or all (default: each that is)")
       ->check(CLI::IsMember({"train", "val", "test", "all"}));
   add_strict_option(*verb);

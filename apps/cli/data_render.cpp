@@ -54,7 +54,7 @@ void render(const RenderArguments& arguments) {
 void add_data_render(CLI::App& data) {
   auto arguments = std::make_shared<RenderArguments>();
   CLI::App* verb = data.add_subcommand("render", "Render one scene, with its ground truth");
-  verb->add_option("--out", arguments->out, "PNG file")->required();
+  verb->add_option("--out", arguments->out, "PNG file that is written")->required();
   verb->add_option("--mask", arguments->mask, "PNG file for the main object's mask");
   verb->add_option("--index", arguments->index, "which scene of the set")
       ->check(CLI::NonNegativeNumber)

@@ -17,7 +17,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct DoctorArguments {
   ModelArguments model;
   RunArguments run;
   std::string against;
@@ -144,7 +144,7 @@ void print_report(const Model& model, const std::vector<Finding>& findings) {
     print_stdout("{}  {}\n", finding.good ? "ok  " : "LOOK", finding.text);
 }
 
-void examine(const Arguments& arguments) {
+void examine(const DoctorArguments& arguments) {
   const auto model = load_model(arguments.model, load_options(arguments.model));
   std::vector<Finding> findings;
   check_weights(*model, findings);  // before packing gives the weights back
@@ -169,10 +169,10 @@ void examine(const Arguments& arguments) {
 }  // namespace
 
 void add_doctor(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DoctorArguments>();
   CLI::App* verb =
       app.add_subcommand("doctor", "Say what a checkpoint is and what looks wrong with it");
-  verb->add_option("name", arguments->model.model, "a model (default: the bundled model)");
+  verb->add_option("name", arguments->model.model, "a model (default: vit_tiny)");
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);
   verb->add_option("--against", arguments->against,

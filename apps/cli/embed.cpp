@@ -17,7 +17,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct EmbedArguments {
   ModelArguments model;
   RunArguments run;
   std::vector<std::string> pictures;
@@ -34,7 +34,7 @@ Format format_of(const std::string& out) {
   throw BadUsage(fmt::format("--out takes a .npy or .safetensors file, not '{}'", out));
 }
 
-EmbedOptions embed_options(const Arguments& arguments, const VisionTransformerConfig& config) {
+EmbedOptions embed_options(const EmbedArguments& arguments, const VisionTransformerConfig& config) {
   EmbedOptions options{.kind = default_embedding(config)};
   if (arguments.kind == "class") options.kind = EmbeddingKind::class_token;
   if (arguments.kind == "mean") options.kind = EmbeddingKind::mean;
@@ -81,14 +81,16 @@ class Collector {
   Tensor all_;
 };
 
-void write(const Arguments& arguments, const std::vector<std::string>& files, const Tensor& all) {
+void write(const EmbedArguments& arguments, const std::vector<std::string>& files,
+           const Tensor& all) {
   if (format_of(arguments.out) == Format::npy) return write_npy(arguments.out, all);
   const nlohmann::json names = files;
   write_safetensors(arguments.out, {{"embeddings", all}}, {{"files", json_text(names)}});
 }
 
-void embed_pictures(const Arguments& arguments) {
+void embed_pictures(const EmbedArguments& arguments) {
   const Format format = format_of(arguments.out);
+  if (format != Format::json_lines) check_writable(arguments.out);
   const std::vector<std::string> files = expand_pictures(arguments.pictures);
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
@@ -133,7 +135,7 @@ void embed_pictures(const Arguments& arguments) {
 }  // namespace
 
 void add_embed(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EmbedArguments>();
   CLI::App* verb = app.add_subcommand("embed", "Turn pictures into vectors");
   verb->add_option("pictures", arguments->pictures,
                    "pictures and folders of them; - is standard input")

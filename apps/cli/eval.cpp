@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "apps/cli/answer_text.h"
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/eval_labels.h"
 #include "apps/cli/judged_set.h"
@@ -24,7 +25,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct EvalArguments {
   ModelArguments model;
   RunArguments run;
   HoldOutArguments hold_out;
@@ -48,10 +49,6 @@ Split default_split(const std::string& spec) {
 bool is_numbered(const std::string& spec) {
   const std::string kind = spec.substr(0, spec.find(':'));
   return kind == "mnist" || kind == "fashion-mnist" || kind == "cifar10";
-}
-
-nlohmann::ordered_json or_null(double value) {
-  return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
 }
 
 std::string class_name(const EvaluationResult& result, int64_t index) {
@@ -89,7 +86,7 @@ struct Judged {
   std::optional<int64_t> learned;  // by the model
 };
 
-void print_result(const Arguments& arguments, const Judged& judged, const Model& model,
+void print_result(const EvalArguments& arguments, const Judged& judged, const Model& model,
                   const EvaluationResult& result) {
   const char* split = name_of(judged.split);
   const Interval sure = wilson_interval(result.top1, result.count);
@@ -152,7 +149,7 @@ void name_broken(const BrokenPicture& broken) {
 }
 
 // What a model's features say of the set's classes: for models without a head.
-void evaluate_features(Session& session, const Arguments& arguments, const std::string& spec,
+void evaluate_features(Session& session, const EvalArguments& arguments, const std::string& spec,
                        Split split) {
   JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
   check(split != Split::train && split != Split::all, "eval",
@@ -192,18 +189,21 @@ void evaluate_features(Session& session, const Arguments& arguments, const std::
 }
 
 // Whether attention falls on what a scene shows.
-void evaluate_pointing(Session& session, const std::string& spec, Split split, int64_t limit,
-                       bool json) {
+void evaluate_pointing(Session& session, const EvalArguments& arguments, const std::string& spec,
+                       Split split) {
   check(spec == "scenes" || spec.starts_with("scenes:"), "eval",
         "--pointing needs pictures whose objects are known: scenes, not {}", spec);
   const SceneSetOptions set = parse_scene_arguments(spec.substr(std::min<size_t>(spec.size(), 7)));
   const int64_t own = split == Split::test ? set.test : split == Split::val ? set.val : set.count;
   check(split != Split::all, "eval", "--pointing takes one of --split train, val and test");
-  const PointingResult result =
-      pointing_game(session, set.scene, split, limit > 0 ? std::min(limit, own) : own);
-  if (json)
+  JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
+  const auto learned = sets.learned(*sets.open(spec, split), arguments.limit);
+  const PointingResult result = pointing_game(
+      session, set.scene, split, arguments.limit > 0 ? std::min(arguments.limit, own) : own);
+  if (arguments.run.json)
     return print_json({{"data", spec},
                        {"split", name_of(split)},
+                       {"trained_on", trained_on_json(learned, result.pictures)},
                        {"count", result.pictures},
                        {"pointing", result.accuracy()},
                        {"chance", result.chance},
@@ -217,7 +217,7 @@ void evaluate_pointing(Session& session, const std::string& spec, Split split, i
 }
 
 // Several classes a picture: what the classes are worth, one by one and together.
-void evaluate_several(Session& session, const Arguments& arguments, const Judged& judged,
+void evaluate_several(Session& session, const EvalArguments& arguments, const Judged& judged,
                       EvaluateOptions options) {
   const Dataset& dataset = judged.pictures;
   check(arguments.report.empty() && arguments.mistakes == 0, "eval",
@@ -241,14 +241,14 @@ void evaluate_several(Session& session, const Arguments& arguments, const Judged
   print_json(json);
 }
 
-void evaluate_model(const Arguments& arguments) {
+void evaluate_model(const EvalArguments& arguments) {
   const std::string spec = data_spec(arguments.data);
+  if (!arguments.report.empty()) check_writable(arguments.report);
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
   const Split split = arguments.split.empty() ? default_split(spec) : split_of(arguments.split);
   if (arguments.features) return evaluate_features(session, arguments, spec, split);
-  if (arguments.pointing)
-    return evaluate_pointing(session, spec, split, arguments.limit, arguments.run.json);
+  if (arguments.pointing) return evaluate_pointing(session, arguments, spec, split);
   JudgedSets sets(session.model(), arguments.model, arguments.hold_out, arguments.run.threads);
   const auto dataset = sets.open(spec, split);
   const Judged judged{*dataset, split, sets.divided_by(), sets.learned(*dataset, arguments.limit)};
@@ -273,7 +273,10 @@ void evaluate_model(const Arguments& arguments) {
   }
   if (!arguments.report.empty())
     write_evaluation_report(session, *dataset, result,
-                            {.page = arguments.report, .learned = judged.learned.value_or(0)});
+                            {.page = arguments.report,
+                             .learned = judged.learned.value_or(0),
+                             .explain = fmt::format("{} explain{} PICTURE", program_name(),
+                                                    model_words(arguments.model))});
   if (static_cast<int64_t>(result.mistakes.size()) > arguments.mistakes)
     result.mistakes.resize(static_cast<size_t>(arguments.mistakes));
   print_result(arguments, judged, session.model(), result);
@@ -282,11 +285,11 @@ void evaluate_model(const Arguments& arguments) {
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvalArguments>();
   CLI::App* verb = app.add_subcommand("eval", "Measure a model on a data set");
-  verb->add_option("data", arguments->data,
-                   "folder:DIR, flat:DIR, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, scenes, or a "
-                   "plain folder; its classes are matched to labels by name or WordNet identifier")
+  add_data_option(*verb, arguments->data, "data,--data",
+                  "pictures whose classes are matched to the model's labels by name or WordNet "
+                  "identifier")
       ->required();
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);

@@ -8,13 +8,10 @@
 #include "core/printable.h"
 
 namespace vitrail::cli {
-namespace {
 
 nlohmann::ordered_json or_null(double value) {
   return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
 }
-
-}  // namespace
 
 void print_labels(const LabelEvaluation& result, double threshold, const char* split) {
   const MultiLabelScores& scores = result.scores;

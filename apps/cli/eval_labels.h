@@ -7,6 +7,9 @@
 
 namespace vitrail::cli {
 
+// NaN, which JSON has no number for, as null.
+nlohmann::ordered_json or_null(double value);
+
 // For people: classes with their average precision, then the whole.
 void print_labels(const LabelEvaluation& result, double threshold, const char* split);
 

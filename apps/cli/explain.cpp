@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-struct Arguments {
+struct ExplainArguments {
   ModelArguments model;
   RunArguments run;
   std::vector<std::string> pictures;
@@ -62,7 +62,7 @@ struct OutputFiles {
 // Where the results of a picture go: never over the picture itself, nor over another one's.
 class OutputNames {
  public:
-  explicit OutputNames(const Arguments& arguments) : arguments_(arguments) {
+  explicit OutputNames(const ExplainArguments& arguments) : arguments_(arguments) {
     if (arguments.output.empty()) return;
     std::error_code error;
     fs::create_directories(arguments.output, error);
@@ -82,7 +82,7 @@ class OutputNames {
   }
 
  private:
-  const Arguments& arguments_;
+  const ExplainArguments& arguments_;
   std::set<std::string> taken_;
 };
 
@@ -132,6 +132,7 @@ void print_line(const std::string& picture, const Answer& answer, const Model& m
   const auto prefix = explanation.rollout.begin() + explanation.layout.prefix();
   ordered_json line;
   line["file"] = picture;
+  line["model"] = model.name;
   if (!answer.verdict.empty()) line["none"] = true;
   add_answer(answer.judged, model, answer.threshold, line);
   if (!answer.files.page.empty()) line["page"] = answer.files.page.string();
@@ -160,7 +161,7 @@ void print_error(const std::string& picture, const std::string& error, bool as_j
   print_stderr("vitrail: {}\n", error);
 }
 
-void explain_pictures(const Arguments& arguments) {
+void explain_pictures(const ExplainArguments& arguments) {
   const std::vector<std::string> pictures = expand_pictures(arguments.pictures);
   const bool named = !arguments.page.empty() || !arguments.overlay.empty();
   if (named && !arguments.output.empty())
@@ -171,11 +172,14 @@ void explain_pictures(const Arguments& arguments) {
   std::vector<RowName> rows;
   for (const std::string& row : arguments.rows) rows.push_back(parse_row(row));
 
+  for (const std::string& file : {arguments.page, arguments.overlay})
+    if (!file.empty()) check_writable(file);
   const RolloutOptions options{.fusion = head_fusion_from_name(arguments.fusion),
                                .discard_ratio = arguments.discard};
   Session session(open_model(arguments.model, load_options(arguments.model, arguments.run)),
                   session_options(arguments.run, arguments.exif));
   const AnswerOptions judging = answer_options(arguments.answer, session.model());
+  if (!arguments.run.json) print_default_model(arguments.model, session.model());
   Image mask;
   if (arguments.mask == kStandardInputPicture) keep_standard_input_picture();
   if (!arguments.mask.empty())
@@ -218,7 +222,8 @@ void explain_pictures(const Arguments& arguments) {
 }  // namespace
 
 void add_explain(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ExplainArguments>();
+  arguments->model.without.bundled_answers = true;
   CLI::App* verb = app.add_subcommand("explain", "Show where attention went in pictures");
   verb->add_option("pictures", arguments->pictures,
                    "pictures and folders of them; - is standard input")

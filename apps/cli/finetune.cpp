@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/judged_set.h"
 #include "apps/cli/model_export.h"
@@ -27,12 +28,9 @@
 namespace vitrail::cli {
 namespace {
 
-constexpr const char* kResume = "the same command and --resume";
-
-struct Arguments {
+struct FinetuneArguments {
   ModelArguments model;
   std::string data, out, method = "auto", to, precision;
-  std::vector<std::string> train_settings;
   FinetuneOptions options;
   int threads = 0;
   bool resume = false, json = false;
@@ -94,7 +92,7 @@ nlohmann::ordered_json for_the_record(const Measured& m) {
 
 // How often the model is right as it lies in its folder: what eval and the page say of it, too.
 // While it was trained it may have had another precision, or its adapters apart.
-void measure_as_written(const Arguments& arguments, FinetuneResult& result) {
+void measure_as_written(const FinetuneArguments& arguments, FinetuneResult& result) {
   FinetuneOptions options = arguments.options;
   options.run.resume = true;  // the pictures as they were divided
   const RunData data = open_finetune_data(options);
@@ -123,12 +121,24 @@ void measure_as_written(const Arguments& arguments, FinetuneResult& result) {
   write_json(path, summary);
 }
 
-void print_result(const Arguments& arguments, const FinetuneResult& result, Family form) {
+// A folder beside the run's for another one: a folder holds one run.
+std::string free_folder(const std::string& out, FinetuneMethod method) {
+  std::string name = std::filesystem::path(out).lexically_normal().string();
+  while (name.size() > 1 && name.ends_with('/')) name.pop_back();
+  name += std::string("-") + name_of(method);
+  std::string free = name;
+  std::error_code ignored;
+  for (int i = 2; std::filesystem::exists(free, ignored); ++i) free = fmt::format("{}-{}", name, i);
+  return free;
+}
+
+void print_result(const FinetuneArguments& arguments, const FinetuneResult& result, Family form) {
   if (arguments.json) {
     const Measured& held_out = result.validation;
     nlohmann::ordered_json json{
         {"model", arguments.out},
         {"method", name_of(result.method)},
+        {"spared", nullptr},
         {"form", name_of(form)},
         {"classes", result.classes.size()},
         {"accuracy", to_json(held_out)["accuracy"]},
@@ -139,6 +149,7 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
         {"probe", to_json(result.probe)},
         {"validation", to_json(result.validation)},
         {"seconds", result.seconds}};
+    if (result.spared) json["spared"] = name_of(*result.spared);
     if (result.test) json["test"] = to_json(*result.test);
     add_left_out(json);
     return print_json(json);
@@ -146,12 +157,29 @@ void print_result(const Arguments& arguments, const FinetuneResult& result, Fami
   const char* what = result.validation.map ? "" : "accuracy ";
   print_stdout("validation {}{}\n", what, result.validation.text());
   if (result.test) print_stdout("test {}{}\n", what, result.test->text());
-  print_stdout("the model ({}, in {}'s form) is in {}: vitrail classify --model {} PICTURE\n",
-               name_of(result.method), name_of(form), arguments.out, arguments.out);
+  const std::string out = shell_word(arguments.out);
+  print_stdout("the model ({}, in {}'s form) is in {}: {} classify --model {} PICTURE\n",
+               name_of(result.method), name_of(form), arguments.out, program_name(), out);
+  print_stdout("{} shows the run\n", report_path(arguments.out).string());
+  if (result.spared)
+    print_stdout("to train on all the same: {}\n",
+                 command_again({{"--method", name_of(*result.spared)},
+                                {"--out", free_folder(arguments.out, *result.spared)}}));
 }
 
-void run_in(TrainJob& job, Arguments& arguments) {
+// What would be refused when all is learned is refused before.
+void check_form(const Checkpoint& checkpoint, const std::string& to, const Preprocess& preprocess) {
+  if (to.empty()) return;
+  const Family target = conversion_target(to, checkpoint.info.config);
+  if (target == Family::vitrail) return;
+  std::vector<std::string> differences;
+  preprocess_for(target, preprocess, differences);
+  adapt(checkpoint.info.config, *checkpoint.tensors, target);
+}
+
+void run_in(TrainJob& job, FinetuneArguments& arguments) {
   FinetuneOptions& options = arguments.options;
+  arguments.model.without.may_ask = job.exchange() == nullptr;
   // Its warnings are said once.
   const auto model = job.leads() ? open_model(arguments.model)
                                  : load_model(arguments.model, load_options(arguments.model));
@@ -160,12 +188,11 @@ void run_in(TrainJob& job, Arguments& arguments) {
   const VisionTransformerConfig& sized = model->network->config();
   if (!arguments.model.size.empty())
     checkpoint.info.config.set_image_size(sized.image_height, sized.image_width);
+  check_form(checkpoint, arguments.to, model->preprocess);
   options.data = data_spec(arguments.data);
   options.preprocess = model->preprocess;
-  options.base_name = printable(model->name);
+  options.base_name = printable(hub_name_of(model->name));
   options.method = finetune_method_from_name(arguments.method);
-  options.settings = parse_settings(arguments.train_settings);
-  if (!arguments.precision.empty()) options.settings.emplace_back("precision", arguments.precision);
   options.run.out = arguments.out;
   std::optional<FolderLock> lock;  // until the report is written
   if (job.leads()) options.run.lock = &lock.emplace(arguments.out, "finetune");
@@ -179,7 +206,7 @@ void run_in(TrainJob& job, Arguments& arguments) {
   FinetuneResult result = finetune(checkpoint, options);
   display.clear();
   if (result.interrupted) {
-    if (job.leads()) print_stderr("stopped; continue with {}\n", kResume);
+    if (job.leads()) print_stderr("stopped; continue with: {}\n", options.resume_command);
     throw Failed{};
   }
   if (!job.leads()) return;
@@ -190,9 +217,15 @@ void run_in(TrainJob& job, Arguments& arguments) {
   print_result(arguments, result, form);
 }
 
-void run(Arguments& arguments) {
+void run(FinetuneArguments& arguments) {
+  SharedSettings settings = shared_settings(arguments.model.settings);
+  arguments.model.settings = std::move(settings.model);
+  arguments.options.settings = std::move(settings.training);
+  if (!arguments.precision.empty())
+    arguments.options.settings.emplace_back("precision", arguments.precision);
   note_stop_signals();
-  TrainJob job(arguments.out, kResume, stop_is_urgent);
+  arguments.options.resume_command = command_again({{"--resume", ""}});
+  TrainJob job(arguments.out, arguments.options.resume_command, stop_is_urgent);
   if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
   job.run([&] { run_in(job, arguments); });
 }
@@ -202,21 +235,23 @@ void run(Arguments& arguments) {
 void add_finetune(CLI::App& app) {
   CLI::App* verb =
       app.add_subcommand("finetune", "Turn a checkpoint into a model of your own classes");
-  auto arguments = std::make_shared<Arguments>();
-  Arguments& a = *arguments;
+  auto arguments = std::make_shared<FinetuneArguments>();
+  FinetuneArguments& a = *arguments;
   FinetuneOptions& o = a.options;
-  add_model_options(*verb, a.model);
+  add_model_options(*verb, a.model, SettingsOf::both);
   add_size_option(*verb, a.model);
-  verb->add_option("--data", a.data,
-                   "folder:DIR with a folder a class (train/ and val/ in it are used), or another "
-                   "data set's name")
+  add_data_option(*verb, a.data, "--data",
+                  "pictures of your classes (train/, val/ and test/ in a folder are used)")
       ->required();
   verb->add_option("--out", a.out, "folder of the run; it is the model, too")->required();
   verb->add_option("--method", a.method,
                    "probe: the head alone, in seconds; lora; partial: the last blocks; full; "
                    "auto (default) chooses")
       ->check(CLI::IsMember({"auto", "probe", "lora", "partial", "full"}));
-  verb->add_option("--minutes", o.minutes, "of training that the choices aim at")
+  verb->add_option(
+          "--minutes", o.minutes,
+          "how long training may take; the method and epochs are chosen to fit, counted on a "
+          "machine of 1e11 multiply-adds a second")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   verb->add_option("--group", o.group,
@@ -226,28 +261,36 @@ void add_finetune(CLI::App& app) {
                    "held out for validation where the data has no val/")
       ->check(CLI::Range(0.01, 0.9))
       ->capture_default_str();
-  verb->add_option("--epochs", o.epochs)->check(CLI::PositiveNumber);
+  verb->add_option("--epochs", o.epochs, "passes over the training pictures (default: what fits)")
+      ->check(CLI::PositiveNumber);
   verb->add_option("--batch", o.batch_size, "pictures a step")->check(CLI::PositiveNumber);
-  verb->add_option("--lr", o.learning_rate, "peak learning rate");
+  verb->add_option("--lr", o.learning_rate, "peak learning rate")->check(CLI::PositiveNumber);
   verb->add_option("--layer-decay", o.layer_decay,
-                   "learning rate of a layer over that of the next one");
-  verb->add_option("--blocks", o.blocks, "of --method partial: how many of the last ones");
-  verb->add_option("--rank", o.rank, "of --method lora");
-  verb->add_option("--train-set", a.train_settings,
-                   "KEY=VALUE: any field of the training that train.json shows");
+                   "learning rate of a block over that of the next one")
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--blocks", o.blocks, "of --method partial: how many of the last ones")
+      ->check(CLI::PositiveNumber);
+  verb->add_option("--rank", o.rank, "of --method lora")->check(CLI::PositiveNumber);
+  // Its name in earlier versions, when --set was the checkpoint's alone.
+  verb->add_option("--train-set", a.model.settings, "the same as --set")->group("");
   verb->add_option("--precision", a.precision, "of training: f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}));
   verb->add_option("--to", a.to,
                    "form of the model: timm, hf, vitrail, ... (default: its family's own)");
-  verb->add_option("--seed", o.seed)->check(CLI::NonNegativeNumber);
+  verb->add_option("--seed", o.seed, "of the split, order and augmentation (default: 0)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--resume", a.resume, "continue an interrupted run in --out");
+  verb->add_option("--checkpoint-steps", o.run.checkpoint_steps,
+                   "also a checkpoint every so many steps (0: after each epoch)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--threads", a.threads, "0: all cores")->check(CLI::NonNegativeNumber);
   add_workers_option(*verb, o.run.workers);
   add_strict_option(*verb);
   add_max_broken_option(*verb, o.run.max_broken);
   verb->add_flag("--json", a.json, "print the result as one JSON object");
   set_example(*verb,
-              "vitrail finetune --model vit_tiny --data folder:photos --out runs/mine\n"
+              "vitrail finetune --data folder:photos --out runs/mine\n"
+              "  vitrail finetune --model dinov2_small --data folder:photos --out runs/dino\n"
               "  vitrail finetune --model vit_tiny.pth --data folder:photos --out runs/quick "
               "--method probe");
   verb->callback([arguments] { run(*arguments); });

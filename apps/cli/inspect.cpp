@@ -11,7 +11,7 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct InspectArguments {
   ModelArguments model;
   RunArguments run;
 };
@@ -81,7 +81,7 @@ void print_report_json(const Model& model, const ModelCost& cost, const Memory& 
   print_json(json);
 }
 
-void inspect(const Arguments& arguments) {
+void inspect(const InspectArguments& arguments) {
   Session session(
       open_model_or_architecture(arguments.model, load_options(arguments.model, arguments.run)),
       session_options(arguments.run));
@@ -98,11 +98,12 @@ void inspect(const Arguments& arguments) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InspectArguments>();
   arguments->run.batch = 1;
   CLI::App* verb =
       app.add_subcommand("inspect", "Layers, parameters, multiply-adds and memory of a model");
-  verb->add_option("name", arguments->model.model, "a model or an architecture's name");
+  verb->add_option("name", arguments->model.model,
+                   "a model or an architecture's name (default: vit_tiny_patch16_224)");
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);
   add_run_options(*verb, arguments->run);

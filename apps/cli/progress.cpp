@@ -16,6 +16,8 @@ constexpr double kLineSeconds = 60, kLineShare = 0.1;
 constexpr double kRedrawSeconds = 0.1;
 constexpr double kQuietSeconds = 10;  // work that is done by then says nothing in a log
 
+bool is_quiet = false;  // set while the arguments are read, before anything else runs
+
 // What does not fit would wrap, and a wrapped line cannot be drawn over.
 std::string cut_to_terminal(std::string text) {
   winsize size{};
@@ -26,6 +28,14 @@ std::string cut_to_terminal(std::string text) {
 }
 
 }  // namespace
+
+void be_quiet() {
+  is_quiet = true;
+}
+
+bool quiet() {
+  return is_quiet;
+}
 
 std::string clock_text(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
@@ -58,6 +68,7 @@ double ProgressLine::seconds() const {
 }
 
 void ProgressLine::show(double position, const std::function<std::string(bool)>& text) {
+  if (quiet()) return;
   const double now = seconds();
   if (!terminal_) {
     if (pace_.due(position, now)) print_stderr("{}\n", text(false));

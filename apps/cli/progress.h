@@ -10,6 +10,10 @@
 
 namespace vitrail::cli {
 
+// --quiet: from here on nothing of this, and no notes.
+void be_quiet();
+bool quiet();
+
 // "1:02:03", "4:05"
 std::string clock_text(double seconds);
 // "[########......]" of `width` places.

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Arguments {
+struct QuantizeArguments {
   ModelArguments model;
   std::string data, split = "all", out;
   std::vector<std::string> keep;
@@ -37,7 +37,8 @@ void add_kept(const std::vector<std::string>& keep, PrecisionPlan& plan) {
   }
 }
 
-void write_folder(const Arguments& arguments, const Model& model, const PrecisionPlan& plan) {
+void write_folder(const QuantizeArguments& arguments, const Model& model,
+                  const PrecisionPlan& plan) {
   pass_on_record(model, arguments.model, arguments.out);
   ModelFolder folder{.network = *model.network,
                      .preprocess = to_json(model.preprocess),
@@ -52,7 +53,7 @@ void write_folder(const Arguments& arguments, const Model& model, const Precisio
   write_model_folder(arguments.out, folder);
 }
 
-void print_report(const Arguments& arguments, const QuantizeReport& report,
+void print_report(const QuantizeArguments& arguments, const QuantizeReport& report,
                   const std::optional<int64_t>& learned) {
   if (arguments.json) {
     nlohmann::ordered_json json;
@@ -97,7 +98,7 @@ void print_report(const Arguments& arguments, const QuantizeReport& report,
   print_stdout("wrote {}\n", arguments.out);
 }
 
-void quantize_model(Arguments arguments) {
+void quantize_model(QuantizeArguments arguments) {
   const auto model = open_model(arguments.model);
   const FolderLock lock(arguments.out, "quantize");
   const std::string spec = data_spec(arguments.data);
@@ -135,14 +136,13 @@ void quantize_model(Arguments arguments) {
 }  // namespace
 
 void add_quantize(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<QuantizeArguments>();
   QuantizeOptions& options = arguments->options;
   CLI::App* verb = app.add_subcommand(
       "quantize", "Write a model that runs in 8 bits, when its answers stay the same");
   add_model_options(*verb, arguments->model);
   add_size_option(*verb, arguments->model);
-  verb->add_option("--data", arguments->data,
-                   "pictures that the loss is measured on: a folder, folder:DIR, flat:DIR, ...")
+  add_data_option(*verb, arguments->data, "--data", "pictures that the loss is measured on")
       ->required();
   verb->add_option("--split", arguments->split, "train, val, test or all")
       ->check(CLI::IsMember({"train", "val", "test", "all"}))

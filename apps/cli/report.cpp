@@ -10,14 +10,14 @@
 namespace vitrail::cli {
 namespace {
 
-struct Arguments {
+struct ReportArguments {
   std::string run, out, data;
   int64_t limit = 0;
   int threads = 0;
   bool records_only = false, json = false;
 };
 
-void report_run(const Arguments& arguments) {
+void report_run(const ReportArguments& arguments) {
   const std::filesystem::path page =
       arguments.out.empty() ? report_path(arguments.run) : std::filesystem::path(arguments.out);
   RunReportOptions options{.pictures = !arguments.records_only,
@@ -39,12 +39,12 @@ void report_run(const Arguments& arguments) {
 }  // namespace
 
 void add_report(CLI::App& app) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ReportArguments>();
   CLI::App* verb = app.add_subcommand("report", "Write the page of a training run");
   verb->add_option("run", arguments->run, "folder of the run")->required();
   verb->add_option("--out", arguments->out, "the page (default: report.html in the run's folder)");
-  verb->add_option("--data", arguments->data,
-                   "where the run's pictures are now, when they were moved");
+  add_data_option(*verb, arguments->data, "--data",
+                  "where the run's pictures are now, when they were moved");
   verb->add_option("--limit", arguments->limit, "judge only the first so many pictures")
       ->check(CLI::PositiveNumber);
   verb->add_flag("--records-only", arguments->records_only,

@@ -29,7 +29,7 @@ RunDisplay::RunDisplay(RunOptions& options) : options_(options) {
     if (!speaks()) return;
     begun_ = true;
     clear();
-    print_stderr("{}\n", line);
+    if (!quiet()) print_stderr("{}\n", line);
   };
 }
 

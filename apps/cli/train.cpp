@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
 #include "apps/cli/run_display.h"
@@ -111,7 +112,24 @@ void list_presets() {
 }
 
 std::string resume_command(const TrainArguments& arguments) {
-  return "vitrail train --resume --out " + arguments.out;
+  return program_name() + " train --resume --out " + shell_word(arguments.out);
+}
+
+// What was learned without labels has no classes yet.
+void print_what_follows(const std::string& out, const TrainConfig& config) {
+  const std::string model = shell_word(out), program = program_name();
+  const std::filesystem::path path = std::filesystem::path(out + "/").lexically_normal();
+  const std::string beside = path.parent_path().string() + "-classes";
+  print_stdout("the model is in {}: ", out);
+  if (config.method == "supervised") {
+    print_stdout("{} classify --model {} PICTURE\n", program, model);
+  } else {
+    const bool has_classes = !config.data.starts_with("flat:");
+    print_stdout("{} embed --model {} PICTURE\n", program, model);
+    print_stdout("to teach it classes: {} finetune --model {} --data {} --out {}\n", program, model,
+                 has_classes ? shell_word(config.data) : "folder:PICTURES", shell_word(beside));
+  }
+  print_stdout("{} shows the run\n", report_path(out).string());
 }
 
 void run_in(TrainJob& job, const TrainArguments& arguments) {
@@ -144,9 +162,7 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
                    resume_command(arguments));
     throw Failed{};
   }
-  if (!arguments.json && job.leads())
-    print_stdout("the model is in {0}: vitrail classify --model {0} PICTURE\n{1} shows the run\n",
-                 arguments.out, report_path(arguments.out).string());
+  if (!arguments.json && job.leads()) print_what_follows(arguments.out, config);
 }
 
 void run(const TrainArguments& arguments) {
@@ -164,22 +180,21 @@ void add_train(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("train", "Train a model on a data set");
   auto arguments = std::make_shared<TrainArguments>();
   TrainArguments& a = *arguments;
-  verb->add_option(
-      "--data", a.data,
-      "folder:DIR, fashion-mnist:DIR, mnist:DIR, cifar10:DIR, scenes[:key=value,...] or a plain "
-      "folder");
-  verb->add_option("--val", a.val, "evaluate on another set (its val, test or whole)");
+  add_data_option(*verb, a.data, "--data", "pictures to learn from");
+  verb->add_option("--val", a.val, "another set to evaluate on (its val, test or whole)");
   verb->add_option("--out", a.out, "folder of the run; it is the model, too");
   verb->add_option("--arch", a.architecture,
                    "architecture: cct_2_3x2, vit_lite_7_4, ... or timm's name; "
                    "the default suits the set");
   verb->add_option("--preset", a.preset, "a recipe by name; 'list' lists them");
-  verb->add_option("--epochs", a.epochs);
+  verb->add_option("--epochs", a.epochs,
+                   "passes over the training pictures (default: the preset's)");
   verb->add_option("--batch", a.batch, "pictures a step");
   verb->add_option("--accumulate", a.accumulate,
                    "parts of a step that are computed one after the other: less memory");
   verb->add_option("--lr", a.learning_rate, "peak learning rate");
-  verb->add_option("--weight-decay", a.weight_decay);
+  verb->add_option("--weight-decay", a.weight_decay,
+                   "pull of the weights towards zero, times the learning rate");
   verb->add_option("--precision", a.precision,
                    "f32, or bf16: products and attention in bf16, weights and sums in f32");
   verb->add_option("--method", a.method,
@@ -193,10 +208,11 @@ void add_train(CLI::App& app) {
                    "how the teacher is followed: soft (default) or hard")
       ->check(CLI::IsMember({"none", "soft", "hard"}));
   verb->add_option("--warmup", a.warmup, "epochs of linear warm-up before the cosine");
-  verb->add_option("--label-smoothing", a.label_smoothing);
-  verb->add_option("--seed", a.seed);
-  verb->add_option("--set", a.settings,
-                   "key=value: any field of the training or the model that train.json shows");
+  verb->add_option("--label-smoothing", a.label_smoothing,
+                   "share of each target that is spread over all classes");
+  verb->add_option("--seed", a.seed,
+                   "of first weights, order, augmentation and held-out pictures (default: 0)");
+  add_set_option(*verb, a.settings, SettingsOf::training);
   verb->add_flag("--resume", a.resume,
                  "continue the run in --out, to the same weights bit for bit");
   verb->add_option("--checkpoint-steps", a.checkpoint_steps,

@@ -6,6 +6,8 @@
 
 namespace vitrail::cli {
 
+inline constexpr const char* kVersionText = "vitrail " VITRAIL_VERSION;
+
 void add_calibrate(CLI::App& app);
 void add_classify(CLI::App& app);
 void add_embed(CLI::App& app);
@@ -19,8 +21,14 @@ void add_doctor(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_data(CLI::App& app);
 void add_data_get(CLI::App& data);  // data get, registered by add_data
+void add_models(CLI::App& app);
 void add_pull(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_bench(CLI::App& app);
+// What these say is made of the verbs that are there.
+void add_help(CLI::App& app);
+void add_completions(CLI::App& app);
+void add_man(CLI::App& app);
+void add_version(CLI::App& app);
 
 }  // namespace vitrail::cli

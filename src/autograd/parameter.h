@@ -9,6 +9,7 @@
 #include <string>
 #include <type_traits>
 
+#include "autograd/parameter_role.h"
 #include "autograd/variable.h"
 #include "kernels/gemm_int8.h"
 
@@ -18,14 +19,15 @@ class Parameter {
  public:
   enum class Kind : uint8_t { weight, buffer };  // a buffer is saved but never trained
 
-  Parameter(std::string path, Shape shape, Kind kind = Kind::weight)
-      : path_(std::move(path)), shape_(shape), kind_(kind) {}
+  Parameter(std::string path, Shape shape, Kind kind = Kind::weight, ParameterRole role = {})
+      : path_(std::move(path)), shape_(shape), kind_(kind), role_(role) {}
   Parameter(const Parameter&) = delete;
   Parameter& operator=(const Parameter&) = delete;
 
   const std::string& path() const { return path_; }
   const Shape& shape() const { return shape_; }
   Kind kind() const { return kind_; }
+  const ParameterRole& role() const { return role_; }
 
   // Error: no value was set, or it was released.
   const Tensor& value() const;
@@ -93,6 +95,7 @@ class Parameter {
   std::string path_;
   Shape shape_;
   Kind kind_;
+  ParameterRole role_;
   mutable Tensor value_;
   std::optional<kernels::QuantizedWeight> quantized_;
   mutable std::atomic<bool> only_quantized_{false};

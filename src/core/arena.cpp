@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 namespace vitrail {
 namespace {
@@ -40,6 +42,7 @@ std::byte* Arena::acquire(size_t bytes) {
   for (Region& region : regions_)
     if (std::byte* block = grow(region, bytes)) return block;
   const size_t size = round_up(std::max(bytes, kRegion), kHugePage);
+  regions_.reserve(regions_.size() + 1);  // before there is something to lose
   std::byte* begin = map_region(size);
   if (begin == nullptr) return nullptr;
   regions_.push_back({begin, begin, begin + size});
@@ -48,12 +51,17 @@ std::byte* Arena::acquire(size_t bytes) {
 
 std::byte* Arena::take(Ranges::iterator range, size_t bytes) {
   const auto [begin, all] = *range;
-  remove(range);
   if (all.cold > 0) {
     ++growths_;
     touched_ += all.cold;
   }
-  if (all.bytes > bytes) insert(begin + bytes, {all.bytes - bytes, 0});
+  if (all.bytes == bytes) {
+    remove(range);
+    return begin;
+  }
+  auto size = by_size_.extract({all.bytes, begin});
+  auto rest = free_.extract(range);
+  put(std::move(rest), std::move(size), begin + bytes, {all.bytes - bytes, 0});
   return begin;
 }
 
@@ -78,30 +86,54 @@ std::byte* Arena::grow(Region& region, size_t bytes) {
   return begin;
 }
 
-void Arena::give_back(std::byte* block, size_t bytes) {
-  insert(block, {bytes, 0});
+void Arena::give_back(std::byte* block, size_t bytes) noexcept {
+  try {
+    insert(block, {bytes, 0});
+  } catch (const std::bad_alloc&) {
+    ::madvise(block, bytes, MADV_DONTNEED);
+    touched_ -= bytes;
+  }
 }
 
-// Joins the range with its free neighbours; blocks of two regions never join.
+void Arena::put(Ranges::node_type&& range, Sizes::node_type&& size, std::byte* begin, Range value) {
+  range.key() = begin;
+  range.mapped() = value;
+  size.value() = {value.bytes, begin};
+  free_.insert(std::move(range));
+  by_size_.insert(std::move(size));
+}
+
+// Joins the range with its free neighbours, in a node of theirs; blocks of two regions never join.
 void Arena::insert(std::byte* begin, Range range) {
   const Region& region = *region_of(begin);
+  Ranges::node_type node;
+  Sizes::node_type size;
+  const auto absorb = [&](Ranges::iterator neighbour) {
+    range.bytes += neighbour->second.bytes;
+    range.cold += neighbour->second.cold;
+    size = by_size_.extract({neighbour->second.bytes, neighbour->first});
+    const auto after = std::next(neighbour);
+    node = free_.extract(neighbour);
+    return after;
+  };
   auto next = free_.lower_bound(begin);
-  if (next != free_.end() && next->first == begin + range.bytes && next->first < region.end) {
-    range.bytes += next->second.bytes;
-    range.cold += next->second.cold;
-    next = remove(next);
-  }
+  if (next != free_.end() && next->first == begin + range.bytes && next->first < region.end)
+    next = absorb(next);
   if (next != free_.begin()) {
     const auto before = std::prev(next);
     if (before->first >= region.begin && before->first + before->second.bytes == begin) {
       begin = before->first;
-      range.bytes += before->second.bytes;
-      range.cold += before->second.cold;
-      remove(before);
+      absorb(before);
     }
   }
-  free_[begin] = range;
-  by_size_.emplace(range.bytes, begin);
+  if (!node.empty()) return put(std::move(node), std::move(size), begin, range);
+  const auto noted = by_size_.emplace(range.bytes, begin).first;
+  try {
+    free_.emplace(begin, range);
+  } catch (...) {
+    by_size_.erase(noted);
+    throw;
+  }
 }
 
 Arena::Ranges::iterator Arena::remove(Ranges::iterator range) {

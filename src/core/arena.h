@@ -19,7 +19,9 @@ class Arena {
 
   // nullptr: the system has no memory left.
   std::byte* acquire(size_t bytes);
-  void give_back(std::byte* block, size_t bytes);
+  // Throws nothing: tensors end in destructors. Where a free range can no longer be noted, its
+  // pages go back to the system and its addresses are lost.
+  void give_back(std::byte* block, size_t bytes) noexcept;
   // Gives whole free regions and whole huge pages inside free ranges back to the system.
   void trim();
 
@@ -39,16 +41,19 @@ class Arena {
     size_t cold;  // of them, given back to the system by trim()
   };
   using Ranges = std::map<std::byte*, Range>;
+  using Sizes = std::set<std::pair<size_t, std::byte*>>;
 
   std::byte* take(Ranges::iterator range, size_t bytes);
   std::byte* grow(Region& region, size_t bytes);
   void insert(std::byte* begin, Range range);
+  // The range in nodes that are there already: needs no memory.
+  void put(Ranges::node_type&& range, Sizes::node_type&& size, std::byte* begin, Range value);
   Ranges::iterator remove(Ranges::iterator range);
   Region* region_of(const std::byte* block);
 
   std::vector<Region> regions_;
-  Ranges free_;                                      // below the tops, no two of them adjacent
-  std::set<std::pair<size_t, std::byte*>> by_size_;  // the same, the smallest first
+  Ranges free_;    // below the tops, no two of them adjacent
+  Sizes by_size_;  // the same, the smallest first
   uint64_t growths_ = 0;
   size_t touched_ = 0;
 };

@@ -14,11 +14,12 @@
 #include "core/error.h"
 
 namespace vitrail {
-namespace {
 
-std::string reason(int error_number) {
+std::string system_reason(int error_number) {
   return std::generic_category().message(error_number);
 }
+
+namespace {
 
 // Distinct among this process's threads and among processes; O_EXCL settles what remains.
 std::string temporary_name(const std::filesystem::path& path) {
@@ -67,7 +68,8 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail_with(const char* action, int error_number) {
-  fail("file", "{}: {}: {}", path_.string(), action, reason(error_number));
+  fail(error_number == ENOENT ? ErrorCode::not_found : ErrorCode::io, "file", "{}: {}: {}",
+       path_.string(), action, system_reason(error_number));
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -127,13 +129,19 @@ void check_room(const std::filesystem::path& folder, uint64_t bytes, const std::
   rlimit limit{};
   if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
       bytes > limit.rlim_cur)
-    fail("file", "{} takes {} bytes, and a file may have {} here (ulimit -f)", what, bytes,
-         static_cast<uint64_t>(limit.rlim_cur));
+    fail(ErrorCode::io, "file", "{} takes {} bytes, and a file may have {} here (ulimit -f)", what,
+         bytes, static_cast<uint64_t>(limit.rlim_cur));
   std::error_code unknown;
   const std::filesystem::space_info space = std::filesystem::space(folder, unknown);
   if (unknown || space.capacity == 0 || space.available >= bytes) return;
-  fail("file", "{}: {} takes {} bytes, and the disk has {} left", folder.string(), what, bytes,
-       static_cast<uint64_t>(space.available));
+  fail(ErrorCode::io, "file", "{}: {} takes {} bytes, and the disk has {} left", folder.string(),
+       what, bytes, static_cast<uint64_t>(space.available));
+}
+
+void make_folders(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  check(!error, "file", "{}: cannot be created: {}", folder.string(), error.message());
 }
 
 }  // namespace vitrail

@@ -42,4 +42,9 @@ void remove_if_abandoned(const std::filesystem::path& temporary);
 void check_room(const std::filesystem::path& folder, uint64_t bytes, const std::string& what);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// With those above it; one that is there stays. Error: it cannot be made.
+void make_folders(const std::filesystem::path& folder);
+// The system's own words for an errno: "No space left on device".
+std::string system_reason(int error_number);
+
 }  // namespace vitrail

@@ -9,8 +9,9 @@ void select_isa();  // reads VITRAIL_ISA before the first dispatch; later calls 
 
 // The dot-product instructions that the instruction set in use has.
 struct DotProducts {
-  bool int8 = false;  // u8 x s8, four to an int32 sum
-  bool bf16 = false;  // bf16 x bf16, two to a float sum
+  bool int8 = false;        // bytes, four products to an int32 sum
+  bool mixed_int8 = false;  // such of u8 x s8 in one instruction
+  bool bf16 = false;        // bf16 x bf16, two to a float sum
 };
 DotProducts dot_products();
 

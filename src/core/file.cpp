@@ -17,8 +17,13 @@ namespace {
 constexpr size_t kReadStep = size_t{1} << 20;
 
 [[noreturn]] void fail_to_read(const std::string& place, int error_number) {
-  if (error_number == ENOENT) fail("file", "{}: no such file", place);
-  fail("file", "{}: cannot be read: {}", place, std::generic_category().message(error_number));
+  if (error_number == ENOENT || error_number == ENOTDIR)
+    fail(ErrorCode::not_found, "file", "{}: no such file", place);
+  if (error_number == ENOMEM)
+    fail(ErrorCode::out_of_memory, "file", "{}: cannot be read: {}", place,
+         std::generic_category().message(error_number));
+  fail(ErrorCode::io, "file", "{}: cannot be read: {}", place,
+       std::generic_category().message(error_number));
 }
 
 // Nothing: a regular file.
@@ -41,6 +46,9 @@ int64_t time_of_change(const struct stat& status) {
 }  // namespace
 
 InputFile::InputFile(const std::filesystem::path& path) : place_(printable(path.string(), 4096)) {
+  // The system would read the name up to there, which is another file's.
+  if (path.native().find('\0') != std::string::npos)
+    fail("file", "{}: no file has a zero byte in its name", place_);
   struct stat status {};
   // Before it is opened, since opening a device may do something; and again after, since another
   // file may have come in between. Without O_NONBLOCK a pipe would wait for its writer.
@@ -101,14 +109,16 @@ int InputFile::duplicate() const {
 std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes) {
   const InputFile file(path);
   if (file.size() > max_bytes)
-    fail("file", "{}: has {} bytes, above the limit of {}", file.place(), file.size(), max_bytes);
+    fail(ErrorCode::too_large, "file", "{}: has {} bytes, above the limit of {}", file.place(),
+         file.size(), max_bytes);
   // Files of /proc say that they have none, and others grow: read on to the end.
   std::vector<std::byte> bytes(static_cast<size_t>(file.size()));
   size_t filled = file.read_some(0, bytes);
   std::byte extra{};
   while (filled == bytes.size() && file.read_some(filled, {&extra, 1}) == 1) {
     if (filled >= max_bytes)
-      fail("file", "{}: has more bytes than the limit of {}", file.place(), max_bytes);
+      fail(ErrorCode::too_large, "file", "{}: has more bytes than the limit of {}", file.place(),
+           max_bytes);
     bytes.resize(filled + static_cast<size_t>(std::min<uint64_t>(kReadStep, max_bytes - filled)));
     filled += file.read_some(filled, std::span(bytes).subspan(filled));
   }

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
+#include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -20,10 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxHolderBytes = 1024;
-
-std::string reason(int error_number) {
-  return std::generic_category().message(error_number);
-}
 
 // Whether the path still leads to the open file: its last holder may have removed it since.
 bool is_at(int descriptor, const fs::path& path) {
@@ -51,7 +47,7 @@ bool FileLock::take(const fs::path& path, bool wait, const std::function<void()>
   while (true) {
     descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0664);
     check(descriptor_ >= 0, "file", "{}: cannot be created: {}", printable(path.string()),
-          reason(errno));
+          system_reason(errno));
     struct stat status {};
     check(::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode), "file",
           "{}: is in the way of a lock: it is not a regular file", printable(path.string()));
@@ -64,7 +60,7 @@ bool FileLock::take(const fs::path& path, bool wait, const std::function<void()>
       } while (failed == EINTR);
     }
     if (failed != 0) {
-      why_not_ = reason(failed);
+      why_not_ = system_reason(failed);
       return true;
     }
     if (is_at(descriptor_, path)) return true;
@@ -94,7 +90,7 @@ void FileLock::write(std::string_view text) {
   const bool written = ::ftruncate(descriptor_, 0) == 0 &&
                        ::pwrite(descriptor_, text.data(), text.size(), 0) == size;
   check(written, "file", "{}: cannot be written: {}", printable(path_.string()),
-        reason(errno == 0 ? ENOSPC : errno));
+        system_reason(errno == 0 ? ENOSPC : errno));
 }
 
 FolderLock::FolderLock(const fs::path& folder, const std::string& what) {

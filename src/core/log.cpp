@@ -1,33 +1,43 @@
 #include "core/log.h"
 
-#include <cstdio>
+#include <memory>
 #include <mutex>
 
 namespace vitrail {
 namespace {
 
-std::mutex& handler_mutex() {
-  static std::mutex mutex;
-  return mutex;
-}
+struct Log {
+  std::mutex mutex;                           // of the handler itself
+  std::shared_ptr<const LogHandler> handler;  // shared with those who call it
+  std::recursive_mutex calls;                 // one message at a time; a handler may log itself
+};
 
-LogHandler& handler() {
-  static LogHandler current = [](LogLevel level, const std::string& message) {
-    std::fprintf(stderr, "%s%s\n", level == LogLevel::warning ? "warning: " : "", message.c_str());
-  };
-  return current;
+// Never destroyed: a message may come from what ends last.
+Log& the_log() {
+  static Log* log = new Log;
+  return *log;
 }
 
 void log(LogLevel level, const std::string& message) {
-  std::lock_guard lock(handler_mutex());
-  if (handler()) handler()(level, message);
+  std::shared_ptr<const LogHandler> handler;
+  {
+    std::lock_guard lock(the_log().mutex);
+    handler = the_log().handler;
+  }
+  if (handler == nullptr) return;
+  std::lock_guard turn(the_log().calls);
+  try {
+    (*handler)(level, message);
+  } catch (...) {  // a message ends no work
+  }
 }
 
 }  // namespace
 
 void set_log_handler(LogHandler new_handler) {
-  std::lock_guard lock(handler_mutex());
-  handler() = std::move(new_handler);
+  auto handler = new_handler ? std::make_shared<const LogHandler>(std::move(new_handler)) : nullptr;
+  std::lock_guard lock(the_log().mutex);
+  the_log().handler.swap(handler);
 }
 
 void log_info(const std::string& message) {

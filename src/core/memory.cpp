@@ -32,19 +32,24 @@ class Pool {
       trim_locked();
       block = find(capacity);
     }
-    check(block != nullptr, "memory", "the system has no {} bytes left", capacity);
+    check(block != nullptr, ErrorCode::out_of_memory, "memory", "the system has no {} bytes left",
+          capacity);
     in_use_ += capacity;
     peak_in_use_ = std::max(peak_in_use_, in_use_);
     return block;
   }
 
-  void give_back(std::byte* block, size_t capacity) {
+  // In destructors: what cannot be kept for want of memory goes back to the system.
+  void give_back(std::byte* block, size_t capacity) noexcept {
     std::lock_guard lock(mutex_);
     in_use_ -= capacity;
-    if (capacity >= kLarge)
-      arena_.give_back(block, capacity);
-    else
+    if (capacity >= kLarge) return arena_.give_back(block, capacity);
+    try {
       small_[capacity].push_back(block);
+    } catch (const std::bad_alloc&) {
+      std::free(block);
+      small_bytes_ -= capacity;
+    }
   }
 
   void trim() {
@@ -117,7 +122,8 @@ void release_cached_memory() {
 }
 
 std::shared_ptr<Storage> Storage::allocate(size_t bytes) {
-  check(bytes <= (size_t{1} << 46), "memory", "a tensor of {} bytes is beyond any machine", bytes);
+  check(bytes <= (size_t{1} << 46), ErrorCode::too_large, "memory",
+        "a tensor of {} bytes is beyond any machine", bytes);
   std::shared_ptr<Storage> storage(new Storage);
   const size_t capacity = size_class(std::max<size_t>(bytes, 1));
   storage->data_ = pool().acquire(capacity);

@@ -67,4 +67,11 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> nam
   return name ? "; did you mean '" + *name + "'?" : "";
 }
 
+std::string did_you_mean_or_all(std::string_view word, std::span<const std::string> names) {
+  std::string text = did_you_mean(word, names);
+  if (!text.empty()) return text;
+  for (const std::string& name : names) text += (text.empty() ? "; there are " : ", ") + name;
+  return text;
+}
+
 }  // namespace vitrail

@@ -24,4 +24,7 @@ std::optional<std::string> nearest_name(std::string_view word, std::span<const s
 // The end of a message: "; did you mean 'classify'?", or "" where no name is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string> names);
 
+// The same, and all names where none is near: "; there are a, b".
+std::string did_you_mean_or_all(std::string_view word, std::span<const std::string> names);
+
 }  // namespace vitrail

@@ -70,12 +70,22 @@ int available_cores() {
 ThreadPool::ThreadPool(int threads) {
   if (threads <= 0) threads = available_cores();
   shares_ = std::vector<Share>(static_cast<size_t>(threads));
-  for (int number = 1; number < threads; ++number)
-    workers_.push_back(
-        std::make_unique<Worker>([this, number](Worker& self) { work(self, number); }));
+  try {
+    workers_.reserve(static_cast<size_t>(threads - 1));
+    for (int number = 1; number < threads; ++number)
+      workers_.push_back(
+          std::make_unique<Worker>([this, number](Worker& self) { work(self, number); }));
+  } catch (...) {  // the system gives no more: those that began would wait for ever
+    stop();
+    throw;
+  }
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;

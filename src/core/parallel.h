@@ -99,6 +99,7 @@ class ThreadPool {
     int64_t end = 0;
   };
   void work(Worker& self, int number);
+  void stop();           // the workers end
   void wake_sleepers();  // under mutex_
   void divide(int64_t count);
   void run_chunks(Job& job, int worker);

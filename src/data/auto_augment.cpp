@@ -13,7 +13,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "augment";
+constexpr const char* kAugment = "augment";
 
 using Style = AffineStyle;
 
@@ -85,7 +85,7 @@ constexpr TimmOp kTimmOps[] = {
 
 const TimmOp& timm_op(const std::string& name) {
   const auto found = std::ranges::find(kTimmOps, name, [](const TimmOp& op) { return op.name; });
-  check(found != std::end(kTimmOps), kPlace, "there is no operation '{}'", name);
+  check(found != std::end(kTimmOps), kAugment, "there is no operation '{}'", name);
   return *found;
 }
 
@@ -175,7 +175,7 @@ double between_in_ten(double from, double to, int n) {
 double number_of(const std::string& policy, std::string_view section, std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  check(error == std::errc{} && end == text.data() + text.size() && value >= 0, kPlace,
+  check(error == std::errc{} && end == text.data() + text.size() && value >= 0, kAugment,
         "{}: '{}' has no number that can be read", policy, section);
   return value;
 }
@@ -236,7 +236,7 @@ void apply_torchvision_op(Image& image, const std::string& name, int magnitude, 
   else if (name == "Invert")
     invert(image);
   else
-    fail(kPlace, "there is no operation '{}'", name);
+    fail(kAugment, "there is no operation '{}'", name);
 }
 
 AutoAugment::AutoAugment(const std::string& policy) : kind_(Kind::rand) {
@@ -247,7 +247,7 @@ AutoAugment::AutoAugment(const std::string& policy) : kind_(Kind::rand) {
   else if (policy == "rand" || policy.starts_with("rand-"))
     rand_ = parse(policy);
   else
-    fail(kPlace, "auto_augment is '{}'; known are rand-m9-mstd0.5-inc1 and the like, 3a, cifar10",
+    fail(kAugment, "auto_augment is '{}'; known are rand-m9-mstd0.5-inc1 and the like, 3a, cifar10",
          policy);
 }
 
@@ -279,7 +279,7 @@ AutoAugment::Rand AutoAugment::parse(const std::string& policy) {
     else if (key == "inc")
       increasing = value != 0;
     else
-      fail(kPlace, "{}: unknown section '{}'; known are m, n, p, mstd, mmax, inc, t", policy,
+      fail(kAugment, "{}: unknown section '{}'; known are m, n, p, mstd, mmax, inc, t", policy,
            section);
   }
   const auto take = [&](const auto& choices, bool weighted) {
@@ -297,15 +297,16 @@ AutoAugment::Rand AutoAugment::parse(const std::string& policy) {
   else if (choice == "weights")
     take(kWeighted, true);
   else
-    fail(kPlace, "{}: 't{}' is no choice of operations; known are weights, 3a, 3aw", policy,
+    fail(kAugment, "{}: 't{}' is no choice of operations; known are weights, 3a, 3aw", policy,
          choice);
   if (increasing && choice.empty()) {
     for (std::string& name : rand.names)
       if (std::ranges::find(kWithIncreasing, name) != std::end(kWithIncreasing))
         name += "Increasing";
   }
-  check(rand.weights.empty() || rand.operations <= static_cast<int64_t>(rand.names.size()), kPlace,
-        "{}: of {} operations none comes twice, so n is at most that", policy, rand.names.size());
+  check(rand.weights.empty() || rand.operations <= static_cast<int64_t>(rand.names.size()),
+        kAugment, "{}: of {} operations none comes twice, so n is at most that", policy,
+        rand.names.size());
   return rand;
 }
 

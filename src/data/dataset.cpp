@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "core/printable.h"
 #include "core/rng.h"
 #include "core/utf8.h"
@@ -44,9 +45,15 @@ std::unique_ptr<Source> source_of(const std::string& text, const DecodeOptions& 
     if (spec.kind == kind.name) return kind.make(spec);
   }
   std::error_code ignored;
-  const bool folder = !text.empty() && fs::is_directory(text, ignored);
-  fail("data", "unknown data set '{}'; known are {}{}", text, kKnownSpecs,
-       folder ? fmt::format(" (for the folder itself: folder:{})", text) : "");
+  if (!text.empty() && fs::is_directory(text, ignored))
+    fail("data", "unknown data set '{0}'; for the folder itself say folder:{0}", text);
+  std::vector<std::string> kinds;
+  for (const SourceKind& kind : kKinds) kinds.emplace_back(kind.name);
+  const std::string nearest = did_you_mean(spec.kind, kinds);
+  if (colon == std::string::npos && nearest.empty())
+    fail("data", "{}: no such folder, and no other data set; those are {}", text, kKnownSpecs);
+  fail("data", "unknown data set '{}'{}", text,
+       nearest.empty() ? fmt::format("; known are {}", kKnownSpecs) : nearest);
 }
 
 std::string list_of(const std::vector<Split>& splits) {
@@ -143,7 +150,8 @@ fs::path folder_of(const SourceSpec& spec) {
   check(!spec.arguments.empty(), "data", "{} needs a folder, as in {}:DIR", spec.kind, spec.kind);
   std::error_code error;
   const auto status = fs::status(spec.arguments, error);
-  check(fs::exists(status), "data", "{}: no such folder '{}'", spec.kind, spec.arguments);
+  check(fs::exists(status), ErrorCode::not_found, "data", "{}: no such folder '{}'", spec.kind,
+        spec.arguments);
   check(fs::is_directory(status), "data", "{}: '{}' is a file, not a folder", spec.kind,
         spec.arguments);
   return spec.arguments;

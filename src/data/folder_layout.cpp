@@ -20,11 +20,6 @@ struct NamedFolder {
   SplitName name;
 };
 
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
-
 std::string with_slash(const FolderTree& tree) {
   return printable(tree.path) + "/";
 }
@@ -82,7 +77,7 @@ bool is_kind_of_file(const FolderTree& tree) {
                                                            "parts",
                                                            "depth",
                                                            "data"});
-  return std::ranges::find(kNames, lower(tree.name())) != kNames.end();
+  return std::ranges::find(kNames, lower_case(tree.name())) != kNames.end();
 }
 
 bool all_kinds_of_file(const std::vector<const FolderTree*>& folders) {
@@ -220,10 +215,10 @@ class Layout {
   bool is_class_like(const std::vector<NamedFolder>& unlabelled) {
     if (unlabelled.size() != 1 || others_.empty()) return false;
     const FolderTree& folder = *unlabelled[0].tree;
-    const std::string name = lower(folder.name());
+    const std::string name = lower_case(folder.name());
     const auto beside = [&](std::string_view other) {
       return std::ranges::any_of(
-          others_, [&](const FolderTree* tree) { return lower(tree->name()) == other; });
+          others_, [&](const FolderTree* tree) { return lower_case(tree->name()) == other; });
     };
     if (!(name == "train" && !all_kinds_of_file(others_)) && !beside("in" + name)) return false;
     others_.push_back(&folder);

@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/printable.h"
+#include "data/split_names.h"
 #include "image/picture_names.h"
 
 namespace vitrail {
@@ -24,11 +25,6 @@ constexpr size_t kMaxDepth = 16;
 constexpr size_t kMaxUncounted = 100'000;  // entries that are looked at below a foreign folder
 
 using Identity = std::pair<uint64_t, uint64_t>;
-
-std::string lower(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
-}
 
 struct CloseFolder {
   void operator()(DIR* folder) const { ::closedir(folder); }
@@ -127,7 +123,7 @@ class Walk {
     } else if (is_unread_picture_suffix(suffix)) {
       tree.intake.leave_out(reasons::kUnreadFormat, path);
     } else {
-      const std::string small = lower(name);
+      const std::string small = lower_case(name);
       tree.metadata |=
           small == "metadata.csv" || small == "metadata.jsonl" || small == "metadata.parquet";
       tree.intake.leave_out(reasons::kNoPicture, path);
@@ -156,7 +152,7 @@ bool is_foreign_folder(const std::string& name) {
       {"@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx",
        "__pycache__", "lost+found", "$recycle.bin", "recycler", "system volume information",
        "found.000", "_vti_cnf", "cvs"});
-  return std::ranges::find(kNames, lower(name)) != kNames.end();
+  return std::ranges::find(kNames, lower_case(name)) != kNames.end();
 }
 
 FolderTree read_folder_tree(const fs::path& root) {

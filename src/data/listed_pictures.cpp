@@ -77,12 +77,12 @@ Manifest manifest_of(const SourceSpec& spec) {
     if (comma != std::string::npos) {
       file = spec.arguments.substr(0, comma);
       folder = spec.arguments.substr(comma + 1);
-      check(fs::is_directory(folder, error), "data", "{}: no such folder '{}'", spec.kind,
-            printable(folder.string()));
+      check(fs::is_directory(folder, error), ErrorCode::not_found, "data",
+            "{}: no such folder '{}'", spec.kind, printable(folder.string()));
     }
   }
-  check(fs::is_regular_file(file, error), "data", "{}: no such file '{}'", spec.kind,
-        printable(file.string()));
+  check(fs::is_regular_file(file, error), ErrorCode::not_found, "data", "{}: no such file '{}'",
+        spec.kind, printable(file.string()));
   if (folder.empty()) folder = file.has_parent_path() ? file.parent_path() : fs::path(".");
   return {file, fs::canonical(folder)};
 }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/rng.h"
 #include "data/batch_maker.h"
@@ -150,9 +151,9 @@ struct Loader::State {
     if (!broken_indices.insert(picture.index).second) return;
     broken.push_back(picture);
     if (static_cast<int64_t>(broken.size()) > maker.max_broken())
-      fail("data", "{}; {} broken of {} pictures, and the limit is {} ({:g}%): --max-broken",
-           picture.what, broken.size(), dataset.size(), maker.max_broken(),
-           100 * options.max_broken);
+      fail("data", "{}; {} broken of {} pictures, and the limit is {} ({:g}%): {}", picture.what,
+           broken.size(), dataset.size(), maker.max_broken(), 100 * options.max_broken,
+           said(Option::max_broken));
     if (options.on_broken) options.on_broken(picture);
   }
 };

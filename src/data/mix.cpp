@@ -12,9 +12,9 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "mix";
+constexpr const char* kMix = "mix";
 
-constexpr auto kFields = [](auto& o, auto visit) {
+constexpr auto kMixFields = [](auto& o, auto visit) {
   visit("mixup_alpha", o.mixup_alpha);
   visit("cutmix_alpha", o.cutmix_alpha);
   visit("cutmix_min", o.cutmix_min);
@@ -114,7 +114,7 @@ Tensor mix_rows(const Tensor& labels, std::span<const MixDraw> draws) {
 
 void check_mix(const MixOptions& o) {
   const auto within = [](const char* name, double value, double low, double high) {
-    check(value >= low && value <= high, kPlace, "{} is {}; it must lie between {} and {}", name,
+    check(value >= low && value <= high, kMix, "{} is {}; it must lie between {} and {}", name,
           value, low, high);
   };
   within("mixup_alpha", o.mixup_alpha, 0, 1000);
@@ -125,18 +125,18 @@ void check_mix(const MixOptions& o) {
   within("mix_switch_probability", o.mix_switch_probability, 0, 1);
   within("mixup_off_epoch", static_cast<double>(o.mixup_off_epoch), 0, 1e9);
   within("label_smoothing", o.label_smoothing, 0, 0.999999);
-  check(o.mix_mode == "batch" || o.mix_mode == "pair" || o.mix_mode == "elem", kPlace,
+  check(o.mix_mode == "batch" || o.mix_mode == "pair" || o.mix_mode == "elem", kMix,
         "mix_mode is '{}'; known are batch, pair, elem", o.mix_mode);
 }
 
 Json to_json(const MixOptions& options) {
-  return fields_to_json(options, kFields);
+  return fields_to_json(options, kMixFields);
 }
 void from_json(const Json& in, MixOptions& options) {
-  fields_from_json(options, kFields, in, kPlace);
+  fields_from_json(options, kMixFields, in, kMix);
 }
 bool set_field(MixOptions& options, const std::string& name, const std::string& value) {
-  return field_from_text(options, kFields, name, value, kPlace);
+  return field_from_text(options, kMixFields, name, value, kMix);
 }
 
 MixDraw cutmix_at(double lambda, int center_x, int center_y, int height, int width) {

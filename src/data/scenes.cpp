@@ -15,11 +15,11 @@ constexpr float kRim = 0.07f;                // width of an object's dark outlin
 constexpr float kShadowBlur = 0.3f;          // in radii
 constexpr Point kShadowShift{0.08f, 0.12f};  // in radii
 
-struct Range {
+struct PixelRange {
   int begin, end;
 };
 // Pixels whose centres lie within `reach` of `centre`, in the unit square.
-Range pixel_range(float centre, float reach, int size) {
+PixelRange pixel_range(float centre, float reach, int size) {
   const float scale = static_cast<float>(size);
   return {std::max(0, static_cast<int>(std::floor((centre - reach) * scale))),
           std::min(size, static_cast<int>(std::ceil((centre + reach) * scale)) + 1)};
@@ -39,8 +39,8 @@ class Canvas {
   void draw(const Item& item, Visit visit) {
     if (item.shadow > 0) draw_shadow(item);
     const float reach = item.radius * kShapeReach + pixel_;
-    const Range rows = pixel_range(item.centre.y, reach, size_);
-    const Range columns = pixel_range(item.centre.x, reach, size_);
+    const PixelRange rows = pixel_range(item.centre.y, reach, size_);
+    const PixelRange columns = pixel_range(item.centre.x, reach, size_);
     const float pixel = pixel_ / item.radius;
     for (int y = rows.begin; y < rows.end; ++y) {
       for (int x = columns.begin; x < columns.end; ++x) {
@@ -88,8 +88,8 @@ class Canvas {
     shifted.centre.x += kShadowShift.x * item.radius;
     shifted.centre.y += kShadowShift.y * item.radius;
     const float reach = item.radius * (kShapeReach + kShadowBlur);
-    const Range rows = pixel_range(shifted.centre.y, reach, size_);
-    const Range columns = pixel_range(shifted.centre.x, reach, size_);
+    const PixelRange rows = pixel_range(shifted.centre.y, reach, size_);
+    const PixelRange columns = pixel_range(shifted.centre.x, reach, size_);
     for (int y = rows.begin; y < rows.end; ++y) {
       for (int x = columns.begin; x < columns.end; ++x) {
         const float soft =

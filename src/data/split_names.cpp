@@ -65,6 +65,11 @@ std::vector<std::string> words_of(std::string_view name) {
 
 }  // namespace
 
+std::string lower_case(std::string text) {
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
 std::optional<SplitName> read_split_name(std::string_view name) {
   std::optional<SplitName> found;
   std::string rest;

@@ -20,6 +20,9 @@ struct SplitName {
 // Nothing where no word of the name is one of a split's. Capital letters are small ones.
 std::optional<SplitName> read_split_name(std::string_view name);
 
+// A to Z as small letters; all else stays.
+std::string lower_case(std::string text);
+
 // The words that are known, for messages.
 inline constexpr const char* kSplitWords =
     "train, training; val, valid, validation, dev; test, testing";

@@ -13,7 +13,6 @@
 namespace vitrail {
 namespace {
 
-#ifdef VITRAIL_MPI_MODULE
 namespace fs = std::filesystem;
 
 // Beside the program or the library, or where an installation puts it.
@@ -28,15 +27,13 @@ std::vector<fs::path> module_paths() {
     if (missing) continue;
     paths.push_back(folder / VITRAIL_MPI_MODULE);
     paths.push_back(folder / "vitrail" / VITRAIL_MPI_MODULE);
-#ifdef VITRAIL_MODULE_FOLDER
     paths.push_back(folder.parent_path() / VITRAIL_MODULE_FOLDER / VITRAIL_MPI_MODULE);
-#endif
   }
   return paths;
 }
 
 const vitrail_mpi& load_module() {
-  std::string reason = "it is not there";
+  std::string reason;
   for (const fs::path& path : module_paths()) {
     std::error_code ignored;
     if (!fs::exists(path, ignored)) continue;
@@ -50,16 +47,14 @@ const vitrail_mpi& load_module() {
       return *static_cast<const vitrail_mpi*>(found);
     reason = "it is another one";
   }
-  fail("distributed", "mpirun started this, but {} cannot be loaded: {}", VITRAIL_MPI_MODULE,
-       reason);
-}
-#else
-const vitrail_mpi& load_module() {
+  check(!reason.empty(), "distributed",
+        "mpirun started this, but it was built without MPI: run tools/setup --mpi, then build (and "
+        "install) again");
   fail("distributed",
-       "mpirun started this, but this build has no MPI: install libopenmpi-dev and openmpi-bin "
-       "(tools/setup does) and build again");
+       "mpirun started this, but {} cannot be loaded: {}; run tools/setup --mpi, then build (and "
+       "install) again",
+       VITRAIL_MPI_MODULE, reason);
 }
-#endif
 
 class MpiTransfer : public Transfer {
  public:

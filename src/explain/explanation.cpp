@@ -39,21 +39,25 @@ LayerAttention copy_layer(const AttentionRecord& record) {
 void cover_whole_patches(Explanation& explanation) {
   const TokenLayout& layout = explanation.layout;
   PreprocessResult& geometry = explanation.geometry;
-  const auto end = [](double begin, double end, int64_t covered, int size) {
+  const auto end_of_patches = [](double begin, double end, int64_t covered, int size) {
     return begin + (end - begin) * std::min(1.0, static_cast<double>(covered) / size);
   };
   SourceBox& box = geometry.box;
-  box.x1 = end(box.x0, box.x1, layout.grid_width * layout.patch_width, geometry.width);
-  box.y1 = end(box.y0, box.y1, layout.grid_height * layout.patch_height, geometry.height);
+  box.x1 = end_of_patches(box.x0, box.x1, layout.grid_width * layout.patch_width, geometry.width);
+  box.y1 =
+      end_of_patches(box.y0, box.y1, layout.grid_height * layout.patch_height, geometry.height);
 }
 
 }  // namespace
 
+void check_explainable(const Model& model) {
+  check(model.network->config().depth > 0, ErrorCode::unsupported, "explain",
+        "{} has no attention: its depth is 0; choose a model with transformer blocks", model.name);
+}
+
 Explanation explain_picture(Session& session, const Image& photo, const RolloutOptions& options) {
   const VisionTransformerConfig& config = session.model().network->config();
-  check(config.depth > 0, "explain",
-        "{} has no attention: its depth is 0; choose a model with transformer blocks",
-        session.model().name);
+  check_explainable(session.model());
   AttentionProbe::Request request{.keep = true};
   for (int64_t i = 0; i < config.depth; ++i)
     request.paths.push_back("blocks." + std::to_string(i) + ".attn");
@@ -76,7 +80,9 @@ Explanation explain_picture(Session& session, const Image& photo, const RolloutO
   }
   const std::vector<double> start = output_weights(config, output.layout);
   explanation.from_class_token = config.class_token && start.front() == 1;
-  explanation.rollout = attention_rollout(session.queue(), probe, 0, start, options);
+  RolloutOptions stoppable = options;
+  stoppable.stop = session.stop_token();
+  explanation.rollout = attention_rollout(session.queue(), probe, 0, start, stoppable);
   for (const AttentionRecord& record : probe.records())
     explanation.layers.push_back(copy_layer(record));
   return explanation;

@@ -36,6 +36,9 @@ struct Explanation {
   std::vector<LayerAttention> layers;
 };
 
+// Error (unsupported): a model without attention.
+void check_explainable(const Model& model);
+
 // `photo` as load_picture(path, session.preprocess().decode_options()) gives it.
 // Error: what preprocessing or the rollout refuses; attention with a bias, which q, k and lse alone
 // do not determine.

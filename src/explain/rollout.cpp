@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/stop.h"
 
 namespace vitrail {
 namespace {
@@ -116,6 +117,11 @@ HeadFusion head_fusion_from_name(const std::string& name) {
   fail("rollout", "head fusion '{}' is none of mean, max, min", name);
 }
 
+void check_rollout(const RolloutOptions& options) {
+  check(options.discard_ratio >= 0 && options.discard_ratio < 1, "rollout",
+        "a discard ratio of {} is outside [0, 1)", options.discard_ratio);
+}
+
 const char* name_of(HeadFusion fusion) {
   switch (fusion) {
     case HeadFusion::mean:
@@ -150,6 +156,7 @@ std::vector<double> output_weights(const VisionTransformerConfig& config,
       spread(patches, weights.end(), 1);
       break;
     case Pooling::mean_all:
+    case Pooling::map_all:
       spread(weights.begin(), weights.end(), 1);
       break;
   }
@@ -158,8 +165,7 @@ std::vector<double> output_weights(const VisionTransformerConfig& config,
 
 std::vector<float> attention_rollout(Queue& queue, const AttentionProbe& probe, int64_t sample,
                                      std::span<const double> start, const RolloutOptions& options) {
-  check(options.discard_ratio >= 0 && options.discard_ratio < 1, "rollout",
-        "a discard ratio of {} is outside [0, 1)", options.discard_ratio);
+  check_rollout(options);
   const std::vector<AttentionRecord>& records = probe.records();
   check(!records.empty(), "rollout", "no attention layer was recorded");
   const kernels::AttentionShape& shape = records.front().args.shape;
@@ -171,6 +177,7 @@ std::vector<float> attention_rollout(Queue& queue, const AttentionProbe& probe, 
 
   std::vector<double> row(start.begin(), start.end());
   for (auto record = records.rbegin(); record != records.rend(); ++record) {
+    check_stop(options.stop);
     check(record->kept() && record->args.shape.queries == count && record->args.shape.keys == count,
           "rollout", "{} was not kept, or has another number of tokens than the last layer",
           record->path);

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,11 @@ const char* name_of(HeadFusion fusion);
 struct RolloutOptions {
   HeadFusion fusion = HeadFusion::mean;
   double discard_ratio = 0;  // share of a layer's fused weights set to zero, smallest first; [0, 1)
+  std::stop_token stop = {};  // asked between layers
 };
+
+// Error: options out of range.
+void check_rollout(const RolloutOptions& options);
 
 // The start weights s of a model, [N], by its pooling: the class token's where it answers alone,
 // half of it where the patches' mean has the other half, else spread over what is pooled (learned

@@ -186,6 +186,12 @@ PulledModel pull(const HubSettings& settings, const HubModel& model, const PullO
                           : Pull(settings, model, options).run();
 }
 
+bool has_weights(const HubSettings& settings, const HubModel& model) {
+  const HubCache cache(settings.cache, model);
+  const std::optional<std::string> commit = cache.commit_of(model.revision);
+  return commit && weights_of(cache, *commit, model.name);
+}
+
 fs::path model_from_hub(const HubSettings& settings, const HubModel& model,
                         const PullOptions& options, const std::function<void()>& announce) {
   const HubCache cache(settings.cache, model);

@@ -37,6 +37,10 @@ struct PulledModel {
 PulledModel pull(const HubSettings& settings, const HubModel& model,
                  const PullOptions& options = {});
 
+// Whether the cache has weights of the model, so that model_from_hub() fetches no more than a
+// description that other tools left out.
+bool has_weights(const HubSettings& settings, const HubModel& model);
+
 // For --model: the folder or file that load_model() takes. From the cache when the model is there
 // as a whole, pulled otherwise; `announce` is told before that.
 std::filesystem::path model_from_hub(const HubSettings& settings, const HubModel& model,

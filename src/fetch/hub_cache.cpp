@@ -42,12 +42,6 @@ bool stays_below(const std::string& path) {
   return true;
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  check(!error, "file", "{}: cannot be created: {}", folder.string(), error.message());
-}
-
 std::string folder_name_of(const std::string& model) {
   std::string name = "models--" + model;
   const size_t slash = name.find('/');
@@ -128,13 +122,13 @@ bool HubCache::is_known_absent(const std::string& commit, const std::string& fil
 }
 
 void HubCache::make_folders() {
-  for (const char* name : {"blobs", "refs", "snapshots"}) make_folder(folder_ / name);
-  make_folder(cache_ / ".locks" / folder_name_);
+  for (const char* name : {"blobs", "refs", "snapshots"}) vitrail::make_folders(folder_ / name);
+  vitrail::make_folders(cache_ / ".locks" / folder_name_);
 }
 
 void HubCache::link(const std::string& commit, const std::string& file, const std::string& etag) {
   const fs::path target = snapshot(commit) / file;
-  make_folder(target.parent_path());
+  vitrail::make_folders(target.parent_path());
   const fs::path content = blob(etag).lexically_relative(target.parent_path());
   std::error_code error;
   if (fs::is_symlink(target, error) && fs::read_symlink(target, error) == content) return;
@@ -152,14 +146,14 @@ void HubCache::link(const std::string& commit, const std::string& file, const st
 
 void HubCache::remember_absent(const std::string& commit, const std::string& file) {
   const fs::path path = folder_ / ".no_exist" / commit / file;
-  make_folder(path.parent_path());
+  vitrail::make_folders(path.parent_path());
   write_file_atomically(path, std::string_view());
 }
 
 void HubCache::remember_commit(const std::string& revision, const std::string& commit) {
   if (revision == commit) return;
   const fs::path path = folder_ / "refs" / revision;
-  make_folder(path.parent_path());
+  vitrail::make_folders(path.parent_path());
   write_file_atomically(path, commit);
 }
 

@@ -97,12 +97,6 @@ void unpack_tar(const PublishedArchive& archive, GzipFile& gzip, const fs::path&
   for (const auto& file : files) file->commit();
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  check(!error, "file", "{}: cannot be created: {}", folder.string(), error.message());
-}
-
 bool is_whole(const PublishedArchive& archive, const fs::path& folder) {
   return std::all_of(archive.files.begin(), archive.files.end(), [&](const UnpackedFile& file) {
     std::error_code missing;
@@ -150,7 +144,7 @@ void fetch_archive(const PublishedArchive& archive, const fs::path& folder,
 
 void unpack(const PublishedArchive& archive, const fs::path& file, const fs::path& folder) {
   for (const UnpackedFile& unpacked : archive.files)
-    make_folder((folder / unpacked.name).parent_path());
+    make_folders((folder / unpacked.name).parent_path());
   GzipFile gzip(file);
   if (archive.kind == ArchiveKind::tar_gzip) return unpack_tar(archive, gzip, folder);
   CheckedFile content(archive.files.front(), folder, archive.name);
@@ -160,7 +154,7 @@ void unpack(const PublishedArchive& archive, const fs::path& file, const fs::pat
 
 std::vector<std::string> fetch_dataset(const PublishedDataset& set, const fs::path& folder,
                                        const DataOptions& options) {
-  make_folder(folder);
+  make_folders(folder);
   Removed removed{{folder / ".lock"}};
   std::vector<std::string> downloaded;
   const FileLock lock(removed.paths.front(), say_that_another_fetches);

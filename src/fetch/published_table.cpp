@@ -1,5 +1,6 @@
 // What is published where, and its hashes.
 #include "core/error.h"
+#include "core/nearest.h"
 #include "core/printable.h"
 #include "fetch/published_data.h"
 
@@ -89,12 +90,13 @@ const std::vector<PublishedDataset>& published_datasets() {
 }
 
 const PublishedDataset& published_dataset(const std::string& name) {
-  std::string known;
+  std::vector<std::string> known;
   for (const PublishedDataset& set : published_datasets()) {
     if (set.name == name) return set;
-    known += (known.empty() ? "" : ", ") + set.name;
+    known.push_back(set.name);
   }
-  fail("data", "'{}' is no data set that can be fetched; those are {}", printable(name), known);
+  fail("data", "'{}' is no data set that can be fetched{}", printable(name),
+       did_you_mean_or_all(name, known));
 }
 
 }  // namespace vitrail

@@ -15,7 +15,7 @@
 namespace vitrail {
 namespace {
 
-constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::string_view kNpyMagic = "\x93NUMPY";
 constexpr size_t kAlignTo = 64;       // NEP 1: the data begins at a multiple of 64
 constexpr size_t kGrowthDigits = 21;  // NumPy leaves room for the first axis to grow in place
 constexpr uint64_t kMaxNpyBytes = uint64_t{16} << 30;
@@ -43,11 +43,11 @@ std::string header_of(const Tensor& tensor) {
   std::string text =
       fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", found->text, dims);
   if (tensor.rank() > 0) text.append(kGrowthDigits - std::to_string(tensor.size(0)).size(), ' ');
-  const size_t before = kMagic.size() + 4;
+  const size_t before = kNpyMagic.size() + 4;
   const size_t used = before + text.size() + 1;
   text.append(kAlignTo - used % kAlignTo, ' ');
   text += '\n';
-  std::string header(kMagic);
+  std::string header(kNpyMagic);
   header += '\x01';
   header += '\0';
   header += static_cast<char>(text.size() & 0xff);
@@ -150,12 +150,12 @@ class HeaderParser {
 
 // The header's text; `bytes` is moved on to the data.
 std::string_view take_header(std::string_view& bytes, const std::string& place) {
-  if (!bytes.starts_with(kMagic) || bytes.size() < kMagic.size() + 2)
+  if (!bytes.starts_with(kNpyMagic) || bytes.size() < kNpyMagic.size() + 2)
     fail("npy", "{}: is not a .npy file", place);
-  const int version = bytes[kMagic.size()];
+  const int version = bytes[kNpyMagic.size()];
   if (version != 1 && version != 2)
     fail("npy", "{}: format version {} is not known; 1 and 2 are", place, version);
-  bytes.remove_prefix(kMagic.size() + 2);
+  bytes.remove_prefix(kNpyMagic.size() + 2);
   const size_t length_bytes = version == 1 ? 2 : 4;
   uint32_t length = 0;
   if (bytes.size() >= length_bytes) std::memcpy(&length, bytes.data(), length_bytes);

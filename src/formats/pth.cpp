@@ -149,6 +149,7 @@ class PthBuilder {
     }
     file->notes_ = std::move(chosen.notes);
     file->module_class_ = std::move(chosen.module_class);
+    file->module_fields_ = std::move(chosen.module_fields);
     file->bytes_ = bytes_;
     file->keep_alive_ = std::move(keep_alive);
     file->place_ = std::move(place_);
@@ -275,8 +276,10 @@ Tensor PthFile::tensor(std::string_view name) const {
 bool is_pth_file(const std::filesystem::path& path) {
   const InputFile file(path);
   std::array<std::byte, 16> begin{};
-  const Bytes bytes(begin.data(), file.read_some(0, begin));
-  return is_zip(bytes) || is_pickle(bytes);
+  return is_pth(std::span<const std::byte>(begin).first(file.read_some(0, begin)));
+}
+bool is_pth(std::span<const std::byte> begin) {
+  return is_zip(begin) || is_pickle(begin);
 }
 
 }  // namespace vitrail

@@ -52,6 +52,7 @@ class PthFile : public TensorSource {
   // not be read.
   const std::vector<std::string>& notes() const override { return notes_; }
   const std::string& module_class() const override { return module_class_; }
+  const std::string& module_fields() const override { return module_fields_; }
 
  private:
   struct Entry {
@@ -69,10 +70,11 @@ class PthFile : public TensorSource {
   std::map<std::string, std::string> metadata_;
   std::string place_;
   std::vector<std::string> notes_;
-  std::string module_class_;
+  std::string module_class_, module_fields_;
 };
 
 // Whether a file begins like one of torch.save, whatever its name. Error: it cannot be read.
+bool is_pth(std::span<const std::byte> begin);
 bool is_pth_file(const std::filesystem::path& path);
 
 }  // namespace vitrail

@@ -32,7 +32,7 @@ std::shared_ptr<TensorSource> open_file(const std::filesystem::path& path,
   std::array<std::byte, kForeignBytes> begin{};
   const size_t got = InputFile(path).read_some(0, begin);
   if (const std::string kind = foreign_kind(std::span(begin).first(got)); !kind.empty())
-    fail("model", "{}: is {}", path.string(), kind);
+    fail(ErrorCode::unsupported, "model", "{}: is {}", path.string(), kind);
   return SafetensorsFile::open(path);
 }
 

@@ -5,8 +5,10 @@
 #include <limits>
 #include <string_view>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
+#include "formats/module_fields.h"
 #include "formats/state_dict_finder.h"
 #include "formats/wrapper_names.h"
 
@@ -55,8 +57,8 @@ Candidate& choose(std::vector<Candidate>& candidates, const std::string& chosen,
   std::ranges::stable_sort(large, {}, [](const Candidate* c) { return preference(c->path); });
   const bool tied = large.size() > 1 && preference(large[0]->path) == kPreferred.size();
   if (tied && !large[0]->path.empty())
-    fail("pth", "{}: holds several state dicts, {}; choose one with --set state_dict=NAME", place,
-         listed(candidates));
+    fail("pth", "{}: holds several state dicts, {}; choose one with {}", place, listed(candidates),
+         said_setting("state_dict", "NAME"));
   return *large.front();
 }
 
@@ -73,13 +75,6 @@ std::string unwrap(StateDict& dict) {
   return std::move(found.prefix);
 }
 
-// "module name" as Python writes it.
-std::string dotted(std::string_view global) {
-  std::string name = printable(global);
-  std::ranges::replace(name, ' ', '.');
-  return name;
-}
-
 }  // namespace
 
 StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
@@ -87,7 +82,7 @@ StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
   std::vector<Candidate> candidates = StateDictFinder(pickle, place).run();
   if (candidates.empty() && pickle.top().kind == PickleValue::Kind::opaque)
     fail("pth", "{}: is an object of {}, which has no parameters; save a model's state_dict()",
-         place, dotted(pickle.top().text));
+         place, dotted_name(pickle.top().text));
   if (candidates.empty()) fail("pth", "{}: holds no dictionary of tensors", place);
   Candidate& own = choose(candidates, options.state_dict, place);
   StateDict dict;
@@ -95,7 +90,9 @@ StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
     const std::string others = listed(candidates, &own);
     dict.notes.push_back(fmt::format(
         "the state dict '{}' is read{}", printable(own.path),
-        others.empty() ? "" : "; there is also " + others + " (--set state_dict=NAME)"));
+        others.empty()
+            ? ""
+            : "; there is also " + others + " (" + said_setting("state_dict", "NAME") + ")"));
   }
   const size_t named = std::min(kListed, own.unread.size());
   for (size_t i = 0; i < named; ++i)
@@ -105,10 +102,12 @@ StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
     dict.notes.push_back(fmt::format("so are {} more", own.unread.size() - named));
   dict.tensors = std::move(own.tensors);
   const std::string taken = options.unwrap ? unwrap(dict) : "";
-  if (own.classes.empty()) return dict;
+  if (own.modules.empty()) return dict;
   // The wrapper's class says nothing; where the prefix is no module's, the whole's does.
-  const auto inner = own.classes.find(taken);
-  dict.module_class = dotted(inner == own.classes.end() ? own.classes.at("") : inner->second);
+  const auto inner = own.modules.find(taken);
+  const PickleValue& module = inner == own.modules.end() ? *own.modules.at("") : *inner->second;
+  dict.module_class = dotted_name(module.text);
+  dict.module_fields = module_fields(pickle, module);
   dict.notes.push_back("the weights are those of a module saved whole, " + dict.module_class);
   return dict;
 }

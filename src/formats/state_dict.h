@@ -14,7 +14,8 @@ namespace vitrail {
 struct StateDict {
   std::map<std::string, uint32_t> tensors;  // name to index of Pickle::tensors
   std::vector<std::string> notes;
-  std::string module_class;  // of a module saved whole, in Python's words: "timm.models.eva.Eva"
+  std::string module_class;   // of a module saved whole, in Python's words: "timm.models.eva.Eva"
+  std::string module_fields;  // of the same, formats/module_fields.h
 };
 
 // The dictionary of weights at the chosen path ("ckpt.model_ema"), or by default the one that the

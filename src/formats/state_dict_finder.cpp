@@ -110,8 +110,8 @@ void StateDictFinder::take_module(const PickleValue& module, const std::string& 
   if (depth > kMaxModuleDepth)
     fail("pth", "{}: has modules nested deeper than {}", place_, kMaxModuleDepth);
   spend(kWorkPerEntry + state->items.size());
-  if (into.classes.size() < kMaxClasses && prefix.size() <= kMaxWrapperPrefix)
-    into.classes.emplace(prefix, module.text);
+  if (into.modules.size() < kMaxClasses && prefix.size() <= kMaxWrapperPrefix)
+    into.modules.emplace(prefix, &module);
   const auto dictionary = [&](const char* name) {
     const PickleValue* found = member(*state, name);
     return found != nullptr && found->kind == Kind::dict ? found : nullptr;

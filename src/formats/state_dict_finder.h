@@ -17,8 +17,8 @@ struct Candidate {
   std::map<std::string, uint32_t> tensors;  // name to index of Pickle::tensors
   std::vector<std::string> unread;          // weights of types that Vitrail lacks
   int64_t elements = 0;
-  // Of a module: the classes ("module name") of it ("") and of what is next to it ("module.").
-  std::map<std::string, std::string_view> classes;
+  // Of a module: it ("") and what is next to it ("module.").
+  std::map<std::string, const PickleValue*> modules;
 };
 
 class StateDictFinder {

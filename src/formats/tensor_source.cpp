@@ -24,6 +24,10 @@ const std::string& TensorSource::module_class() const {
   static const std::string none;
   return none;
 }
+const std::string& TensorSource::module_fields() const {
+  static const std::string none;
+  return none;
+}
 
 MemoryTensors::MemoryTensors(const NamedTensors& tensors,
                              std::map<std::string, std::string> metadata, std::string place)

@@ -45,6 +45,8 @@ class TensorSource {
   // The Python class of a module that was saved whole, "timm.models.eva.Eva"; else empty. Names and
   // shapes of tensors may agree where classes differ in what they compute.
   virtual const std::string& module_class() const;
+  // What such a module says of itself, as JSON (formats/module_fields.h); else empty.
+  virtual const std::string& module_fields() const;
 
   bool contains(std::string_view name) const { return find(name) != nullptr; }
   // Error: not there.

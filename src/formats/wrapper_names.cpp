@@ -104,6 +104,7 @@ class UnwrappedTensors : public TensorSource {
   const std::string& place() const override { return tensors_->place(); }
   const std::vector<std::string>& notes() const override { return notes_; }
   const std::string& module_class() const override { return tensors_->module_class(); }
+  const std::string& module_fields() const override { return tensors_->module_fields(); }
 
  private:
   std::shared_ptr<TensorSource> tensors_;

@@ -32,7 +32,8 @@ struct AvifLibrary {
 
  private:
   AvifLibrary() {
-    const LazyLibrary library(VITRAIL_AVIF, "picture", "AVIF needs it (Debian: libavif15)");
+    const LazyLibrary library(VITRAIL_AVIF, "picture",
+                              "AVIF needs it (Debian 12: libavif15, 13: libavif16)");
     library.find(create, "avifDecoderCreate");
     library.find(destroy, "avifDecoderDestroy");
     library.find(set_memory, "avifDecoderSetIOMemory");
@@ -44,6 +45,16 @@ struct AvifLibrary {
   }
 };
 
+// 0: top and bottom change places, 1: left and right. The field is `mode` in libavif 0.11 and
+// `axis` from 1.0 on, with the same meaning.
+template <typename Mirror>
+int mirror_of(const Mirror& mirror) {
+  if constexpr (requires { mirror.axis; })
+    return mirror.axis;
+  else
+    return mirror.mode;
+}
+
 // irot, then imir (ISO/IEC 23008-12, 6.5.10 and 6.5.12), as EXIF's orientation.
 int orientation_of(const avifImage& image) {
   const bool turned = (image.transformFlags & AVIF_TRANSFORM_IROT) != 0;
@@ -53,7 +64,7 @@ int orientation_of(const avifImage& image) {
   constexpr int kUpsideDown[4] = {4, 5, 2, 7};     // then top and bottom change
   constexpr int kLeftsideRight[4] = {2, 7, 4, 5};  // then left and right change
   if (!mirrored) return kPlain[quarters];
-  return image.imir.mode == 0 ? kUpsideDown[quarters] : kLeftsideRight[quarters];
+  return mirror_of(image.imir) == 0 ? kUpsideDown[quarters] : kLeftsideRight[quarters];
 }
 
 // An image of more bits without alpha or as grey as one of 8, of which the lower bits are cut: what
@@ -108,7 +119,7 @@ class AvifReader : public WholeReader {
     // What Pillow does not ask for either.
     decoder_->strictFlags &= ~static_cast<avifStrictFlags>(AVIF_STRICT_CLAP_VALID);
     decoder_->strictFlags &= ~static_cast<avifStrictFlags>(AVIF_STRICT_PIXI_REQUIRED);
-    library_.set_memory(decoder_, picture_.data(), picture_.bytes.size());
+    step(library_.set_memory(decoder_, picture_.data(), picture_.bytes.size()));
     step(library_.parse(decoder_));
     const avifImage& image = *decoder_->image;
     picture_.check_size(image.width, image.height);
@@ -193,7 +204,8 @@ std::unique_ptr<PictureReader> open_avif(const PictureSource& source) {
 #else
 namespace vitrail {
 std::unique_ptr<PictureReader> open_avif(const PictureSource& source) {
-  source.refuse("is an AVIF, and this Vitrail was built without libavif (Debian: libavif-dev)");
+  source.refuse_as(ErrorCode::unsupported,
+                   "is an AVIF, and this Vitrail was built without libavif (Debian: libavif-dev)");
 }
 }  // namespace vitrail
 #endif

@@ -88,8 +88,9 @@ bool has_metadata(PictureFormat format) {
 
 [[noreturn]] void refuse_unknown(const PictureSource& source) {
   const char* what = foreign_format(source.bytes);
-  source.refuse("is {}; Vitrail reads JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIF",
-                what == nullptr ? "no picture of a known format" : what);
+  source.refuse_as(ErrorCode::unsupported,
+                   "is {}; Vitrail reads JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIF",
+                   what == nullptr ? "no picture of a known format" : what);
 }
 
 }  // namespace
@@ -148,7 +149,8 @@ std::unique_ptr<PictureReader> open_picture(std::span<const std::byte> bytes,
   const PictureSource source{bytes, name, options.max_pixels, options.color == ColorMode::grey};
   if (bytes.empty()) source.refuse("the file is empty");
   if (bytes.size() > options.max_file_bytes)
-    source.refuse("has {} bytes, above the limit of {}", bytes.size(), options.max_file_bytes);
+    source.refuse_as(ErrorCode::too_large, "has {} bytes, above the limit of {}", bytes.size(),
+                     options.max_file_bytes);
   const auto format = picture_format(bytes);
   if (!format) refuse_unknown(source);
   auto reader = open_as_stored(*format, source);
@@ -166,7 +168,7 @@ Image decode_picture(std::span<const std::byte> bytes, const DecodeOptions& opti
     Image image = open_picture(bytes, options, name)->read_all();
     return options.color == ColorMode::grey ? image : to_rgb(std::move(image));
   } catch (const std::bad_alloc&) {
-    fail("picture", "{}: there is not enough memory to decode it", name);
+    fail(ErrorCode::out_of_memory, "picture", "{}: there is not enough memory to decode it", name);
   }
 }
 

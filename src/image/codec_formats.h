@@ -26,13 +26,19 @@ struct PictureSource {
 
   template <typename... Args>
   [[noreturn]] void refuse(fmt::format_string<Args...> format, Args&&... args) const {
-    fail("picture", "{}: {}", name, fmt::format(format, std::forward<Args>(args)...));
+    refuse_as(ErrorCode::bad_input, format, std::forward<Args>(args)...);
+  }
+  template <typename... Args>
+  [[noreturn]] void refuse_as(ErrorCode code, fmt::format_string<Args...> format,
+                              Args&&... args) const {
+    fail(code, "picture", "{}: {}", name, fmt::format(format, std::forward<Args>(args)...));
   }
   void check_size(uint64_t width, uint64_t height) const {
     if (width == 0 || height == 0) refuse("declares {}x{} pixels", width, height);
     // Division, because the product may overflow.
     if (width > max_pixels / height)
-      refuse("declares {}x{} pixels, above the limit of {}", width, height, max_pixels);
+      refuse_as(ErrorCode::too_large, "declares {}x{} pixels, above the limit of {}", width, height,
+                max_pixels);
   }
   // For what decoding keeps of the whole picture; may wait for other pictures. Error: more than a
   // file of this size can plausibly hold, or than there is for all pictures.
@@ -40,11 +46,13 @@ struct PictureSource {
     constexpr uint64_t kMega = uint64_t{1} << 20;
     const uint64_t limit = picture_memory_limit(bytes.size());
     if (needed > limit)
-      refuse("takes {} MB to decode, above the limit of {} MB for a file of {} bytes",
-             needed / kMega, limit / kMega, bytes.size());
+      refuse_as(ErrorCode::too_large,
+                "takes {} MB to decode, above the limit of {} MB for a file of {} bytes",
+                needed / kMega, limit / kMega, bytes.size());
     if (needed > picture_memory_budget())
-      refuse("takes {} MB to decode, and all pictures together may take {} MB on this machine",
-             needed / kMega, picture_memory_budget() / kMega);
+      refuse_as(ErrorCode::too_large,
+                "takes {} MB to decode, and all pictures together may take {} MB on this machine",
+                needed / kMega, picture_memory_budget() / kMega);
     return PictureMemory(needed);
   }
 };

@@ -51,8 +51,8 @@ std::vector<std::byte> read_picture_file(const std::filesystem::path& path,
                                          const DecodeOptions& options) {
   if (path == kStandardInputPicture && !kept().empty()) {
     if (kept().size() > options.max_file_bytes)
-      fail("picture", "standard input has {} bytes, above the limit of {}", kept().size(),
-           options.max_file_bytes);
+      fail(ErrorCode::too_large, "picture", "standard input has {} bytes, above the limit of {}",
+           kept().size(), options.max_file_bytes);
     return kept();
   }
   try {
@@ -61,7 +61,7 @@ std::vector<std::byte> read_picture_file(const std::filesystem::path& path,
     // The same place as every other trouble with a picture; the message already names the file.
     std::string message = error.what();
     message.erase(0, std::min(message.size(), error.place().size() + 3));
-    throw Error("picture", message);
+    throw Error("picture", message, error.code());
   }
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -110,6 +111,9 @@ PreprocessResult apply(const Image& image, const Preprocess& preprocess, float* 
 // load_picture refuses.
 PreprocessResult apply_file(const std::filesystem::path& path, const Preprocess& preprocess,
                             float* out);
+// The same of a file's bytes; `name` stands for the picture in messages.
+PreprocessResult apply_encoded(std::span<const std::byte> bytes, const Preprocess& preprocess,
+                               const std::string& name, float* out);
 // The picture that the model saw: resized and cropped, before rescaling.
 Image apply_geometry(const Image& image, const Preprocess& preprocess);
 

@@ -211,16 +211,19 @@ PreprocessResult apply(const Image& image, const Preprocess& preprocess, float* 
   return result_of(plan, image.width, image.height);
 }
 
-PreprocessResult apply_file(const std::filesystem::path& path, const Preprocess& preprocess,
-                            float* out) {
-  const DecodeOptions options = preprocess.decode_options();
-  const std::vector<std::byte> bytes = read_picture_file(path, options);
-  const std::string name = path.string();
+PreprocessResult apply_encoded(std::span<const std::byte> bytes, const Preprocess& preprocess,
+                               const std::string& name, float* out) {
   try {
     return apply_bytes(bytes, preprocess, name, out);
   } catch (const std::bad_alloc&) {
-    fail("picture", "{}: there is not enough memory to decode it", name);
+    fail(ErrorCode::out_of_memory, "picture", "{}: there is not enough memory to decode it", name);
   }
+}
+
+PreprocessResult apply_file(const std::filesystem::path& path, const Preprocess& preprocess,
+                            float* out) {
+  return apply_encoded(read_picture_file(path, preprocess.decode_options()), preprocess,
+                       path.string(), out);
 }
 
 }  // namespace vitrail

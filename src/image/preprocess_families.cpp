@@ -204,13 +204,14 @@ void refuse_unknown_fields(const ConfigFields& fields) {
   for (const char* off : {"do_pad", "do_flip_channel_order", "do_color_quantize",
                           "do_align_long_axis", "do_thumbnail", "keep_aspect_ratio"})
     if (fields.boolean(off, false))
-      fail("preprocess", "{} is true, which Vitrail does not implement", fields.path(off));
+      fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
+           fields.path(off));
   for (const char* absent : {"pad_size", "size_divisor", "crop_pct", "auto_map"})
     if (fields.has(absent))
-      fail("preprocess", "{} is {}, which Vitrail does not implement", fields.path(absent),
-           ConfigFields::shown(fields.at(absent)));
+      fail(ErrorCode::unsupported, "preprocess", "{} is {}, which Vitrail does not implement",
+           fields.path(absent), ConfigFields::shown(fields.at(absent)));
   if (fields.has("ensure_multiple_of") && fields.number("ensure_multiple_of") != 1)
-    fail("preprocess", "{} is not 1, which Vitrail does not implement",
+    fail(ErrorCode::unsupported, "preprocess", "{} is not 1, which Vitrail does not implement",
          fields.path("ensure_multiple_of"));
 }
 

@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "preprocess";
+constexpr const char* kPlan = "preprocess";
 
 // Where the crop begins in the resized picture; negative: that much padding comes before it.
 int64_t crop_offset(int64_t size, int64_t crop, CropRule rule) {
@@ -48,18 +48,17 @@ Size resized_size(int width, int height, const Preprocess& p) {
       return {std::nearbyint(w / ratio), std::nearbyint(h / ratio)};
     }
   }
-  fail(kPlace, "unknown resize mode {}", static_cast<int>(p.resize));
+  fail(kPlan, "unknown resize mode {}", static_cast<int>(p.resize));
 }
 
 }  // namespace
 
 PreprocessPlan preprocess_plan(int width, int height, const Preprocess& p) {
-  check(width > 0 && height > 0, kPlace, "a picture of {}x{}, expected at least 1x1", width,
-        height);
+  check(width > 0 && height > 0, kPlan, "a picture of {}x{}, expected at least 1x1", width, height);
   const Size size = resized_size(width, height, p);
   check(size.width >= 1 && size.height >= 1 &&
             size.width * size.height <= static_cast<double>(kMaxPicturePixels),
-        kPlace, "a picture of {}x{} would be resized to {:.0f}x{:.0f}, expected 1 to {} pixels",
+        kPlan, "a picture of {}x{} would be resized to {:.0f}x{:.0f}, expected 1 to {} pixels",
         width, height, size.width, size.height, kMaxPicturePixels);
   PreprocessPlan plan{};
   plan.resized_width = plan.width = static_cast<int>(size.width);

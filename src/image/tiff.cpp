@@ -13,7 +13,7 @@
 namespace vitrail {
 namespace {
 
-constexpr uint16_t kYcbcr = 6, kRgb = 2;
+constexpr uint16_t kYcbcrColor = 6, kRgbColor = 2;
 constexpr uint32_t kCorelAlpha = 999;
 
 // The compressions that Pillow has names for.
@@ -272,7 +272,7 @@ bool read_directory(TiffPicture& p) {
                     p.source.bytes.size());
   TiffLayout layout;
   layout.photometric = p.file.field<uint16_t>(TIFFTAG_PHOTOMETRIC, 0);
-  if (p.compression == COMPRESSION_OJPEG) layout.photometric = kYcbcr;
+  if (p.compression == COMPRESSION_OJPEG) layout.photometric = kYcbcrColor;
   layout.bits = p.file.field<uint16_t>(TIFFTAG_BITSPERSAMPLE, 1);
   layout.samples = p.file.field<uint16_t>(TIFFTAG_SAMPLESPERPIXEL, 1);
   layout.sample_format = p.file.field<uint16_t>(TIFFTAG_SAMPLEFORMAT, 1);
@@ -295,15 +295,15 @@ bool read_directory(TiffPicture& p) {
     layout.samples = static_cast<uint16_t>(layout.samples - layout.extra.size());
     layout.extra.clear();
   }
-  const bool is_color_jpeg = layout.photometric == kYcbcr && layout.samples == 3 &&
+  const bool is_color_jpeg = layout.photometric == kYcbcrColor && layout.samples == 3 &&
                              p.compression == COMPRESSION_JPEG && !p.planes_apart;
   if (is_color_jpeg) {
     library.set_field(p.file.get(), TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
-    layout.photometric = kRgb;
+    layout.photometric = kRgbColor;
   }
   p.samples = tiff_samples(layout, p.source);
   if (p.samples.color == TiffColor::palette) read_palette(p);
-  return layout.photometric == kYcbcr && layout.compressed;
+  return layout.photometric == kYcbcrColor && layout.compressed;
 }
 
 }  // namespace
@@ -335,7 +335,8 @@ std::unique_ptr<PictureReader> open_tiff(const PictureSource& source) {
 #else
 namespace vitrail {
 std::unique_ptr<PictureReader> open_tiff(const PictureSource& source) {
-  source.refuse("is a TIFF, and this Vitrail was built without libtiff (Debian: libtiff-dev)");
+  source.refuse_as(ErrorCode::unsupported,
+                   "is a TIFF, and this Vitrail was built without libtiff (Debian: libtiff-dev)");
 }
 }  // namespace vitrail
 #endif

@@ -93,11 +93,12 @@ class Counter {
     const auto& c = config_;
     if (c.pooling == Pooling::sequence)
       add("sequence_pool", {c.embed_dim}, 2 * layout_.tokens() * c.embed_dim);
-    if (c.pooling != Pooling::map) return;
-    const int64_t dim = c.embed_dim, patches = layout_.patches();
+    if (!is_map(c.pooling)) return;
+    const int64_t dim = c.embed_dim;
+    const int64_t keys = c.pooling == Pooling::map ? layout_.patches() : layout_.tokens();
     const int64_t hidden = c.pool_mlp_hidden_dim > 0 ? c.pool_mlp_hidden_dim : c.mlp_hidden();
     add("attn_pool", {dim},
-        2 * dim * dim + patches * dim * 2 * dim + 2 * patches * dim + 2 * dim * hidden);
+        2 * dim * dim + keys * dim * 2 * dim + 2 * keys * dim + 2 * dim * hidden);
   }
 
   void add_head() {

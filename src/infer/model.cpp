@@ -6,7 +6,11 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "core/advice.h"
 #include "core/error.h"
+#include "core/printable.h"
+#include "core/stop.h"
+#include "infer/fastest_precision.h"
 #include "models/architectures.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
@@ -59,17 +63,17 @@ Place find_model(const std::string& path_or_name) {
   std::error_code ignored;
   if (path_or_name.empty()) {
     const auto found = find_bundled(kDefaultModel);
-    check(found.has_value(), "model",
-          "the bundled model '{}' is not installed; name one with --model, or the folder of "
-          "bundled models with VITRAIL_MODELS",
-          kDefaultModel);
+    check(found.has_value(), ErrorCode::not_found, "model",
+          "the bundled model '{}' is not installed; name one with {}, or the folder of bundled "
+          "models with VITRAIL_MODELS",
+          kDefaultModel, said(Option::model));
     return {*found, true};
   }
   if (fs::exists(path_or_name, ignored)) return {path_or_name, false};
   if (is_plain_name(path_or_name))
     if (const auto found = find_bundled(path_or_name)) return {*found, true};
-  fail("model", "{}: no such file or folder, nor a bundled model ({})", path_or_name,
-       joined(bundled_models()));
+  fail(ErrorCode::not_found, "model", "{}: no such file or folder, nor a bundled model ({})",
+       printable(path_or_name, 4096), joined(bundled_models()));
 }
 
 // timm resizes to floor(size / crop_pct), which is not in proportion to another size's.
@@ -82,10 +86,19 @@ nlohmann::json timm_at(nlohmann::json config, PictureSize size) {
   return config;
 }
 
+ClassLabels labels_from(const std::vector<std::string>& names, int64_t classes) {
+  check(static_cast<int64_t>(names.size()) == classes, "labels",
+        "{} names are given, and the model has {} classes", names.size(), classes);
+  ClassLabels labels = unknown_labels(classes);
+  std::ranges::copy(names, labels.names.begin());
+  return labels;
+}
+
 // Names that config.json gives count before a file of labels in the folder.
-ClassLabels labels_of(const CheckpointInfo& info, const fs::path& chosen) {
+ClassLabels labels_of(const CheckpointInfo& info, const LoadOptions& options) {
   const int64_t classes = info.config.num_classes;
-  if (!chosen.empty()) return read_labels(chosen, classes);
+  if (!options.label_names.empty()) return labels_from(options.label_names, classes);
+  if (!options.labels.empty()) return read_labels(options.labels, classes);
   ClassLabels labels = unknown_labels(classes);
   if (!info.labels.empty()) {
     for (size_t i = 0; i < info.labels.size(); ++i)
@@ -98,11 +111,22 @@ ClassLabels labels_of(const CheckpointInfo& info, const fs::path& chosen) {
 }
 
 // Gives every parameter its value, and packs as the options say.
-void fill(Model& model, const LoadOptions& options,
-          const std::function<void(Parameter&)>& fill_one) {
+void fill(Model& model, const LoadOptions& options, const std::function<void(Parameter&)>& value) {
+  const auto& parameters = model.network->parameters().all();
+  std::mutex telling;
+  int64_t filled = 0;
+  const auto fill_one = [&](Parameter& parameter) {
+    check_stop(options.stop);
+    value(parameter);
+    if (!options.progress) return;
+    const std::lock_guard turn(telling);
+    options.progress(++filled, static_cast<int64_t>(parameters.size()));
+  };
   Queue queue(options.threads);
   if (options.pack) {
-    const PrecisionPlan precision = options.pack->precision.value_or(model.precision);
+    const PrecisionPlan precision = options.pack->fastest
+                                        ? fastest_precision(model.precision).plan
+                                        : options.pack->precision.value_or(model.precision);
     const Packing packing{.precision = precision, .single_pass = options.pack->single_pass};
     std::call_once(model.packing, [&] {
       model.network->pack_for_inference(queue, packing, fill_one);
@@ -110,9 +134,28 @@ void fill(Model& model, const LoadOptions& options,
     });
     return;
   }
-  const auto& parameters = model.network->parameters().all();
   queue.pool().parallel_for(static_cast<int64_t>(parameters.size()),
                             [&](int64_t i, int) { fill_one(*parameters[static_cast<size_t>(i)]); });
+}
+
+CheckpointOptions checkpoint_options(const LoadOptions& options) {
+  return {.settings = options.settings,
+          .read_labels = options.labels.empty() && options.label_names.empty()};
+}
+
+std::shared_ptr<Model> model_of(Checkpoint checkpoint, const std::string& name,
+                                const LoadOptions& options) {
+  auto model = std::make_shared<Model>();
+  model->name = name;
+  model->info = std::move(checkpoint.info);
+  if (options.size) model->info.config.set_image_size(options.size->height, options.size->width);
+  model->preprocess = preprocess_of(model->info, options.size);
+  model->precision = model->info.precision;
+  model->labels = labels_of(model->info, options);
+  model->rejection = model->info.rejection;
+  model->network = std::make_shared<VisionTransformer>(model->info.config);
+  fill(*model, options, [&](Parameter& parameter) { load_weight(parameter, *checkpoint.tensors); });
+  return model;
 }
 
 }  // namespace
@@ -144,6 +187,8 @@ std::vector<fs::path> bundled_model_folders() {
   fs::path folder = module_folder();
   if (folder.empty()) return folders;
   folders.push_back(folder.parent_path() / "share/vitrail/models");
+  // Of a library in lib/x86_64-linux-gnu.
+  folders.push_back(folder.parent_path().parent_path() / "share/vitrail/models");
   for (int i = 0; i < kParentsSearched; ++i) {
     folder = folder.parent_path();
     folders.push_back(folder / "models");
@@ -165,24 +210,25 @@ std::vector<std::string> bundled_models() {
 
 std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options) {
   const Place place = find_model(path_or_name);
-  Checkpoint checkpoint = open_checkpoint(
-      place.path, {.settings = options.settings, .read_labels = options.labels.empty()});
-  auto model = std::make_shared<Model>();
-  model->path = place.path;
+  const fs::path& path = place.path;
+  std::error_code ignored;
+  const std::string name = !fs::is_directory(path, ignored) ? path.stem()
+                           : path.filename().empty()        ? path.parent_path().filename()
+                                                            : path.filename();
+  auto model = model_of(open_checkpoint(path, checkpoint_options(options)), name, options);
+  model->path = path;
   model->bundled = place.bundled;
-  const fs::path& path = model->path;
-  model->name = !fs::is_directory(path)   ? path.stem()
-                : path.filename().empty() ? path.parent_path().filename()
-                                          : path.filename();
-  model->info = std::move(checkpoint.info);
-  if (options.size) model->info.config.set_image_size(options.size->height, options.size->width);
-  model->preprocess = preprocess_of(model->info, options.size);
-  model->precision = model->info.precision;
-  model->labels = labels_of(model->info, options.labels);
-  model->rejection = model->info.rejection;
-  model->network = std::make_shared<VisionTransformer>(model->info.config);
-  fill(*model, options, [&](Parameter& parameter) { load_weight(parameter, *checkpoint.tensors); });
   return model;
+}
+
+std::shared_ptr<Model> load_model(const ModelBytes& bytes, const LoadOptions& options) {
+  return model_of(read_checkpoint(bytes.weights,
+                                  {.place = bytes.name,
+                                   .config = bytes.config,
+                                   .preprocessor = bytes.preprocessor,
+                                   .rejection = bytes.rejection},
+                                  checkpoint_options(options)),
+                  bytes.name, options);
 }
 
 std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t seed,

@@ -3,10 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,13 +37,15 @@ struct Model {
 
 struct PackOptions {
   std::optional<PrecisionPlan> precision;  // nothing: the model's own
+  bool fastest = false;                    // instead: what fastest_precision() chooses
   bool single_pass = false;                // models/vit.h
 };
 
 struct LoadOptions {
   // --set: fields of the configuration (models/vit_config.h) or of the preprocessing.
   std::vector<std::pair<std::string, std::string>> settings;
-  std::filesystem::path labels;  // --labels: a file that replaces the checkpoint's own
+  std::filesystem::path labels;               // --labels: a file that replaces the checkpoint's own
+  std::vector<std::string> label_names = {};  // the same as names, one for each class
   // --size: of the pictures that the network takes; nothing: the model's own. Positions are
   // stretched to it, and pictures prepared for it, by the rules of the model's family.
   std::optional<PictureSize> size = std::nullopt;
@@ -47,6 +53,10 @@ struct LoadOptions {
   // Packs each weight as it is read, so that it is never in memory twice (SessionOptions.pack does
   // so afterwards). The weights can then not be saved.
   std::optional<PackOptions> pack = std::nullopt;
+  std::stop_token stop = {};  // asked between two weights; Error (ErrorCode::cancelled)
+  // Told how many weights of how many have been read, from the threads that read, one call at a
+  // time. What it throws ends the loading.
+  std::function<void(int64_t done, int64_t total)> progress = nullptr;
 };
 
 // A folder or .safetensors file of any family (a training run's folder is one), the name of a
@@ -54,6 +64,17 @@ struct LoadOptions {
 // family, an incomplete one (with the list of what --set must give), weights that do not fit or are
 // not finite.
 std::shared_ptr<Model> load_model(const std::string& path_or_name, const LoadOptions& options = {});
+
+// A model whose files lie in memory: what would stand in its folder.
+struct ModelBytes {
+  std::string name = "memory";           // stands for the files in messages
+  std::span<const std::byte> weights;    // a .safetensors file, or one of torch.save
+  std::string_view config;               // config.json; empty: there is none
+  std::string_view preprocessor;         // preprocessor_config.json; empty: there is none
+  std::span<const std::byte> rejection;  // rejection.safetensors of a calibrated model; or empty
+};
+// The bytes are read before it returns and not referred to afterwards. Error: as of files.
+std::shared_ptr<Model> load_model(const ModelBytes& bytes, const LoadOptions& options = {});
 
 // How the checkpoint's pictures are prepared; for pictures of `size` by the rule of the library
 // that the description comes from, where it has one. Error: nobody says how, or not at this size.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/machine.h"
 #include "infer/cost.h"
@@ -65,17 +66,19 @@ void check_pass(const VisionTransformer& network, const PassSize& size, const Pa
     if (needed > kSmall) throw;
     return;
   }
-  check(needed <= limit, "session",
-        "a pass of {} at {}x{} takes about {}, above the limit of {}; lower --size or --batch, or "
-        "allow it with --memory {}GB",
+  check(needed <= limit, ErrorCode::too_large, "session",
+        "a pass of {} at {}x{} takes about {}, above the limit of {}; lower {} or {}, or allow it "
+        "with {}",
         size.batch == 1 ? "one picture" : fmt::format("{} pictures", size.batch),
         size.picture.height, size.picture.width, gigabytes(needed), gigabytes(limit),
-        static_cast<int64_t>(needed / 1e9) + 1);
+        said(Option::size), said(Option::batch),
+        said_gigabytes(Option::memory, static_cast<int64_t>(needed / 1e9) + 1));
   const double scores = attention_scores(network, size);
-  check(limits.slow || scores <= kMaxAttentionScores, "session",
+  check(limits.slow || scores <= kMaxAttentionScores, ErrorCode::too_large, "session",
         "a picture of {}x{} has {:.0f} billion scores of attention, above the limit of {:.0f} "
-        "billion, and takes minutes to hours; lower --size, or allow it with --slow",
-        size.picture.height, size.picture.width, scores / 1e9, kMaxAttentionScores / 1e9);
+        "billion, and takes minutes to hours; lower {}, or allow it with {}",
+        size.picture.height, size.picture.width, scores / 1e9, kMaxAttentionScores / 1e9,
+        said(Option::size), said(Option::slow));
 }
 
 }  // namespace vitrail

@@ -1,11 +1,17 @@
 #include "infer/session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 
 #include "autograd/context.h"
+#include "core/advice.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "core/stop.h"
 #include "image/codec.h"
+#include "infer/fastest_precision.h"
 
 namespace vitrail {
 namespace {
@@ -14,25 +20,44 @@ constexpr int kMaxThreads = 1024;
 constexpr int kMaxBatch = 4096;
 
 const SessionOptions& checked(const SessionOptions& options) {
-  check(options.threads >= 0 && options.threads <= kMaxThreads, "session",
-        "threads is {}; it must lie between 0 (all cores) and {}", options.threads, kMaxThreads);
+  check_threads(options.threads);
   check(options.batch >= 1 && options.batch <= kMaxBatch, "session",
         "batch is {}; it must lie between 1 and {}", options.batch, kMaxBatch);
   return options;
 }
 
+PrecisionPlan chosen_precision(const Model& model, const SessionOptions& options) {
+  if (!options.fastest) return options.precision.value_or(model.precision);
+  const PrecisionChoice choice = fastest_precision(model.precision);
+  log_info(fmt::format("{}: precision auto is {}", model.name, choice.reason));
+  return choice.plan;
+}
+
+// A stop is no fault of the picture that was in its turn.
+void note_error(const Error& error, size_t index, PreparedBatch& batch) {
+  if (error.code() == ErrorCode::cancelled) throw error;
+  batch.errors[index] = error.what();
+  batch.codes[index] = error.code();
+}
+
 void check_all_read(const PreparedBatch& batch, size_t first) {
   for (size_t i = 0; i < batch.errors.size(); ++i)
-    check(batch.errors[i].empty(), "session", "picture {}: {}", first + i, batch.errors[i]);
+    check(batch.errors[i].empty(), batch.codes[i], "session", "picture {}: {}", first + i,
+          batch.errors[i]);
 }
 
 }  // namespace
+
+void check_threads(int threads) {
+  check(threads >= 0 && threads <= kMaxThreads, "session",
+        "threads is {}; it must lie between 0 (all cores) and {}", threads, kMaxThreads);
+}
 
 Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
     : model_(std::move(model)),
       options_(checked(options)),
       preprocess_(model_->preprocess),
-      precision_(options_.precision.value_or(model_->precision)),
+      precision_(chosen_precision(*model_, options_)),
       queue_(options.threads) {
   if (options.exif) preprocess_.exif = *options.exif;
   check_preprocess(preprocess_);
@@ -55,7 +80,8 @@ Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
 PictureSize Session::input_size() const {
   const PictureSize size = fixed_output_size(preprocess_);
   check(size.height > 0, "session",
-        "this model's preprocessing gives each picture a size of its own; name one with --size");
+        "this model's preprocessing gives each picture a size of its own; name one with {}",
+        said(Option::size));
   return size;
 }
 
@@ -96,6 +122,8 @@ PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int6
   PreparedBatch batch;
   batch.geometry.resize(static_cast<size_t>(count));
   batch.errors.resize(static_cast<size_t>(count));
+  batch.codes.resize(static_cast<size_t>(count));
+  check_stop(stop_);
   const PictureSize size = fixed_output_size(preprocess_);
   if (size.height > 0) {
     check_size({.batch = count, .picture = size, .prepares_ahead = count < pictures.count});
@@ -112,20 +140,21 @@ PreparedBatch Session::begin_batch(const Pictures& pictures, int64_t first, int6
     batch.images = Tensor::empty({1, preprocess_.channels, geometry.height, geometry.width});
     batch.geometry[0] = apply(image, preprocess_, batch.images.f32());
   } catch (const Error& error) {
-    batch.errors[0] = error.what();
+    note_error(error, 0, batch);
   }
   return batch;
 }
 
 void Session::write_picture(const Pictures& pictures, int64_t first, int64_t i,
-                            PreparedBatch& batch) {
+                            PreparedBatch& batch) const {
+  check_stop(stop_);
   const int64_t floats = batch.images.numel() / batch.images.size(0);
   float* out = batch.images.f32() + i * floats;
   const auto index = static_cast<size_t>(i);
   try {
     batch.geometry[index] = pictures.write(first + i, out);
   } catch (const Error& error) {
-    batch.errors[index] = error.what();
+    note_error(error, index, batch);
     std::fill_n(out, floats, 0.0f);
   }
 }
@@ -157,9 +186,11 @@ VitOutput Session::run(const Tensor& images, const RunHooks& hooks) {
   context.probe = hooks.probe;
   context.timings = hooks.timings;
   context.precision = &precision_;
-  if (hooks.observer)
+  check_stop(stop_);
+  if (hooks.observer || stop_.stop_possible())
     context.observer = [&](const std::string& path, const Variable& value) {
-      hooks.observer(path, value.value());
+      check_stop(stop_);
+      if (hooks.observer) hooks.observer(path, value.value());
     };
   return model_->network->forward(context, images);
 }

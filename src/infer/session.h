@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,15 @@
 
 namespace vitrail {
 
+// Error: no number of threads that a session can be given.
+void check_threads(int threads);
+
 struct SessionOptions {
   int threads = 0;                         // 0: all cores
   int batch = 8;                           // pictures that run at once
   std::optional<ExifPolicy> exif;          // overrides the family's
   std::optional<PrecisionPlan> precision;  // overrides the model's
+  bool fastest = false;  // instead: what fastest_precision() chooses, which is said in one line
   // Packs the weights at once and gives their source back, so that they are in memory once. They
   // can no longer be saved; no session without this option may be running, and none may want
   // another precision afterwards. Without it, each weight
@@ -48,6 +53,7 @@ struct PreparedBatch {
   Tensor images;  // [B, C, H, W]; undefined when a single picture of unknown size was not read
   std::vector<PreprocessResult> geometry;
   std::vector<std::string> errors;  // "" where the picture was read
+  std::vector<ErrorCode> codes;     // of these errors
 };
 
 using VisitBatch = std::function<void(size_t first, const PreparedBatch& batch)>;
@@ -80,6 +86,18 @@ class Session {
   void for_each_batch(std::span<const std::string> paths, const VisitBatch& visit);
   void for_each_batch(int64_t count, const std::function<Image(int64_t)>& picture,
                       const VisitBatch& visit);
+  // Where pictures come from. Either may throw Error.
+  struct Pictures {
+    int64_t count = 0;
+    std::function<Image(int64_t i)> load;
+    std::function<PreprocessResult(int64_t i, float* out)> write;  // loaded and preprocessed
+  };
+  void for_each_batch(const Pictures& pictures, const VisitBatch& visit);
+
+  // From now on every call ends with an Error (ErrorCode::cancelled) when this token says so:
+  // before a picture is read, and between the layers of a pass.
+  void stop_by(std::stop_token stop) { stop_ = std::move(stop); }
+  const std::stop_token& stop_token() const { return stop_; }
 
   // Error: a pass of this size is beyond options().limits.
   void check_size(const PassSize& size);
@@ -90,28 +108,22 @@ class Session {
   Tensor logits(std::span<const Image> images);
 
  private:
-  // Where pictures come from. Either may throw Error.
-  struct Pictures {
-    int64_t count = 0;
-    std::function<Image(int64_t i)> load;
-    std::function<PreprocessResult(int64_t i, float* out)> write;  // loaded and preprocessed
-  };
   Pictures files(std::span<const std::string> paths) const;
   Pictures in_memory(std::span<const Image> images) const;
   Pictures counted(int64_t count, const std::function<Image(int64_t)>& picture) const;
 
   // Memory for the pictures [first, first + count); those of a size of their own are written.
   PreparedBatch begin_batch(const Pictures& pictures, int64_t first, int64_t count);
-  static void write_picture(const Pictures& pictures, int64_t first, int64_t i,
-                            PreparedBatch& batch);
+  void write_picture(const Pictures& pictures, int64_t first, int64_t i,
+                     PreparedBatch& batch) const;
   PreparedBatch prepare_all(const Pictures& pictures);
-  void for_each_batch(const Pictures& pictures, const VisitBatch& visit);
 
   std::shared_ptr<Model> model_;
   SessionOptions options_;
   Preprocess preprocess_;
   PrecisionPlan precision_;
   PassSize allowed_{.batch = 0};  // the last size that was found to be within the limits
+  std::stop_token stop_;
   Queue queue_;
 };
 

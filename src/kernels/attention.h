@@ -53,10 +53,23 @@ struct AttentionArgs {
   float scale = 1;
   AttentionBias bias;
   AttentionDropout dropout;
-  // bf16 (int8 means the same): what is multiplied is rounded to bf16 - q, k, v and P, in the
-  // backward also dO and dS - and summed in f32. Scores, exponentials, their sums and lse are f32.
+  // bf16: what is multiplied is rounded to bf16 - q, k, v and P, in the backward also dO and dS -
+  // and summed in f32. Scores, exponentials, their sums and lse are f32.
+  // int8: what is multiplied is quantized to 8 bits, symmetric: each query, each key less the mean
+  // of the head's keys, each channel of v less its mean, with a scale of their own; P = exp(S -
+  // max) in steps of 1/255 of the largest so far. Sums are exact integers; scores, exponentials,
+  // their sums (of P before it is rounded) and lse are f32. The mean of the keys moves a row of S
+  // by a constant, which P does not see and lse does: it is the log-sum-exp of what is left.
   Precision precision = Precision::f32;
 };
+
+// int8 is for the forward pass without bias, dropout and a scale below zero: whatever has one of
+// them runs in bf16 instead, and so does the backward pass, which wants that pass's lse.
+inline bool attends_in_int8(const AttentionArgs& args) {
+  const AttentionBias& bias = args.bias;
+  return args.precision == Precision::int8 && bias.dense == nullptr && !bias.causal &&
+         bias.key_lengths == nullptr && args.dropout.probability == 0 && args.scale > 0;
+}
 
 // Writes o, and lse [B, H, Nq] unless null. A query that sees no key gets zeros and lse -inf.
 struct AttentionForward {

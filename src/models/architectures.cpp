@@ -1,9 +1,12 @@
 #include "models/architectures.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "models/families/published.h"
 
 namespace vitrail {
@@ -177,13 +180,16 @@ VisionTransformerConfig architecture_config(const std::string& name) {
   if (residual != kResidual.end()) return residual_config(*residual);
   if (const PublishedArchitecture* published = find_published(name))
     return published_config(*published);
-  std::string known;
-  for (const CompactArchitecture& row : kCompact)
-    known += (known.empty() ? "" : ", ") + std::string(row.name);
-  for (const ResidualArchitecture& row : kResidual) known += ", " + std::string(row.name);
-  fail("architecture",
-       "there is no '{}'; small ones are {}; timm's names of published ViTs are known too", name,
-       known);
+  std::vector<std::string> known;
+  for (const CompactArchitecture& row : kCompact) known.emplace_back(row.name);
+  for (const ResidualArchitecture& row : kResidual) known.emplace_back(row.name);
+  const std::string small = fmt::format("{}", fmt::join(known, ", "));
+  for (const PublishedArchitecture& row : published_architectures()) known.emplace_back(row.name);
+  fail("architecture", "there is no '{}'{}", name,
+       nearest_name(name, known)
+           ? did_you_mean(name, known)
+           : fmt::format("; small ones are {}; timm's names of published ViTs are known too",
+                         small));
 }
 
 }  // namespace vitrail

@@ -8,12 +8,13 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "models/families/answer_rules.h"
+#include "models/peft/adapter_names.h"
+#include "models/transfer.h"
 
 namespace vitrail {
 namespace {
 
 constexpr std::string_view kWeight = ".weight";
-constexpr const char* kPeftPrefix = "base_model.model.";
 constexpr const char* kA = ".lora_A.weight";
 constexpr const char* kB = ".lora_B.weight";
 constexpr const char* kLabels = "labels.json";
@@ -25,11 +26,8 @@ std::string module_of(const Linear& linear) {
 std::string last_part(const std::string& path) {
   return path.substr(path.rfind('.') + 1);
 }
-bool is_head(const std::string& path) {
-  return path.starts_with("head.") || path.starts_with("head_dist.");
-}
-bool is_adapter(const std::string& path) {
-  return path.ends_with(kA) || path.ends_with(kB);
+bool is_adapter(const Parameter& parameter) {
+  return parameter.role().kind == ParameterRole::Kind::adapter;
 }
 
 // Every adapter on the model. visit_linears hands out slots to change, so it is not const.
@@ -46,7 +44,7 @@ std::map<std::string, const LoraLinear*> adapters_of(const VisionTransformer& mo
 
 int64_t add_lora(VisionTransformer& model, const LoraConfig& config, uint64_t seed) {
   for (const auto& parameter : model.parameters().all())
-    if (!is_head(parameter->path())) parameter->set_trainable(false);
+    if (!is_head(*parameter)) parameter->set_trainable(false);
   int64_t count = 0;
   model.visit_linears([&](LinearSlot& slot) {
     const std::string module = module_of(*slot.get());
@@ -84,7 +82,7 @@ NamedTensors merged_weights(const VisionTransformer& model) {
   Queue queue;
   for (const auto& parameter : model.parameters().all()) {
     const std::string& path = parameter->path();
-    if (is_adapter(path)) continue;
+    if (is_adapter(*parameter)) continue;
     const auto found = adapters.find(path);
     tensors.emplace_back(
         path, found == adapters.end() ? parameter->value() : found->second->merged_weight(queue));
@@ -103,8 +101,8 @@ void write_adapter(const std::filesystem::path& folder, const VisionTransformer&
   bool two_heads = false;
   for (const auto& parameter : model.parameters().all()) {
     const std::string& path = parameter->path();
-    if (is_adapter(path) || is_head(path))
-      tensors.emplace_back(kPeftPrefix + path, parameter->value());
+    if (is_adapter(*parameter) || is_head(*parameter))
+      tensors.emplace_back(std::string(kPeftPrefix) + path, parameter->value());
     two_heads |= path.starts_with("head_dist.");
   }
   Json config{{"peft_type", "LORA"},

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "nn/position_embedding.h"
 #include "ops/elementwise.h"
@@ -16,7 +17,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "mae";
+constexpr const char* kMae = "mae";
 
 // [1, 1 + patches, D]: the class token has no place in the picture.
 Tensor position_table(const VisionTransformerConfig& c, int64_t dim) {
@@ -95,7 +96,7 @@ Tensor behind_class_token(const Tensor& patches, bool with_class) {
 void check_pictures(const VisionTransformerConfig& c, const Shape& shape) {
   check(shape.rank() == 4 && shape[1] == c.in_channels && shape[2] == c.image_height &&
             shape[3] == c.image_width,
-        kPlace, "pictures of {} are given and [B, {}, {}, {}] wanted", shape.str(), c.in_channels,
+        kMae, "pictures of {} are given and [B, {}, {}, {}] wanted", shape.str(), c.in_channels,
         c.image_height, c.image_width);
 }
 
@@ -109,27 +110,28 @@ void MaeConfig::validate() const {
   mae_encoder(encoder).validate();
   check(
       decoder_embed_dim > 0 && decoder_num_heads > 0 && decoder_embed_dim % decoder_num_heads == 0,
-      kPlace, "decoder_num_heads {} does not divide decoder_embed_dim {}", decoder_num_heads,
+      kMae, "decoder_num_heads {} does not divide decoder_embed_dim {}", decoder_num_heads,
       decoder_embed_dim);
-  check(decoder_embed_dim % 4 == 0, kPlace,
+  check(decoder_embed_dim % 4 == 0, kMae,
         "decoder_embed_dim is {}; sine-cosine positions need a multiple of 4", decoder_embed_dim);
-  check(decoder_depth >= 0 && decoder_depth <= 1000, kPlace,
+  check(decoder_depth >= 0 && decoder_depth <= 1000, kMae,
         "decoder_depth is {}; it must lie between 0 and 1000", decoder_depth);
   const int64_t patches =
       encoder.grid_height(encoder.image_height) * encoder.grid_width(encoder.image_width);
   check(mask_ratio > 0 && mask_ratio < 1 && num_visible(patches) >= 1 &&
             num_visible(patches) < patches,
-        kPlace, "mask_ratio {} of {} patches leaves none hidden or none visible", mask_ratio,
+        kMae, "mask_ratio {} of {} patches leaves none hidden or none visible", mask_ratio,
         patches);
-  check(!norm_pix_loss || patch_pixels(encoder) > 1, kPlace,
+  check(!norm_pix_loss || patch_pixels(encoder) > 1, kMae,
         "norm_pix_loss needs patches of more than one value");
 }
 
 VisionTransformerConfig mae_encoder(VisionTransformerConfig config) {
-  check(!config.has_feature_map(), kPlace,
+  check(!config.has_feature_map(), kMae,
         "a convolutional stem mixes the patches that are to be hidden; choose an architecture "
-        "with plain patches (--arch vit_tiny_patch16_224 with --set, for instance)");
-  check(!config.distillation_token && config.register_tokens == 0, kPlace,
+        "with plain patches ({} vit_tiny_patch16_224, for instance)",
+        said(Option::architecture));
+  check(!config.distillation_token && config.register_tokens == 0, kMae,
         "the encoder has a class token and no distillation or register tokens");
   config.class_token = true;
   config.position = Position::learned;
@@ -165,7 +167,7 @@ PatchMask random_mask(RandomKey key, const std::vector<int64_t>& pictures, int64
 }
 
 PatchMask mask_from_flags(const Tensor& flags) {
-  check(flags.dtype() == DType::u8 && flags.rank() == 2 && flags.size(0) > 0, kPlace,
+  check(flags.dtype() == DType::u8 && flags.rank() == 2 && flags.size(0) > 0, kMae,
         "flags {} {} must be u8 [B, N]", name_of(flags.dtype()), flags.shape().str());
   const int64_t batch = flags.size(0), patches = flags.size(1);
   const auto hidden_in = [&](int64_t b) {
@@ -174,12 +176,12 @@ PatchMask mask_from_flags(const Tensor& flags) {
         std::count_if(row, row + patches, [](uint8_t f) { return f != 0; }));
   };
   const int64_t hidden = hidden_in(0), seen = patches - hidden;
-  check(hidden > 0 && seen > 0, kPlace, "a mask that hides {} of {} patches leaves nothing to do",
+  check(hidden > 0 && seen > 0, kMae, "a mask that hides {} of {} patches leaves nothing to do",
         hidden, patches);
   PatchMask mask{Tensor::empty({batch, seen}, DType::i64),
                  Tensor::empty({batch, hidden}, DType::i64)};
   for (int64_t b = 0; b < batch; ++b) {
-    check(hidden_in(b) == hidden, kPlace, "row {} of the mask hides {} patches and row 0 {}", b,
+    check(hidden_in(b) == hidden, kMae, "row {} of the mask hides {} patches and row 0 {}", b,
           hidden_in(b), hidden);
     int64_t* to_seen = mask.visible.data<int64_t>() + b * seen;
     int64_t* to_hidden = mask.hidden.data<int64_t>() + b * hidden;
@@ -214,18 +216,19 @@ MaskedAutoencoder::MaskedAutoencoder(VisionTransformer& encoder, MaeConfig confi
   config_.encoder = encoder.config();
   config_.validate();
   const VisionTransformerConfig& c = config_.encoder;
-  check(c == mae_encoder(c), kPlace,
+  check(c == mae_encoder(c), kMae,
         "the encoder must have a class token, a table of positions and no head");
   const Scope root(registry_);
   const int64_t dim = config_.decoder_embed_dim;
   decoder_embed_ = LinearSlot(root.child("decoder_embed"), c.embed_dim, dim);
-  mask_token_ = &root.parameter("mask_token", {1, 1, dim}, Initializer::truncated_normal(0.02));
+  mask_token_ = &root.parameter("mask_token", {1, 1, dim}, Initializer::truncated_normal(0.02),
+                                ParameterRole::Kind::token);
   const Tensor table = position_table(c, dim);
-  decoder_positions_ =
-      &root.parameter("decoder_pos_embed", table.shape(), Initializer::table(table));
+  decoder_positions_ = &root.parameter("decoder_pos_embed", table.shape(),
+                                       Initializer::table(table), ParameterRole::Kind::position);
   for (int64_t i = 0; i < config_.decoder_depth; ++i)
-    decoder_blocks_.push_back(
-        std::make_unique<Block>(root.child("decoder_blocks").child(i), decoder_block(config_)));
+    decoder_blocks_.push_back(std::make_unique<Block>(
+        root.child("decoder_blocks").child(i).in_auxiliary_block(), decoder_block(config_)));
   decoder_norm_.emplace(root.child("decoder_norm"), dim, c.layer_norm_epsilon);
   decoder_pred_ = LinearSlot(root.child("decoder_pred"), dim, patch_pixels(c));
   Parameter& positions = encoder_.parameters().at("pos_embed");
@@ -242,7 +245,7 @@ Variable MaskedAutoencoder::predict(const Context& context, const Variable& imag
   const TokenLayout layout = encoder_.layout(images.size(2), images.size(3));
   check(mask.visible.size(0) == images.size(0) &&
             mask.visible.size(1) + mask.hidden.size(1) == layout.patches(),
-        kPlace, "a mask of {} pictures and {} patches does not fit {}", mask.visible.size(0),
+        kMae, "a mask of {} pictures and {} patches does not fit {}", mask.visible.size(0),
         mask.visible.size(1) + mask.hidden.size(1), images.shape().str());
   const Variable tokens = encoder_.embed(context, images, layout);
   const Variable latent = encoder_.encode(
@@ -285,7 +288,7 @@ Tensor MaskedAutoencoder::reconstruct(Queue& queue, const Tensor& images,
 void load_mae(MaskedAutoencoder& model, const TensorSource& tensors) {
   for (const auto& parameter : model.parameters().all()) {
     const TensorInfo& info = tensors.info(parameter->path());
-    check(info.shape == parameter->shape(), kPlace, "{}: {} is {} and {} wanted", tensors.place(),
+    check(info.shape == parameter->shape(), kMae, "{}: {} is {} and {} wanted", tensors.place(),
           parameter->path(), info.shape.str(), parameter->shape().str());
     parameter->set_value(tensors.tensor(parameter->path()).to(DType::f32).clone());
   }

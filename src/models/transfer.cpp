@@ -3,17 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/error.h"
 #include "nn/position_embedding.h"
 
 namespace vitrail {
-namespace {
 
-bool is_head(const std::string& path) {
-  return path.starts_with("head.") || path.starts_with("head_dist.");
+bool is_head(const Parameter& parameter) {
+  return parameter.role().in(ParameterPlace::Section::head);
 }
+
+namespace {
 
 struct Grid {
   int64_t height = 0, width = 0;
@@ -83,7 +83,7 @@ TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& che
   TransferReport report;
   for (const auto& parameter : model.parameters().all()) {
     const std::string& path = parameter->path();
-    if (is_head(path) && !same_classes) {
+    if (is_head(*parameter) && !same_classes) {
       model.parameters().initialise(options.seed, *parameter);
       report.fresh.push_back(path);
       continue;
@@ -98,25 +98,19 @@ TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& che
     }
     parameter->set_value(value.clone());  // what is shared is read-only
   }
-  if (!same_classes)
-    for (const std::string& name : checkpoint.tensors->names())
-      if (is_head(name)) report.left_out.push_back(name);
+  for (const std::string& name : checkpoint.tensors->names())
+    if (std::ranges::find(report.fresh, name) != report.fresh.end())
+      report.left_out.push_back(name);
   return report;
 }
 
 void freeze_all_but_last(VisionTransformer& model, int64_t blocks) {
+  using Section = ParameterPlace::Section;
   const int64_t first = model.config().depth - blocks;
-  constexpr std::string_view kBlocks = "blocks.";
   for (const auto& parameter : model.parameters().all()) {
-    const std::string& path = parameter->path();
-    bool trained = is_head(path) || path.starts_with("norm.") || path.starts_with("fc_norm.") ||
-                   path.starts_with("attn_pool.") || path.starts_with("sequence_pool.");
-    if (path.starts_with(kBlocks)) {
-      int64_t index = 0;
-      std::from_chars(path.data() + kBlocks.size(), path.data() + path.size(), index);
-      trained = index >= first;
-    }
-    parameter->set_trainable(trained);
+    const ParameterPlace& place = parameter->role().place;
+    parameter->set_trainable(place.section == Section::block ? place.block >= first
+                                                             : place.section != Section::stem);
   }
 }
 

@@ -9,6 +9,9 @@
 
 namespace vitrail {
 
+// Whether a parameter belongs to the head, or to that of distillation.
+bool is_head(const Parameter& parameter);
+
 struct TransferOptions {
   // In the order of the new logits. When they are the checkpoint's own, its head is kept.
   std::vector<std::string> classes;

@@ -93,40 +93,46 @@ VisionTransformer::VisionTransformer(VisionTransformerConfig config)
     : config_(std::move(config)), registry_(std::make_unique<ParameterRegistry>()) {
   config_.validate();
   const VisionTransformerConfig& c = config_;
+  using Section = ParameterPlace::Section;
+  constexpr auto kToken = ParameterRole::Kind::token;
   const Scope root(*registry_);
+  const Scope stem = root.in(Section::stem), pool = root.in(Section::pool);
+  const Scope head = root.in(Section::head);
   const int64_t dim = c.embed_dim;
   const Initializer token = Initializer::truncated_normal(0.02);
-  if (c.class_token) cls_token_ = &root.parameter("cls_token", {1, 1, dim}, token);
-  if (c.distillation_token) dist_token_ = &root.parameter("dist_token", {1, 1, dim}, token);
+  if (c.class_token) cls_token_ = &stem.parameter("cls_token", {1, 1, dim}, token, kToken);
+  if (c.distillation_token) dist_token_ = &stem.parameter("dist_token", {1, 1, dim}, token, kToken);
   if (c.register_tokens > 0)
-    reg_token_ = &root.parameter("reg_token", {1, c.register_tokens, dim}, token);
-  position_.emplace(root, position_config(c));
+    reg_token_ = &stem.parameter("reg_token", {1, c.register_tokens, dim}, token, kToken);
+  position_.emplace(stem, position_config(c));
   if (c.patch_embedding == PatchEmbedding::tokenizer)
-    tokenizer_.emplace(root.child("tokenizer"), tokenizer_config(c));
+    tokenizer_.emplace(stem.child("tokenizer"), tokenizer_config(c));
   else if (c.patch_embedding == PatchEmbedding::resnet)
-    resnet_.emplace(root.child("patch_embed").child("backbone"), c.resnet, c.in_channels,
+    resnet_.emplace(stem.child("patch_embed").child("backbone"), c.resnet, c.in_channels,
                     c.layer_norm_epsilon);
   else
-    patch_embed_.emplace(root.child("patch_embed"), patch_config(c));
-  if (c.pre_norm) norm_pre_.emplace(root.child("norm_pre"), dim, c.layer_norm_epsilon);
+    patch_embed_.emplace(stem.child("patch_embed"), patch_config(c));
+  if (c.pre_norm) norm_pre_.emplace(stem.child("norm_pre"), dim, c.layer_norm_epsilon);
   for (int64_t i = 0; i < c.depth; ++i)
-    blocks_.push_back(std::make_unique<Block>(root.child("blocks").child(i), block_config(c, i)));
-  if (c.final_norm) norm_.emplace(root.child("norm"), dim, c.layer_norm_epsilon);
-  if (c.pooling == Pooling::sequence) sequence_pool_.emplace(root.child("sequence_pool"), dim);
-  if (c.pooling == Pooling::map)
+    blocks_.push_back(
+        std::make_unique<Block>(root.child("blocks").child(i).in_block(i), block_config(c, i)));
+  if (c.final_norm)
+    norm_.emplace(root.in(Section::final_norm).child("norm"), dim, c.layer_norm_epsilon);
+  if (c.pooling == Pooling::sequence) sequence_pool_.emplace(pool.child("sequence_pool"), dim);
+  if (is_map(c.pooling))
     map_pool_.emplace(
-        root.child("attn_pool"),
+        pool.child("attn_pool"),
         MapPoolConfig{
             .embed_dim = dim,
             .num_heads = c.pool_heads > 0 ? c.pool_heads : c.num_heads,
             .mlp_hidden_dim = c.pool_mlp_hidden_dim > 0 ? c.pool_mlp_hidden_dim : c.mlp_hidden(),
             .activation = c.activation,
             .epsilon = c.layer_norm_epsilon});
-  if (c.fc_norm) fc_norm_.emplace(root.child("fc_norm"), c.pooled_dim(), c.layer_norm_epsilon);
+  if (c.fc_norm) fc_norm_.emplace(pool.child("fc_norm"), c.pooled_dim(), c.layer_norm_epsilon);
   if (c.num_classes == 0) return;
-  head_ = LinearSlot(root.child("head"), c.pooled_dim(), c.num_classes, {.bias = c.head_bias});
+  head_ = LinearSlot(head.child("head"), c.pooled_dim(), c.num_classes, {.bias = c.head_bias});
   if (c.pooling == Pooling::distilled)
-    head_dist_ = LinearSlot(root.child("head_dist"), dim, c.num_classes, {.bias = c.head_bias});
+    head_dist_ = LinearSlot(head.child("head_dist"), dim, c.num_classes, {.bias = c.head_bias});
 }
 
 TokenLayout VisionTransformer::layout(int64_t picture_height, int64_t picture_width) const {
@@ -216,6 +222,8 @@ Variable VisionTransformer::pool(const Context& context, const Variable& tokens,
       return sequence_pool_->forward(context, tokens);
     case Pooling::map:
       return map_pool_->forward(context, patches());
+    case Pooling::map_all:
+      return map_pool_->forward(context, tokens);
   }
   fail("vit", "unknown pooling");
 }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "formats/json_text.h"
 #include "models/field_ranges.h"
 
@@ -52,7 +53,8 @@ constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
                                Word{Pooling::class_and_mean, "class_and_mean"},
                                Word{Pooling::distilled, "distilled"},
                                Word{Pooling::sequence, "sequence"},
-                               Word{Pooling::map, "map"}};
+                               Word{Pooling::map, "map"},
+                               Word{Pooling::map_all, "map_all"}};
 constexpr std::array kAnswers{Word{Answer::softmax, "softmax"}, Word{Answer::sigmoid, "sigmoid"},
                               Word{Answer::raw, "raw"}};
 
@@ -413,7 +415,7 @@ void VisionTransformerConfig::validate() const {
   check(attention_projection || num_heads * head_size() == embed_dim, "model config",
         "without attention_projection heads times head_dim must be embed_dim");
   const int64_t pooling_heads = pool_heads > 0 ? pool_heads : num_heads;
-  check(pooling != Pooling::map || embed_dim % pooling_heads == 0, "model config",
+  check(!is_map(pooling) || embed_dim % pooling_heads == 0, "model config",
         "pool_heads {} does not divide embed_dim {}", pooling_heads, embed_dim);
   check(!multi_label || answer == Answer::sigmoid, "model config",
         "multi_label goes with answer sigmoid, not {}", word_of(answer));
@@ -451,9 +453,9 @@ VisionTransformerConfig vit_config_from_json(const json& in) {
 
 void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value) {
   bool found = false;
-  std::string known;
+  std::vector<std::string> known;
   visit_fields(config, [&](const char* field_name, auto& field) {
-    known += (known.empty() ? "" : ", ") + std::string(field_name);
+    known.emplace_back(field_name);
     if (name != field_name) return;
     found = true;
     parse_field(name, value, field);
@@ -461,7 +463,7 @@ void set_field(VisionTransformerConfig& config, const std::string& name, const s
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>)
       check_field_range(name, field);
   });
-  check(found, "model config", "there is no field '{}'; there are: {}", name, known);
+  check(found, "model config", "there is no field '{}'{}", name, did_you_mean_or_all(name, known));
 }
 
 }  // namespace vitrail

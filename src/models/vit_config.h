@@ -16,7 +16,7 @@
 //             norm2, mlp.{fc1, fc1_g, fc1_x, norm, fc2}, ls2.gamma}
 //   blocks.i.pre_norm.*                                       NormPlacement::cct only
 //   norm.*, fc_norm.*
-//   attn_pool.{latent, q, kv, proj, norm, mlp.{fc1, fc2}}     Pooling::map
+//   attn_pool.{latent, q, kv, proj, norm, mlp.{fc1, fc2}}     Pooling::map, map_all
 //   sequence_pool.{weight [1, D], bias}                       Pooling::sequence
 //   head.*, head_dist.*
 // attn.qkv.weight is [3*H*d, D], rows in the order q, k, v, heads outermost within each.
@@ -49,7 +49,11 @@ enum class Pooling : uint8_t {
   distilled,       // mean of head(class token) and head_dist(distillation token) (DeiT)
   sequence,        // softmax-weighted sum over tokens (CCT, CVT)
   map,             // multi-head attention pooling with a learned query (SigLIP, big_vision)
+  map_all,         // the same over every token, the prefix tokens included
 };
+constexpr bool is_map(Pooling pooling) {
+  return pooling == Pooling::map || pooling == Pooling::map_all;
+}
 
 // What the numbers of the head mean (models/answer.h).
 enum class Answer : uint8_t {

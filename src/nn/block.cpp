@@ -14,8 +14,8 @@ Block::Block(const Scope& scope, const BlockConfig& config)
       mlp_(scope.child("mlp"), config.mlp) {
   const int64_t dim = config.attention.embed_dim;
   const auto scale = [&](const char* name) {
-    return &scope.child(name).parameter("gamma", {dim},
-                                        Initializer::constant(config.layer_scale_init));
+    return &scope.child(name).parameter(
+        "gamma", {dim}, Initializer::constant(config.layer_scale_init), ParameterRole::Kind::scale);
   };
   if (config.layer_scale) {
     scale1_ = scale("ls1");

@@ -9,10 +9,12 @@ DinoHead::DinoHead(const Scope& scope, const DinoHeadConfig& config)
            LinearSlot(scope.child("mlp").child(2), config.hidden, config.hidden),
            LinearSlot(scope.child("mlp").child(4), config.hidden, config.bottleneck)},
       gain_(scope.child("last_layer")
-                .parameter("weight_g", {config.outputs, 1}, Initializer::constant(1))),
+                .parameter("weight_g", {config.outputs, 1}, Initializer::constant(1),
+                           ParameterRole::Kind::scale)),
       direction_(scope.child("last_layer")
                      .parameter("weight_v", {config.outputs, config.bottleneck},
-                                Initializer::torch_uniform(config.bottleneck))),
+                                Initializer::torch_uniform(config.bottleneck),
+                                ParameterRole::Kind::matrix)),
       weight_path_(scope.child("last_layer").path() + ".weight") {
   gain_.set_trainable(false);
 }

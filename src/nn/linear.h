@@ -18,8 +18,11 @@ class Linear {
     Initializer bias_value = Initializer::zeros();
   };
   Linear(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options)
-      : weight_(scope.parameter("weight", {outputs, inputs}, options.weight)),
-        bias_(options.bias ? &scope.parameter("bias", {outputs}, options.bias_value) : nullptr) {
+      : weight_(scope.parameter("weight", {outputs, inputs}, options.weight,
+                                ParameterRole::Kind::matrix)),
+        bias_(options.bias ? &scope.parameter("bias", {outputs}, options.bias_value,
+                                              ParameterRole::Kind::bias)
+                           : nullptr) {
     weight_.set_read_packed();
   }
   Linear(const Scope& scope, int64_t inputs, int64_t outputs)

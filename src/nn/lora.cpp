@@ -10,6 +10,16 @@
 #include "ops/elementwise.h"
 
 namespace vitrail {
+namespace {
+
+// It works where its weight does.
+ParameterRole adapter_role(const Parameter& weight) {
+  ParameterRole role = weight.role();
+  role.kind = ParameterRole::Kind::adapter;
+  return role;
+}
+
+}  // namespace
 
 LoraLinear::LoraLinear(ParameterRegistry& registry, const std::string& module,
                        std::unique_ptr<Linear> base, const LoraOptions& options)
@@ -18,9 +28,10 @@ LoraLinear::LoraLinear(ParameterRegistry& registry, const std::string& module,
       scale_(static_cast<float>(options.alpha / static_cast<double>(options.rank))),
       a_(registry.add(module + ".lora_A.weight",
                       {options.rank, weight().shape().numel() / weight().shape()[0]},
-                      Initializer::torch_uniform(weight().shape().numel() / weight().shape()[0]))),
+                      Initializer::torch_uniform(weight().shape().numel() / weight().shape()[0]),
+                      adapter_role(weight()))),
       b_(registry.add(module + ".lora_B.weight", {weight().shape()[0], options.rank},
-                      Initializer::zeros())) {
+                      Initializer::zeros(), adapter_role(weight()))) {
   check(options.rank >= 1 && options.rank <= std::min(a_.shape()[1], b_.shape()[0]), "lora",
         "rank {} is outside 1 to {}, what {} of {} allows", options.rank,
         std::min(a_.shape()[1], b_.shape()[0]), weight().path(), weight().shape().str());

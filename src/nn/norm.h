@@ -10,8 +10,10 @@ namespace vitrail {
 class LayerNorm {
  public:
   LayerNorm(const Scope& scope, int64_t dim, double epsilon)
-      : weights_{scope.parameter("weight", {dim}, Initializer::constant(1)),
-                 &scope.parameter("bias", {dim}, Initializer::zeros()), epsilon} {}
+      : weights_{
+            scope.parameter("weight", {dim}, Initializer::constant(1), ParameterRole::Kind::norm),
+            &scope.parameter("bias", {dim}, Initializer::zeros(), ParameterRole::Kind::norm),
+            epsilon} {}
   Variable forward(const Context& context, const Variable& x) const {
     return layer_norm(context, x, weights_);
   }

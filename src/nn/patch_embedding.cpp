@@ -27,9 +27,11 @@ PatchEmbed::PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config)
     : config_(config),
       weight_(scope.child("proj").parameter(
           "weight", weight_shape(config),
-          Initializer::xavier_uniform(patch_size(config), config.embed_dim))),
+          Initializer::xavier_uniform(patch_size(config), config.embed_dim),
+          ParameterRole::Kind::matrix)),
       bias_(config.bias
-                ? &scope.child("proj").parameter("bias", {config.embed_dim}, Initializer::zeros())
+                ? &scope.child("proj").parameter("bias", {config.embed_dim}, Initializer::zeros(),
+                                                 ParameterRole::Kind::bias)
                 : nullptr) {
   weight_.set_read_packed();
   if (!config.norms) return;
@@ -67,10 +69,12 @@ ConvTokenizer::ConvTokenizer(const Scope& scope, const ConvTokenizerConfig& conf
     const double deviation =
         std::sqrt(2.0 / static_cast<double>(channels * config.kernel * config.kernel));
     layers_.push_back(
-        {.weight = layer.parameter("weight", {outputs, channels, config.kernel, config.kernel},
-                                   Initializer::truncated_normal(deviation)),
-         .bias =
-             config.bias ? &layer.parameter("bias", {outputs}, Initializer::zeros()) : nullptr});
+        {.weight = layer.filter("weight", {outputs, channels, config.kernel, config.kernel},
+                                Initializer::truncated_normal(deviation),
+                                i == 0 ? ParameterRole::Muon::none : ParameterRole::Muon::filter),
+         .bias = config.bias ? &layer.parameter("bias", {outputs}, Initializer::zeros(),
+                                                ParameterRole::Kind::bias)
+                             : nullptr});
     channels = outputs;
   }
 }

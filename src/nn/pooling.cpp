@@ -20,7 +20,8 @@ MapPool::MapPool(const Scope& scope, const MapPoolConfig& config)
       path_(scope.path()),
       latent_(scope.parameter(
           "latent", {1, 1, config.embed_dim},
-          Initializer::truncated_normal(1.0 / std::sqrt(static_cast<double>(config.embed_dim))))),
+          Initializer::truncated_normal(1.0 / std::sqrt(static_cast<double>(config.embed_dim))),
+          ParameterRole::Kind::token)),
       q_(scope.child("q"), config.embed_dim, config.embed_dim),
       kv_(scope.child("kv"), config.embed_dim, 2 * config.embed_dim),
       proj_(scope.child("proj"), config.embed_dim, config.embed_dim),

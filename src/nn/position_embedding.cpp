@@ -47,7 +47,7 @@ PositionEmbedding::PositionEmbedding(const Scope& scope, const PositionConfig& c
   if (config.kind == Position::learned)
     weight_ = &scope.parameter(
         "pos_embed", {1, config.prefix + config.grid_height * config.grid_width, config.embed_dim},
-        Initializer::truncated_normal(0.02));
+        Initializer::truncated_normal(0.02), ParameterRole::Kind::position);
 }
 
 Variable PositionEmbedding::resized(const Context& context, const TokenLayout& layout) const {

@@ -16,9 +16,10 @@ Initializer Initializer::torch_uniform(int64_t fan_in) {
 }
 
 Parameter& ParameterRegistry::add(const std::string& path, const Shape& shape,
-                                  Initializer initializer, Parameter::Kind kind) {
+                                  Initializer initializer, const ParameterRole& role,
+                                  Parameter::Kind kind) {
   check(!by_path_.contains(path), "parameters", "the path {} is taken", path);
-  parameters_.push_back(std::make_shared<Parameter>(path, shape, kind));
+  parameters_.push_back(std::make_shared<Parameter>(path, shape, kind, role));
   Parameter& parameter = *parameters_.back();
   by_path_[path] = &parameter;
   initializers_[&parameter] = std::move(initializer);
@@ -111,17 +112,28 @@ void ParameterRegistry::clear_gradients() {
 }
 
 Scope Scope::child(const std::string& name) const {
-  return {*registry_, join(name)};
+  return {*registry_, join(name), place_};
 }
 
-Parameter& Scope::parameter(const std::string& name, const Shape& shape,
-                            Initializer initializer) const {
-  return registry_->add(join(name), shape, std::move(initializer));
+Parameter& Scope::parameter(const std::string& name, const Shape& shape, Initializer initializer,
+                            ParameterRole::Kind kind) const {
+  const bool orthogonal = kind == ParameterRole::Kind::matrix && place_.hidden;
+  return registry_->add(
+      join(name), shape, std::move(initializer),
+      {kind, orthogonal ? ParameterRole::Muon::matrix : ParameterRole::Muon::none, place_});
+}
+
+Parameter& Scope::filter(const std::string& name, const Shape& shape, Initializer initializer,
+                         ParameterRole::Muon muon) const {
+  return registry_->add(join(name), shape, std::move(initializer),
+                        {ParameterRole::Kind::filter, muon, place_});
 }
 
 Parameter& Scope::buffer(const std::string& name, const Shape& shape,
                          Initializer initializer) const {
-  return registry_->add(join(name), shape, std::move(initializer), Parameter::Kind::buffer);
+  return registry_->add(join(name), shape, std::move(initializer),
+                        {ParameterRole::Kind::norm, ParameterRole::Muon::none, place_},
+                        Parameter::Kind::buffer);
 }
 
 }  // namespace vitrail

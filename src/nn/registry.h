@@ -36,7 +36,7 @@ class ParameterRegistry {
  public:
   // Error: the path is taken.
   Parameter& add(const std::string& path, const Shape& shape, Initializer initializer,
-                 Parameter::Kind kind = Parameter::Kind::weight);
+                 const ParameterRole& role, Parameter::Kind kind = Parameter::Kind::weight);
   // The same parameter under a second path (tied weights): found by it, listed and trained once.
   void tie(const std::string& path, Parameter& parameter);
   // Lists the other's parameters as well, under their paths: a model and what is trained with it.
@@ -67,25 +67,40 @@ class ParameterRegistry {
   std::unordered_map<const Parameter*, Initializer> initializers_;
 };
 
-// A place in the tree of names: Scope(registry).child("blocks").child(3).parameter("ls1.gamma",
-// ...)
+// A place in the tree of names, and in the model:
+// Scope(registry).child("blocks").child(3).in_block(3).parameter("ls1.gamma", ...)
 class Scope {
  public:
   explicit Scope(ParameterRegistry& registry) : registry_(&registry) {}
   Scope child(const std::string& name) const;
   Scope child(int64_t index) const { return child(std::to_string(index)); }
-  Parameter& parameter(const std::string& name, const Shape& shape, Initializer initializer) const;
+  // The same names elsewhere in the model; children inherit it.
+  Scope in(ParameterPlace::Section section) const { return at({.section = section}); }
+  Scope in_block(int64_t index) const {
+    return at({.section = ParameterPlace::Section::block, .block = index, .hidden = true});
+  }
+  // A block that is trained beside the model: a decoder's.
+  Scope in_auxiliary_block() const { return at({.hidden = true}); }
+
+  // A matrix in a block is one of Muon's.
+  Parameter& parameter(const std::string& name, const Shape& shape, Initializer initializer,
+                       ParameterRole::Kind kind) const;
+  Parameter& filter(const std::string& name, const Shape& shape, Initializer initializer,
+                    ParameterRole::Muon muon) const;
+  // A running statistic.
   Parameter& buffer(const std::string& name, const Shape& shape, Initializer initializer) const;
   const std::string& path() const { return path_; }
 
  private:
-  Scope(ParameterRegistry& registry, std::string path)
-      : registry_(&registry), path_(std::move(path)) {}
+  Scope(ParameterRegistry& registry, std::string path, const ParameterPlace& place)
+      : registry_(&registry), path_(std::move(path)), place_(place) {}
+  Scope at(const ParameterPlace& place) const { return {*registry_, path_, place}; }
   std::string join(const std::string& name) const {
     return path_.empty() ? name : path_ + "." + name;
   }
   ParameterRegistry* registry_;
   std::string path_;
+  ParameterPlace place_;
 };
 
 }  // namespace vitrail

@@ -22,15 +22,17 @@ constexpr WindowOptions kPool = centered(3, 2);
 }  // namespace
 
 ResNet::NormedConvolution ResNet::make(const Scope& convolution, const Scope& norm,
-                                       const Shape& shape, int64_t stride) const {
+                                       const Shape& shape, int64_t stride,
+                                       ParameterRole::Muon muon) const {
   const int64_t outputs = shape[0], kernel = shape[2];
   // He et al. 2015, with the fan of the outputs, as torchvision begins.
   const double deviation = std::sqrt(2.0 / static_cast<double>(outputs * kernel * kernel));
   NormedConvolution made{
-      .weight = convolution.parameter("weight", shape, Initializer::truncated_normal(deviation)),
+      .weight = convolution.filter("weight", shape, Initializer::truncated_normal(deviation), muon),
       .window = centered(kernel, stride),
-      .gamma = norm.parameter("weight", {outputs}, Initializer::constant(1)),
-      .beta = norm.parameter("bias", {outputs}, Initializer::zeros())};
+      .gamma =
+          norm.parameter("weight", {outputs}, Initializer::constant(1), ParameterRole::Kind::norm),
+      .beta = norm.parameter("bias", {outputs}, Initializer::zeros(), ParameterRole::Kind::norm)};
   if (config_.norm == Normalisation::batch) {
     made.running_mean = &norm.buffer("running_mean", {outputs}, Initializer::zeros());
     made.running_variance = &norm.buffer("running_var", {outputs}, Initializer::constant(1));
@@ -76,7 +78,8 @@ ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channe
     : config_(config), epsilon_(epsilon) {
   const int64_t kernel = config.stem_kernel;
   stem_.push_back(make(scope.child("conv1"), scope.child(norm_name() + std::string("1")),
-                       {config.stem_channels, in_channels, kernel, kernel}, config.stem_stride));
+                       {config.stem_channels, in_channels, kernel, kernel}, config.stem_stride,
+                       ParameterRole::Muon::none));
   int64_t channels = config.stem_channels;
   for (size_t i = 0; i < config.blocks.size(); ++i) {
     const Scope below = scope.child("layer" + std::to_string(i + 1));

@@ -50,7 +50,8 @@ class ResNet {
   };
   const char* norm_name() const { return config_.norm == Normalisation::batch ? "bn" : "norm"; }
   NormedConvolution make(const Scope& convolution, const Scope& norm, const Shape& shape,
-                         int64_t stride) const;
+                         int64_t stride,
+                         ParameterRole::Muon muon = ParameterRole::Muon::normalised_filter) const;
   Block make_block(const Scope& scope, int64_t inputs, int64_t outputs, int64_t stride) const;
   Block make_transition(const Scope& scope, int64_t inputs, int64_t outputs) const;
   Variable normalised(const Context& context, const NormedConvolution& layer, const Variable& y,

@@ -75,7 +75,11 @@ Variable run(const Context& context, const Operands& in, const AttentionOptions&
                     .seed = mask.key,
                     .stream = mask.stream};
   }
-  if (context.precision != nullptr && context.precision->of(options.path) != Precision::f32)
+  const bool recorded = records(context, {&in.q, &in.k, &in.v, &bias});
+  if (context.precision != nullptr)
+    args.precision = context.precision->of(options.path + kProductsName);
+  // 8 bits have no gradient, and not every bias.
+  if (args.precision == Precision::int8 && (recorded || !kernels::attends_in_int8(args)))
     args.precision = Precision::bf16;
   const kernels::AttentionShape& shape = args.shape;
   const Timed timed(
@@ -83,7 +87,6 @@ Variable run(const Context& context, const Operands& in, const AttentionOptions&
                 args.precision});
   Tensor output = Tensor::empty({shape.batch, shape.queries, width});
   const bool probed = context.probe != nullptr && context.probe->wants(options.path);
-  const bool recorded = records(context, {&in.q, &in.k, &in.v, &bias});
   Tensor lse;
   if (probed || recorded) lse = Tensor::empty({shape.batch, shape.heads, shape.queries});
   {

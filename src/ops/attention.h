@@ -1,6 +1,7 @@
-// Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1), self or cross. Where the
-// context's plan gives the path another precision than f32, forward and backward multiply in bf16
-// (kernels/attention.h), recorded or not.
+// Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1), self or cross. It
+// multiplies in the precision that the context's plan gives to PATH.sdpa, and so to PATH and what
+// PATH lies in (kernels/attention.h), backward as forward. int8 becomes bf16 where a gradient is
+// recorded or the scores have a bias.
 #pragma once
 
 #include <string>
@@ -9,6 +10,10 @@
 #include "kernels/attention.h"
 
 namespace vitrail {
+
+// After the module's path: what a plan calls attention's own products, apart from the projections
+// that lie below the same path. "blocks.3.attn.sdpa".
+inline constexpr const char* kProductsName = ".sdpa";
 
 struct AttentionOptions {
   int64_t heads = 1;

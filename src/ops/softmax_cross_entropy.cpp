@@ -8,13 +8,13 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "softmax_cross_entropy";
+constexpr const char* kCrossEntropy = "softmax_cross_entropy";
 
 // `targets` holds i64 labels or f32 soft targets.
 Variable cross_entropy(const Context& context, const Variable& logits, const Tensor& targets,
                        double label_smoothing) {
   const int64_t rows = logits.size(0), classes = logits.size(1);
-  check_averaged(kPlace, logits, label_smoothing);
+  check_averaged(kCrossEntropy, logits, label_smoothing);
   const auto described = [label_smoothing](const Tensor& kept) {
     return class_targets(kept, label_smoothing);
   };
@@ -33,7 +33,7 @@ Variable cross_entropy(const Context& context, const Variable& logits, const Ten
                      {.outer = 1, .axis = rows, .inner = 1, .x = losses.f32(), .out = mean.f32()});
   if (!recorded) return mean;
   return context.tape->record(
-      kPlace, std::move(mean), {logits},
+      kCrossEntropy, std::move(mean), {logits},
       [described, rows, classes, slot = logits.slot(), targets_saved = SavedTensor(targets),
        probabilities](Queue& queue, const Tensor& dy) {
         const Tensor dloss = Tensor::empty({rows});
@@ -54,13 +54,13 @@ Variable cross_entropy(const Context& context, const Variable& logits, const Ten
 
 Variable softmax_cross_entropy(const Context& context, const Variable& logits, const Tensor& labels,
                                double label_smoothing) {
-  check_labels(kPlace, logits, labels);
+  check_labels(kCrossEntropy, logits, labels);
   return cross_entropy(context, logits, labels, label_smoothing);
 }
 
 Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets,
                             double label_smoothing) {
-  check_soft_targets(kPlace, logits, targets);
+  check_soft_targets(kCrossEntropy, logits, targets);
   return cross_entropy(context, logits, targets, label_smoothing);
 }
 

@@ -33,14 +33,14 @@ json rollout_data(const Explanation& explanation) {
       {"layers", explanation.layers.size()},
       {"source", explanation.from_class_token ? "the class token" : "the tokens that are pooled"},
       {"note",
-       fmt::format(
-           "Here heads are fused by their {}, and {} (discard ratio {:g}, as in vit-explain).",
-           options.fusion == HeadFusion::mean  ? "mean"
-           : options.fusion == HeadFusion::max ? "maximum"
-                                               : "minimum",
-           options.discard_ratio > 0 ? "the smallest weights of each layer are discarded"
-                                     : "no weights are discarded",
-           options.discard_ratio)}};
+       fmt::format("Here the heads are combined by their {}, and {} (discard ratio {:g}, as in "
+                   "vit-explain).",
+                   options.fusion == HeadFusion::mean  ? "mean"
+                   : options.fusion == HeadFusion::max ? "maximum"
+                                                       : "minimum",
+                   options.discard_ratio > 0 ? "the smallest weights of each layer are discarded"
+                                             : "no weights are discarded",
+                   options.discard_ratio)}};
 }
 
 // JSON has no NaN.
@@ -108,17 +108,21 @@ std::string explain_page(Queue& queue, const Explanation& explanation, const Exp
   const std::string head =
       page_head(html_text(page.picture_name + " seen by " + page.model_name + " · Vitrail"),
                 web::kExplainCss);
+  const auto with = [&](const json& data) {
+    return fill_in(web::kExplainHtml, {{"head", head},
+                                       {"logo", web::kLogoSvg},
+                                       {"page_js", web::kPageJs},
+                                       {"maps", web::kMapsJs},
+                                       {"attention", web::kAttentionJs},
+                                       {"stage", web::kStageJs},
+                                       {"js", web::kExplainJs},
+                                       {"data", script_text(data)}});
+  };
   json data = page_data(explanation, page);
-  const size_t fixed = script_text(data).size() + head.size() + web::kExplainHtml.size() +
-                       web::kLogoSvg.size() + web::kMapsJs.size() + web::kExplainJs.size() + kSlack;
+  const size_t fixed = with(data).size() + kSlack;
   const size_t room = kMaxPageBytes > fixed ? kMaxPageBytes - fixed : 0;
   data["attention"] = stored_attention(queue, explanation, plan_storage(explanation, room));
-  const std::string text = script_text(data);
-  return fill_in(web::kExplainHtml, {{"head", head},
-                                     {"logo", web::kLogoSvg},
-                                     {"maps", web::kMapsJs},
-                                     {"js", web::kExplainJs},
-                                     {"data", text}});
+  return with(data);
 }
 
 }  // namespace vitrail

@@ -71,7 +71,9 @@ std::string fill_in(std::string_view page,
 }
 
 std::string page_head(std::string_view title, std::string_view css) {
-  return fill_in(web::kHeadHtml, {{"title", title}, {"page", web::kPageCss}, {"css", css}});
+  return fill_in(
+      web::kHeadHtml,
+      {{"title", title}, {"palette", web::kPaletteCss}, {"page", web::kPageCss}, {"css", css}});
 }
 
 std::string jpeg_address(const Image& picture, int quality) {

@@ -66,7 +66,7 @@ std::vector<Series> series_of(const RunRecord& record, std::string_view value) {
   for (const RunLine& line : record.epochs)
     for (const auto& [set, numbers] : line.evaluations) sets.insert(set);
   for (const std::string& set : sets) {
-    Series series{.name = set == "val" ? "validation" : set, .of_evaluation = true};
+    Series series{.name = set_title(set), .of_evaluation = true};
     for (const RunLine& line : record.epochs)
       if (const auto found = line.evaluations.find(set); found != line.evaluations.end())
         take(series, line.step, found->second, value);
@@ -97,6 +97,10 @@ json chart_of(const RunRecord& record, const KnownChart& chart) {
 }
 
 }  // namespace
+
+std::string set_title(const std::string& set) {
+  return set == "val" ? "validation" : set;
+}
 
 json run_charts(const RunRecord& record) {
   std::vector<KnownChart> charts(kKnown.begin(), kKnown.end());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "report/run_record.h"
 
@@ -11,5 +12,8 @@ namespace vitrail {
 // where an epoch's steps are known, else in steps. Long series are averaged to kChartPoints points.
 inline constexpr size_t kChartPoints = 600;
 nlohmann::json run_charts(const RunRecord& record);
+
+// An evaluated set as readers call it: "validation" for "val".
+std::string set_title(const std::string& set);
 
 }  // namespace vitrail

@@ -39,6 +39,11 @@ std::string grouped(int64_t number) {
   return text;
 }
 
+// "1 step", "1,234 steps"
+std::string counted(int64_t number, const char* thing) {
+  return fmt::format("{} {}{}", grouped(number), thing, number == 1 ? "" : "s");
+}
+
 json tile(const std::string& name, const std::string& value, const std::string& note = "") {
   return {{"name", name}, {"value", value}, {"note", note}};
 }
@@ -70,15 +75,16 @@ json state_of(const RunRecord& record, bool running) {
                                      : std::max(record.last_step(), record.events.back().step))}};
   if (record.state == RunState::finished)
     return {{"state", "finished"},
-            {"text", planned == 0      ? std::string("Finished: a head on the frozen model")
+            {"text", planned == 0      ? std::string("Finished: a new head on the frozen model")
                      : ended < planned ? fmt::format("Ended early: {} of {} epochs", ended, planned)
-                                       : fmt::format("Finished: {} epochs", planned)}};
+                                       : "Finished: " + counted(planned, "epoch")}};
   if (running)
-    return {{"state", "running"}, {"text", fmt::format("Epoch {} of {} ended", ended, planned)}};
+    return {{"state", "running"},
+            {"text", fmt::format("Running: {} of {} epochs done", ended, planned)}};
   if (record.state == RunState::waiting)
-    return {{"state", "stopped"}, {"text", "No step was recorded yet"}};
+    return {{"state", "stopped"}, {"text", "No step recorded yet"}};
   return {{"state", "stopped"},
-          {"text", fmt::format("Stopped or still running: step {}, {} of {} epochs ended",
+          {"text", fmt::format("Stopped or still running: step {}, {} of {} epochs done",
                                record.last_step(), ended, planned)}};
 }
 
@@ -91,17 +97,18 @@ json tiles_of(const RunPage& page) {
                          fmt::format("95% interval {:.1f} to {:.1f}%, {} pictures", 100 * sure.low,
                                      100 * sure.high, grouped(result.count))));
     const MacroAverages macro = macro_averages(result.confusion.by_class());
-    tiles.push_back(tile("Mean F1", fmt::format("{:.3f}", macro.f1), "each class weighs the same"));
+    tiles.push_back(tile("Mean F1", fmt::format("{:.3f}", macro.f1), "mean over the classes"));
     tiles.push_back(tile("Loss", fmt::format("{:.4f}", result.loss), "mean cross-entropy"));
     if (result.confusion.classes() > 5)
-      tiles.push_back(tile("Among five", fmt::format("{:.2f}%", 100 * result.top5_fraction()),
-                           "the true class is one of the best five"));
+      tiles.push_back(tile("Top-5", fmt::format("{:.2f}%", 100 * result.top5_fraction()),
+                           "the true class is among the five most probable"));
   }
   if (page.record) {
     const RunRecord& record = *page.record;
     const BestEvaluation best = best_evaluation(record);
     if (best.accuracy >= 0)
-      tiles.push_back(tile("Best " + best.set, fmt::format("{:.2f}%", 100 * best.accuracy),
+      tiles.push_back(tile("Best " + set_title(best.set),
+                           fmt::format("{:.2f}%", 100 * best.accuracy),
                            fmt::format("accuracy, after epoch {}", best.epoch + 1)));
     if (!page.evaluation && !record.steps.empty())
       if (const auto loss = record.steps.back().values.find("loss");
@@ -110,7 +117,7 @@ json tiles_of(const RunPage& page) {
     if (record.epochs_planned() > 0)
       tiles.push_back(tile("Epochs",
                            fmt::format("{} of {}", record.epochs.size(), record.epochs_planned()),
-                           fmt::format("{} steps", grouped(record.last_step()))));
+                           counted(record.last_step(), "step")));
     if (record.seconds() > 0)
       tiles.push_back(tile("Time", clock_text(record.seconds()), "training and evaluation"));
     if (record.median_speed() > 0)
@@ -126,7 +133,8 @@ json epochs_of(const RunRecord& record) {
   json rows = json::array();
   for (const RunLine& line : record.epochs) {
     json row{{"epoch", line.epoch + 1}, {"step", line.step}, {"training", line.values}};
-    for (const auto& [set, numbers] : line.evaluations) row["evaluations"][set] = numbers;
+    for (const auto& [set, numbers] : line.evaluations)
+      row["evaluations"][set_title(set)] = numbers;
     rows.push_back(std::move(row));
   }
   return rows;
@@ -285,7 +293,10 @@ std::string run_page(const RunPage& page) {
   const std::string text = script_text(data);
   return fill_in(web::kRunHtml, {{"head", head},
                                  {"logo", web::kLogoSvg},
+                                 {"page_js", web::kPageJs},
                                  {"maps", web::kMapsJs},
+                                 {"tables", web::kRunTablesJs},
+                                 {"gallery", web::kRunGalleryJs},
                                  {"charts", web::kRunChartsJs},
                                  {"js", web::kRunJs},
                                  {"data", text}});

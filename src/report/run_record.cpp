@@ -202,6 +202,11 @@ RunRecord read_run(const fs::path& folder) {
   RunRecord record{.folder = folder, .config = read_json(config)};
   check(record.config.is_object(), "report", "{}: holds no object", printable(config.string()));
   record.finetuned = !trained || fs::exists(folder / "finetune.json", ignored);
+  if (fs::exists(folder / "finetune.json", ignored)) {
+    const json choices = read_json(folder / "finetune.json");
+    if (const auto found = choices.find("resume"); found != choices.end() && found->is_string())
+      record.resume = found->get<std::string>();
+  }
   read_records(folder / "metrics.jsonl", [&](const json& line) { take_metrics(record, line); });
   read_records(folder / "machine.jsonl",
                [&](const json& line) { record.processes.push_back(line); });

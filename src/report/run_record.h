@@ -38,6 +38,7 @@ struct RunRecord {
   std::filesystem::path folder;
   nlohmann::json config;   // train.json; of a linear probe finetune.json
   bool finetuned = false;  // begun by vitrail finetune
+  std::string resume;      // the command that continues it; empty: not known
   std::vector<RunLine> steps, epochs;
   std::vector<RunEvent> events;
   std::vector<nlohmann::json> processes;  // machine.jsonl

@@ -10,8 +10,10 @@
 #include "core/log.h"
 #include "core/machine.h"
 #include "core/parallel.h"
+#include "core/shell_word.h"
 #include "report/run_page.h"
 #include "tasks/classify.h"
+#include "tasks/match_classes.h"
 #include "train/run_split.h"
 #include "train/trainer.h"
 
@@ -30,25 +32,24 @@ std::string described(const Dataset& dataset, int64_t count) {
 }
 
 std::string answer_name(const Model& model, int64_t index) {
-  const auto& names = model.labels.names;
-  if (index < static_cast<int64_t>(names.size()))
-    if (const auto& name = names[static_cast<size_t>(index)]) return *name;
-  return fmt::format("class {}", index);
+  return label_title(model.labels, index).value_or(fmt::format("class {}", index));
 }
 
-std::vector<GalleryPicture> gallery_of(Session& session, const Dataset& dataset,
-                                       const std::vector<Mistake>& mistakes) {
-  std::vector<GalleryPicture> gallery;
-  for (const Mistake& mistake : mistakes) {
+// The result with its classes as people call them, and pictures of its mistakes.
+void add_evaluation(RunPage& page, Session& session, const Dataset& dataset,
+                    const EvaluationResult& result) {
+  const std::vector<std::string> titles = class_titles(dataset.classes(), session.model().labels);
+  page.evaluation = result;
+  for (size_t i = 0; i < titles.size(); ++i) page.evaluation->classes[i].name = titles[i];
+  for (const Mistake& mistake : result.mistakes) {
     GalleryPicture picture = gallery_picture(session, dataset.get(mistake.index).image);
     picture.id = dataset.id(mistake.index);
-    picture.label = dataset.classes()[static_cast<size_t>(mistake.label)];
+    picture.label = titles[static_cast<size_t>(mistake.label)];
     picture.answer = answer_name(session.model(), mistake.answer);
     picture.label_probability = mistake.label_probability;
     picture.answer_probability = mistake.answer_probability;
-    gallery.push_back(std::move(picture));
+    page.gallery.push_back(std::move(picture));
   }
-  return gallery;
 }
 
 // Evenly spaced pictures, where no answer is there to be wrong.
@@ -65,10 +66,14 @@ std::vector<GalleryPicture> some_pictures(Session& session, const Dataset& datas
   return gallery;
 }
 
-// Methods that learn without labels leave a head that answers nothing.
-bool has_answers(const RunRecord& record, const Model& model) {
+// Methods that learn without labels leave no head, or one that answers nothing.
+bool learned_classes(const RunRecord& record) {
   const std::string method = record.text("method");
-  return model.network->config().num_classes > 0 && method != "mae" && method != "dino";
+  return method != "mae" && method != "dino";
+}
+
+bool has_answers(const RunRecord& record, const Model& model) {
+  return model.network->config().num_classes > 0 && learned_classes(record);
 }
 
 // Several classes a picture are not taken for one another: what they come to is said in words.
@@ -82,8 +87,8 @@ void add_labels(RunPage& page, Session& session, const Dataset& judged,
                        .progress = options.progress});
   const MultiLabelScores& scores = result.scores;
   page.notes.push_back(fmt::format(
-      "On {}: mean average precision {:.2f}%; of probabilities from {:g}% on exact match {:.2f}%, "
-      "F1 {:.2f}% (macro) and {:.2f}% (micro).",
+      "On {}: mean average precision {:.2f}%. With every class answered that reaches {:g}%: exact "
+      "match {:.2f}%, F1 {:.2f}% (macro) and {:.2f}% (micro).",
       described(judged, scores.pictures), 100 * scores.mean_average_precision, 100 * kThreshold,
       100 * scores.exact_match(), 100 * scores.macro_f1, 100 * scores.micro_f1));
   page.gallery_of_mistakes = false;
@@ -108,15 +113,15 @@ void add_model(RunPage& page, const RunReportOptions& options, const RunData& da
     return;
   }
   if (judged.multi_label()) return add_labels(page, session, judged, options);
-  page.evaluation = evaluate(session, judged,
-                             {.limit = options.limit,
-                              .mistakes = kShownMistakes,
-                              .classes_by_number = !model.labels.any_known(),
-                              .max_broken = 1,  // the run has said which
-                              .progress = options.progress});
+  add_evaluation(page, session, judged,
+                 evaluate(session, judged,
+                          {.limit = options.limit,
+                           .mistakes = kShownMistakes,
+                           .classes_by_number = !model.labels.any_known(),
+                           .max_broken = 1,  // the run has said which
+                           .progress = options.progress}));
   page.evaluated_on =
       described(judged, page.evaluation->count) + (data.test ? " (test)" : " (validation)");
-  page.gallery = gallery_of(session, judged, page.evaluation->mistakes);
 }
 
 // As the run divided them. A linear probe has no configuration of a training.
@@ -161,27 +166,37 @@ bool has_attention(const RunRecord& record) {
 }
 
 NamedTexts commands_for(const RunRecord& record, bool has_model) {
-  const std::string run = record.folder.string();
+  const std::string run = shell_word(record.folder.string());
   NamedTexts commands;
   if (record.state != RunState::finished)
-    commands.emplace_back("Go on where the run stopped",
-                          record.finetuned
+    commands.emplace_back("Continue the run where it stopped",
+                          !record.finetuned ? fmt::format("vitrail train --resume --out {}", run)
+                          : record.resume.empty()
                               ? std::string("vitrail finetune ... --resume, as it was begun")
-                              : fmt::format("vitrail train --resume --out {}", run));
-  if (has_model) {
-    commands.emplace_back("Name what pictures show",
+                              : record.resume);
+  if (has_model && !learned_classes(record)) {
+    commands.emplace_back("Teach it classes",
+                          fmt::format("vitrail finetune --model {} --data folder:PICTURES --out {}",
+                                      run, shell_word(record.folder.string() + "-classes")));
+    commands.emplace_back("Its features of pictures",
+                          fmt::format("vitrail embed --model {} PICTURE", run));
+    if (has_attention(record))
+      commands.emplace_back("See where attention goes",
+                            fmt::format("vitrail explain --model {} PICTURE", run));
+  } else if (has_model) {
+    commands.emplace_back("Classify a picture",
                           fmt::format("vitrail classify --model {} PICTURE", run));
     if (has_attention(record))
       commands.emplace_back("See where attention goes",
                             fmt::format("vitrail explain --model {} PICTURE", run));
-    commands.emplace_back("Measure it on other pictures",
+    commands.emplace_back("Evaluate it on other pictures",
                           fmt::format("vitrail eval DATA --model {} --report page.html", run));
   }
   commands.emplace_back("Write this page again", fmt::format("vitrail report {}", run));
   commands.emplace_back(
       "Compare runs in TensorBoard",
       fmt::format("tensorboard --logdir {}", record.folder.has_parent_path()
-                                                 ? record.folder.parent_path().string()
+                                                 ? shell_word(record.folder.parent_path().string())
                                                  : std::string(".")));
   return commands;
 }
@@ -214,14 +229,13 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
                              const EvaluationResult& result, const EvaluationReport& report) {
   RunPage page{.name = session.model().name,
                .about = "on " + described(dataset, result.count),
-               .evaluation = result,
                .evaluated_on = described(dataset, result.count)};
   if (report.learned > 0)
     page.notes.push_back(
         fmt::format("The model learned from {} of these {} pictures: how often it is right on them "
                     "says little about others.",
                     report.learned, result.count));
-  page.gallery = gallery_of(session, dataset, result.mistakes);
+  add_evaluation(page, session, dataset, result);
   page.parameters = session.model().network->parameters().num_elements();
   page.machine = {{"cpu", cpu_name()},
                   {"cores", std::to_string(available_cores())},
@@ -229,9 +243,8 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
                   {"threads", std::to_string(session.queue().pool().num_threads())},
                   {"precision", name_of(session.precision().base)},
                   {"written", utc_time()}};
-  if (!session.model().path.empty() && session.model().network->config().depth > 0)
-    page.commands = {{"See where attention goes", fmt::format("vitrail explain --model {} PICTURE",
-                                                              session.model().path.string())}};
+  if (!report.explain.empty() && session.model().network->config().depth > 0)
+    page.commands = {{"See where attention goes", report.explain}};
   write_file_atomically(report.page, run_page(page));
 }
 

@@ -35,6 +35,7 @@ void write_run_report(const std::filesystem::path& run, const std::filesystem::p
 struct EvaluationReport {
   std::filesystem::path page;
   int64_t learned = 0;  // of the pictures, how many the model is known to have learned from
+  std::string explain;  // the command that shows where this model's attention goes; empty: none
 };
 // `result` has kept the mistakes that the page is to show. Error: the page cannot be written.
 void write_evaluation_report(Session& session, const Dataset& dataset,

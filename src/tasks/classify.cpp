@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/rows.h"
 #include "models/answer.h"
@@ -13,7 +14,8 @@ namespace vitrail {
 std::vector<Prediction> top_predictions(std::span<const float> logits, const ClassLabels& labels,
                                         int64_t k, Answer answer) {
   check(std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }),
-        "classify", "the model answers with logits that are not finite; see vitrail doctor");
+        "classify", "the model answers with logits that are not finite; see {}",
+        said(Deed::doctor));
   std::vector<int64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   const auto count = std::min<size_t>(static_cast<size_t>(std::max<int64_t>(k, 0)), order.size());
@@ -35,11 +37,19 @@ std::vector<Prediction> top_predictions(std::span<const float> logits, const Cla
   return top;
 }
 
+namespace {
+
+void check_threshold(const AnswerOptions& options) {
+  check(options.threshold > 0 && options.threshold < 1, "classify",
+        "the threshold is {}; it must lie between 0 and 1", options.threshold);
+}
+
+}  // namespace
+
 Classification judge(const Model& model, std::span<const float> logits,
                      std::span<const float> features, const AnswerOptions& options) {
   constexpr int64_t kNamed = 5;
-  check(options.threshold > 0 && options.threshold < 1, "classify",
-        "the threshold is {}; it must lie between 0 and 1", options.threshold);
+  check_threshold(options);
   const VisionTransformerConfig& config = model.network->config();
   Classification answer;
   if (config.multi_label)
@@ -53,12 +63,17 @@ Classification judge(const Model& model, std::span<const float> logits,
   return answer;
 }
 
+void check_has_classes(const Model& model) {
+  const int64_t classes = model.network->config().num_classes;
+  check(classes > 0, ErrorCode::unsupported, "classify",
+        "{} has no head and so no classes; {} gives its features", model.name, said(Deed::embed));
+}
+
 std::vector<Classification> classify(Session& session, const PreparedBatch& batch,
                                      const AnswerOptions& options) {
   const Model& model = session.model();
-  const int64_t classes = model.network->config().num_classes;
-  check(classes > 0, "classify",
-        "{} has no head and so no classes; vitrail embed gives its features", model.name);
+  check_has_classes(model);
+  check_threshold(options);
   std::vector<Classification> answers(batch.errors.size());
   const bool any_read = std::any_of(batch.errors.begin(), batch.errors.end(),
                                     [](const std::string& error) { return error.empty(); });
@@ -70,10 +85,18 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
   }
   for (size_t i = 0; i < answers.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    if (batch.errors[i].empty())
-      answers[i] = judge(model, row_of(logits, row), row_of(features, row), options);
-    else
-      answers[i].error = batch.errors[i];
+    Classification& answer = answers[i];
+    if (!batch.errors[i].empty()) {
+      answer.error = batch.errors[i];
+      answer.code = batch.codes[i];
+      continue;
+    }
+    try {
+      answer = judge(model, row_of(logits, row), row_of(features, row), options);
+    } catch (const Error& error) {  // its own: the others' answers stand
+      answer.error = error.what();
+      answer.code = error.code();
+    }
   }
   return answers;
 }

@@ -42,12 +42,16 @@ struct Classification {
   bool none = false;                // too uncertain to be meant (models/rejection.h)
   std::optional<double> certainty;  // of a calibrated model: what is held against its threshold
   std::string error;                // "" when the picture was read
+  ErrorCode code = ErrorCode::bad_input;  // of this error
 };
 
 // The answer that these logits [classes] are, with the best classes; features: the picture's row
 // of VitOutput::pooled. Error: as top_predictions(), a threshold out of range.
 Classification judge(const Model& model, std::span<const float> logits,
                      std::span<const float> features, const AnswerOptions& options = {});
+
+// Error (unsupported): a model without a head.
+void check_has_classes(const Model& model);
 
 // Answers for a batch of prepared pictures. Error: a model without a head.
 std::vector<Classification> classify(Session& session, const PreparedBatch& batch,

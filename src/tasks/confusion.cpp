@@ -4,11 +4,12 @@
 #include <cmath>
 
 namespace vitrail {
-namespace {
 
 double ratio(int64_t part, int64_t whole) {
   return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : NAN;
 }
+
+namespace {
 
 double or_zero(double value) {
   return std::isnan(value) ? 0 : value;

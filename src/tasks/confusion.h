@@ -52,4 +52,7 @@ struct MacroAverages {
 };
 MacroAverages macro_averages(const std::vector<ClassMetrics>& classes);
 
+// NaN of an empty whole.
+double ratio(int64_t part, int64_t whole);
+
 }  // namespace vitrail

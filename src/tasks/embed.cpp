@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/advice.h"
 #include "core/error.h"
 
 namespace vitrail {
@@ -13,7 +14,8 @@ namespace {
 std::string layer_path(const VisionTransformerConfig& config, std::optional<int64_t> layer) {
   if (!layer) return "";
   check(config.depth > 0, "embed",
-        "this model has no transformer blocks; its features are the ones without --layer");
+        "this model has no transformer blocks; its features are the ones without {}",
+        said(Option::layer));
   const int64_t index = *layer < 0 ? *layer + config.depth : *layer;
   check(index >= 0 && index < config.depth, "embed",
         "there is no layer {}: this model has blocks 0 to {}", *layer, config.depth - 1);
@@ -59,10 +61,16 @@ EmbeddingKind default_embedding(const VisionTransformerConfig& config) {
   return config.class_token ? EmbeddingKind::class_token : EmbeddingKind::mean;
 }
 
+void check_embedding(const Model& model, const EmbedOptions& options) {
+  const VisionTransformerConfig& config = model.network->config();
+  check(options.kind != EmbeddingKind::class_token || config.class_token, "embed",
+        "{} has no class token; take the mean or the patches", model.name);
+  (void)layer_path(config, options.layer);
+}
+
 Tensor embed(Session& session, const Tensor& images, const EmbedOptions& options) {
   const VisionTransformerConfig& config = session.model().network->config();
-  check(options.kind != EmbeddingKind::class_token || config.class_token, "embed",
-        "{} has no class token; take the mean or the patches", session.model().name);
+  check_embedding(session.model(), options);
   const std::string path = layer_path(config, options.layer);
   Tensor tokens;
   RunHooks hooks;

@@ -21,8 +21,11 @@ struct EmbedOptions {
   std::optional<int64_t> layer;
 };
 
-// images [B, C, H, W], as a session prepares them.
 // Error: a class token of a model without one, a layer out of range.
+void check_embedding(const Model& model, const EmbedOptions& options);
+
+// images [B, C, H, W], as a session prepares them.
+// Error: as check_embedding().
 Tensor embed(Session& session, const Tensor& images, const EmbedOptions& options = {});
 
 // The class token where the model has one, else the mean.

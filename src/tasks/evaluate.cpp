@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/rows.h"
 #include "models/answer.h"
@@ -33,7 +34,7 @@ int64_t rank_of(const float* logits, int64_t classes, int64_t truth) {
   int64_t rank = 0;
   for (int64_t i = 0; i < classes; ++i) {
     check(std::isfinite(logits[i]), "eval",
-          "the model answers with logits that are not finite; see vitrail doctor");
+          "the model answers with logits that are not finite; see {}", said(Deed::doctor));
     if (i != truth && logits[i] >= logits[truth]) ++rank;
   }
   return rank;
@@ -157,8 +158,8 @@ std::vector<BrokenPicture> visit_pictures(Session& session, const Dataset& datas
     broken.push_back({index, dataset.id(index), why});
     const auto count = static_cast<int64_t>(broken.size());
     check(count <= limit, "eval",
-          "{}: {}; {} broken of {} pictures, and the limit is {} ({:g}%): --max-broken",
-          broken.back().id, why, count, total, limit, 100 * options.max_broken);
+          "{}: {}; {} broken of {} pictures, and the limit is {} ({:g}%): {}", broken.back().id,
+          why, count, total, limit, 100 * options.max_broken, said(Option::max_broken));
     if (options.on_broken) options.on_broken(broken.back());
   };
   const auto visit = [&](size_t begin, const PreparedBatch& batch) {

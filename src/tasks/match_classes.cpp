@@ -5,6 +5,7 @@
 #include <map>
 #include <string_view>
 
+#include "core/advice.h"
 #include "core/error.h"
 
 namespace vitrail {
@@ -46,6 +47,11 @@ std::string_view without_wnid(std::string_view name) {
   const std::string_view wnid = wnid_of(name);
   if (wnid.empty()) return name;
   return name.size() > wnid.size() ? name.substr(wnid.size() + 1) : std::string_view();
+}
+
+std::string known_wnid(const ClassLabels& labels, size_t i) {
+  if (i < labels.wnids.size() && !labels.wnids[i].empty()) return labels.wnids[i];
+  return std::string(wnid_of(labels.names[i].value_or("")));
 }
 
 class Index {
@@ -98,8 +104,29 @@ std::vector<int64_t> match_classes(const std::vector<std::string>& classes,
   if (unmatched.size() > kListed) list += ", ...";
   fail("eval",
        "{} of the set's {} classes match no label of the model ({}); rename them or give the "
-       "model's labels with --labels",
-       unmatched.size(), classes.size(), list);
+       "model's labels with {}",
+       unmatched.size(), classes.size(), list, said(Option::labels));
+}
+
+std::optional<std::string> label_title(const ClassLabels& labels, int64_t index) {
+  const std::optional<std::string> name = labels.name(index);
+  if (!name || name->empty()) return std::nullopt;
+  const std::string wnid = known_wnid(labels, static_cast<size_t>(index));
+  if (wnid.empty() || std::ranges::count(labels.names, name) == 1) return name;
+  return *name + " (" + wnid + ")";
+}
+
+std::vector<std::string> class_titles(const std::vector<std::string>& classes,
+                                      const ClassLabels& labels) {
+  std::map<std::string, int64_t> indices;
+  for (size_t i = 0; i < labels.names.size(); ++i)
+    indices[known_wnid(labels, i)] = static_cast<int64_t>(i);
+  std::vector<std::string> titles = classes;
+  for (std::string& title : titles)
+    if (!title.empty() && wnid_of(title).size() == title.size())
+      if (const auto found = indices.find(title); found != indices.end())
+        title = label_title(labels, found->second).value_or(title);
+  return titles;
 }
 
 }  // namespace vitrail

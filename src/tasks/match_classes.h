@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,5 +17,14 @@ namespace vitrail {
 // matches neither. Error: the list of classes without a label.
 std::vector<int64_t> match_classes(const std::vector<std::string>& classes,
                                    const ClassLabels& labels);
+
+// What the model calls a class, followed by its WordNet identifier where another class is called
+// the same ("crane", the bird and the machine). Nothing where it has no name.
+std::optional<std::string> label_title(const ClassLabels& labels, int64_t index);
+
+// The set's classes as people call them: a bare WordNet identifier becomes the model's name for it.
+// Others stay as they are.
+std::vector<std::string> class_titles(const std::vector<std::string>& classes,
+                                      const ClassLabels& labels);
 
 }  // namespace vitrail

@@ -5,17 +5,15 @@
 #include <limits>
 #include <numeric>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "models/answer.h"
+#include "tasks/confusion.h"
 
 namespace vitrail {
 namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
-double ratio(int64_t part, int64_t whole) {
-  return whole == 0 ? kUnknown : static_cast<double>(part) / static_cast<double>(whole);
-}
 
 double f1_of(int64_t correct, int64_t predicted, int64_t count) {
   return predicted + count == 0 ? 0 : ratio(2 * correct, predicted + count);
@@ -66,7 +64,7 @@ void MultiLabelJudge::add(std::span<const float> logits, std::span<const int64_t
   bool exact = true;
   for (size_t c = 0; c < classes_; ++c) {
     check(std::isfinite(logits[c]), "eval",
-          "the model answers with logits that are not finite; see vitrail doctor");
+          "the model answers with logits that are not finite; see {}", said(Deed::doctor));
     exact = exact && reaches(logits[c], threshold_) == (truth[c] == 1);
     loss_ += binary_loss(logits[c], truth[c] == 1);
     logits_[c].push_back(logits[c]);

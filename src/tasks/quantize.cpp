@@ -5,10 +5,13 @@
 #include <numeric>
 #include <optional>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "infer/session.h"
 #include "kernels/gemm_int8.h"
 #include "models/answer.h"
+#include "ops/attention.h"
+#include "ops/attention_probe.h"
 #include "tasks/match_classes.h"
 
 namespace vitrail {
@@ -43,6 +46,17 @@ class Measurement {
 
   int64_t total() const { return total_; }
 
+  // Attention's own products, which have no weights, by the names that a plan gives them.
+  std::vector<std::string> attentions() {
+    Session session(model_, {.threads = options_.threads, .batch = 1, .pack = false});
+    AttentionProbe probe({.queries = {0}});
+    session.run(prepared(session, 0, 1), {.probe = &probe});
+    std::vector<std::string> paths;
+    for (const AttentionRecord& record : probe.records())
+      paths.push_back(record.path + kProductsName);
+    return paths;
+  }
+
   Answers answers(const PrecisionPlan& plan, int64_t count, const std::string& what) {
     Session session(
         model_,
@@ -60,7 +74,7 @@ class Measurement {
     }
     for (const float value : answers.values)
       check(std::isfinite(value), "quantize",
-            "the model answers with values that are not finite; see vitrail doctor");
+            "the model answers with values that are not finite; see {}", said(Deed::doctor));
     return answers;
   }
 
@@ -263,16 +277,18 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
         model->name);
   const VisionTransformerConfig& config = model->network->config();
   QuantizeReport report{.plan = options.plan};
+  Measurement measurement(model, pictures, options);
+  const std::vector<std::string> attentions = measurement.attentions();
   const auto& parameters = model->network->parameters().all();
   for (const auto& [path, precision] : options.plan.layers) {
     const PrecisionPlan defaults = default_plan(Precision::int8);
-    const bool known = defaults.layers.contains(path) ||
+    const bool known = defaults.layers.contains(path) || std::ranges::count(attentions, path) > 0 ||
                        std::any_of(parameters.begin(), parameters.end(), [&](const auto& p) {
                          return p->read_packed() && lies_in(layer_of(*p), path);
                        });
-    check(known, "quantize", "the model has no layer '{}'; vitrail inspect lists them", path);
+    check(known, "quantize", "the model has no layer '{}'; {} lists them", path,
+          said(Deed::inspect));
   }
-  Measurement measurement(model, pictures, options);
   const int64_t sample = std::min(options.layer_pictures, measurement.total());
   const Answers before = measurement.answers({}, measurement.total(), "f32");
   Queue queue(options.threads);
@@ -280,14 +296,16 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
   for (const auto& parameter : parameters)
     if (parameter->read_packed() && options.plan.of(parameter->path()) == Precision::int8)
       weights.push_back(parameter.get());
-  for (const Parameter* weight : weights) {
-    const std::string path = layer_of(*weight);
+  const auto measure = [&](const std::string& path, double weight_error) {
     const PrecisionPlan alone{.base = Precision::f32, .layers = {{path, Precision::int8}}};
     report.layers.push_back(
         {.path = path,
-         .weight_error = weight_error(queue, *weight),
+         .weight_error = weight_error,
          .answer_error = relative_error(before, measurement.answers(alone, sample, path), sample)});
-  }
+  };
+  for (const Parameter* weight : weights) measure(layer_of(*weight), weight_error(queue, *weight));
+  for (const std::string& path : attentions)
+    if (options.plan.of(path) == Precision::int8) measure(path, 0);
   const auto truth = true_classes(*model, pictures, options, measurement.total());
   compare(config, before, measurement.answers(report.plan, measurement.total(), "int8"), truth,
           report);

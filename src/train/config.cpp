@@ -1,11 +1,14 @@
 #include "train/config.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "formats/json_text.h"
 #include "formats/option_fields.h"
+#include "models/setting_names.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
 
@@ -13,8 +16,6 @@ namespace vitrail {
 namespace {
 
 using nlohmann::json;
-
-constexpr const char* kPlace = "training config";
 
 // Calls visit(name, field) for every field but the model and the options that have a list of their
 // own: the one list of them.
@@ -69,11 +70,6 @@ constexpr auto kFields = [](auto& c, auto visit) {
   visit_method_fields(c.learning, visit);
 };
 
-void check_range(const char* name, double value, double low, double high) {
-  check(value >= low && value <= high, kPlace, "{} is {}; it must lie between {} and {}", name,
-        value, low, high);
-}
-
 // The values of the channels; one number stands for every channel.
 std::array<double, 3> channel_values(const std::vector<double>& values) {
   if (values.size() == 1) return {values[0], values[0], values[0]};
@@ -86,18 +82,19 @@ std::array<double, 3> channel_values(const std::vector<double>& values) {
 
 void TrainConfig::validate() const {
   const std::string not_utf8 = find_not_utf8(to_json(*this));
-  check(not_utf8.empty(), kPlace, "{}, which is not UTF-8: train.json could not keep it", not_utf8);
+  check(not_utf8.empty(), kTrainingConfig, "{}, which is not UTF-8: train.json could not keep it",
+        not_utf8);
   model.validate();
   learning.validate(method);
-  check(model.num_classes > 0 || method != "supervised", kPlace,
+  check(model.num_classes > 0 || method != "supervised", kTrainingConfig,
         "num_classes is 0; a classifier needs a head");
-  check(model.in_channels == 1 || model.in_channels == 3, kPlace,
+  check(model.in_channels == 1 || model.in_channels == 3, kTrainingConfig,
         "in_channels is {}; pictures have 1 or 3", model.in_channels);
   check_range("epochs", static_cast<double>(epochs), 1, 1e6);
   check_range("batch_size", static_cast<double>(batch_size), 1, 1 << 20);
   check_range("accumulate", static_cast<double>(accumulate), 1, static_cast<double>(batch_size));
-  check(batch_size % accumulate == 0, kPlace, "accumulate {} does not divide batch_size {}",
-        accumulate, batch_size);
+  check(batch_size % accumulate == 0, kTrainingConfig,
+        "accumulate {} does not divide batch_size {}", accumulate, batch_size);
   optimizer_from_name(optimizer);
   schedule_from_name(schedule);
   check_range("learning_rate", learning_rate, 0, 1e3);
@@ -118,7 +115,7 @@ void TrainConfig::validate() const {
   check_range("beta2", beta2, 0, 0.999999999);
   check_range("epsilon", epsilon, 1e-30, 1);
   check_range("clip_norm", clip_norm, 0, 1e9);
-  check(loss == "cross_entropy" || loss == "bce", kPlace,
+  check(loss == "cross_entropy" || loss == "bce", kTrainingConfig,
         "loss is '{}'; there are cross_entropy and bce", loss);
   check_range("label_smoothing", label_smoothing, 0, 0.999999);
   check_range("bce_threshold", bce_threshold, -1, 1);
@@ -126,16 +123,18 @@ void TrainConfig::validate() const {
   check_range("spike_threshold", spike_threshold, 0, 1e9);
   check_range("skip_limit", static_cast<double>(skip_limit), 0, 1e9);
   check_range("patience", static_cast<double>(patience), 0, 1e6);
-  check(precision == "f32" || precision == "bf16", kPlace,
+  check(precision == "f32" || precision == "bf16", kTrainingConfig,
         "precision is '{}'; training runs in f32 or bf16", precision);
   check_range("crop_fraction", crop_fraction, 0.01, 1);
   check_range("val_fraction", val_fraction, 0, 0.9);
   check_range("evaluate_every", static_cast<double>(evaluate_every), 1, 1e6);
   check_range("seed", static_cast<double>(seed), 0, 9e18);
   for (const auto* values : {&mean, &std})
-    check(values->size() == 1 || static_cast<int64_t>(values->size()) == model.in_channels, kPlace,
-          "mean and std take 1 or {} numbers, not {}", model.in_channels, values->size());
-  for (const double value : std) check(value > 0, kPlace, "std is {}; it must be above 0", value);
+    check(values->size() == 1 || static_cast<int64_t>(values->size()) == model.in_channels,
+          kTrainingConfig, "mean and std take 1 or {} numbers, not {}", model.in_channels,
+          values->size());
+  for (const double value : std)
+    check(value > 0, kTrainingConfig, "std is {}; it must be above 0", value);
   check_preprocess(preprocess());
   check_augment(augment);
   check_mix(mix);
@@ -181,7 +180,7 @@ json to_json(const TrainConfig& config) {
 
 TrainConfig train_config_from_json(const json& in) {
   TrainConfig config;
-  fields_from_json(config, kFields, in, kPlace);
+  fields_from_json(config, kFields, in, kTrainingConfig);
   from_json(in, config.augment);
   from_json(in, config.mix);
   const auto model = in.find("model");
@@ -190,32 +189,38 @@ TrainConfig train_config_from_json(const json& in) {
     config.pictures = from_json(*pictures);
   const json known = to_json(config);
   for (const auto& item : in.items())
-    check(known.contains(item.key()), kPlace, "there is no field '{}'", item.key());
+    check(known.contains(item.key()), kTrainingConfig, "there is no field '{}'", item.key());
   config.validate();
   return config;
 }
 
 void set_field(TrainConfig& config, const std::string& name, const std::string& value) {
-  if (field_from_text(config, kFields, name, value, kPlace)) return;
+  if (field_from_text(config, kFields, name, value, kTrainingConfig)) return;
   if (set_field(config.augment, name, value) || set_field(config.mix, name, value)) return;
-  if (name == "image_size" || name == "patch_size") {
-    const std::string stem = name.substr(0, name.find('_'));
-    set_field(config.model, stem + "_height", value);
-    set_field(config.model, stem + "_width", value);
-    return;
-  }
-  const json model = to_json(config.model);
-  if (!model.contains(name)) {
-    const auto names_of = [](const json& object) {
-      std::string names;
-      for (const auto& item : object.items())
-        if (item.key() != "model") names += (names.empty() ? "" : ", ") + item.key();
-      return names;
-    };
-    fail(kPlace, "there is no field '{}'; there are {}; and those of the model: {}", name,
-         names_of(to_json(config)), names_of(model));
-  }
-  set_field(config.model, name, value);
+  const std::vector<std::string>& all = train_setting_names();
+  check(std::ranges::find(all, name) != all.end(), kTrainingConfig, "there is no field '{}'{}", name,
+        did_you_mean_or_all(name, all));
+  for (const std::string& field : fields_of_setting(name)) set_field(config.model, field, value);
+}
+
+const std::vector<std::string>& own_train_setting_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> own;
+    const json fields = to_json(TrainConfig());
+    for (const auto& item : fields.items())
+      if (item.key() != "model" && item.key() != "pictures") own.push_back(item.key());
+    return own;
+  }();
+  return names;
+}
+
+const std::vector<std::string>& train_setting_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all = own_train_setting_names();
+    all.insert(all.end(), model_setting_names().begin(), model_setting_names().end());
+    return all;
+  }();
+  return names;
 }
 
 std::string describe_differences(const TrainConfig& run, const TrainConfig& now) {

@@ -91,9 +91,14 @@ struct TrainConfig {
 // and validated.
 nlohmann::json to_json(const TrainConfig& config);
 TrainConfig train_config_from_json(const nlohmann::json& json);
-// What --set does: a field of the training or, failing that, of the model; image_size and
-// patch_size are height and width at once. Lists are "0.5,0.4,0.3". Error: unknown name, bad value.
+// What --set does: a field of the training or, failing that, of the model, for which
+// models/setting_names.h has some short names. Lists are "0.5,0.4,0.3". Error: unknown name, bad
+// value.
 void set_field(TrainConfig& config, const std::string& name, const std::string& value);
+
+// The names that set_field takes: all of them, and those that are not the model's.
+const std::vector<std::string>& train_setting_names();
+const std::vector<std::string>& own_train_setting_names();
 
 // "batch_size is 64 in the run and 128 now; ...": the fields in which two configurations differ;
 // empty when they are equal.

@@ -14,6 +14,7 @@
 #include "core/statistics.h"
 #include "formats/json.h"
 #include "formats/json_text.h"
+#include "infer/cost.h"
 #include "models/model_folder.h"
 #include "train/accuracy_text.h"
 #include "train/finetune_plan.h"
@@ -70,6 +71,7 @@ class Finetuning {
     transfer_ = {.classes = result_.classes,
                  .multi_label = data_.train->multi_label(),
                  .seed = static_cast<uint64_t>(options.seed)};
+    if (!options.run.resume) check_settings();
   }
 
   FinetuneResult run() {
@@ -98,6 +100,20 @@ class Finetuning {
 
   GradientExchange* exchange() const { return options_.run.exchange; }
   bool writes() const { return exchange() == nullptr || exchange()->rank() == 0; }
+
+  // A setting that training would refuse is refused before the probe takes its time. How large the
+  // model is, and so how many epochs fit, is not known yet: as many as there may be.
+  void check_settings() const {
+    FinetuneOptions whole = options_;
+    if (whole.method == How::automatic) whole.method = How::full;
+    plan_finetune(transfer_config(checkpoint_, transfer_), whole,
+                  {.pictures = data_.train->size(),
+                   .classes = data_.train->num_classes(),
+                   .parameters = 0,
+                   .multiply_adds = 1,
+                   .probe = {}})
+        .config.validate();
+  }
 
   // Process 0 looks before anybody computes.
   void begin_folder() {
@@ -156,7 +172,7 @@ class Finetuning {
     return features_of(model, queue, pictures, {.exchange = exchange()});
   }
 
-  // What process 0 has, for all: clocks differ, and so may the last bits of other processors.
+  // What process 0 has, for all: the last bits of other processors may differ.
   void share(std::span<double> values) const {
     if (exchange() == nullptr) return;
     if (!writes()) std::ranges::fill(values, 0);
@@ -177,24 +193,32 @@ class Finetuning {
   Probed fit(const VisionTransformer& model, Queue& queue) {
     const Clock::time_point begin = Clock::now();
     const Features train = features(model, queue, *data_.train);
-    std::array<double, 1> rate{static_cast<double>(train.pictures()) / seconds_since(begin)};
+    const double rate = static_cast<double>(train.pictures()) / seconds_since(begin);
     const Features validation = features(model, queue, *data_.judge);
     probe_ = fit_probe(queue, train, validation, model.config().num_classes);
     std::array<double, 3> answers{static_cast<double>(probe_.correct), probe_.penalty,
                                   probe_.map.value_or(0)};
-    share(rate);
     share(answers);
     share(probe_.weight);
     share(probe_.bias);
     probe_.correct = std::llround(answers[0]);
     probe_.penalty = answers[1];
     if (probe_.map) probe_.map = answers[2];
-    return {train.pictures(), {probe_.correct, validation.pictures(), probe_.map}, rate[0]};
+    return {train.pictures(), {probe_.correct, validation.pictures(), probe_.map}, rate};
   }
 
   Measured judged(Queue& queue, const Features& features) const {
     if (transfer_.multi_label) return measured(judge_probe(queue, probe_, features));
     return {count_correct(queue, probe_, features), features.pictures()};
+  }
+
+  // Of one picture; of pictures that differ in size, at the model's own.
+  int64_t multiply_adds(const VisionTransformer& model) const {
+    const PictureSize size = fixed_output_size(options_.preprocess);
+    return size.height > 0
+               ? model_cost(model, size.height, size.width).multiply_adds
+               : model_cost(model, model.config().image_height, model.config().image_width)
+                     .multiply_adds;
   }
 
   void probe() {
@@ -219,8 +243,10 @@ class Finetuning {
                           {.pictures = probed.pictures,
                            .classes = data_.train->num_classes(),
                            .parameters = result_.parameters,
-                           .forward_rate = probed.rate,
-                           .processes = exchange() != nullptr ? exchange()->ranks() : 1});
+                           .multiply_adds = multiply_adds(model),
+                           .processes = exchange() != nullptr ? exchange()->ranks() : 1,
+                           .probe = probed.validation});
+    result_.spared = plan_.spared;
     say(fmt::format("method {}: {}", name_of(plan_.method), plan_.why));
     if (plan_.method == How::probe) return;
     const TrainConfig& config = plan_.config;
@@ -248,6 +274,7 @@ class Finetuning {
                                                     {"rank", plan_.lora.rank},
                                                     {"alpha", plan_.lora.alpha},
                                                     {"parameters", result_.parameters},
+                                                    {"resume", options_.resume_command},
                                                     {"probe", to_json(result_.probe)}});
   }
 
@@ -352,6 +379,7 @@ class Finetuning {
     Json json{{"method", name_of(result_.method)},
               {"tried", name_of(plan_.method)},
               {"why", plan_.why},
+              {"spared", plan_.spared ? Json(name_of(*plan_.spared)) : Json()},
               {"data", options_.data},
               {"base", options_.base_name},
               {"blocks", plan_.blocks},

@@ -22,7 +22,7 @@
 namespace vitrail {
 
 enum class FinetuneMethod : uint8_t {
-  automatic,  // by the number of pictures, the size of the model and the speed of the machine
+  automatic,  // by the number of pictures, the size of the model and what the probe answers
   probe,      // the head alone
   lora,       // low-rank adapters and the head
   partial,    // the last blocks and the head
@@ -36,7 +36,7 @@ struct FinetuneOptions {
   Preprocess preprocess;  // the checkpoint's
   std::string base_name;  // of the checkpoint, for people
   FinetuneMethod method = FinetuneMethod::automatic;
-  double minutes = 10;  // of training that choices aim at
+  double minutes = 10;  // training may take, on the machine of kNominalRate (finetune_plan.h)
   std::string group;    // data/held_out.h, when validation pictures are split off
   double val_fraction = 0.2;
   int64_t seed = 0;
@@ -44,6 +44,7 @@ struct FinetuneOptions {
   std::optional<double> learning_rate, layer_decay;
   std::vector<std::pair<std::string, std::string>> settings;  // of TrainConfig
   const SplitRecord* base_split = nullptr;  // what the checkpoint learned from, where that is known
+  std::string resume_command;               // that continues the run, for its page
   RunOptions run;  // run.out is the folder; with run.resume an interrupted run goes on
 };
 
@@ -57,6 +58,8 @@ struct Measured {
 struct FinetuneResult {
   bool interrupted = false;
   FinetuneMethod method = FinetuneMethod::probe;  // that made the model
+  // What would have been tried, had the probe not won (finetune_plan.h).
+  std::optional<FinetuneMethod> spared;
   Measured probe, validation;
   std::optional<Measured> test;
   // Of the validation pictures, those that are copies of training pictures, or that the checkpoint

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/statistics.h"
+
 namespace vitrail {
 namespace {
 
@@ -12,8 +14,25 @@ namespace {
 constexpr int64_t kFewPictures = 8;
 constexpr int64_t kLargeModel = 60'000'000;  // parameters; Adam keeps two more of each
 constexpr int64_t kMinEpochs = 4, kMaxEpochs = 20;
+constexpr int64_t kPicturesThatTell = 30;
 
-// Seconds of a training step over those of a forward pass, as their products count; estimates.
+// "5.7 M"
+std::string millions(int64_t count) {
+  return fmt::format("{:.1f} M", 1e-6 * static_cast<double>(count));
+}
+
+std::string won_text(const Measured& probe) {
+  if (probe.correct == probe.pictures)
+    return fmt::format("it is right on all {} validation pictures, so training could gain nothing",
+                       probe.pictures);
+  return fmt::format(
+      "nothing is left to gain that {} validation pictures could show: the 95% interval of a model "
+      "without a mistake is {:.1f}% to 100%, and the probe's {:.1f}% is within it",
+      probe.pictures, 100 * wilson_interval(probe.pictures, probe.pictures).low,
+      100 * static_cast<double>(probe.correct) / static_cast<double>(probe.pictures));
+}
+
+// What a training step costs over a forward pass, as their products count; estimates.
 double cost_of(FinetuneMethod method, int64_t blocks, int64_t depth) {
   switch (method) {
     case FinetuneMethod::full:
@@ -35,6 +54,15 @@ int64_t batch_for(int64_t pictures) {
 
 }  // namespace
 
+bool has_won(const Measured& probe) {
+  if (probe.map || probe.pictures <= 0) return false;
+  if (probe.correct == probe.pictures) return true;
+  const auto all = static_cast<double>(probe.pictures);
+  return probe.pictures >= kPicturesThatTell &&
+         static_cast<double>(probe.correct) / all >=
+             wilson_interval(probe.pictures, probe.pictures).low;
+}
+
 FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneOptions& options,
                            const FinetuneFacts& facts) {
   FinetunePlan plan;
@@ -45,8 +73,8 @@ FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneO
 
   const double budget = 60 * options.minutes;
   const auto epoch_seconds = [&](FinetuneMethod method) {
-    return static_cast<double>(facts.pictures) * cost_of(method, plan.blocks, model.depth) /
-           std::max(1e-9, facts.forward_rate);
+    return static_cast<double>(facts.pictures) * cost_of(method, plan.blocks, model.depth) *
+           static_cast<double>(facts.multiply_adds) / kNominalRate;
   };
   // Without transformer blocks there is nothing between the head and the whole.
   const auto fits = [&](FinetuneMethod method) {
@@ -59,17 +87,25 @@ FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneO
       plan.why = fmt::format("fewer than {} pictures a class", kFewPictures);
     } else if (facts.parameters <= kLargeModel && fits(FinetuneMethod::full)) {
       plan.method = FinetuneMethod::full;
-      plan.why = "the model is small enough to be trained whole";
+      plan.why = fmt::format("{} weights can be trained whole", millions(facts.parameters));
     } else if (fits(FinetuneMethod::lora)) {
       plan.method = FinetuneMethod::lora;
-      plan.why = "of a large model adapters learn faster";
+      plan.why = facts.parameters > kLargeModel
+                     ? fmt::format("of a large model ({} weights) adapters learn faster",
+                                   millions(facts.parameters))
+                     : fmt::format("the whole would take more than {:g} minutes", options.minutes);
     } else if (fits(FinetuneMethod::partial)) {
       plan.method = FinetuneMethod::partial;
-      plan.why = fmt::format("the whole would take more than {:.0f} minutes", options.minutes);
+      plan.why = fmt::format("adapters would take more than {:g} minutes", options.minutes);
     } else {
       plan.method = FinetuneMethod::probe;
       plan.why =
-          fmt::format("{} epochs would take more than {:.0f} minutes", kMinEpochs, options.minutes);
+          fmt::format("{} epochs would take more than {:g} minutes", kMinEpochs, options.minutes);
+    }
+    if (plan.method != FinetuneMethod::probe && has_won(facts.probe)) {
+      plan.spared = plan.method;
+      plan.method = FinetuneMethod::probe;
+      plan.why = won_text(facts.probe);
     }
   } else {
     plan.why = "asked for";

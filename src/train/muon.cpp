@@ -38,20 +38,6 @@ void multiply(Queue& queue, const Matrix& a, const Matrix& b, const Tensor& out,
 
 }  // namespace
 
-bool is_muon_matrix(const Parameter& parameter) {
-  const std::string& path = parameter.path();
-  const auto within = [&](const char* part) { return path.find(part) != std::string::npos; };
-  if (parameter.shape().rank() == 2) return within("blocks.");
-  if (parameter.shape().rank() != 4) return false;
-  // Filters behind the first convolution: of a residual network's stages, of a tokenizer.
-  return is_normalised_filter(parameter) || (within(".conv_layers.") && !within(".conv_layers.0."));
-}
-
-bool is_normalised_filter(const Parameter& parameter) {
-  // Of a residual network's stages.
-  return parameter.shape().rank() == 4 && parameter.path().find(".layer") != std::string::npos;
-}
-
 Tensor orthogonalised(Queue& queue, const Tensor& gradient) {
   const int64_t rows = gradient.size(0), columns = gradient.size(1);
   const int64_t side = std::min(rows, columns);
@@ -108,7 +94,8 @@ void muon(Queue& queue, Parameter& parameter, const Tensor& moment, const Update
   double rate = u.learning_rate * u.trained.rate;
   double kept = 1 - rate * u.trained.weight_decay;
   rate *= matched;
-  if (u.options.filter_rate > 0 && is_normalised_filter(parameter)) {
+  if (u.options.filter_rate > 0 &&
+      parameter.role().muon == ParameterRole::Muon::normalised_filter) {
     kept = std::sqrt(rows) / norm_of(queue, parameter.value());
     rate = u.learning_rate * u.trained.rate * u.options.filter_rate;
   }

@@ -16,16 +16,10 @@ struct UpdateOf {
 kernels::AdamWArgs adamw_args(const Parameter& parameter, const Tensor& first, const Tensor& second,
                               const UpdateOf& update);
 
-// Whether Muon is meant for it: a matrix within the blocks, or the filters of a convolution behind
-// the first one, [outputs, the rest]. Embeddings and heads are AdamW's, as the authors have it.
-bool is_muon_matrix(const Parameter& parameter);
-
-// Whether it is the filters of a convolution behind which a normalisation stands.
-bool is_normalised_filter(const Parameter& parameter);
-
-// One step of Muon: m += (1 - momentum) (g - m); d = nesterov ? g + momentum (m - g) : m;
-// p = (1 - lr wd) p - lr scale orthogonalised(d); a normalised filter with filter_rate f has
-// p = sqrt(outputs) p / |p| - lr f orthogonalised(d).
+// One step of Muon, for a parameter whose role says what it is to be taken as (embeddings and heads
+// are AdamW's, as the authors have it): m += (1 - momentum) (g - m); d = nesterov ? g + momentum (m
+// - g) : m; p = (1 - lr wd) p - lr scale orthogonalised(d); a normalised filter with filter_rate f
+// has p = sqrt(outputs) p / |p| - lr f orthogonalised(d).
 void muon(Queue& queue, Parameter& parameter, const Tensor& moment, const UpdateOf& update);
 
 }  // namespace vitrail

@@ -92,7 +92,7 @@ class MuonWithAdamW : public Optimizer {
                    .learning_rate = u.learning_rate,
                    .gradient_scale = u.gradient_scale,
                    .step = slot->steps};
-      if (is_muon_matrix(slot->parameter())) {
+      if (slot->parameter().role().muon != ParameterRole::Muon::none) {
         muon(queue, slot->parameter(), slot->moments[0], one);
         continue;
       }

@@ -3,56 +3,38 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <string_view>
 
 #include "core/error.h"
 
 namespace vitrail {
-namespace {
-
-// The number of blocks.i, or -1.
-int64_t block_of(std::string_view path) {
-  constexpr std::string_view kBlocks = "blocks.";
-  if (!path.starts_with(kBlocks)) return -1;
-  int64_t number = 0;
-  for (const char c : path.substr(kBlocks.size())) {
-    if (c == '.') return number;
-    if (c < '0' || c > '9') return -1;
-    number = 10 * number + (c - '0');
+int64_t layer_of(const ParameterPlace& place, int64_t depth) {
+  switch (place.section) {
+    case ParameterPlace::Section::stem:
+      return 0;
+    case ParameterPlace::Section::block:
+      return place.block + 1;
+    case ParameterPlace::Section::final_norm:
+      return depth;
+    case ParameterPlace::Section::pool:
+    case ParameterPlace::Section::head:
+    case ParameterPlace::Section::auxiliary:
+      break;
   }
-  return -1;
-}
-
-}  // namespace
-
-bool is_decayed(const Parameter& parameter) {
-  static constexpr std::array<std::string_view, 6> kTables = {
-      "cls_token", "dist_token", "reg_token", "pos_embed", "attn_pool.latent", "mask_token"};
-  return parameter.shape().rank() > 1 &&
-         std::ranges::find(kTables, parameter.path()) == kTables.end();
-}
-
-int64_t layer_of(const std::string& path, int64_t depth) {
-  static constexpr std::array<std::string_view, 7> kStem = {
-      "cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed", "tokenizer", "norm_pre"};
-  for (const std::string_view stem : kStem)
-    if (path.starts_with(stem)) return 0;
-  if (const int64_t block = block_of(path); block >= 0) return block + 1;
-  return path.starts_with("norm.") ? depth : depth + 1;
+  return depth + 1;
 }
 
 std::vector<Trained> trained_parameters(const ParameterRegistry& parameters,
                                         const GroupOptions& options) {
   int64_t depth = 0;
   for (const auto& parameter : parameters.all())
-    depth = std::max(depth, block_of(parameter->path()) + 1);
+    depth = std::max(depth, parameter->role().place.block + 1);
   std::vector<Trained> trained;
   for (const auto& parameter : parameters.all()) {
     if (!parameter->trainable()) continue;
-    const bool decayed = options.decay_all || is_decayed(*parameter);
-    const int64_t above = depth + 1 - layer_of(parameter->path(), depth);
+    const bool decayed = options.decay_all || parameter->role().decays();
+    const int64_t above = depth + 1 - layer_of(parameter->role().place, depth);
     trained.push_back({.parameter = parameter.get(),
                        .weight_decay = decayed ? options.weight_decay : 0.0,
                        .decayed = decayed,

@@ -27,14 +27,10 @@ struct GroupOptions {
 std::vector<Trained> trained_parameters(const ParameterRegistry& parameters,
                                         const GroupOptions& options);
 
-// The field's convention (timm's param_groups_weight_decay): vectors, tokens and position tables
-// are not pulled to zero.
-bool is_decayed(const Parameter& parameter);
-
-// The layer that a path belongs to, as timm groups them (after Bao et al., "BEiT", 2022): 0 what
-// makes the tokens, i + 1 block i, `depth` the final norm, depth + 1 pooling and heads. The
-// learning rate is multiplied by layer_decay^(depth + 1 - layer).
-int64_t layer_of(const std::string& path, int64_t depth);
+// The layer of a parameter, as timm groups them (after Bao et al., "BEiT", 2022): 0 what makes the
+// tokens, i + 1 block i, `depth` the final norm, depth + 1 pooling, heads and what is trained
+// beside the model. The learning rate is multiplied by layer_decay^(depth + 1 - layer).
+int64_t layer_of(const ParameterPlace& place, int64_t depth);
 
 // Stops training the parameters whose path matches one of the patterns ("blocks.0.*,patch_embed*":
 // * is any text, ? any letter). Returns how many. Error: a pattern that matches nothing, or nothing

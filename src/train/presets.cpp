@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/nearest.h"
 #include "formats/json.h"
 #include "formats/json_text.h"
 #include "train/preset_files.h"
@@ -27,12 +28,9 @@ std::string text_of(const Json& value) {
 const PresetFile& file_of(const std::string& name) {
   const auto found = std::ranges::find(kPresetFiles, name, &PresetFile::name);
   if (found != kPresetFiles.end()) return *found;
-  std::string known;
-  for (const PresetFile& file : kPresetFiles) {
-    if (!known.empty()) known += ", ";
-    known += file.name;
-  }
-  fail("preset", "there is no preset '{}'; there are {}", name, known);
+  std::vector<std::string> known;
+  for (const PresetFile& file : kPresetFiles) known.emplace_back(file.name);
+  fail("preset", "there is no preset '{}'{}", name, did_you_mean_or_all(name, known));
 }
 
 Preset parse(const std::string& name, std::string_view text, int bases) {

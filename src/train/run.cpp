@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "core/advice.h"
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/isa.h"
@@ -253,10 +254,11 @@ void Run::report_skip(const StepResult& step, const std::vector<Batch>& parts) {
   const std::vector<int64_t> kept = checkpoints_.steps();
   fail("train",
        "{} steps in a row were not finite, up to that at step {}; training stopped, {}; to go on "
-       "begin a run with a lower --lr, or without the pictures that train.log names",
+       "begin a run with a lower {}, or without the pictures that train.log names",
        state_.not_finite, state_.step,
        kept.empty() ? "before its first checkpoint"
-                    : "the last good checkpoint is " + checkpoints_.path_of(kept.back()).string());
+                    : "the last good checkpoint is " + checkpoints_.path_of(kept.back()).string(),
+       said(Option::learning_rate));
 }
 
 bool Run::next_parts(std::vector<Batch>& parts) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "data/held_out.h"
@@ -37,8 +38,8 @@ void check_classes(const Dataset& set, const char* place) {
         set.name());
   fail(place,
        "{} has training pictures of one class, '{}', and a classifier tells two or more apart "
-       "(train --method mae and dino need no classes)",
-       set.name(), set.classes()[static_cast<size_t>(set.label(0))]);
+       "({} mae and dino need no classes)",
+       set.name(), set.classes()[static_cast<size_t>(set.label(0))], said(Option::method));
 }
 
 void check_class_names(const Dataset& set, const char* place) {
@@ -84,10 +85,10 @@ RunData open_pictures(const RunPictures& pictures) {
                                                          : Split::all;
     data.judge = open_dataset(pictures.val, split, open);
     check(data.judge->multi_label() == data.train->multi_label(), "train",
-          "one of --val {} and {} has several classes a picture, and the other one", pictures.val,
-          pictures.data);
+          "one of {} {} and {} has several classes a picture, and the other one", said(Option::val),
+          pictures.val, pictures.data);
     check(data.judge->classes() == data.train->classes(), "train",
-          "--val {} has other classes than {}", pictures.val, pictures.data);
+          "{} {} has other classes than {}", said(Option::val), pictures.val, pictures.data);
   } else if (own_val) {
     data.judge = open_dataset(pictures.data, Split::val, open);
   } else {

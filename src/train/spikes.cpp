@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-constexpr size_t kKept = 100, kNeeded = 50;
+constexpr size_t kKeptLosses = 100, kNeeded = 50;
 constexpr const char* kName = "recent_losses";
 
 double median(std::vector<double> values) {
@@ -35,7 +35,7 @@ bool SpikeDetector::skips(double loss) {
     losses_.clear();
   }
   in_a_row_ = 0;
-  if (losses_.size() == kKept) losses_.erase(losses_.begin());
+  if (losses_.size() == kKeptLosses) losses_.erase(losses_.begin());
   losses_.push_back(loss);
   return false;
 }
@@ -50,10 +50,14 @@ NamedTensors SpikeDetector::state() const {
 void SpikeDetector::load(const TensorSource& tensors) {
   const Tensor values = tensors.tensor(kName);
   check(values.dtype() == DType::f64 && values.rank() == 1 && values.numel() >= 1 &&
-            values.numel() <= static_cast<int64_t>(kKept) + 1,
+            values.numel() <= static_cast<int64_t>(kKeptLosses) + 1,
         "checkpoint", "{}: {} is {} {}", tensors.place(), kName, name_of(values.dtype()),
         values.shape().str());
-  in_a_row_ = static_cast<int64_t>(values.data<double>()[0]);
+  constexpr double kMostInARow = 1e9;
+  const double in_a_row = values.data<double>()[0];
+  check(in_a_row >= 0 && in_a_row <= kMostInARow && in_a_row == std::floor(in_a_row), "checkpoint",
+        "{}: {} counts {} steps in a row", tensors.place(), kName, in_a_row);
+  in_a_row_ = static_cast<int64_t>(in_a_row);
   losses_.assign(values.data<double>() + 1, values.data<double>() + values.numel());
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/file_lock.h"
 #include "formats/json.h"
@@ -24,8 +25,8 @@ void prepare_folder(const TrainConfig& config, const RunOptions& options) {
     check(differences.empty(), "resume", "{}: {}", options.out.string(), differences);
   }
   check(!run || options.resume, "train",
-        "{} holds a run already: continue it with --resume, or choose another --out",
-        options.out.string());
+        "{} holds a run already: continue it with {}, or choose another {}", options.out.string(),
+        said(Option::resume), said(Option::output));
 }
 
 }  // namespace
@@ -40,7 +41,7 @@ TrainResult train(const TrainConfig& config, const RunOptions& options) {
   config.validate();
   std::optional<FolderLock> lock;
   if (options.exchange == nullptr || options.exchange->rank() == 0) {
-    check(!options.out.empty(), "train", "--out names the folder of the run");
+    check(!options.out.empty(), "train", "{} names the folder of the run", said(Option::output));
     if (options.lock == nullptr) lock.emplace(options.out, "train");
     prepare_folder(config, options);
   }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """vitrail bench: what it reports, and what it refuses. usage: bench_test.py BINARY SOURCE_DIR"""
 import math
+import os
 import pathlib
 import struct
 import sys
@@ -76,6 +77,37 @@ class Model(BenchTest):
             report = self.report(MODEL, "--runs", 1, "--threads", 1, "--precision", name)
             self.assertEqual(report["precision"], name)
             self.assertGreater(report["peak_gflops"], 0)
+
+    def test_says_which_arithmetic_ran(self):
+        def arithmetic(precision, **variables):
+            result = vitrail("bench", MODEL, "--runs", 1, "--precision", precision, "--json",
+                             environment={**os.environ, **variables})
+            self.assertEqual(result.status, 0, result.errors)
+            return result.json()[0]["isa"], result.json()[0]["arithmetic"]
+
+        isa, words = arithmetic("bf16", VITRAIL_BF16="widen")
+        self.assertNotEqual(isa, "avx512_bf16")
+        self.assertEqual(words, "bf16 widened to f32")
+        self.assertEqual(arithmetic("f32")[1], "f32 multiply-adds")
+        peak = vitrail("bench", "--peak", "--json").json()
+        peak = peak[0] if isinstance(peak, list) else peak
+        self.assertEqual(set(peak["arithmetic"]), {"f32", "bf16", "int8"})
+        if peak["bf16_dot_speed"] > 0:  # the machine has the instruction
+            self.assertEqual(arithmetic("bf16", VITRAIL_BF16="dot"),
+                             ("avx512_bf16", "bf16 dot products"))
+            words = "dot products" if peak["bf16_dot_speed"] > 0.8 else "widened to f32"
+            self.assertEqual(arithmetic("bf16")[1], f"bf16 {words}")
+        refused = vitrail("bench", MODEL, environment={**os.environ, "VITRAIL_BF16": "maybe"})
+        self.assertEqual(refused.status, 1)
+        self.assertIn("'maybe' is neither dot nor widen", refused.errors[-1])
+
+    def test_auto_says_what_it_took_and_why(self):
+        result = vitrail("bench", MODEL, "--runs", 1, "--precision", "auto", "--json")
+        self.assertEqual(result.status, 0, result.errors)
+        said = [line for line in result.errors if "precision auto is " in line]
+        self.assertEqual(len(said), 1, result.errors)
+        self.assertIn(f"precision auto is {result.json()[0]['precision']}", said[0])
+        self.assertIn("vitrail quantize", said[0])
 
     def test_text(self):
         text = vitrail("bench", MODEL, "--runs", 3, "--probe").out

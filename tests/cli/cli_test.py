@@ -14,7 +14,7 @@ from command import (BINARY, GOLDENS, MODEL, CommandTest, read_safetensors, vitr
                      write_safetensors)
 
 VERBS = ["classify", "embed", "explain", "train", "finetune", "eval", "report", "inspect", "doctor",
-         "convert", "quantize", "data", "bench", "pull", "calibrate"]
+         "convert", "quantize", "data", "bench", "models", "pull", "calibrate"]
 
 
 class Usage(CommandTest):
@@ -155,7 +155,8 @@ class Classify(CommandTest):
         shutil.copytree(MODEL, self.folder / "models" / "photos")
         (self.folder / "models" / "photos" / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
         environment = dict(os.environ, VITRAIL_MODELS=str(self.folder / "models"))
-        result = vitrail("classify", self.folder / "a.png", "--json", environment=environment)
+        result = vitrail("classify", self.folder / "a.png", "--model", "photos", "--json",
+                         environment=environment)
         self.assertEqual(result.status, 0, result.errors)
         self.assertIn("ant, bee, cat, dog, elk", "\n".join(result.errors))
 
@@ -394,7 +395,8 @@ class Quantize(CommandTest):
 
     def test_too_great_a_loss_writes_nothing(self):
         out = self.folder / "int8"
-        arguments = ["quantize", "--data", self.unknown_pictures(), "--out", out]
+        arguments = ["quantize", "--model", "photos", "--data", self.unknown_pictures(), "--out",
+                     out]
         self.fails(*arguments, "--max-drop", "0", saying="Nothing was written")
         self.assertFalse(out.exists())
         self.fails(*arguments, "--keep", "blocks.99", saying="blocks.99")
@@ -433,6 +435,16 @@ class Train(CommandTest):
         self.assertEqual(config["model"]["pooling"], "sequence")
         self.fails("train", "--data", self.DATA, "--preset", "cct_9", "--out", out / "b",
                    saying="cct_7_3x1")
+
+    def test_pointing_says_what_the_model_learned_from(self):
+        out = self.folder / "pointed"
+        trained = vitrail("train", "--data", self.DATA, "--out", out, *self.SMALL)
+        self.assertEqual(trained.status, 0, trained.errors)
+        for split, learned, of in (("train", 32, 32), ("test", 0, 8)):
+            judged = vitrail("eval", self.DATA, "--model", out, "--pointing", "--split", split,
+                             "--json")
+            self.assertEqual(judged.status, 0, judged.errors)
+            self.assertEqual(judged.json()[0]["trained_on"], {"pictures": learned, "of": of})
 
     def test_what_cannot_be(self):
         self.fails("train", "--data", self.DATA, status=2, saying="--out")

@@ -1,11 +1,14 @@
 """What the tests of the command share: running it, and making small files."""
 import json
+import os
 import pathlib
+import select
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zlib
 
@@ -13,6 +16,14 @@ BINARY = sys.argv[1]
 SOURCE = pathlib.Path(sys.argv[2])
 GOLDENS = SOURCE / "tests" / "golden" / "models"
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
+SHARED_DATA = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA",
+                                          SOURCE.parent / "shared" / "data"))
+
+
+def model_files():
+    """{name: content} of MODEL, as a hub serves it."""
+    return {path.name: path.read_bytes() for path in MODEL.iterdir()
+            if not path.name.startswith("golden.")}
 
 
 class Result:
@@ -30,6 +41,24 @@ def vitrail(*arguments, environment=None):
     command = [BINARY, *map(str, arguments)]
     return Result(subprocess.run(command, capture_output=True, text=True, env=environment,
                                  errors="replace", timeout=800))
+
+
+def shown_on(terminal, see=lambda shown: None):
+    """What a program writes to its terminal until it has closed it; `see` is told as it comes."""
+    shown = b""
+    deadline = time.monotonic() + 800  # the machine may have other work
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 0.2)[0]:
+            continue
+        try:
+            data = os.read(terminal, 1 << 16)
+        except OSError:  # Linux says so when the other side is closed
+            break
+        if not data:
+            break
+        shown += data
+        see(shown)
+    return shown
 
 
 def read_safetensors(path):

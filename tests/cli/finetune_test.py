@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-from command import BINARY, GOLDENS, SOURCE, read_safetensors, vitrail, write_png
+from command import BINARY, GOLDENS, SOURCE, Result, read_safetensors, vitrail, write_png
 
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
 HF = GOLDENS / "hf" / "vit_10"  # 5 classes at 16 x 16
@@ -155,8 +155,7 @@ class Finetune(unittest.TestCase):
                 self.assertEqual(whole["method"], method)
                 expected = (self.folder / "run" / "model.safetensors").read_bytes()
                 shutil.rmtree(self.folder / "run")
-                self.stopped_run(*arguments, model=model)
-                again, result = self.succeeds("--resume", *arguments, model=model)
+                again, result = self.run_advice(self.stopped_run(*arguments, model=model))
                 self.assertTrue(any(text.startswith("resumed at step ") for text in result.errors),
                                 result.errors)
                 for key in ("method", "validation", "probe", "trained_parameters"):
@@ -165,9 +164,20 @@ class Finetune(unittest.TestCase):
                 shutil.rmtree(self.folder / "run")
         self.fails("finetune.json", "--resume")
 
+    def run_advice(self, command):
+        """What was printed, typed into a shell."""
+        result = Result(subprocess.run(["bash", "-c", command], capture_output=True, text=True,
+                                       timeout=800))
+        self.assertEqual(result.status, 0, (command, result.errors))
+        return result.json()[0] if "--json" in command else None, result
+
+    def advised(self, start, lines):
+        command, = [line.rstrip("\n").split(start, 1)[1] for line in lines if start in line]
+        return command
+
     def stopped_run(self, *arguments, model):
         command = [BINARY, "finetune", "--model", model, "--data", f"folder:{self.data}",
-                   "--out", self.folder / "run", "--threads", 1, *arguments]
+                   "--out", self.folder / "run", "--threads", 1, "--json", *arguments]
         for _ in range(20):  # on a busy machine the run may end before the signal is sent
             with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True) as process:
                 seen = []
@@ -179,8 +189,80 @@ class Finetune(unittest.TestCase):
                 break
             shutil.rmtree(self.folder / "run")
         self.assertEqual(process.returncode, 1, seen)
-        self.assertIn("stopped; continue with the same command and --resume\n", seen)
         self.assertNotIn("epoch 40/40: ", "".join(seen))
+        return self.advised("stopped; continue with: ", seen)
+
+    def test_another_size_and_hard_names_are_in_what_is_advised(self):
+        """The command that resumes says all that the first one said, quoted for a shell."""
+        data = self.folder / "it's my \x1b[1m data"
+        shutil.move(self.data, data)
+        self.data = data
+        arguments = ["--method", "full", "--epochs", 40, "--batch", 4, "--size", 20, "--train-set",
+                     "patience=0"]
+        command = self.stopped_run(*arguments, model=MODEL)
+        self.assertNotIn("\x1b", command)
+        page = vitrail("report", self.folder / "run")
+        self.assertEqual(page.status, 0, page.errors)
+        self.assertIn("--size 20", (self.folder / "run" / "report.html").read_text())
+        line, _ = self.run_advice(command)
+        self.assertEqual(line["method"], "full")
+        # And who uses the model need not repeat it.
+        config = json.loads((self.folder / "run" / "config.json").read_text())
+        self.assertEqual(config["pretrained_cfg"]["input_size"][1:], [20, 20])
+        self.assertIn("light", str(self.answers("--model", self.folder / "run")))
+
+    def test_a_probe_that_has_won_ends_it(self):
+        """Two shades that a head tells apart without a mistake: nothing is left to gain."""
+        line, result = self.succeeds()
+        self.assertEqual((line["method"], line["spared"]), ("probe", "full"))
+        self.assertEqual(line["probe"]["correct"], line["probe"]["count"])
+        self.assertTrue(any("training could gain nothing" in text for text in result.errors),
+                        result.errors)
+        self.assertFalse((self.folder / "run" / "checkpoints").exists())
+        self.assertEqual(json.loads((self.folder / "run" / "finetune.json").read_text())["spared"],
+                         "full")
+        shutil.rmtree(self.folder / "run")
+        text = vitrail("finetune", "--model", MODEL, "--data", f"folder:{self.data}", "--out",
+                       self.folder / "run", "--epochs=1", "--method=auto")
+        command = self.advised("to train on all the same: ", text.lines)
+        self.run_advice(command)
+        self.assertTrue((self.folder / "run-full" / "checkpoints").is_dir())
+        shutil.rmtree(self.folder / "run")
+        asked, _ = self.succeeds("--method", "full", "--epochs", 1)
+        self.assertIsNone(asked["spared"])
+
+    def test_choices_do_not_depend_on_how_busy_the_machine_is(self):
+        """The same words, whatever the clock says: what is measured is printed and chooses nothing."""
+        def chosen(threads):
+            out = self.folder / f"run-{threads}"
+            result = vitrail("finetune", "--model", MODEL, "--data", f"folder:{self.data}", "--out",
+                             out, "--minutes", 1e-9, "--threads", threads)
+            self.assertEqual(result.status, 0, result.errors)
+            return [text for text in result.errors if text.startswith("method ")]
+
+        first = chosen(1)
+        self.assertEqual(first, chosen(2))
+        self.assertIn("method probe: ", first[0])
+        self.assertIn("would take more than 1e-09 minutes", first[0])
+
+    def test_a_probe_leaves_a_page(self):
+        for i in range(0, 12, 2):  # pictures that are not what their folder says
+            shutil.move(self.data / "dark" / f"shot{i // 2}-{i}.png", self.data / "dark" / "x.png")
+            shutil.move(self.data / "light" / f"shot{i // 2}-{i}.png",
+                        self.data / "dark" / f"shot{i // 2}-{i}.png")
+            shutil.move(self.data / "dark" / "x.png", self.data / "light" / f"shot{i // 2}-{i}.png")
+        text = vitrail("finetune", "--model", MODEL, "--data", f"folder:{self.data}", "--out",
+                       self.folder / "run", "--method", "probe", "--val-fraction", 0.5)
+        page = self.folder / "run" / "report.html"
+        self.assertIn(f"{page} shows the run", text.lines)
+        html = page.read_text()
+        self.assertIn("12 pictures of", html)
+        self.assertIn('"matrix"', html)
+        self.assertIn('"confused":[{', html)
+        self.assertIn('"heat":[[', html)
+        use = self.advised("form) is in " + str(self.folder / "run") + ": ", text.lines)
+        answer = self.run_advice(use.replace("PICTURE", str(self.data / "dark" / "shot0-1.png")))[1]
+        self.assertIn("dark", answer.out)
 
     def test_so_many_pictures_may_be_broken(self):
         for name in ("dark/shot0-0.png", "light/shot3-7.png"):

@@ -7,7 +7,6 @@ import os
 import pathlib
 import pty
 import re
-import select
 import struct
 import subprocess
 import tempfile
@@ -15,7 +14,7 @@ import termios
 import time
 import unittest
 
-from command import BINARY, vitrail
+from command import BINARY, shown_on, vitrail
 
 DATA = "scenes:size=16,count=64,val=16,test=16"
 TINY = ["--set", "image_size=16", "--set", "patch_size=8", "--set", "embed_dim=16", "--set",
@@ -29,17 +28,7 @@ def on_terminal(*arguments, columns=200):
     process = subprocess.Popen([BINARY, *map(str, arguments)], stdout=subprocess.PIPE,
                                stderr=theirs, text=True)
     os.close(theirs)
-    shown = b""
-    deadline = time.monotonic() + 800  # the machine may have other work
-    while time.monotonic() < deadline:
-        if select.select([ours], [], [], 0.2)[0]:
-            try:
-                data = os.read(ours, 1 << 16)
-            except OSError:  # Linux says so when the other side is closed
-                break
-            if not data:
-                break
-            shown += data
+    shown = shown_on(ours)
     out = process.communicate(timeout=800)[0]
     os.close(ours)
     assert process.returncode == 0, shown

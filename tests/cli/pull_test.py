@@ -8,66 +8,21 @@ import io
 import os
 import pathlib
 import shutil
-import socket
-import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import unittest
 
-from command import BINARY, GOLDENS, SOURCE, Result, write_png
-from hub_server import Hub, Server, hang
+from command import SHARED_DATA, write_png
+from hub_case import MODEL, HubTest, nobody
+from hub_server import Server, hang
 
-MODEL = GOLDENS / "timm" / "augreg"
-FASHION = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA",
-                                      SOURCE.parent / "shared" / "data")) / "fashion-mnist"
+FASHION = SHARED_DATA / "fashion-mnist"
 NAME = "someone/tiny"
 FOLDER = "models--someone--tiny"
-# Seconds that are never waited for: a server on a busy machine may be slow, and is not at fault.
-PATIENT = "300"
 
 
-def nobody():
-    """An address where no program listens: the port is taken, so that none will."""
-    taken = socket.socket()
-    taken.bind(("127.0.0.1", 0))
-    nobody.ports.append(taken)
-    return f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
-nobody.ports = []
-
-
-def model_files():
-    return {path.name: path.read_bytes() for path in MODEL.iterdir()
-            if not path.name.startswith("golden.")}
-
-
-class PullTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.cache = self.folder / "hub"
-        self.environment = {key: value for key, value in os.environ.items()
-                            if not key.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))
-                            and not key.lower().endswith("_proxy")}
-        self.environment.update(HF_HOME=str(self.folder), HF_HUB_DOWNLOAD_TIMEOUT=PATIENT,
-                                HF_HUB_ETAG_TIMEOUT=PATIENT)
-
-    def hub(self, *arguments, **options):
-        hub = Hub(*arguments or (model_files(),), **options)
-        self.addCleanup(hub.close)
-        self.environment["HF_ENDPOINT"] = hub.address
-        return hub
-
-    def run_vitrail(self, *arguments, **variables):
-        command = [os.path.abspath(BINARY), *map(str, arguments)]
-        return Result(subprocess.run(command, capture_output=True, text=True, errors="replace",
-                                     cwd=self.folder, timeout=800,
-                                     env=dict(self.environment, **variables)))
-
+class PullTest(HubTest):
     def pull(self, *arguments, **variables):
         result = self.run_vitrail("pull", *(arguments or (NAME,)), "--json", **variables)
         self.assertEqual(result.status, 0, result.errors)
@@ -181,15 +136,21 @@ class Models(PullTest):
     def classify(self, model, **variables):
         return self.run_vitrail("classify", "--model", model, "a.png", "--json", **variables)
 
+    def answers(self, result):
+        """Whatever the model is called."""
+        return [{key: value for key, value in line.items() if key != "model"}
+                for line in result.json()]
+
     def test_a_hubs_name_works_as_a_model(self):
         hub = self.hub()
-        want = self.classify(MODEL).json()
+        want = self.answers(self.classify(MODEL))
         first = self.classify(NAME)
-        self.assertEqual(first.json(), want)
+        self.assertEqual(first.json()[0]["model"], NAME)
+        self.assertEqual(self.answers(first), want)
         self.assertTrue(any("fetching someone/tiny" in line for line in first.errors))
         asked = len(hub.server.log)
-        self.assertEqual(self.classify(NAME).json(), want)
-        self.assertEqual(self.classify(f"{NAME}@{hub.commit}").json(), want)
+        self.assertEqual(self.answers(self.classify(NAME)), want)
+        self.assertEqual(self.answers(self.classify(f"{NAME}@{hub.commit}")), want)
         self.assertEqual(len(hub.server.log), asked, "the cache is enough")
         inspected = self.run_vitrail("inspect", "--model", NAME, "--json").json()[0]
         self.assertEqual(inspected["model"], NAME)
@@ -216,18 +177,18 @@ class Models(PullTest):
     def test_the_cache_serves_while_the_hub_cannot_be_reached(self):
         """As huggingface_hub falls back: timm caches weights and config.json alone."""
         hub = self.hub()
-        want = self.classify(MODEL).json()
+        want = self.answers(self.classify(MODEL))
         self.pull(NAME, "--file", "model.safetensors", "--file", "config.json")
         hang_up = Server(lambda request: setattr(request, "close_connection", True))
         self.addCleanup(hang_up.close)
         for gone in ("http://127.0.0.1:9", hang_up.address):
             result = self.classify(NAME, HF_ENDPOINT=gone)
             self.assertEqual(result.status, 0, result.errors)
-            self.assertEqual(result.json(), want)
+            self.assertEqual(self.answers(result), want)
             self.assertTrue(any("answers from the cache" in line for line in result.errors))
         for status in (500, 503, 429):
             hub.api_status = status
-            self.assertEqual(self.classify(NAME).json(), want)
+            self.assertEqual(self.answers(self.classify(NAME)), want)
         hub.api_status = 404  # an answer, not a failure: the model may have been withdrawn
         self.fails("classify", "--model", NAME, "a.png", saying="has no someone/tiny")
         hub.api_status = 503

@@ -2,7 +2,9 @@
 """Real weights and photographs, beside what PyTorch answered: skipped without them.
 usage: real_checkpoints_test.py BINARY SOURCE_DIR"""
 import collections
+import contextlib
 import csv
+import json
 import os
 import pathlib
 import sys
@@ -11,6 +13,8 @@ import tempfile
 import unittest
 
 from command import SOURCE, read_safetensors, vitrail
+from hub_case import clean_environment
+from hub_server import Hub
 
 DATA = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA", SOURCE.parent / "shared" / "data"))
 
@@ -42,6 +46,59 @@ class RealCheckpoints(unittest.TestCase):
               f"largest difference of a logit {largest:.1e}")
         self.assertGreater(decided, 480)
         self.assertLessEqual(largest, 5e-3)
+
+    def test_the_default_model_from_a_hub(self):
+        """The hub is this machine; the repository's name is the default model's."""
+        files = {path.name: path.read_bytes() for path in (DATA / "vit-tiny-imagenet").iterdir()
+                 if not path.name.startswith("golden")}
+        with tempfile.TemporaryDirectory() as home, contextlib.closing(
+                Hub(files, name="timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k")) as hub:
+            environment = dict(clean_environment(home), HF_ENDPOINT=hub.address)
+            with open(DATA / "imagenet-sample-reference.csv") as file:
+                truth = {row["file"]: int(row["class"]) for row in csv.DictReader(file)}
+            result = vitrail("classify", DATA / "imagenet-sample", "--yes", "--json",
+                             environment=environment)
+            self.assertEqual(result.status, 0, result.errors)
+            lines = result.json()
+            self.assertEqual({line["model"] for line in lines}, {"vit_tiny"})
+            right = sum(line["top"][0]["index"] == truth[pathlib.Path(line["file"]).name]
+                        for line in lines)
+            print(f"the default model, from a hub: {right} of {len(lines)} right")
+            self.assertEqual(len(lines), 500)
+            self.assertAlmostEqual(right / len(lines), 0.810, delta=0.002)
+            asked = len(hub.server.log)
+            again = vitrail("classify", DATA / "imagenet-sample" / list(truth)[0],
+                            environment=environment)
+            self.assertEqual(again.errors, [])
+            self.assertTrue(again.lines[0].startswith("model vit_tiny "))
+            self.assertEqual(len(hub.server.log), asked)
+
+    def test_the_default_model_names_imagenets_classes(self):
+        """timm's repositories hold no names; those of the tag's data are known."""
+        with open(DATA / "vit-tiny-imagenet" / "imagenet_classes.json") as file:
+            known = {entry["index"]: entry["name"] for entry in json.load(file)}
+        with tempfile.TemporaryDirectory() as folder:
+            model = pathlib.Path(folder)
+            config = json.loads((DATA / "vit-tiny-imagenet" / "config.json").read_text())
+            config["pretrained_cfg"]["tag"] = "augreg_in21k_ft_in1k"
+            (model / "config.json").write_text(json.dumps(config))
+            (model / "model.safetensors").symlink_to(DATA / "vit-tiny-imagenet" / "model.safetensors")
+            picture = sorted((DATA / "imagenet-sample").iterdir())[0]
+            line, = vitrail("classify", picture, "--model", model, "--top", 1000, "--json").json()
+        names = {entry["index"]: entry["label"] for entry in line["top"]}
+        self.assertEqual(len(set(names.values())), 1000)
+        # Others chose another of WordNet's words here and there.
+        same = sum(names[index] == name for index, name in known.items())
+        print(f"{same} of 1000 classes have the names of imagenet_classes.json")
+        self.assertGreater(same, 900)
+
+    def test_offline_the_bundled_model_answers(self):
+        with tempfile.TemporaryDirectory() as home:
+            result = vitrail("classify", DATA / "imagenet-sample", "--json",
+                             environment=dict(clean_environment(home), HF_HUB_OFFLINE="1"))
+        self.assertEqual(result.status, 0)
+        self.assertEqual({line["model"] for line in result.json()}, {"photos"})
+        self.assertIn("demonstration", result.errors[-1])
 
     def test_smaller_precisions_answer_alike(self):
         with open(DATA / "imagenet-sample-reference.csv") as file:
@@ -113,11 +170,12 @@ class RealCheckpoints(unittest.TestCase):
                         target.parent.mkdir(exist_ok=True)
                         target.write_bytes(archive.extractfile(member).read())
             self.assertEqual(list(taken.values()), [100] * 10)
-            report, = vitrail("eval", f"folder:{folder}", "--json").json()
+            report, = vitrail("eval", f"folder:{folder}", "--model", "photos", "--json").json()
         self.assertEqual(report["count"], 1000)
         self.assertGreaterEqual(report["top1"], 0.86)
         self.assertLess(report["none"], 125)
-        strange = vitrail("classify", DATA / "imagenet-sample", "--json").json()
+        strange = vitrail("classify", DATA / "imagenet-sample", "--model", "photos",
+                          "--json").json()
         self.assertGreater(sum(line["none"] for line in strange), 230)
 
 

@@ -59,6 +59,10 @@ TEST(NearestName, GuessesNothingWhereNothingIsNear) {
 TEST(NearestName, IsTheEndOfAMessage) {
   EXPECT_EQ(did_you_mean("clasify", kVerbs), "; did you mean 'classify'?");
   EXPECT_EQ(did_you_mean("zzz", kVerbs), "");
+  EXPECT_EQ(did_you_mean_or_all("clasify", kVerbs), "; did you mean 'classify'?");
+  const std::vector<std::string> few = {"apply", "ignore"};
+  EXPECT_EQ(did_you_mean_or_all("zzz", few), "; there are apply, ignore");
+  EXPECT_EQ(did_you_mean_or_all("zzz", {}), "");
 }
 
 }  // namespace

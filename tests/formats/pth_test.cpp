@@ -16,14 +16,14 @@ using testing::read_text;
 using testing::TemporaryFolder;
 using testing::write_text;
 
-const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
+const std::filesystem::path kPthGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
-std::shared_ptr<PthFile> parse(const std::string& bytes, const std::string& state_dict = "") {
+std::shared_ptr<PthFile> pth_parse(const std::string& bytes, const std::string& state_dict = "") {
   auto copy = std::make_shared<std::string>(bytes);
   return PthFile::parse(std::as_bytes(std::span(*copy)), copy, "test", {state_dict});
 }
 
-Tensor ramp(DType dtype, const Shape& shape, float first = -3) {
+Tensor pth_ramp(DType dtype, const Shape& shape, float first = -3) {
   Tensor values = Tensor::empty(shape);
   for (int64_t i = 0; i < values.numel(); ++i)
     values.f32()[i] = static_cast<float>(i % 100) + first;
@@ -47,10 +47,10 @@ std::string joined(const std::vector<std::string>& texts) {
 class WrittenByTorch : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(WrittenByTorch, EveryDtypeViewAndStride) {
-  const auto file = PthFile::open(kGolden / GetParam());
+  const auto file = PthFile::open(kPthGolden / GetParam());
   Tensor flag = Tensor::zeros({3}, DType::boolean);
   flag.data<bool>()[0] = flag.data<bool>()[2] = true;
-  const Tensor base = ramp(DType::f32, {4, 6});
+  const Tensor base = pth_ramp(DType::f32, {4, 6});
   Tensor columns = Tensor::empty({4, 2}), turned = Tensor::empty({6, 4});
   for (int64_t row = 0; row < 4; ++row) {
     for (int64_t column = 0; column < 6; ++column)
@@ -58,18 +58,18 @@ TEST_P(WrittenByTorch, EveryDtypeViewAndStride) {
     for (int64_t column = 0; column < 2; ++column)
       columns.f32()[row * 2 + column] = base.f32()[row * 6 + column + 2];
   }
-  const NamedTensors expected = {{"weight", ramp(DType::f32, {2, 3})},
-                                 {"half", ramp(DType::f16, {5})},
-                                 {"brain", ramp(DType::bf16, {3})},
-                                 {"double", ramp(DType::f64, {2})},
-                                 {"long", ramp(DType::i64, {2, 1, 2})},
+  const NamedTensors expected = {{"weight", pth_ramp(DType::f32, {2, 3})},
+                                 {"half", pth_ramp(DType::f16, {5})},
+                                 {"brain", pth_ramp(DType::bf16, {3})},
+                                 {"double", pth_ramp(DType::f64, {2})},
+                                 {"long", pth_ramp(DType::i64, {2, 1, 2})},
                                  {"flag", flag},
                                  {"scalar", Tensor::full({}, 2.5f)},
                                  {"nothing", Tensor::zeros({0, 4})},
                                  {"rows", base.rows(1, 3)},
                                  {"columns", columns},
                                  {"turned", turned},
-                                 {"parameter", ramp(DType::f32, {3})}};
+                                 {"parameter", pth_ramp(DType::f32, {3})}};
   EXPECT_EQ(file->names().size(), expected.size());
   for (const auto& [name, tensor] : expected) {
     ASSERT_TRUE(file->contains(name)) << name;
@@ -86,12 +86,12 @@ INSTANTIATE_TEST_SUITE_P(Pth, WrittenByTorch,
                          });
 
 TEST(Pth, SharesMemoryWhereItCanAndCopiesFromFiles) {
-  const std::vector<std::byte> bytes = read_file(kGolden / "plain.pth", 1 << 20);
+  const std::vector<std::byte> bytes = read_file(kPthGolden / "plain.pth", 1 << 20);
   const auto shared = PthFile::parse(bytes, nullptr, "memory");
   EXPECT_EQ(shared->tensor("rows").raw(), shared->tensor("rows").raw());
   EXPECT_TRUE(shared->tensor("rows").storage()->read_only());
   EXPECT_NE(shared->tensor("columns").raw(), shared->tensor("columns").raw());
-  auto file = PthFile::open(kGolden / "plain.pth");
+  auto file = PthFile::open(kPthGolden / "plain.pth");
   for (const std::string& name : file->names())
     expect_equal(file->tensor(name), shared->tensor(name), name);
   const Tensor rows = file->tensor("rows");
@@ -105,7 +105,7 @@ TEST(Pth, SharesMemoryWhereItCanAndCopiesFromFiles) {
 TEST(Pth, AFileThatShrinksIsAnError) {
   const TemporaryFolder folder;
   const auto path = folder / "a.pth";
-  std::filesystem::copy_file(kGolden / "plain.pth", path);
+  std::filesystem::copy_file(kPthGolden / "plain.pth", path);
   const auto file = PthFile::open(path);
   std::filesystem::resize_file(path, 1);
   for (const std::string& name : file->names())
@@ -115,31 +115,33 @@ TEST(Pth, AFileThatShrinksIsAnError) {
 
 TEST(Pth, ReadsTheAveragedWeightsAndNamesTheOthers) {
   for (const char* name : {"training.pth.tar", "training_legacy.pth.tar"}) {
-    const auto file = PthFile::open(kGolden / name);
+    const auto file = PthFile::open(kPthGolden / name);
     EXPECT_EQ(file->names(), (std::vector<std::string>{"a", "b"})) << name;
-    expect_equal(file->tensor("a"), ramp(DType::f32, {4}, 7), name);
+    expect_equal(file->tensor("a"), pth_ramp(DType::f32, {4}, 7), name);
     EXPECT_EQ(joined(file->notes()),
-              "the state dict 'model_ema' is read; there is also 'model' (--set state_dict=NAME)\n"
+              "the state dict 'model_ema' is read; there is also 'model' (ModelOptions::settings "
+              "{{\"state_dict\", \"NAME\"}})\n"
               "the prefix 'module.' is taken off the names\n");
-    const auto raw = PthFile::open(kGolden / name, {.state_dict = "model"});
-    expect_equal(raw->tensor("b"), ramp(DType::f32, {4}, -2), name);
-    EXPECT_ERROR(PthFile::open(kGolden / name, {.state_dict = "optimizer"}),
+    const auto raw = PthFile::open(kPthGolden / name, {.state_dict = "model"});
+    expect_equal(raw->tensor("b"), pth_ramp(DType::f32, {4}, -2), name);
+    EXPECT_ERROR(PthFile::open(kPthGolden / name, {.state_dict = "optimizer"}),
                  "has no state dict 'optimizer'; it has 'model', 'model_ema'");
   }
 }
 
 TEST(Pth, OfSelfDistillationTakesTheTeachersBackbone) {
-  const auto teacher = PthFile::open(kGolden / "dino.pth");
+  const auto teacher = PthFile::open(kPthGolden / "dino.pth");
   EXPECT_EQ(teacher->names(), std::vector<std::string>{"patch_embed.proj.weight"});
-  expect_equal(teacher->tensor("patch_embed.proj.weight"), ramp(DType::f32, {4}, -2), "teacher");
+  expect_equal(teacher->tensor("patch_embed.proj.weight"), pth_ramp(DType::f32, {4}, -2),
+               "teacher");
   EXPECT_NE(joined(teacher->notes()).find("1 tensors outside 'backbone.' are left out"),
             std::string::npos);
-  const auto student = PthFile::open(kGolden / "dino.pth", {.state_dict = "student"});
-  expect_equal(student->tensor("patch_embed.proj.weight"), ramp(DType::f32, {4}), "student");
+  const auto student = PthFile::open(kPthGolden / "dino.pth", {.state_dict = "student"});
+  expect_equal(student->tensor("patch_embed.proj.weight"), pth_ramp(DType::f32, {4}), "student");
 }
 
 TEST(Pth, FindsTheWeightsOfAModuleSavedWhole) {
-  const auto file = PthFile::open(kGolden / "module.pt");
+  const auto file = PthFile::open(kPthGolden / "module.pt");
   EXPECT_EQ(file->names(), (std::vector<std::string>{"0.bias", "0.weight", "1.bias", "1.weight"}));
   EXPECT_EQ(file->info("0.weight").shape, (Shape{3, 2}));
   expect_equal(file->tensor("1.weight"), Tensor::full({3}, 1), "1.weight");
@@ -147,11 +149,11 @@ TEST(Pth, FindsTheWeightsOfAModuleSavedWhole) {
 
 TEST(Pth, IsToldByItsBytesWhateverItsName) {
   const TemporaryFolder folder;
-  write_text(folder / "pytorch_model.bin", read_text(kGolden / "plain.pth"));
+  write_text(folder / "pytorch_model.bin", read_text(kPthGolden / "plain.pth"));
   EXPECT_TRUE(open_tensors(folder.path())->contains("weight"));
-  write_text(folder / "weights.safetensors", read_text(kGolden / "legacy.pth"));
+  write_text(folder / "weights.safetensors", read_text(kPthGolden / "legacy.pth"));
   EXPECT_TRUE(open_tensors(folder / "weights.safetensors")->contains("weight"));
-  write_text(folder / "mine.pth", read_text(kGolden / "plain.safetensors"));
+  write_text(folder / "mine.pth", read_text(kPthGolden / "plain.safetensors"));
   EXPECT_TRUE(open_tensors(folder / "mine.pth")->contains("a"));
   EXPECT_ERROR(open_tensors(folder / "mine.pth", "model"), "state_dict=model chooses nothing");
 }
@@ -169,7 +171,7 @@ TEST(Pth, LeavesSafetensorsAlone) {
 
 TEST(Pth, ReadsShards) {
   const TemporaryFolder folder;
-  write_text(folder / "one.bin", read_text(kGolden / "module.pt"));
+  write_text(folder / "one.bin", read_text(kPthGolden / "module.pt"));
   write_text(folder / "pytorch_model.bin.index.json",
              R"({"weight_map":{"0.bias":"one.bin","0.weight":"one.bin","1.bias":"one.bin",)"
              R"("1.weight":"one.bin"}})");
@@ -246,34 +248,35 @@ TEST(Pth, HostilePicklesAreRefusedAndNothingRuns) {
   for (const auto& [name, message] : kCases) {
     SCOPED_TRACE(name);
     tried.insert(name);
-    EXPECT_ERROR(PthFile::open(kGolden / "hostile_pth" / (std::string(name) + ".pth")), message);
+    EXPECT_ERROR(PthFile::open(kPthGolden / "hostile_pth" / (std::string(name) + ".pth")), message);
   }
-  for (const auto& entry : std::filesystem::directory_iterator(kGolden / "hostile_pth"))
+  for (const auto& entry : std::filesystem::directory_iterator(kPthGolden / "hostile_pth"))
     EXPECT_TRUE(tried.contains(entry.path().stem())) << entry.path() << " is not tried";
   EXPECT_FALSE(std::filesystem::exists("vitrail_was_here"));
 }
 
 TEST(Pth, ArchivesThatAreCutOrDamagedAreRefused) {
-  const std::string whole = read_text(kGolden / "plain.pth");
+  const std::string whole = read_text(kPthGolden / "plain.pth");
   for (size_t length = 0; length < whole.size(); length += 13)
-    EXPECT_THROW(parse(whole.substr(0, length)), Error) << length;
+    EXPECT_THROW(pth_parse(whole.substr(0, length)), Error) << length;
   const size_t central = whole.find("PK\x01\x02");
   ASSERT_NE(central, std::string::npos);
   const auto damaged = [&](size_t at, const std::string& bytes) {
     std::string copy = whole;
     return copy.replace(at, bytes.size(), bytes);
   };
-  EXPECT_ERROR(parse(damaged(central + 10, "\x08")), "compressed");
-  EXPECT_ERROR(parse(damaged(central + 8, "\x01")), "encrypted");
-  EXPECT_ERROR(parse(damaged(central + 42, std::string("\xfe\xff\xff\x7f"))), "where it is not");
-  EXPECT_ERROR(parse(damaged(central + 20, "\xfe\xff\xff\x7f\xfe\xff\xff\x7f")), "truncated?");
-  EXPECT_ERROR(parse(damaged(central, "XX")), "damaged directory");
-  EXPECT_ERROR(parse("hello"), "neither a zip archive nor a pickle");
-  EXPECT_ERROR(parse(""), "is empty");
+  EXPECT_ERROR(pth_parse(damaged(central + 10, "\x08")), "compressed");
+  EXPECT_ERROR(pth_parse(damaged(central + 8, "\x01")), "encrypted");
+  EXPECT_ERROR(pth_parse(damaged(central + 42, std::string("\xfe\xff\xff\x7f"))),
+               "where it is not");
+  EXPECT_ERROR(pth_parse(damaged(central + 20, "\xfe\xff\xff\x7f\xfe\xff\xff\x7f")), "truncated?");
+  EXPECT_ERROR(pth_parse(damaged(central, "XX")), "damaged directory");
+  EXPECT_ERROR(pth_parse("hello"), "neither a zip archive nor a pickle");
+  EXPECT_ERROR(pth_parse(""), "is empty");
   // Every pickle cut at every byte: never more than an Error.
-  const std::string legacy = read_text(kGolden / "legacy.pth");
+  const std::string legacy = read_text(kPthGolden / "legacy.pth");
   for (size_t length = 0; length < legacy.size(); ++length)
-    EXPECT_THROW(parse(legacy.substr(0, length)), Error) << length;
+    EXPECT_THROW(pth_parse(legacy.substr(0, length)), Error) << length;
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ using testing::read_text;
 using testing::TemporaryFolder;
 using testing::write_text;
 
-const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
+const std::filesystem::path kTensorsGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
 std::string file_bytes(const std::string& header, const std::string& data) {
   const uint64_t length = header.size();
@@ -57,7 +57,7 @@ NamedTensors every_dtype() {
 }
 
 TEST(Safetensors, ReadsWhatPythonWrote) {
-  const auto file = SafetensorsFile::open(kGolden / "every_dtype.safetensors");
+  const auto file = SafetensorsFile::open(kTensorsGolden / "every_dtype.safetensors");
   EXPECT_EQ(file->metadata().at("format"), "pt");
   const NamedTensors expected = every_dtype();
   EXPECT_EQ(file->names().size(), expected.size());
@@ -74,13 +74,14 @@ TEST(Safetensors, WritesTheBytesThatPythonWrites) {
   const TemporaryFolder folder;
   write_safetensors(folder / "every.safetensors", every_dtype(), {{"format", "pt"}});
   EXPECT_EQ(read_text(folder / "every.safetensors"),
-            read_text(kGolden / "every_dtype.safetensors"));
+            read_text(kTensorsGolden / "every_dtype.safetensors"));
   write_safetensors(folder / "plain.safetensors", {{"a", ramp(DType::f32, {4})}});
-  EXPECT_EQ(read_text(folder / "plain.safetensors"), read_text(kGolden / "plain.safetensors"));
+  EXPECT_EQ(read_text(folder / "plain.safetensors"),
+            read_text(kTensorsGolden / "plain.safetensors"));
 }
 
 TEST(Safetensors, TensorsOfAFileAreCopiesAndOutliveIt) {
-  auto file = SafetensorsFile::open(kGolden / "every_dtype.safetensors");
+  auto file = SafetensorsFile::open(kTensorsGolden / "every_dtype.safetensors");
   const Tensor weight = file->tensor("weight");
   EXPECT_NE(weight.raw(), file->tensor("weight").raw());
   EXPECT_FALSE(weight.storage()->read_only());
@@ -233,7 +234,7 @@ TEST(Safetensors, RefusesWhatIsNoFile) {
   write_text(folder / "empty.safetensors", "");
   EXPECT_ERROR(SafetensorsFile::open(folder / "empty.safetensors"), "is empty");
   EXPECT_ERROR(SafetensorsFile::open("/dev/null"), "is a device, not a file");
-  const std::string whole = read_text(kGolden / "every_dtype.safetensors");
+  const std::string whole = read_text(kTensorsGolden / "every_dtype.safetensors");
   for (size_t bytes = 0; bytes < whole.size(); ++bytes)
     EXPECT_THROW(parse(whole.substr(0, bytes)), Error) << bytes;
 }

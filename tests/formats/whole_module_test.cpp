@@ -12,7 +12,7 @@
 namespace vitrail {
 namespace {
 
-const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
+const std::filesystem::path kModuleGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
 bool has_note(const TensorSource& source, const std::string& part) {
   return std::ranges::any_of(source.notes(), [&](const std::string& note) {
@@ -30,8 +30,8 @@ class WholeModule : public ::testing::TestWithParam<Case> {};
 
 TEST_P(WholeModule, HasTheTensorsOfItsStateDict) {
   const auto& [name, module_class, note] = GetParam();
-  const auto file = PthFile::open(kGolden / name);
-  const auto upstream = SafetensorsFile::open(kGolden / "whole.safetensors");
+  const auto file = PthFile::open(kModuleGolden / name);
+  const auto upstream = SafetensorsFile::open(kModuleGolden / "whole.safetensors");
   EXPECT_EQ(file->names(), upstream->names());  // no passing buffer, no absent one
   for (const std::string& tensor : upstream->names()) {
     ASSERT_TRUE(file->contains(tensor)) << tensor;
@@ -61,15 +61,15 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(WholeModules, WithoutTensorsAreNamed) {
-  EXPECT_ERROR(PthFile::open(kGolden / "empty_module.pth"),
+  EXPECT_ERROR(PthFile::open(kModuleGolden / "empty_module.pth"),
                "is an object of torch.nn.modules.module.Module, which has no parameters");
-  EXPECT_ERROR(PthFile::open(kGolden / "no_module.pth"), "is an object of signal.Handlers");
+  EXPECT_ERROR(PthFile::open(kModuleGolden / "no_module.pth"), "is an object of signal.Handlers");
 }
 
 TEST(OtherFiles, AreRefusedByWhatTheyAre) {
-  EXPECT_ERROR(PthFile::open(kGolden / "scripted.pt"), "is a TorchScript archive");
+  EXPECT_ERROR(PthFile::open(kModuleGolden / "scripted.pt"), "is a TorchScript archive");
   for (const char* name : {"jax.npz", "jax_compressed.npz"})
-    EXPECT_ERROR(open_tensors(kGolden / name), "is a NumPy archive (.npz)");
+    EXPECT_ERROR(open_tensors(kModuleGolden / name), "is a NumPy archive (.npz)");
   const testing::TemporaryFolder folder;
   const auto refusal_of = [&](const std::string& bytes) {
     testing::write_text(folder / "model.bin", bytes);

@@ -13,7 +13,7 @@ namespace {
 using Names = std::vector<std::string>;
 using testing::TemporaryFolder;
 
-const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
+const std::filesystem::path kNamesGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
 Names shortened(const Names& names) {
   Names result;
@@ -64,17 +64,18 @@ TEST(WrapperNames, InEveryKindOfFile) {
                       R"("_orig_mod.classifier.bias":"model.safetensors"}})");
   EXPECT_EQ(open_tensors(folder / "two.index.json")->names(), right);
 
-  EXPECT_EQ(open_tensors(kGolden / "compiled_parallel.pth")->names(),
-            SafetensorsFile::open(kGolden / "whole.safetensors")->names());
+  EXPECT_EQ(open_tensors(kNamesGolden / "compiled_parallel.pth")->names(),
+            SafetensorsFile::open(kNamesGolden / "whole.safetensors")->names());
 }
 
 // A shard may hold nothing but an encoder; its names are those of the index.
 TEST(WrapperNames, OfAShardStay) {
   const TemporaryFolder folder;
-  std::filesystem::copy(kGolden / "lightning.pth", folder / "one.bin");
+  std::filesystem::copy(kNamesGolden / "lightning.pth", folder / "one.bin");
   Names names;
   std::string map;
-  for (const std::string& name : SafetensorsFile::open(kGolden / "whole.safetensors")->names()) {
+  for (const std::string& name :
+       SafetensorsFile::open(kNamesGolden / "whole.safetensors")->names()) {
     names.push_back("model." + name);
     map += fmt::format(",\"model.{}\":\"one.bin\"", name);
   }

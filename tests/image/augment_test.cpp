@@ -112,7 +112,7 @@ TEST(AugmentOps, EqualTheirReferences) {
 }
 
 TEST(AugmentOps, AffineMapsRefuseOtherFilters) {
-  expect_clear(error_of([] {
+  expect_clear(error_if_any([] {
                  rotated(drawn(4, 4, 3), 10, {Filter::lanczos, {}});
                }),
                "augment", "lanczos");
@@ -138,7 +138,7 @@ TEST(Erase, FillsTheBoxAndNothingElse) {
       }
     }
   }
-  expect_clear(error_of([] { erase_mode_of("grey"); }), "augment", "'grey'");
+  expect_clear(error_if_any([] { erase_mode_of("grey"); }), "augment", "'grey'");
 }
 
 // timm: h = round(sqrt(area * ratio)), w = round(sqrt(area / ratio)), both below the picture's.

@@ -130,7 +130,7 @@ std::vector<Hostile> hostile_pictures() {
 }
 
 std::string refusal(const Bytes& bytes) {
-  return error_of([&] { decode_picture(bytes, {.exif = ExifPolicy::apply}, "p"); });
+  return error_if_any([&] { decode_picture(bytes, {.exif = ExifPolicy::apply}, "p"); });
 }
 
 TEST(Budget, WhatAFileCannotHoldIsRefusedByName) {

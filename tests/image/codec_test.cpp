@@ -94,7 +94,7 @@ TEST(Codec, JpegIsClose) {
   const Image image(24, 16, 3);
   EXPECT_EQ(decode_picture(encode_jpeg(image, 90)).pixels, image.pixels);
   EXPECT_LT(encode_jpeg(drawn(64, 64, 3), 10).size(), encode_jpeg(drawn(64, 64, 3), 95).size());
-  expect_clear(error_of([&] { encode_jpeg(image, 0); }), "picture", "quality 0");
+  expect_clear(error_if_any([&] { encode_jpeg(image, 0); }), "picture", "quality 0");
 }
 
 TEST(Codec, WritesWholeOrNotAtAll) {
@@ -104,9 +104,9 @@ TEST(Codec, WritesWholeOrNotAtAll) {
   const Image image = drawn(9, 7, 3);
   write_png(folder / "a.png", image);
   EXPECT_EQ(load_picture(folder / "a.png").pixels, image.pixels);
-  expect_clear(error_of([&] { write_png(folder / "missing" / "a.png", image); }), "file",
+  expect_clear(error_if_any([&] { write_png(folder / "missing" / "a.png", image); }), "file",
                "cannot be created");
-  expect_clear(error_of([&] { write_png(folder, image); }), "file", "is a directory");
+  expect_clear(error_if_any([&] { write_png(folder, image); }), "file", "is a directory");
   size_t files = 0;
   for ([[maybe_unused]] const auto& file : std::filesystem::directory_iterator(folder)) ++files;
   EXPECT_EQ(files, 1u);

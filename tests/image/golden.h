@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
 #include "core/file.h"
 #include "image/image.h"
+#include "core/error.h"
 
 namespace vitrail {
 
@@ -53,9 +53,9 @@ inline Image drawn(int width, int height, int channels) {
   return image;
 }
 
-// The message of the Error that a call throws; "" when it throws none.
+// What the Error of a call says; "" when it throws none.
 template <typename Call>
-std::string error_of(Call call) {
+std::string error_if_any(Call call) {
   try {
     call();
   } catch (const Error& error) {

@@ -17,12 +17,12 @@ void put_big(Bytes& bytes, size_t at, uint32_t value, int count) {
         static_cast<std::byte>(value >> (8 * (count - 1 - i)) & 255);
 }
 
-std::string refusal(const Bytes& bytes, const DecodeOptions& options = {}) {
-  return error_of([&] { decode_picture(bytes, options, "p"); });
+std::string hostile_refusal(const Bytes& bytes, const DecodeOptions& options = {}) {
+  return error_if_any([&] { decode_picture(bytes, options, "p"); });
 }
 
 // A PNG of the golden set that claims other sizes, its checksum repaired.
-Bytes png_claiming(uint32_t width, uint32_t height) {
+Bytes hostile_png_claiming(uint32_t width, uint32_t height) {
   Bytes bytes = golden_bytes("png_1x1_interlaced.png");
   put_big(bytes, 16, width, 4);
   put_big(bytes, 20, height, 4);
@@ -43,7 +43,7 @@ Bytes jpeg_claiming(uint32_t width, uint32_t height) {
   return bytes;
 }
 
-Bytes webp_claiming(uint32_t width, uint32_t height) {
+Bytes hostile_webp_claiming(uint32_t width, uint32_t height) {
   Bytes bytes = golden_bytes("webp_animated.webp");
   for (const auto& [at, value] : {std::pair{size_t{24}, width - 1}, {size_t{27}, height - 1}})
     for (int i = 0; i < 3; ++i)
@@ -52,38 +52,41 @@ Bytes webp_claiming(uint32_t width, uint32_t height) {
 }
 
 TEST(Hostile, RefusesHugePicturesBeforeAllocating) {
-  for (const Bytes& bytes :
-       {png_claiming(60000, 60000), jpeg_claiming(60000, 60000), webp_claiming(60000, 60000)}) {
+  for (const Bytes& bytes : {hostile_png_claiming(60000, 60000), jpeg_claiming(60000, 60000),
+                             hostile_webp_claiming(60000, 60000)}) {
     EXPECT_LT(bytes.size(), 2048u);
-    expect_clear(refusal(bytes), "picture", "p: declares 60000x60000 pixels, above the limit");
+    expect_clear(hostile_refusal(bytes), "picture",
+                 "p: declares 60000x60000 pixels, above the limit");
   }
   // Below the limit, but no 100 bytes of PNG hold so many.
-  expect_clear(refusal(png_claiming(13000, 13000)), "picture", "more than its");
-  expect_clear(refusal(png_claiming(0x7FFFFFFF, 0x7FFFFFFF)), "picture", "above the limit");
-  EXPECT_NE(refusal(png_claiming(0xFFFFFFFF, 1)), "");
-  EXPECT_NE(refusal(png_claiming(0, 5)), "");
-  EXPECT_NE(refusal(jpeg_claiming(0, 5)), "");
+  expect_clear(hostile_refusal(hostile_png_claiming(13000, 13000)), "picture", "more than its");
+  expect_clear(hostile_refusal(hostile_png_claiming(0x7FFFFFFF, 0x7FFFFFFF)), "picture",
+               "above the limit");
+  EXPECT_NE(hostile_refusal(hostile_png_claiming(0xFFFFFFFF, 1)), "");
+  EXPECT_NE(hostile_refusal(hostile_png_claiming(0, 5)), "");
+  EXPECT_NE(hostile_refusal(jpeg_claiming(0, 5)), "");
 }
 
 TEST(Hostile, HonoursTheCallersLimits) {
   DecodeOptions options;
   options.max_pixels = 100;
   for (const char* file : {"jpeg_rgb.jpg", "png_filtered.png", "webp_lossy.webp"})
-    expect_clear(refusal(golden_bytes(file), options), "picture", "above the limit of 100");
+    expect_clear(hostile_refusal(golden_bytes(file), options), "picture", "above the limit of 100");
   options = {};
   options.max_file_bytes = 50;
-  expect_clear(refusal(golden_bytes("jpeg_rgb.jpg"), options), "picture", "above the limit of 50");
-  expect_clear(error_of([&] { load_picture(golden_folder() / "jpeg_rgb.jpg", options); }),
+  expect_clear(hostile_refusal(golden_bytes("jpeg_rgb.jpg"), options), "picture",
+               "above the limit of 50");
+  expect_clear(error_if_any([&] { load_picture(golden_folder() / "jpeg_rgb.jpg", options); }),
                "picture", "above the limit of 50");
 }
 
 TEST(Hostile, RefusesWhatIsNoPicture) {
-  expect_clear(refusal({}), "picture", "p: the file is empty");
-  expect_clear(refusal(golden_bytes("expected.json")), "picture",
+  expect_clear(hostile_refusal({}), "picture", "p: the file is empty");
+  expect_clear(hostile_refusal(golden_bytes("expected.json")), "picture",
                "is no picture of a known format");
   const auto named = [](std::string_view start) {
     const auto bytes = std::as_bytes(std::span(start));
-    return refusal({bytes.begin(), bytes.end()});
+    return hostile_refusal({bytes.begin(), bytes.end()});
   };
   using namespace std::string_view_literals;
   expect_clear(named("\0\0\0\x0CjP  \r\n\x87\n...."sv), "picture",
@@ -94,8 +97,8 @@ TEST(Hostile, RefusesWhatIsNoPicture) {
   expect_clear(named("\0\0\0\x18"
                      "ftypisom\0\0\2\0"sv),
                "picture", "is a video");
-  expect_clear(error_of([] { load_picture("no/such/file.png"); }), "picture", "no such file");
-  expect_clear(error_of([] { load_picture(golden_folder()); }), "picture", "is a directory");
+  expect_clear(error_if_any([] { load_picture("no/such/file.png"); }), "picture", "no such file");
+  expect_clear(error_if_any([] { load_picture(golden_folder()); }), "picture", "is a directory");
 }
 
 // Cut anywhere, a file is refused; cut within its trailer alone, it may still be whole.
@@ -110,9 +113,9 @@ TEST(Hostile, RefusesTruncatedFiles) {
       const Bytes cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size));
       const bool trailer = whole.size() - size <= 16;
       if (trailer)
-        refusal(cut);
+        hostile_refusal(cut);
       else
-        expect_clear(refusal(cut), "picture", "p: ");
+        expect_clear(hostile_refusal(cut), "picture", "p: ");
     }
   }
 }
@@ -127,7 +130,7 @@ TEST(Hostile, RefusesSmallFilesCutAnywhere) {
     const Bytes whole = golden_bytes(file);
     for (size_t size = 0; size < whole.size(); ++size) {
       const std::string message =
-          refusal(Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)));
+          hostile_refusal(Bytes(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(size)));
       if (whole.size() - size > 16)
         expect_clear(message, "picture", "p: ");
       else if (!message.empty())
@@ -148,7 +151,7 @@ TEST(Hostile, RefusesSizesThatNoBitmapHas) {
       bytes[18 + static_cast<size_t>(i)] = static_cast<std::byte>(width >> (8 * i) & 255);
       bytes[22 + static_cast<size_t>(i)] = static_cast<std::byte>(height >> (8 * i) & 255);
     }
-    expect_clear(refusal(bytes), "picture", "p: declares ");
+    expect_clear(hostile_refusal(bytes), "picture", "p: declares ");
   }
 }
 
@@ -185,7 +188,7 @@ TEST(Hostile, SurvivesDamage) {
       for (const int mask : {0x01, 0x80, 0xFF}) {
         Bytes damaged = whole;
         damaged[at] ^= static_cast<std::byte>(mask);
-        const std::string message = refusal(damaged, options);
+        const std::string message = hostile_refusal(damaged, options);
         (message.empty() ? decoded : refused) += 1;
         if (!message.empty()) expect_clear(message, "picture", "p: ");
       }
@@ -204,7 +207,7 @@ TEST(Hostile, RefusesTooManyScans) {
   Bytes bytes(whole.begin(), whole.end() - 2);
   for (int i = 0; i < 400; ++i) bytes.insert(bytes.end(), last.begin(), last.end());
   bytes.insert(bytes.end(), whole.end() - 2, whole.end());
-  expect_clear(refusal(bytes), "picture", "above the limit of 200");
+  expect_clear(hostile_refusal(bytes), "picture", "above the limit of 200");
 }
 
 TEST(Hostile, IgnoresBrokenExif) {

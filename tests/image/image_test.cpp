@@ -27,9 +27,9 @@ TEST(ImageView, FollowsTheStride) {
 
 TEST(ImageView, RefusesBadFrames) {
   const uint8_t byte = 0;
-  expect_clear(error_of([] { to_rgb(ImageView{}); }), "image", "no pixels");
-  expect_clear(error_of([&] { to_rgb({&byte, 0, 1, 0, ChannelOrder::rgb}); }), "image", "0x1");
-  expect_clear(error_of([&] {
+  expect_clear(error_if_any([] { to_rgb(ImageView{}); }), "image", "no pixels");
+  expect_clear(error_if_any([&] { to_rgb({&byte, 0, 1, 0, ChannelOrder::rgb}); }), "image", "0x1");
+  expect_clear(error_if_any([&] {
                  to_rgb({&byte, 4, 1, 11, ChannelOrder::rgb});
                }),
                "image", "stride of 11");

@@ -137,8 +137,8 @@ TEST(PictureReader, RefusesWhatTheWholePictureRefuses) {
       std::ofstream(file, std::ios::binary)
           .write(reinterpret_cast<const char*>(bytes.data()),
                  static_cast<std::streamsize>(bytes.size()));
-      const std::string expected = error_of([&] { load_picture(file); });
-      EXPECT_EQ(error_of([&] { apply_file(file, rule, out.data()); }), expected) << name;
+      const std::string expected = error_if_any([&] { load_picture(file); });
+      EXPECT_EQ(error_if_any([&] { apply_file(file, rule, out.data()); }), expected) << name;
       (expected.empty() ? accepted : refused) += 1;
     };
     for (size_t size = 1; size < whole.size(); size += 1 + whole.size() / 40)

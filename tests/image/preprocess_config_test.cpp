@@ -71,7 +71,7 @@ TEST(PreprocessConfig, NamesTheBadField) {
            {R"({"crop_pct": 1e-9})", "pretrained_cfg.crop_pct"},
            {R"({"crop_mode": "middle"})", "pretrained_cfg.crop_mode"},
            {R"({"input_size": [1, 28, 28]})", "pretrained_cfg.mean and std are missing"}}) {
-    const std::string message = error_of([&] { from_timm(json::parse(bad.text)); });
+    const std::string message = error_if_any([&] { from_timm(json::parse(bad.text)); });
     EXPECT_NE(message.find(bad.part), std::string::npos) << bad.text << " gives " << message;
   }
   for (const BadConfig& bad : std::initializer_list<BadConfig>{
@@ -94,7 +94,7 @@ TEST(PreprocessConfig, NamesTheBadField) {
            {R"({"image_processor_type": "ViTImageProcessor", "rescale_factor": -1})",
             "rescale_factor is -1"},
            {R"({"image_processor_type": "ViTImageProcessor", "do_pad": true})", "do_pad"}}) {
-    const std::string message = error_of([&] { from_hf(json::parse(bad.text)); });
+    const std::string message = error_if_any([&] { from_hf(json::parse(bad.text)); });
     EXPECT_NE(message.find(bad.part), std::string::npos) << bad.text << " gives " << message;
   }
 }
@@ -110,7 +110,7 @@ TEST(PreprocessConfig, FieldsOfImageProcessorsAreAClosedList) {
     const auto with = [&fields = fields](const char* key, const json& value) {
       json changed = fields;
       changed[key] = value;
-      return error_of([&] { from_hf(changed); });
+      return error_if_any([&] { from_hf(changed); });
     };
     for (const auto& [key, value] : std::initializer_list<std::pair<const char*, json>>{
              {"do_sharpen", true},
@@ -131,7 +131,7 @@ TEST(PreprocessConfig, SurvivesDeepNesting) {
   std::string text = R"({"image_processor_type": "ViTImageProcessor", "size": )";
   for (int i = 0; i < 100000; ++i) text += R"({"a":)";
   text += "1" + std::string(100001, '}');
-  expect_clear(error_of([&] { from_hf(json::parse(text)); }), "preprocess",
+  expect_clear(error_if_any([&] { from_hf(json::parse(text)); }), "preprocess",
                "preprocessor_config.size.a is not a known field");
 }
 
@@ -140,14 +140,14 @@ TEST(PreprocessConfig, OwnBlockIsStrict) {
   for (const auto& [key, value] : block.items()) {
     json without = block;
     without.erase(key);
-    expect_clear(error_of([&] { from_json(without); }), "preprocess", key + " is missing");
+    expect_clear(error_if_any([&] { from_json(without); }), "preprocess", key + " is missing");
   }
   json extra = block;
   extra["gamma"] = 2;
-  expect_clear(error_of([&] { from_json(extra); }), "preprocess", "gamma is not a known field");
+  expect_clear(error_if_any([&] { from_json(extra); }), "preprocess", "gamma is not a known field");
   json wrong = block;
   wrong["resize"]["mode"] = "stretch";
-  expect_clear(error_of([&] { from_json(wrong); }), "preprocess",
+  expect_clear(error_if_any([&] { from_json(wrong); }), "preprocess",
                "preprocess.resize.mode is 'stretch'");
 }
 
@@ -191,15 +191,15 @@ TEST(PreprocessConfig, TranslatesAcrossFamilies) {
 TEST(PreprocessConfig, RefusesWhatTheTargetCannotExpress) {
   Preprocess p;
   p.rescale_factor = 1.0 / 127.5;
-  expect_clear(error_of([&] { to_timm(p); }), "preprocess", "cannot express a rescale factor");
+  expect_clear(error_if_any([&] { to_timm(p); }), "preprocess", "cannot express a rescale factor");
   p = {};
   p.resize = ResizeMode::longest_edge;
-  expect_clear(error_of([&] { to_hf(p); }), "preprocess", "cannot express this resize mode");
+  expect_clear(error_if_any([&] { to_hf(p); }), "preprocess", "cannot express this resize mode");
   p = from_timm(json{{"crop_mode", "border"}});
-  expect_clear(error_of([&] { to_hf(p); }), "preprocess", "cannot express");
+  expect_clear(error_if_any([&] { to_hf(p); }), "preprocess", "cannot express");
   p = {};
   p.std = {0, 1, 1};
-  expect_clear(error_of([&] { to_json(p); }), "preprocess", "std holds 0");
+  expect_clear(error_if_any([&] { to_json(p); }), "preprocess", "std holds 0");
 }
 
 }  // namespace

@@ -160,11 +160,11 @@ TEST(Preprocess, RefusesGeometryBeyondTheLimit) {
   Preprocess p;
   p.resize = ResizeMode::shortest_edge;
   p.resize_to = {16384, 16384};
-  expect_clear(error_of([&] { preprocess_geometry(1, 1000000, p); }), "preprocess",
+  expect_clear(error_if_any([&] { preprocess_geometry(1, 1000000, p); }), "preprocess",
                "would be resized");
   p.resize = ResizeMode::fit;
   p.resize_to = {4, 4};
-  expect_clear(error_of([&] { preprocess_geometry(1, 1000000, p); }), "preprocess",
+  expect_clear(error_if_any([&] { preprocess_geometry(1, 1000000, p); }), "preprocess",
                "would be resized");
 }
 

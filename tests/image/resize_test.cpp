@@ -86,14 +86,14 @@ TEST(Resize, SameSizeIsACopy) {
 TEST(Resize, RefusesBadRequests) {
   const Image image = drawn(8, 8, 3);
   const auto message = [&](int width, int height, SourceBox box) {
-    return error_of([&] { resize(image, width, height, Filter::box, box); });
+    return error_if_any([&] { resize(image, width, height, Filter::box, box); });
   };
   const SourceBox whole{0, 0, 8, 8};
   expect_clear(message(0, 5, whole), "resize", "0x5");
   expect_clear(message(1000000, 1000000, whole), "resize", "above the limit");
   expect_clear(message(4, 4, {0, 0, 9, 8}), "resize", "not within");
   expect_clear(message(4, 4, {3, 0, 3, 8}), "resize", "not within");
-  expect_clear(error_of([] { filter_of("cubic"); }), "resize", "unknown filter 'cubic'");
+  expect_clear(error_if_any([] { filter_of("cubic"); }), "resize", "unknown filter 'cubic'");
 }
 
 TEST(ResizeFloat, FollowsTheBytes) {
@@ -109,7 +109,7 @@ TEST(ResizeFloat, FollowsTheBytes) {
         EXPECT_NEAR(std::clamp(floats[i], 0.0f, 255.0f), bytes.pixels[i], 1.6f);
     }
   float out = 0;
-  expect_clear(error_of([&] {
+  expect_clear(error_if_any([&] {
                  resize_float({values.data(), 40, 31}, 1, 1, Filter::box, &out);
                }),
                "resize", "expected bilinear or bicubic");

@@ -49,9 +49,9 @@ TEST(PassLimits, RefuseInOneLineBeforeAllocating) {
     return "";
   };
   EXPECT_EQ(refusal(224, {}), "");
-  EXPECT_NE(refusal(16384, {.memory = 1'000'000'000}).find("allow it with --memory"),
+  EXPECT_NE(refusal(16384, {.memory = 1'000'000'000}).find("allow it with SessionOptions::memory"),
             std::string::npos);
-  EXPECT_NE(refusal(8192, {.memory = uint64_t{1} << 50}).find("allow it with --slow"),
+  EXPECT_NE(refusal(8192, {.memory = uint64_t{1} << 50}).find("allow it with SessionOptions::slow"),
             std::string::npos);
   EXPECT_EQ(refusal(8192, {.memory = uint64_t{1} << 50, .slow = true}), "");
 }

@@ -22,15 +22,15 @@ using vitrail::testing::random_floats;
 using vitrail::testing::sum_tolerance;
 using vitrail::testing::to_double;
 
-struct Case {
+struct BatchNormCase {
   BatchNormSize size;
   bool residual = false, relu = false;
   bool of_batch = true;
   double offset = 0;  // of the mean: what a one-pass variance would lose
 };
 
-struct Data {
-  explicit Data(const Case& c)
+struct BatchNormData {
+  explicit BatchNormData(const BatchNormCase& c)
       : count(c.size.rows * c.size.channels),
         x(random_floats(count, 1, c.offset - 2, c.offset + 2)),
         dy(random_floats(count, 2)),
@@ -44,12 +44,12 @@ struct Data {
   std::vector<float> mean, variance;  // that training kept
 };
 
-struct Result {
+struct BatchNormResult {
   std::vector<float> y, mean, variance, dx, dresidual, dgamma, dbeta;
-  bool operator==(const Result&) const = default;
+  bool operator==(const BatchNormResult&) const = default;
 };
 
-BatchNormArgs forward_args(const Case& c, const Data& data, Result& r) {
+BatchNormArgs forward_args(const BatchNormCase& c, const BatchNormData& data, BatchNormResult& r) {
   return {.size = c.size,
           .epsilon = 1e-5f,
           .x = data.x.data(),
@@ -62,7 +62,8 @@ BatchNormArgs forward_args(const Case& c, const Data& data, Result& r) {
           .y = r.y.data()};
 }
 
-BatchNormBackwardArgs backward_args(const Case& c, const Data& data, Result& r) {
+BatchNormBackwardArgs backward_args(const BatchNormCase& c, const BatchNormData& data,
+                                    BatchNormResult& r) {
   return {.size = c.size,
           .epsilon = 1e-5f,
           .of_batch = c.of_batch,
@@ -78,11 +79,11 @@ BatchNormBackwardArgs backward_args(const Case& c, const Data& data, Result& r) 
           .dbeta = r.dbeta.data()};
 }
 
-Result run(Queue& queue, const Case& c, const Data& data) {
-  Result r;
+BatchNormResult run(Queue& queue, const BatchNormCase& c, const BatchNormData& data) {
+  BatchNormResult r;
   r.y.assign(data.x.size(), 77);
   r.dx = r.dresidual = r.y;
-  r.dgamma.assign(static_cast<size_t>(c.size.channels), testing::kNormGradientBegan);
+  r.dgamma.assign(static_cast<size_t>(c.size.channels), operands::kNormGradientBegan);
   r.dbeta = r.dgamma;
   r.mean = data.mean;
   r.variance = data.variance;
@@ -95,13 +96,13 @@ Result run(Queue& queue, const Case& c, const Data& data) {
   return r;
 }
 
-void check(Queue& queue, const Case& c) {
+void check_batch_norm(Queue& queue, const BatchNormCase& c) {
   const auto& [rows, channels] = c.size;
   SCOPED_TRACE(::testing::Message()
                << rows << "x" << channels << (c.residual ? " + residual" : "")
                << (c.relu ? " relu" : "") << (c.of_batch ? "" : " constant statistics"));
-  const Data data(c);
-  const Result result = run(queue, c, data);
+  const BatchNormData data(c);
+  const BatchNormResult result = run(queue, c, data);
   reference::BatchNormInput input{.size = c.size,
                                   .epsilon = 1e-5f,
                                   .x = to_double(data.x),
@@ -123,44 +124,45 @@ void check(Queue& queue, const Case& c) {
 
   const double rstd =
       1 / std::sqrt(*std::ranges::min_element(result.variance) + double{input.epsilon});
-  testing::expect_norm_gradients(input, reference::batch_norm, data.dy, result, tolerance, rstd);
+  operands::expect_norm_gradients(input, reference::batch_norm, data.dy, result, tolerance, rstd);
 }
 
 TEST(BatchNorm, MatchesTheOracleOnEveryTarget) {
   for_each_isa([](Queue& queue) {
     for (const int64_t channels : {1, 6, 8, 17, 33})
-      for (const int64_t rows : {3, 5, 9}) check(queue, {.size = {rows, channels}});
+      for (const int64_t rows : {3, 5, 9}) check_batch_norm(queue, {.size = {rows, channels}});
     for (const bool of_batch : {false, true})
       for (const bool residual : {false, true})
         for (const bool relu : {false, true})
-          check(queue,
-                {.size = {12, 20}, .residual = residual, .relu = relu, .of_batch = of_batch});
-    check(queue, {.size = {130, 3}, .residual = true, .relu = true});  // several runs, one short
-    check(queue, {.size = {4096, 64}, .relu = true});
-    check(queue, {.size = {129, 32}, .offset = 100});
+          check_batch_norm(
+              queue, {.size = {12, 20}, .residual = residual, .relu = relu, .of_batch = of_batch});
+    check_batch_norm(
+        queue, {.size = {130, 3}, .residual = true, .relu = true});  // several runs, one short
+    check_batch_norm(queue, {.size = {4096, 64}, .relu = true});
+    check_batch_norm(queue, {.size = {129, 32}, .offset = 100});
   });
 }
 
 TEST(BatchNorm, DoesNotDependOnThreads) {
   for (const int64_t rows : {70, 1000}) {
-    const Case c{.size = {rows, 37}, .residual = true, .relu = true};
-    const Data data(c);
+    const BatchNormCase c{.size = {rows, 37}, .residual = true, .relu = true};
+    const BatchNormData data(c);
     expect_same_on_any_threads([&](Queue& queue) { return run(queue, c, data); });
   }
 }
 
 TEST(BatchNorm, WritesInPlaceAndSkipsWhatIsNotWanted) {
   Queue queue(2);
-  const Case c{.size = {150, 20}, .residual = true, .relu = true};
-  const Data data(c);
-  const Result expected = run(queue, c, data);
-  Result r = expected;
+  const BatchNormCase c{.size = {150, 20}, .residual = true, .relu = true};
+  const BatchNormData data(c);
+  const BatchNormResult expected = run(queue, c, data);
+  BatchNormResult r = expected;
   r.y = data.x;
   BatchNormArgs forward = forward_args(c, data, r);
   forward.x = r.y.data();
   batch_norm(queue, forward);
   EXPECT_EQ(r.y, expected.y);
-  Result saved = expected;
+  BatchNormResult saved = expected;
   saved.dx = data.dy;
   BatchNormBackwardArgs backward = backward_args(c, data, saved);
   backward.dy = saved.dx.data();
@@ -177,8 +179,8 @@ TEST(BatchNorm, WritesInPlaceAndSkipsWhatIsNotWanted) {
 
 TEST(BatchNorm, ReluKeepsNaN) {
   for_each_isa([](Queue& queue) {
-    const Case c{.size = {4, 5}, .relu = true};
-    Data data(c);
+    const BatchNormCase c{.size = {4, 5}, .relu = true};
+    BatchNormData data(c);
     data.x[3] = std::numeric_limits<float>::quiet_NaN();
     const std::vector<float> y = run(queue, c, data).y;
     for (size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 5 == 3) << i;

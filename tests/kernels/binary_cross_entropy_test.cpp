@@ -20,14 +20,14 @@ using testing::random_floats;
 using testing::sum_tolerance;
 using testing::to_double;
 
-struct Result {
+struct LossResult {
   std::vector<float> loss, dlogits;
-  bool operator==(const Result&) const = default;
+  bool operator==(const LossResult&) const = default;
 };
 
-Result run(Queue& queue, int64_t rows, int64_t classes, const std::vector<float>& logits,
-           const BinaryTargets& targets, const std::vector<float>& dloss) {
-  Result r{std::vector<float>(static_cast<size_t>(rows)), std::vector<float>(logits.size())};
+LossResult run(Queue& queue, int64_t rows, int64_t classes, const std::vector<float>& logits,
+               const BinaryTargets& targets, const std::vector<float>& dloss) {
+  LossResult r{std::vector<float>(static_cast<size_t>(rows)), std::vector<float>(logits.size())};
   binary_cross_entropy(queue, {.rows = rows,
                                .classes = classes,
                                .logits = logits.data(),
@@ -43,7 +43,7 @@ Result run(Queue& queue, int64_t rows, int64_t classes, const std::vector<float>
   return r;
 }
 
-void expect_close(const Result& result, const std::vector<float>& logits,
+void expect_close(const LossResult& result, const std::vector<float>& logits,
                   const std::vector<double>& targets, const std::vector<float>& dloss,
                   int64_t classes) {
   const auto exact = to_double(logits);
@@ -92,7 +92,7 @@ TEST(BinaryCrossEntropy, ConfidentAnswersKeepTheirSmallLoss) {
   Queue queue(1);
   const std::vector<float> logits{30, -30, 100, -100}, dloss{1};
   const std::vector<float> targets{1, 0, 1, 0};
-  const Result result = run(queue, 1, 4, logits, {.targets = {.soft = targets.data()}}, dloss);
+  const LossResult result = run(queue, 1, 4, logits, {.targets = {.soft = targets.data()}}, dloss);
   EXPECT_NEAR(result.loss[0], 2 * std::exp(-30.0), 1e-18);
 }
 

@@ -19,7 +19,7 @@ using testing::random_floats;
 using testing::sum_tolerance;
 using testing::to_double;
 
-struct Case {
+struct ConvolutionCase {
   UnfoldGeometry geometry;
   int64_t outputs = 5;
   bool bias = true;
@@ -40,7 +40,7 @@ UnfoldGeometry square(int64_t batch, int64_t channels, int64_t size, int64_t ker
           .padding_width = kernel / 2};
 }
 
-const Case kCases[] = {
+const ConvolutionCase kConvolutions[] = {
     {.geometry = square(2, 3, 8, 3, 1)},
     {.geometry = square(2, 16, 7, 3, 2), .outputs = 33},
     {.geometry = square(3, 17, 6, 1, 1), .outputs = 50, .bias = false},
@@ -60,8 +60,8 @@ const Case kCases[] = {
 };
 // Large enough to be cut: rows into blocks, a weight gradient into splits; and a weight so large
 // that it is not.
-const Case kLarge[] = {{.geometry = square(3, 32, 62, 3, 1), .outputs = 24},
-                       {.geometry = square(1, 512, 9, 3, 1), .outputs = 130}};
+const ConvolutionCase kLarge[] = {{.geometry = square(3, 32, 62, 3, 1), .outputs = 24},
+                                  {.geometry = square(1, 512, 9, 3, 1), .outputs = 130}};
 
 // What bf16 holds without rounding: then its products are exact, and only sums round.
 std::vector<float> coarse(std::vector<float> values) {
@@ -69,8 +69,8 @@ std::vector<float> coarse(std::vector<float> values) {
   return values;
 }
 
-struct Data {
-  explicit Data(const Case& c)
+struct ConvolutionData {
+  explicit ConvolutionData(const ConvolutionCase& c)
       : x(random_floats(
             c.geometry.batch * c.geometry.height * c.geometry.width * c.geometry.channels, 1)),
         weight(random_floats(c.outputs * c.geometry.columns(), 2)),
@@ -82,15 +82,15 @@ struct Data {
   std::vector<float> x, weight, bias, dy;  // channels innermost
 };
 
-struct Result {
+struct ConvolutionResult {
   std::vector<float> y, dx, dw, db;
-  bool operator==(const Result&) const = default;
+  bool operator==(const ConvolutionResult&) const = default;
 };
 
-Result run(Queue& queue, const Case& c, const Data& data) {
+ConvolutionResult run(Queue& queue, const ConvolutionCase& c, const ConvolutionData& data) {
   const UnfoldGeometry& g = c.geometry;
   const Matrix weight = Matrix::row_major(data.weight.data(), c.outputs, g.columns());
-  Result r;
+  ConvolutionResult r;
   r.y.assign(data.dy.size(), 77);
   r.dx.assign(data.x.size(), 77);
   r.dw.assign(data.weight.size(), 77);
@@ -142,13 +142,13 @@ void for_each_tap(const UnfoldGeometry& g, const Visit& visit) {
           }
 }
 
-void check(Queue& queue, const Case& c) {
+void check_convolution(Queue& queue, const ConvolutionCase& c) {
   const UnfoldGeometry& g = c.geometry;
   SCOPED_TRACE(::testing::Message() << g.channels << " channels, kernel " << g.kernel_height
                                     << ", stride " << g.stride_height);
-  Data data(c);
+  ConvolutionData data(c);
   if (c.bf16) data.make_coarse();
-  const Result result = run(queue, c, data);
+  const ConvolutionResult result = run(queue, c, data);
   const auto y =
       reference::conv2d(g, planes(data.x, g.height * g.width, g.channels),
                         planes(data.weight, g.kernel_height * g.kernel_width, g.channels),
@@ -176,32 +176,33 @@ void check(Queue& queue, const Case& c) {
 
 TEST(Convolution, MatchesTheOracleOnEveryTarget) {
   for_each_isa([](Queue& queue) {
-    for (const Case& c : kCases) check(queue, c);
+    for (const ConvolutionCase& c : kConvolutions) check_convolution(queue, c);
   });
 }
 
 TEST(Convolution, MatchesTheOracleWhereWorkIsCut) {
   Queue queue(2);
-  for (const Case& c : kLarge) check(queue, c);
+  for (const ConvolutionCase& c : kLarge) check_convolution(queue, c);
 }
 
 TEST(Convolution, RoundsOperandsToBf16) {
   for_each_isa([](Queue& queue) {
-    for (Case c : kCases) {
+    for (ConvolutionCase c : kConvolutions) {
       c.bf16 = true;
-      check(queue, c);
+      check_convolution(queue, c);
     }
   });
   Queue queue(2);
-  for (Case c : kLarge) {
+  for (ConvolutionCase c : kLarge) {
     c.bf16 = true;
-    check(queue, c);
+    check_convolution(queue, c);
     // Values that must be rounded give something else than f32 has, and nothing far from it.
-    const Data data(c);
-    const Result rounded = run(queue, c, data);
+    const ConvolutionData data(c);
+    const ConvolutionResult rounded = run(queue, c, data);
     c.bf16 = false;
-    const Result exact = run(queue, c, data);
-    for (const auto field : {&Result::y, &Result::dx, &Result::dw}) {
+    const ConvolutionResult exact = run(queue, c, data);
+    for (const auto field :
+         {&ConvolutionResult::y, &ConvolutionResult::dx, &ConvolutionResult::dw}) {
       EXPECT_LT(max_relative_error(rounded.*field, exact.*field), 1e-2);
       EXPECT_GT(max_relative_error(rounded.*field, exact.*field), 1e-5);
     }
@@ -209,22 +210,22 @@ TEST(Convolution, RoundsOperandsToBf16) {
 }
 
 TEST(Convolution, DoesNotDependOnThreads) {
-  Case rounded = kLarge[0];
+  ConvolutionCase rounded = kLarge[0];
   rounded.bf16 = true;
-  for (const Case& c : {kCases[1], kLarge[0], kLarge[1], rounded}) {
-    const Data data(c);
+  for (const ConvolutionCase& c : {kConvolutions[1], kLarge[0], kLarge[1], rounded}) {
+    const ConvolutionData data(c);
     expect_same_on_any_threads([&](Queue& queue) { return run(queue, c, data); });
   }
 }
 
 TEST(Convolution, APictureDoesNotDependOnItsBatch) {
-  Case many{.geometry = square(40, 16, 20, 3, 1)};
-  const Data data(many);
+  ConvolutionCase many{.geometry = square(40, 16, 20, 3, 1)};
+  const ConvolutionData data(many);
   Queue queue(2);
-  const Result together = run(queue, many, data);
-  Case alone = many;
+  const ConvolutionResult together = run(queue, many, data);
+  ConvolutionCase alone = many;
   alone.geometry.batch = 1;
-  const Result single = run(queue, alone, data);
+  const ConvolutionResult single = run(queue, alone, data);
   const size_t pixels = static_cast<size_t>(alone.geometry.rows() * alone.outputs);
   EXPECT_TRUE(std::equal(single.y.begin(), single.y.begin() + static_cast<long>(pixels),
                          together.y.begin()));
@@ -232,9 +233,9 @@ TEST(Convolution, APictureDoesNotDependOnItsBatch) {
 
 TEST(Convolution, NoPicturesGiveZeros) {
   Queue queue(1);
-  const Case none{.geometry = square(0, 3, 8, 3, 1)};
-  const Data data(none);
-  const Result result = run(queue, none, data);
+  const ConvolutionCase none{.geometry = square(0, 3, 8, 3, 1)};
+  const ConvolutionData data(none);
+  const ConvolutionResult result = run(queue, none, data);
   EXPECT_EQ(result.dw, std::vector<float>(data.weight.size(), 0));
 }
 

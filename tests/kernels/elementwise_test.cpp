@@ -14,11 +14,11 @@ using testing::for_each_isa;
 using testing::kEpsilon;
 using testing::random_floats;
 
-constexpr int64_t kCounts[] = {1, 2, 7, 8, 15, 17, 63, 65, 193, 20001};
+constexpr int64_t kElementCounts[] = {1, 2, 7, 8, 15, 17, 63, 65, 193, 20001};
 
 TEST(Elementwise, ArithmeticIsThatOfFloatsOnEveryTarget) {
   for_each_isa([](Queue& queue) {
-    for (const int64_t count : kCounts) {
+    for (const int64_t count : kElementCounts) {
       const auto a = random_floats(count, 1), b = random_floats(count, 2);
       std::vector<float> sum(a.size()), product(a.size()), scaled(a.size()), axpy(a.size());
       std::vector<float> filled(a.size());

@@ -17,16 +17,16 @@ using testing::random_floats;
 using testing::sum_tolerance;
 using testing::to_double;
 
-struct Size {
+struct GemmSize {
   int64_t m, n, k;
 };
 // Tiles, panels and blocks of k, each with every kind of remainder.
-const Size kSizes[] = {{1, 1, 1},     {2, 7, 3},      {6, 16, 8},    {7, 17, 257},
-                       {5, 15, 256},  {13, 33, 64},   {8, 48, 255},  {197, 65, 31},
-                       {200, 23, 19}, {65, 100, 513}, {1, 1000, 192}};
+const GemmSize kGemmSizes[] = {{1, 1, 1},     {2, 7, 3},      {6, 16, 8},    {7, 17, 257},
+                               {5, 15, 256},  {13, 33, 64},   {8, 48, 255},  {197, 65, 31},
+                               {200, 23, 19}, {65, 100, 513}, {1, 1000, 192}};
 
-struct Operands {
-  explicit Operands(const Size& s)
+struct GemmOperands {
+  explicit GemmOperands(const GemmSize& s)
       : size(s),
         a(random_floats(s.m * s.k, 1)),
         b(random_floats(s.k * s.n, 2)),
@@ -38,7 +38,7 @@ struct Operands {
   reference::GemmInput input() const {
     return {.m = size.m, .n = size.n, .k = size.k, .a = to_double(a), .b = to_double(b)};
   }
-  Size size;
+  GemmSize size;
   std::vector<float> a, b, bias, scale, residual;
 };
 
@@ -55,9 +55,9 @@ Tensor workspace(const Matrix& a, const Matrix& b) {
 
 TEST(Gemm, EveryEpilogueAgreesWithTheReference) {
   for_each_isa([](Queue& queue) {
-    for (const Size& size : kSizes) {
+    for (const GemmSize& size : kGemmSizes) {
       SCOPED_TRACE(::testing::Message() << size.m << "x" << size.n << "x" << size.k);
-      const Operands o(size);
+      const GemmOperands o(size);
       const PackedMatrix packed = pack(queue, o.b_matrix());
       for (const Activation activation :
            {Activation::none, Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu,
@@ -84,8 +84,8 @@ TEST(Gemm, EveryEpilogueAgreesWithTheReference) {
 
 TEST(Gemm, ReadsEitherOperandTransposedAndAccumulates) {
   for_each_isa([](Queue& queue) {
-    for (const Size& size : kSizes) {
-      const Operands o(size);
+    for (const GemmSize& size : kGemmSizes) {
+      const GemmOperands o(size);
       const std::vector<double> expected = reference::gemm(o.input());
       const std::vector<float> a_t = transpose(o.a, size.m, size.k);
       const std::vector<float> b_t = transpose(o.b, size.k, size.n);
@@ -106,7 +106,7 @@ TEST(Gemm, ReadsEitherOperandTransposedAndAccumulates) {
 
 TEST(Gemm, LeavesWhatLiesBetweenRowsAlone) {
   Queue queue(1);
-  const Operands o({7, 17, 9});
+  const GemmOperands o({7, 17, 9});
   std::vector<float> c(7 * 20, -3.0f);
   const PackedMatrix packed = pack(queue, o.b_matrix());
   gemm(queue, o.a_matrix(), packed, {.data = c.data(), .row_stride = 20});
@@ -115,7 +115,7 @@ TEST(Gemm, LeavesWhatLiesBetweenRowsAlone) {
 }
 
 TEST(Gemm, NeitherThreadsNorOtherRowsChangeAnElement) {
-  const Operands o({1581, 130, 300});
+  const GemmOperands o({1581, 130, 300});
   const auto compute = [&](Queue& queue, int64_t first, int64_t rows) {
     std::vector<float> c(rows * 130);
     gemm(queue, Matrix::row_major(o.a.data() + first * 300, rows, 300), pack(queue, o.b_matrix()),

@@ -21,7 +21,7 @@ using testing::random_floats;
 using testing::sum_tolerance;
 using testing::to_double;
 
-struct Case {
+struct LayerNormCase {
   NormKind kind = NormKind::layer;
   int64_t rows = 3, dim = 8;
   bool gamma = true, beta = true;
@@ -29,8 +29,8 @@ struct Case {
   double offset = 0;   // of the mean: what a one-pass variance would lose
 };
 
-struct Data {
-  explicit Data(const Case& c)
+struct LayerNormData {
+  explicit LayerNormData(const LayerNormCase& c)
       : stride(c.stride == 0 ? c.dim : c.stride),
         x(random_floats(c.rows * stride, 1, c.offset - 2, c.offset + 2)),
         dy(random_floats(c.rows * stride, 2)),
@@ -40,13 +40,13 @@ struct Data {
   std::vector<float> x, dy, gamma, beta;
 };
 
-struct Result {
+struct LayerNormResult {
   std::vector<float> y, mean, rstd, dx, dgamma, dbeta;
-  bool operator==(const Result&) const = default;
+  bool operator==(const LayerNormResult&) const = default;
 };
 
-Result run(Queue& queue, const Case& c, const Data& data) {
-  Result r;
+LayerNormResult run(Queue& queue, const LayerNormCase& c, const LayerNormData& data) {
+  LayerNormResult r;
   r.y.assign(data.x.size(), 0);
   r.dx.assign(data.x.size(), 0);
   r.mean.assign(c.rows, 0);
@@ -90,10 +90,10 @@ std::vector<float> without_gaps(const std::vector<float>& rows, int64_t stride, 
   return dense;
 }
 
-void check(Queue& queue, const Case& c) {
+void check_layer_norm(Queue& queue, const LayerNormCase& c) {
   SCOPED_TRACE("rows " + std::to_string(c.rows) + ", dim " + std::to_string(c.dim));
-  const Data data(c);
-  const Result result = run(queue, c, data);
+  const LayerNormData data(c);
+  const LayerNormResult result = run(queue, c, data);
   const auto dense = [&](const std::vector<float>& rows) {
     return without_gaps(rows, data.stride, c.dim);
   };
@@ -138,27 +138,28 @@ TEST(LayerNorm, MatchesTheOracleOnEveryTarget) {
   for_each_isa([](Queue& queue) {
     for (const NormKind kind : {NormKind::layer, NormKind::root_mean_square})
       for (const int64_t dim : {1, 2, 7, 8, 15, 17, 63, 65, 193, 768})
-        for (const int64_t rows : {1, 3}) check(queue, {.kind = kind, .rows = rows, .dim = dim});
-    check(queue, {.rows = 40, .dim = 17});
-    check(queue, {.rows = 3, .dim = 33, .gamma = false});
-    check(queue, {.rows = 3, .dim = 33, .beta = false});
-    check(queue, {.rows = 3, .dim = 33, .gamma = false, .beta = false});
-    check(queue, {.rows = 4, .dim = 33, .stride = 50});
-    check(queue, {.rows = 4, .dim = 65, .offset = 100});
+        for (const int64_t rows : {1, 3})
+          check_layer_norm(queue, {.kind = kind, .rows = rows, .dim = dim});
+    check_layer_norm(queue, {.rows = 40, .dim = 17});
+    check_layer_norm(queue, {.rows = 3, .dim = 33, .gamma = false});
+    check_layer_norm(queue, {.rows = 3, .dim = 33, .beta = false});
+    check_layer_norm(queue, {.rows = 3, .dim = 33, .gamma = false, .beta = false});
+    check_layer_norm(queue, {.rows = 4, .dim = 33, .stride = 50});
+    check_layer_norm(queue, {.rows = 4, .dim = 65, .offset = 100});
   });
 }
 
 TEST(LayerNorm, DoesNotDependOnThreads) {
-  const Case c{.rows = 501, .dim = 193};
-  const Data data(c);
+  const LayerNormCase c{.rows = 501, .dim = 193};
+  const LayerNormData data(c);
   expect_same_on_any_threads([&](Queue& queue) { return run(queue, c, data); });
 }
 
 TEST(LayerNorm, BackwardWritesInPlaceAndSkipsWhatIsNotWanted) {
   Queue queue(1);
-  const Case c{.rows = 5, .dim = 37};
-  const Data data(c);
-  const Result expected = run(queue, c, data);
+  const LayerNormCase c{.rows = 5, .dim = 37};
+  const LayerNormData data(c);
+  const LayerNormResult expected = run(queue, c, data);
   std::vector<float> gradient = data.dy;
   layer_norm_backward(queue, {.rows = c.rows,
                               .dim = c.dim,
@@ -176,9 +177,9 @@ TEST(LayerNorm, BackwardWritesInPlaceAndSkipsWhatIsNotWanted) {
 
 TEST(LayerNorm, AccumulatesIntoTheGradientOfTheResidual) {
   for_each_isa([](Queue& queue) {
-    const Case c{.rows = 5, .dim = 67};
-    const Data data(c);
-    const Result alone = run(queue, c, data);
+    const LayerNormCase c{.rows = 5, .dim = 67};
+    const LayerNormData data(c);
+    const LayerNormResult alone = run(queue, c, data);
     std::vector<float> dx = data.dy;  // what the residual handed over
     layer_norm_backward(queue, {.rows = c.rows,
                                 .dim = c.dim,

@@ -7,7 +7,7 @@
 
 #include "support/compare.h"
 
-namespace vitrail::kernels::testing {
+namespace vitrail::kernels::operands {
 
 // dgamma and dbeta were added onto this: far from what would cancel it.
 constexpr float kNormGradientBegan = 10;
@@ -41,4 +41,4 @@ void expect_norm_gradients(const Input& input, Oracle oracle, const std::vector<
             4 * tolerance + 1e-7);
 }
 
-}  // namespace vitrail::kernels::testing
+}  // namespace vitrail::kernels::operands

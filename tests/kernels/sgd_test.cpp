@@ -20,7 +20,7 @@ using testing::max_relative_error;
 using testing::random_floats;
 using testing::to_double;
 
-constexpr int64_t kCounts[] = {1, 2, 7, 8, 15, 17, 63, 65, 193, 20001};
+constexpr int64_t kSgdCounts[] = {1, 2, 7, 8, 15, 17, 63, 65, 193, 20001};
 
 void step(Queue& queue, SgdArgs args, std::vector<float>& parameter, std::vector<float>& buffer,
           const std::vector<float>& gradient) {
@@ -33,7 +33,7 @@ void step(Queue& queue, SgdArgs args, std::vector<float>& parameter, std::vector
 
 TEST(Sgd, MatchesTheOracleOnEveryTarget) {
   for_each_isa([](Queue& queue) {
-    for (const int64_t count : kCounts)
+    for (const int64_t count : kSgdCounts)
       for (const auto& [momentum, nesterov] :
            {std::pair{0.0, false}, std::pair{0.9, false}, std::pair{0.7, true}}) {
         SCOPED_TRACE("count " + std::to_string(count));
@@ -68,7 +68,7 @@ TEST(Sgd, DoesNotDependOnThreads) {
 
 TEST(Lerp, MatchesTheOracleOnEveryTarget) {
   for_each_isa([](Queue& queue) {
-    for (const int64_t count : kCounts)
+    for (const int64_t count : kSgdCounts)
       for (const double weight : {0.0, 1e-4, 0.3, 0.5, 0.9, 1.0}) {
         SCOPED_TRACE("count " + std::to_string(count) + ", weight " + std::to_string(weight));
         const auto start = random_floats(count, 1), target = random_floats(count, 2);

@@ -16,7 +16,25 @@ using testing::random_floats;
 using testing::sum_tolerance;
 using testing::to_double;
 
-const UnfoldGeometry kGeometries[] = {
+const UnfoldGeometry kUnfolds[] = {
+    // Side by side, as a ViT's patches: of 16, with a rest that no window covers; of another width,
+    // and lines that overlap.
+    {.batch = 2,
+     .channels = 3,
+     .height = 33,
+     .width = 52,
+     .kernel_height = 16,
+     .kernel_width = 16,
+     .stride_height = 16,
+     .stride_width = 16},
+    {.batch = 2,
+     .channels = 2,
+     .height = 11,
+     .width = 27,
+     .kernel_height = 4,
+     .kernel_width = 9,
+     .stride_height = 3,
+     .stride_width = 9},
     {.batch = 2,
      .channels = 3,
      .height = 8,
@@ -84,7 +102,7 @@ std::vector<float> unfolded(Queue& queue, const UnfoldGeometry& g, const std::ve
 TEST(Unfold, TimesTheWeightIsTheConvolution) {
   Queue queue(1);
   const int64_t outputs = 5;
-  for (const UnfoldGeometry& g : kGeometries) {
+  for (const UnfoldGeometry& g : kUnfolds) {
     const auto x = random_floats(g.batch * g.channels * g.height * g.width, 1);
     const auto weight = random_floats(outputs * g.columns(), 2), bias = random_floats(outputs, 3);
     const auto columns = unfolded(queue, g, x);
@@ -106,7 +124,7 @@ TEST(Unfold, TimesTheWeightIsTheConvolution) {
 
 TEST(Unfold, ChannelLastHoldsTheSamePatchesInAnotherOrder) {
   Queue queue(1);
-  for (UnfoldGeometry g : kGeometries) {
+  for (UnfoldGeometry g : kUnfolds) {
     const auto x = random_floats(g.batch * g.channels * g.height * g.width, 4);
     const auto first = unfolded(queue, g, x);
     g.order = PatchOrder::channel_last;
@@ -123,7 +141,7 @@ TEST(Unfold, ChannelLastHoldsTheSamePatchesInAnotherOrder) {
 TEST(Fold, IsTheAdjointOfUnfold) {
   Queue queue(1);
   for (const PatchOrder order : {PatchOrder::channel_first, PatchOrder::channel_last})
-    for (UnfoldGeometry g : kGeometries) {
+    for (UnfoldGeometry g : kUnfolds) {
       g.order = order;
       const auto x = random_floats(g.batch * g.channels * g.height * g.width, 5);
       const auto columns = random_floats(g.rows() * g.columns(), 6);

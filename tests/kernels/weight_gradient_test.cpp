@@ -17,42 +17,43 @@ using testing::max_relative_error;
 using testing::random_floats;
 using testing::sum_tolerance;
 
-struct Size {
+struct GradientSize {
   int64_t rows, outputs, inputs;
 };
 // Odd ones, tails of every tile, one block and several, one split and several.
-const Size kSizes[] = {{1, 1, 1},      {3, 7, 5},     {130, 17, 49},  {64, 10, 192},
-                       {257, 48, 193}, {513, 8, 400}, {1031, 401, 97}};
+const GradientSize kGradientSizes[] = {{1, 1, 1},      {3, 7, 5},     {130, 17, 49},  {64, 10, 192},
+                                       {257, 48, 193}, {513, 8, 400}, {1031, 401, 97}};
 
-enum class Operands { f32, bf16, rounded_before };
+enum class GradientOperands { f32, bf16, rounded_before };
 
-struct Result {
+struct GradientResult {
   std::vector<float> dw, db;
-  bool operator==(const Result&) const = default;
+  bool operator==(const GradientResult&) const = default;
 };
 
-std::vector<float> inputs_of(const Size& s) {
+std::vector<float> inputs_of(const GradientSize& s) {
   return random_floats(s.rows * s.inputs, 1);
 }
-std::vector<float> gradients_of(const Size& s) {
+std::vector<float> gradients_of(const GradientSize& s) {
   return random_floats(s.rows * s.outputs, 2);
 }
 
-Result run(Queue& queue, const Size& s, Operands operands, bool accumulate) {
+GradientResult run(Queue& queue, const GradientSize& s, GradientOperands operands,
+                   bool accumulate) {
   const std::vector<float> x = inputs_of(s), dy = gradients_of(s);
-  Result r{.dw = std::vector<float>(s.outputs * s.inputs, 2.0f),
-           .db = std::vector<float>(s.outputs, 3.0f)};
+  GradientResult r{.dw = std::vector<float>(s.outputs * s.inputs, 2.0f),
+                   .db = std::vector<float>(s.outputs, 3.0f)};
   WeightGradientArgs args{.rows = s.rows,
                           .outputs = s.outputs,
                           .inputs = s.inputs,
                           .dy = dy.data(),
                           .x = x.data(),
                           .x_stride = s.inputs,
-                          .bf16 = operands != Operands::f32,
+                          .bf16 = operands != GradientOperands::f32,
                           .dw = {r.dw.data(), accumulate},
                           .db = {r.db.data(), accumulate}};
   RoundedRows rounded;
-  if (operands == Operands::rounded_before) {
+  if (operands == GradientOperands::rounded_before) {
     rounded = round_rows(queue, Matrix::row_major(x.data(), s.rows, s.inputs));
     args.x = nullptr;
     args.x_bf16 = static_cast<const uint16_t*>(rounded.values.raw());
@@ -67,7 +68,7 @@ struct Expected {
   std::vector<double> dw, db;
 };
 
-Expected expected(const Size& s, bool bf16, bool accumulate) {
+Expected expected(const GradientSize& s, bool bf16, bool accumulate) {
   const std::vector<float> x = inputs_of(s), dy = gradients_of(s);
   const auto operand = [&](float value) {
     return static_cast<double>(bf16 ? bf16_to_f32(f32_to_bf16(value)) : value);
@@ -89,13 +90,14 @@ Expected expected(const Size& s, bool bf16, bool accumulate) {
 
 TEST(WeightGradient, MatchesDoubleOnEveryIsa) {
   for_each_isa([](Queue& queue) {
-    for (const Size& size : kSizes)
-      for (const Operands operands : {Operands::f32, Operands::bf16, Operands::rounded_before})
+    for (const GradientSize& size : kGradientSizes)
+      for (const GradientOperands operands :
+           {GradientOperands::f32, GradientOperands::bf16, GradientOperands::rounded_before})
         for (const bool accumulate : {false, true}) {
           SCOPED_TRACE(::testing::Message() << size.rows << " x " << size.outputs << " x "
                                             << size.inputs << ", operands " << int(operands));
-          const Result got = run(queue, size, operands, accumulate);
-          const Expected want = expected(size, operands != Operands::f32, accumulate);
+          const GradientResult got = run(queue, size, operands, accumulate);
+          const Expected want = expected(size, operands != GradientOperands::f32, accumulate);
           EXPECT_LT(max_relative_error(got.dw, want.dw), sum_tolerance(size.rows));
           EXPECT_LT(max_relative_error(got.db, want.db), sum_tolerance(size.rows));
         }
@@ -103,28 +105,29 @@ TEST(WeightGradient, MatchesDoubleOnEveryIsa) {
 }
 
 TEST(WeightGradient, TheSameOnAnyNumberOfThreads) {
-  for (const Operands operands : {Operands::f32, Operands::bf16})
+  for (const GradientOperands operands : {GradientOperands::f32, GradientOperands::bf16})
     expect_same_on_any_threads([&](Queue& queue) {
-      std::vector<Result> results;
-      for (const Size& size : kSizes) results.push_back(run(queue, size, operands, false));
+      std::vector<GradientResult> results;
+      for (const GradientSize& size : kGradientSizes)
+        results.push_back(run(queue, size, operands, false));
       return results;
     });
 }
 
 TEST(WeightGradient, RoundedBeforeOrNowIsTheSame) {
   for_each_isa([](Queue& queue) {
-    for (const Size& size : kSizes)
-      EXPECT_TRUE(run(queue, size, Operands::bf16, false) ==
-                  run(queue, size, Operands::rounded_before, false));
+    for (const GradientSize& size : kGradientSizes)
+      EXPECT_TRUE(run(queue, size, GradientOperands::bf16, false) ==
+                  run(queue, size, GradientOperands::rounded_before, false));
   });
 }
 
 TEST(WeightGradient, NoRowsGiveZeros) {
   Queue queue(1);
-  const Result zeros = run(queue, {0, 2, 3}, Operands::f32, false);
+  const GradientResult zeros = run(queue, {0, 2, 3}, GradientOperands::f32, false);
   EXPECT_EQ(zeros.dw, std::vector<float>(6, 0.0f));
   EXPECT_EQ(zeros.db, std::vector<float>(2, 0.0f));
-  const Result kept = run(queue, {0, 2, 3}, Operands::f32, true);
+  const GradientResult kept = run(queue, {0, 2, 3}, GradientOperands::f32, true);
   EXPECT_EQ(kept.dw, std::vector<float>(6, 2.0f));
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/models";
 
-std::vector<std::filesystem::path> cases() {
+std::vector<std::filesystem::path> golden_cases() {
   std::vector<std::filesystem::path> folders;
   for (const char* family : {"timm", "hf", "dinov2", "vit_pytorch", "vitrail"})
     for (const auto& entry : std::filesystem::directory_iterator(kGolden / family))
@@ -39,7 +39,7 @@ TEST_P(FamilyGolden, OpensAndLoads) {
     EXPECT_TRUE(parameter->has_value()) << parameter->path();
 }
 
-INSTANTIATE_TEST_SUITE_P(All, FamilyGolden, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(All, FamilyGolden, ::testing::ValuesIn(golden_cases()),
                          [](const auto& param_info) {
                            return param_info.param.parent_path().filename().string() + "_" +
                                   param_info.param.filename().string();

@@ -50,7 +50,7 @@ TEST(FamilyTimm, SettingsWinOverTheConfiguration) {
   const Checkpoint checkpoint =
       read(random_weights(tiny_config()), timm_json(), {{"heads", "4"}, {"mean", "0.25"}});
   EXPECT_EQ(checkpoint.info.config.num_heads, 4);
-  EXPECT_EQ(source_of(checkpoint, "num_heads"), "--set");
+  EXPECT_EQ(source_of(checkpoint, "num_heads"), "ModelOptions::settings");
   EXPECT_EQ(checkpoint.info.preprocess.at("mean"), Json({0.25, 0.25, 0.25}));
   EXPECT_ERROR(read(random_weights(tiny_config()), timm_json(), {{"heads", "5"}}), "num_heads 5");
   EXPECT_ERROR(read(random_weights(tiny_config()), timm_json(), {{"headz", "4"}}), "headz");
@@ -94,7 +94,8 @@ TEST(FamilyTimm, APublishedShapeSettlesNothingAndANameDoes) {
   const Checkpoint named = read(tensors, nullptr, {{"architecture", "deit_tiny_patch16_224"}});
   EXPECT_EQ(named.info.config.num_heads, 3);
   EXPECT_EQ(named.info.preprocess.at("mean")[0], 0.485);
-  EXPECT_NE(origin_of(named.info).find("from --set architecture"), std::string::npos);
+  EXPECT_NE(origin_of(named.info).find("from ModelOptions::settings architecture"),
+            std::string::npos);
   EXPECT_ERROR(read(tensors, nullptr, {{"architecture", "vit_nobody"}}), "vit_nobody");
 }
 
@@ -158,9 +159,9 @@ TEST(FamilyTimm, PositionsOfAnotherPictureAreKept) {
 // --set image_size would read the table of positions as another grid, or leave it unstretched.
 TEST(FamilyTimm, AnotherPictureSizeIsNoSetting) {
   const NamedTensors tensors = random_weights(tiny_config());
-  EXPECT_ERROR(read(tensors, timm_json(), {{"image_size", "32"}}), "--size 32x32");
+  EXPECT_ERROR(read(tensors, timm_json(), {{"image_size", "32"}}), "ModelOptions::size 32x32");
   EXPECT_ERROR(read(tensors, timm_json(), {{"image_height", "8"}, {"image_width", "32"}}),
-               "--size 8x32");
+               "ModelOptions::size 8x32");
   EXPECT_NO_THROW(read(tensors, timm_json(), {{"image_size", "16"}}));  // what it is anyway
 }
 
@@ -266,13 +267,13 @@ TEST(Published, EveryArchitectureIsAValidModel) {
   EXPECT_EQ(giant.parameters().num_elements(), 1136479232);
 }
 
-std::filesystem::path shared_data() {
+std::filesystem::path shared_data_folder() {
   if (const char* folder = std::getenv("VITRAIL_SHARED_DATA")) return folder;
   return std::filesystem::path(VITRAIL_SOURCE_DIR) / "../shared/data";
 }
 
 TEST(RealCheckpoints, VitTinyOpensByItself) {
-  const auto folder = shared_data() / "vit-tiny-imagenet";
+  const auto folder = shared_data_folder() / "vit-tiny-imagenet";
   if (!std::filesystem::exists(folder))
     GTEST_SKIP() << "no real checkpoint at " << folder << "; VITRAIL_SHARED_DATA names the data";
   const Checkpoint checkpoint = open_checkpoint(folder);
@@ -284,7 +285,7 @@ TEST(RealCheckpoints, VitTinyOpensByItself) {
 }
 
 TEST(RealCheckpoints, VitMnistNeedsExactlyWhatItsFileDoesNotSay) {
-  const auto file = shared_data() / "vit-mnist" / "model.safetensors";
+  const auto file = shared_data_folder() / "vit-mnist" / "model.safetensors";
   if (!std::filesystem::exists(file))
     GTEST_SKIP() << "no real checkpoint at " << file << "; VITRAIL_SHARED_DATA names the data";
   const std::string message = testing::error_of([&] { open_checkpoint(file); });

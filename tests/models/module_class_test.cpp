@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-const std::filesystem::path kGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
+const std::filesystem::path kClassGolden = VITRAIL_SOURCE_DIR "/tests/golden/formats";
 
 TEST(ModuleClass, OfAnotherNameIsRefusedWhateverItsTensors) {
   for (const char* known :
@@ -19,11 +19,11 @@ TEST(ModuleClass, OfAnotherNameIsRefusedWhateverItsTensors) {
        {"timm.models.eva.Eva", "torchvision.models.vision_transformer.VisionTransformer",
         "vit_pytorch.simple_vit.SimpleViT", "__main__.VisionTransformer", ""})
     EXPECT_FALSE(is_known_module_class(other)) << other;
-  EXPECT_ERROR(open_checkpoint(kGolden / "whole.pth"),
+  EXPECT_ERROR(open_checkpoint(kClassGolden / "whole.pth"),
                "is a module of the class timm.models.eva.Eva");
-  EXPECT_ERROR(open_checkpoint(kGolden / "traced.pth"), "torch.fx.graph_module.GraphModule");
+  EXPECT_ERROR(open_checkpoint(kClassGolden / "traced.pth"), "torch.fx.graph_module.GraphModule");
   // Tensors alone say nothing of a class; these are of no family at all.
-  EXPECT_ERROR(open_checkpoint(kGolden / "lightning.pth"), "no known family");
+  EXPECT_ERROR(open_checkpoint(kClassGolden / "lightning.pth"), "no known family");
 }
 
 }  // namespace

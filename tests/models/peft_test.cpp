@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kGolden = fs::path(VITRAIL_SOURCE_DIR) / "tests/golden/peft";
+const fs::path kPeftGolden = fs::path(VITRAIL_SOURCE_DIR) / "tests/golden/peft";
 constexpr const char* kConfig = "adapter_config.json";
 constexpr const char* kTensors = "adapter_model.safetensors";
 constexpr const char* kPrefix = "base_model.model.";
@@ -40,9 +40,9 @@ Tensor logits_of(const Checkpoint& checkpoint, const Tensor& input) {
 
 std::vector<std::string> golden_adapters() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(kGolden))
+  for (const auto& entry : fs::recursive_directory_iterator(kPeftGolden))
     if (entry.path().filename() == kConfig)
-      names.push_back(fs::relative(entry.path().parent_path(), kGolden).generic_string());
+      names.push_back(fs::relative(entry.path().parent_path(), kPeftGolden).generic_string());
   std::ranges::sort(names);
   return names;
 }
@@ -50,7 +50,7 @@ std::vector<std::string> golden_adapters() {
 class Peft : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Peft, AnswersAsPeftDoes) {
-  const fs::path folder = kGolden / GetParam();
+  const fs::path folder = kPeftGolden / GetParam();
   const auto golden = SafetensorsFile::open(folder.parent_path() / "golden.safetensors");
   const Checkpoint checkpoint = open_adapted(folder.parent_path(), folder);
   const Tensor logits = logits_of(checkpoint, golden->tensor("input"));
@@ -83,9 +83,9 @@ class SpoiledAdapter : public ::testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   void take(const std::string& name) {
-    base_ = (kGolden / name).parent_path();
-    config_ = read_json(kGolden / name / kConfig);
-    const auto file = SafetensorsFile::open(kGolden / name / kTensors);
+    base_ = (kPeftGolden / name).parent_path();
+    config_ = read_json(kPeftGolden / name / kConfig);
+    const auto file = SafetensorsFile::open(kPeftGolden / name / kTensors);
     tensors_.clear();
     for (const std::string& tensor : file->names()) tensors_[tensor] = file->tensor(tensor).clone();
   }

@@ -17,11 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kGolden = fs::path(VITRAIL_SOURCE_DIR) / "tests/golden/sizes";
+const fs::path kSizesGolden = fs::path(VITRAIL_SOURCE_DIR) / "tests/golden/sizes";
 
 std::vector<std::string> golden_sizes() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(kGolden))
+  for (const auto& entry : fs::directory_iterator(kSizesGolden))
     if (fs::exists(entry.path() / "golden.safetensors"))
       names.push_back(entry.path().filename().string());
   std::ranges::sort(names);
@@ -31,7 +31,7 @@ std::vector<std::string> golden_sizes() {
 class Sizes : public ::testing::TestWithParam<std::string> {
  protected:
   static Checkpoint open(const std::string& name) {
-    return open_checkpoint(kGolden / name, {.settings = {}, .require_preprocess = false});
+    return open_checkpoint(kSizesGolden / name, {.settings = {}, .require_preprocess = false});
   }
   static Tensor logits(const Checkpoint& checkpoint, const Tensor& input) {
     VisionTransformer model(checkpoint.info.config);
@@ -42,7 +42,7 @@ class Sizes : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(Sizes, AnswersAsItsLibrary) {
-  const auto golden = SafetensorsFile::open(kGolden / GetParam() / "golden.safetensors");
+  const auto golden = SafetensorsFile::open(kSizesGolden / GetParam() / "golden.safetensors");
   const Checkpoint own = open(GetParam());
   int seen = 0;
   for (const std::string& name : golden->names()) {
@@ -68,9 +68,9 @@ TEST(SizesGolden, EveryCaseIsThere) {
 
 // timm asserts it, and so does original DINOv2.
 TEST(SizesRefused, PartialPatchesOfAModelThatDoesNotDropThem) {
-  VisionTransformerConfig config =
-      open_checkpoint(kGolden / "timm_class_token", {.settings = {}, .require_preprocess = false})
-          .info.config;
+  VisionTransformerConfig config = open_checkpoint(kSizesGolden / "timm_class_token",
+                                                   {.settings = {}, .require_preprocess = false})
+                                       .info.config;
   EXPECT_ERROR(config.set_image_size(17, 16),
                "17 is not a whole number of 4 pixel patches, as 16 "
                "or 20 is");
@@ -80,7 +80,7 @@ TEST(SizesRefused, PartialPatchesOfAModelThatDoesNotDropThem) {
 
 TEST(SizesRefused, PicturesSmallerThanAPatch) {
   const VisionTransformerConfig config =
-      open_checkpoint(kGolden / "hf_vit", {.settings = {}, .require_preprocess = false})
+      open_checkpoint(kSizesGolden / "hf_vit", {.settings = {}, .require_preprocess = false})
           .info.config;
   EXPECT_TRUE(config.drop_partial_patches);
   EXPECT_EQ(config.grid_height(7), 1);

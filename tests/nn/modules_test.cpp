@@ -18,9 +18,10 @@ using testing::random_tensor;
 TEST(Registry, NamesTiesAndFindsParameters) {
   ParameterRegistry registry;
   const Scope blocks = Scope(registry).child("blocks");
-  Parameter& weight = blocks.child(3).parameter("ls1.gamma", {4}, Initializer::constant(0.5));
+  Parameter& weight = blocks.child(3).in_block(3).parameter(
+      "ls1.gamma", {4}, Initializer::constant(0.5), ParameterRole::Kind::scale);
   EXPECT_EQ(weight.path(), "blocks.3.ls1.gamma");
-  EXPECT_THROW(blocks.child(3).parameter("ls1.gamma", {4}, {}), Error);
+  EXPECT_THROW(blocks.child(3).parameter("ls1.gamma", {4}, {}, ParameterRole::Kind::scale), Error);
   registry.tie("head.gamma", weight);
   EXPECT_EQ(registry.find("head.gamma"), &weight);
   EXPECT_EQ(registry.all().size(), 1u);  // listed and trained once
@@ -36,8 +37,9 @@ TEST(Registry, InitialValuesDependOnSeedAndPathAlone) {
   const auto first_value = [](uint64_t seed, bool with_neighbour) {
     ParameterRegistry registry;
     const Scope root(registry);
-    if (with_neighbour) root.parameter("a", {100}, Initializer::truncated_normal(0.02));
-    Parameter& b = root.parameter("b", {1000}, Initializer::truncated_normal(0.02));
+    constexpr auto kMatrix = ParameterRole::Kind::matrix;
+    if (with_neighbour) root.parameter("a", {100}, Initializer::truncated_normal(0.02), kMatrix);
+    Parameter& b = root.parameter("b", {1000}, Initializer::truncated_normal(0.02), kMatrix);
     registry.initialise(seed);
     for (const float value : b.value().values()) EXPECT_LE(std::abs(value), 0.04f);
     return b.value().f32()[0];

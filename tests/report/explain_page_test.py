@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The page of vitrail explain in a real browser: what clicks show is what the engine computed.
+"""The page of vitrail explain in a real browser: what clicks and keys show is what the engine
+computed, and every reader can see it (page_checks.py).
 
 usage: explain_page_test.py VITRAIL SOURCE_DIR [MODEL PICTURE]
 
@@ -14,6 +15,8 @@ import tempfile
 vitrail, source = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 sys.path.insert(0, str(source / "tests/tools"))
 from browser import Browser, find_chromium  # noqa: E402
+from page_checks import (  # noqa: E402
+    DESK, every_window_and_scheme, expect_quiet, focus, key, names, press, show, texts)
 from smaller_page import rewrite  # noqa: E402
 
 TOLERANCE = 1e-5
@@ -23,9 +26,9 @@ PICTURE = source / "tests/golden/image/jpeg_444_baseline.jpg"
 MODELS = [GOLDENS / "timm/augreg", GOLDENS / "timm/dinov2_reg4", GOLDENS / "timm/deit_distilled"]
 
 
-def explain(model, picture, page, rows):
+def explain(model, picture, page, rows, *options):
     command = [str(vitrail), "explain", str(picture), "--model", str(model), "--page", str(page),
-               "--json", "--threads", "1"]
+               "--json", "--threads", "1", *options]
     for row in rows:
         command += ["--rows", ":".join(map(str, row))]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -37,17 +40,6 @@ def expect_row(shown, expected, what):
     assert len(shown) == len(expected), f"{what}: {len(shown)} values, not {len(expected)}"
     error = max(abs(a - b) for a, b in zip(shown, expected))
     assert error <= TOLERANCE, f"{what}: differs by {error}"
-
-
-def press(browser, selector):
-    """A real click in the middle of an element."""
-    place = browser.evaluate(f"""(() => {{
-        const target = document.querySelector({json.dumps(selector)});
-        target.scrollIntoView({{block: 'center'}});
-        const box = target.getBoundingClientRect();
-        return [box.x + box.width / 2, box.y + box.height / 2];
-    }})()""")
-    browser.click(*place)
 
 
 def click_patch(browser, data, patch):
@@ -74,8 +66,7 @@ def check_page(browser, model, picture, folder):
     first = explain(model, picture, page, [])
     grid = first["rollout"]["grid_height"] * first["rollout"]["grid_width"]
     prefix = len(first["rollout"]["prefix"])
-    browser.open(page)
-    browser.wait_for("document.body.dataset.ready === 'true'")
+    show(browser, page, DESK, "light")
     data = json.loads(browser.evaluate(
         "(() => { const d = JSON.parse(document.getElementById('data').textContent);"
         "return JSON.stringify({box: d.box, layout: d.layout, total: d.attention.total, "
@@ -101,6 +92,9 @@ def check_page(browser, model, picture, folder):
         press(browser, f"#layers [data-value='{layer}']")
         press(browser, f"#heads [data-value='{head}']")
         shown = browser.evaluate("window.vitrail.shown")
+        # Counted as in --rows, which is asked for the same.
+        caption = browser.evaluate("document.getElementById('caption').textContent")
+        assert caption.startswith(f"Layer {layer}, head {head}:"), caption
         at = (shown["layer"], shown["head"], shown["token"])
         assert at == (layer, head, token), f"shows {at}, not {(layer, head, token)}"
         expect_row(shown["row"], entry["row"], f"layer {layer}, head {head}, token {token}")
@@ -111,23 +105,76 @@ def check_page(browser, model, picture, folder):
     mean = [sum(values) / heads for values in zip(*(entry["row"] for entry in rows))]
     expect_row(browser.evaluate("window.vitrail.shown.row"), mean, "mean of heads")
 
-    # Arrow keys move from patch to patch.
-    click_patch(browser, data, 0)
-    browser.evaluate("document.getElementById('stage').dispatchEvent("
-                     "new KeyboardEvent('keydown', {key: 'ArrowDown'}))")
-    token = browser.evaluate("window.vitrail.shown.token")
-    assert token == prefix + data["layout"]["columns"], f"the arrow key went to token {token}"
+    check_keyboard(browser, data, prefix)
     # Switches redraw; whatever they throw is found below.
     for selector in ("#smooth", "#grid", "#mode-rollout"):
         press(browser, selector)
     assert browser.evaluate("window.vitrail.shown.mode") == "rollout"
 
-    fetched = [url for url in browser.requests
-               if not url.startswith("data:") and url != page.resolve().as_uri()]
-    assert not fetched, f"the page fetched {fetched}"
-    assert not browser.exceptions, browser.exceptions
-    assert not browser.console, browser.console
+    expect_quiet(browser, page)
     print(f"{model.name}: rollout, {len(wanted)} rows and the mean of heads as computed")
+
+
+def check_keyboard(browser, data, prefix):
+    """Arrows move from patch to patch, and the picture's name follows."""
+    def shown():
+        return browser.evaluate("window.vitrail.shown")
+
+    columns = data["layout"]["columns"]
+    click_patch(browser, data, 0)
+    assert names(browser, "application") == ["Patches of the picture"]
+    first = picture_name(browser)
+    key(browser, "ArrowDown")
+    assert shown()["token"] == prefix + columns, shown()["token"]
+    assert "the patch in row 2, column 1 attends to" in picture_name(browser)
+    assert picture_name(browser) != first
+    # With Shift a value is read, and nothing is chosen.
+    weights = shown()["row"]
+    key(browser, "ArrowRight", shift=True)
+    assert shown()["token"] == prefix + columns
+    place, value = texts(browser, "#readout")[0].split(": ")
+    assert place == "row 2, column 2", place
+    expected = 100 * weights[prefix + columns + 1]
+    assert abs(float(value.rstrip("%")) - expected) < 0.06 * expected, (value, expected)
+    key(browser, "Enter")
+    assert shown()["token"] == prefix + columns + 1, shown()["token"]
+    for name, token in (("End", 2 * columns - 1), ("ArrowRight", 2 * columns - 1),
+                        ("Home", columns), ("ArrowUp", 0)):
+        key(browser, name)
+        assert shown()["token"] == prefix + token, (name, shown()["token"])
+    key(browser, "Escape")
+    assert shown()["mode"] == "rollout"
+    assert "Attention rollout" in picture_name(browser)
+    focus(browser, "#heads button")
+    key(browser, "Enter")
+    assert shown()["head"] == "mean", shown()["head"]
+
+
+def picture_name(browser):
+    """What a screen reader says of the photo: what is shown, and where it is strongest."""
+    found = [name for name in names(browser, "image", "img") if "under a map of heat" in name]
+    assert len(found) == 1, found
+    assert "It is strongest on the patch in row" in found[0], found[0]
+    return found[0]
+
+
+def check_readers(browser, folder):
+    """A page with a mask and predictions, as every reader has it before them."""
+    page = folder / "page.html"
+    run = [str(vitrail), "data", "render", "--seed", "3", "--size", "96", "--out",
+           str(folder / "scene.png"), "--mask", str(folder / "mask.png")]
+    subprocess.run(run, check=True, capture_output=True)
+    explain("scenes", folder / "scene.png", page, [], "--mask", str(folder / "mask.png"))
+    every_window_and_scheme(browser, page)
+    show(browser, page, DESK, "dark")
+    images = names(browser, "image", "img")
+    assert sum(name.startswith("Mask of the object") for name in images) == 1, images
+    for selector in ("#mode-attention", "#tokens button"):
+        press(browser, selector)
+    every = names(browser, "image", "img")
+    assert any("what the class token attends to" in name for name in every), every
+    expect_quiet(browser, page)
+    print("every window, scheme and screen reader has the page whole")
 
 
 def check_smaller_page(browser, folder):
@@ -164,6 +211,7 @@ def main():
         for model, picture in jobs:
             check_page(browser, model, picture, pathlib.Path(folder))
         check_smaller_page(browser, pathlib.Path(folder))
+        check_readers(browser, pathlib.Path(folder))
     return 0
 
 

@@ -32,7 +32,7 @@ class RunFolder : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-json data_of(const std::string& html) {
+json run_data_of(const std::string& html) {
   const std::string open = "<script type=\"application/json\" id=\"data\">";
   const size_t begin = html.find(open) + open.size();
   return json::parse(html.substr(begin, html.find("</script>", begin) - begin));
@@ -58,6 +58,26 @@ TEST_F(RunFolder, IsNoneWithoutAConfiguration) {
   EXPECT_THROW(read(), Error);
 }
 
+// Lines of a log, and the run's own configuration, may be nested as deep as their bytes allow.
+TEST_F(RunFolder, LinesNestedWithoutEndAreLeftOut) {
+  constexpr size_t kDeep = 100'000;
+  const std::string lists = std::string(kDeep, '[') + std::string(kDeep, ']');
+  std::string objects;
+  for (size_t i = 0; i < kDeep; ++i) objects += "{\"a\":";
+  objects += "1" + std::string(kDeep, '}');
+  write("train.json", R"({"epochs":3,"batch_size":10})");
+  for (const char* name : {"machine.jsonl", "metrics.jsonl"})
+    write(name, lists + "\n" + objects + "\n" + R"({"isa":)" + lists + "}\n" +
+                    R"({"kind":"step","step":2,"epoch":0,"loss":2.5,"seconds":1,"isa":"avx2"})" +
+                    "\n");
+  const RunRecord record = read();
+  EXPECT_EQ(record.processes.size(), 1u);
+  EXPECT_EQ(record.steps.size(), 1u);
+  EXPECT_FALSE(data_of(run_page({.name = "deep", .record = record})).empty());
+  write("train.json", lists);
+  EXPECT_THROW(read(), Error);
+}
+
 TEST_F(RunFolder, WaitsWithoutMetrics) {
   write("train.json", R"({"epochs":"many","batch_size":8})");
   const RunRecord record = read();
@@ -65,7 +85,7 @@ TEST_F(RunFolder, WaitsWithoutMetrics) {
   EXPECT_EQ(record.epochs_planned(), 0);
   EXPECT_EQ(record.last_step(), 0);
   EXPECT_EQ(record.median_speed(), 0);
-  const json data = data_of(run_page({.name = "young", .record = record}));
+  const json data = run_data_of(run_page({.name = "young", .record = record}));
   EXPECT_TRUE(data.at("curves").at("charts").empty());
   EXPECT_EQ(data.at("state").at("state"), "stopped");
 }
@@ -117,7 +137,7 @@ TEST_F(RunFolder, ADivergedRunSaysSo) {
   write("train.json", R"({"epochs":3})");
   write("metrics.jsonl", R"({"kind":"step","step":2,"epoch":0,"loss":null})");
   EXPECT_TRUE(read().diverged);
-  const json data = data_of(run_page({.name = "nan", .record = read()}));
+  const json data = run_data_of(run_page({.name = "nan", .record = read()}));
   EXPECT_EQ(data.at("state").at("state"), "diverged");
   EXPECT_TRUE(chart(data.at("curves"), "loss").at("series")[0].at("values")[0].is_null());
 }
@@ -186,12 +206,12 @@ EvaluationResult result_of(int64_t classes) {
 }
 
 TEST(RunPage, TheMatrixOfManyClassesShowsTheWorst) {
-  const json small = data_of(run_page({.name = "e", .evaluation = result_of(4)}));
+  const json small = run_data_of(run_page({.name = "e", .evaluation = result_of(4)}));
   EXPECT_EQ(small.at("kind"), "evaluation");
   const json& matrix = small.at("evaluation").at("matrix");
   EXPECT_EQ(matrix.at("rows"), json({{3, 0, 0, 0}, {0, 3, 0, 0}, {0, 0, 2, 1}, {1, 0, 0, 2}}));
   EXPECT_EQ(matrix.at("left_out"), 0);
-  const json large = data_of(run_page({.name = "e", .evaluation = result_of(100)}));
+  const json large = run_data_of(run_page({.name = "e", .evaluation = result_of(100)}));
   const json& cut = large.at("evaluation").at("matrix");
   EXPECT_EQ(cut.at("classes").size(), 24u);
   EXPECT_EQ(cut.at("left_out"), 76);
@@ -206,7 +226,7 @@ TEST(RunPage, HostileNamesStayText) {
   const std::string html = run_page({.name = "<b>{{data}}</b>", .evaluation = result});
   EXPECT_EQ(html.find("alert(1)</script>"), std::string::npos);
   EXPECT_EQ(html.find("<b>{{data}}"), std::string::npos);
-  EXPECT_EQ(data_of(html).at("evaluation").at("classes")[0].at("name"), result.classes[0].name);
+  EXPECT_EQ(run_data_of(html).at("evaluation").at("classes")[0].at("name"), result.classes[0].name);
   EXPECT_EQ(html.find("http://www.w3.org/2000/svg"), html.rfind("http"));  // it names no address
 }
 
@@ -232,7 +252,7 @@ TEST_F(RunFolder, TheReportOfARunHasItAll) {
   write_run_report(options.out, page, {.threads = 1});
   const auto read_page = [&] {
     std::ifstream in(page);
-    return data_of({std::istreambuf_iterator<char>(in), {}});
+    return run_data_of({std::istreambuf_iterator<char>(in), {}});
   };
   const json data = read_page();
   EXPECT_EQ(data.at("name"), "tiny");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The page of a training run in a real browser: its numbers are those of the run's files, its maps
-those of vitrail explain, at a desk's width and at a phone's, light and dark.
+those of vitrail explain, and every reader can see it (page_checks.py).
 
-usage: run_page_test.py VITRAIL SOURCE_DIR [PAGE.html FOLDER]   (screenshots of a page into FOLDER)
+usage: run_page_test.py VITRAIL SOURCE_DIR
 
 Exits with 77, which ctest takes as skipped, where Chromium is absent.
 """
@@ -16,6 +16,9 @@ import tempfile
 vitrail, source = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 sys.path.insert(0, str(source / "tests/tools"))
 from browser import Browser, find_chromium  # noqa: E402
+from page_checks import (  # noqa: E402
+    DESK, every_window_and_scheme, expect_quiet, focus, key, names, point_at,
+    press, show, texts)
 
 TOLERANCE = 1e-5
 DATA = "scenes:size=32,count=128,val=32,test=64"
@@ -28,57 +31,6 @@ def run(*arguments, status=0):
     return result.stdout
 
 
-def show(browser, page, width, scheme):
-    browser.call("Emulation.setDeviceMetricsOverride", width=width, height=900,
-                 deviceScaleFactor=1, mobile=False)
-    browser.call("Emulation.setEmulatedMedia",
-                 features=[{"name": "prefers-color-scheme", "value": scheme}])
-    browser.requests.clear()
-    browser.open(page)
-    browser.wait_for("document.body.dataset.ready === 'true'")
-
-
-def expect_quiet(browser, page):
-    fetched = [url for url in browser.requests
-               if not url.startswith("data:") and url != page.resolve().as_uri()]
-    assert not fetched, f"the page fetched {fetched}"
-    assert not browser.exceptions, browser.exceptions
-    assert not browser.console, browser.console
-
-
-def every_width_and_scheme(browser, page):
-    grounds = {}
-    for width in (1280, 400):
-        for scheme in ("light", "dark"):
-            show(browser, page, width, scheme)
-            wide = browser.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{page.name} is {wide} wide in a window of {width}"
-            grounds[scheme] = browser.evaluate("getComputedStyle(document.body).backgroundColor")
-            expect_quiet(browser, page)
-    assert grounds["light"] != grounds["dark"], grounds
-
-
-def press(browser, selector):
-    """A real click in the middle of an element."""
-    place = browser.evaluate(f"""(() => {{
-        const target = document.querySelector({json.dumps(selector)});
-        target.scrollIntoView({{block: 'center'}});
-        const box = target.getBoundingClientRect();
-        return [box.x + box.width / 2, box.y + box.height / 2];
-    }})()""")
-    browser.click(*place)
-
-
-def key(browser, name):
-    for kind in ("keyDown", "keyUp"):
-        browser.call("Input.dispatchKeyEvent", type=kind, key=name, code=name)
-
-
-def texts(browser, selector):
-    return browser.evaluate(
-        f"[...document.querySelectorAll({json.dumps(selector)})].map((e) => e.textContent)")
-
-
 def check_charts(browser, metrics):
     steps = [line for line in metrics if line["kind"] == "step"]
     epochs = [line for line in metrics if line["kind"] == "epoch"]
@@ -87,7 +39,7 @@ def check_charts(browser, metrics):
     assert browser.evaluate("document.querySelectorAll('.chart').length") >= 5
     for chart, text in expected.items():
         readout = f"[data-chart='{chart}'] output"
-        browser.evaluate(f"document.querySelector(\"[data-chart='{chart}'] svg\").focus()")
+        focus(browser, f"[data-chart='{chart}'] .plot")
         for name, line in (("Home", steps[0]), ("ArrowRight", steps[1]), ("End", steps[-1])):
             key(browser, name)
             words = texts(browser, readout)[0].split(" · ")
@@ -120,7 +72,7 @@ def check_tables(browser, judged):
     assert sum(counts) == judged["count"], (sum(counts), judged["count"])
     right = [int(text) for text in texts(browser, "#matrix td.right")]
     assert sum(right) == round(judged["top1"] * judged["count"])
-    browser.evaluate("document.querySelector('#matrix td').focus()")
+    focus(browser, "#matrix td")
     key(browser, "ArrowRight")
     says = texts(browser, "#matrix-readout")[0]
     assert " taken for " in says, says
@@ -161,16 +113,59 @@ def check_maps(browser, model, folder):
         for name, expected in (("rollout", rollout["patches"]), ("last", last)):
             error = max(abs(a - b) for a, b in zip(item[name], expected, strict=True))
             assert error <= TOLERANCE, f"{item['id']}: {name} differs by {error}"
-    assert all(item["mapped"] for item in shown)
-    press(browser, "#gallery figure:nth-child(2) .stack")
-    mapped = [item["mapped"] for item in browser.evaluate("window.vitrail.shown")]
-    assert mapped == [True, False] + [True] * (len(shown) - 2), mapped
-    press(browser, "[data-map='none']")
-    assert not any(item["mapped"] for item in browser.evaluate("window.vitrail.shown"))
+    check_heat(browser, shown)
+
+
+def check_heat(browser, shown):
+    """Pictures come first; heat comes to one by button, picture, mouse or key, and to all."""
+    def mapped():
+        return [i for i, item in enumerate(browser.evaluate("window.vitrail.shown"))
+                if item["mapped"]]
+
+    def heats():
+        return [name for name in names(browser, "image", "img") if name.startswith("Heat of ")]
+
+    everything = list(range(len(shown)))
+    assert mapped() == [] and heats() == [], "a picture comes with heat that nobody asked for"
+    assert names(browser, "button").count(f"Heat over {shown[0]['id']}") == 1
+    press(browser, "#gallery figure:nth-child(2) .heat-button")
+    assert mapped() == [1]
+    assert len(heats()) == 1 and f"all layers over {shown[1]['id']}, strongest on" in heats()[0]
+    press(browser, "#gallery figure:nth-child(3) .stack")
+    assert mapped() == [1, 2]
+    # The mouse shows the heat for as long as it stays; a press there keeps it, another ends it.
+    point_at(browser, "#gallery figure:nth-child(1) .stack")
+    assert mapped() == [0, 1, 2]
+    point_at(browser, "#pictures-title")
+    assert mapped() == [1, 2]
+    press(browser, "#gallery figure:nth-child(3) .stack")
+    assert mapped() == [1]
+    focus(browser, "#gallery figure:nth-child(2) .heat-button")
+    key(browser, "Enter")
+    assert mapped() == []
+    key(browser, "Enter")
+    assert mapped() == [1]
+    pressed = "[...document.querySelectorAll('[data-map]')].map((b) => b.ariaPressed)"
+    assert browser.evaluate(pressed) == ["false", "false", "false"], "pictures differ"
+    press(browser, "[data-map='rollout']")
+    assert mapped() == everything and browser.evaluate(pressed) == ["false", "true", "false"]
     first = browser.evaluate("document.querySelector('#gallery canvas').toDataURL()")
     press(browser, "[data-map='last']")
-    assert all(item["mapped"] for item in browser.evaluate("window.vitrail.shown"))
+    assert mapped() == everything and len(heats()) == len(everything)
     assert browser.evaluate("document.querySelector('#gallery canvas').toDataURL()") != first
+    press(browser, "[data-map='none']")
+    assert mapped() == [] and browser.evaluate(pressed) == ["true", "false", "false"]
+
+
+def check_mistakes(browser, judged):
+    """A mistake says what was answered, what is true, and how probable the model found each."""
+    for figure, mistake in zip(range(1, len(judged) + 1), judged):
+        said = texts(browser, f"#gallery figure:nth-child({figure}) .class > span")
+        assert said[0] == f"answer {mistake['answer']}", (said, mistake)
+        assert said[2] == f"truth {mistake['label']}", (said, mistake)
+        for text, of in ((said[1], "answer_probability"), (said[3], "label_probability")):
+            error = abs(float(text.rstrip("%")) - 100 * mistake[of])
+            assert error <= 5 * mistake[of], (text, mistake)
 
 
 def find(config, name):
@@ -199,7 +194,7 @@ def check_young_and_broken(browser, folder):
         (place / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         run("report", place, "--records-only")
         page = place / "report.html"
-        every_width_and_scheme(browser, page)
+        every_window_and_scheme(browser, page)
         state = browser.evaluate("document.getElementById('state').dataset.state")
         assert state == ("diverged" if name == "broken" else "stopped"), (name, state)
         charts = browser.evaluate("document.querySelectorAll('.chart').length")
@@ -211,18 +206,6 @@ def main():
     if find_chromium() is None:
         print("skipped: chromium is not installed")
         return 77
-    if len(sys.argv) == 5:
-        with Browser() as browser:
-            for width in (1280, 400):
-                for scheme in ("light", "dark"):
-                    show(browser, sys.argv[3], width, scheme)
-                    height = browser.evaluate("document.documentElement.scrollHeight")
-                    data = browser.call(
-                        "Page.captureScreenshot", format="png", captureBeyondViewport=True,
-                        clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
-                    (pathlib.Path(sys.argv[4]) / f"{width}-{scheme}.png").write_bytes(
-                        base64.b64decode(data["data"]))
-        return 0
     with tempfile.TemporaryDirectory() as place, Browser() as browser:
         folder = pathlib.Path(place)
         model = folder / "runs" / "small"
@@ -230,13 +213,15 @@ def main():
             "--set", "warmup_epochs=0")
         page = model / "report.html"
         metrics = [json.loads(line) for line in (model / "metrics.jsonl").read_text().splitlines()]
-        every_width_and_scheme(browser, page)
-        show(browser, page, 1280, "light")
+        every_window_and_scheme(browser, page)
+        show(browser, page, DESK, "light")
         assert texts(browser, "#name") == ["small"]
         assert texts(browser, "#notes li") == []
         check_charts(browser, metrics)
-        judged = json.loads(run("eval", DATA, "--split", "test", "--model", model, "--json"))
+        judged = json.loads(run("eval", DATA, "--split", "test", "--model", model, "--json",
+                                "--mistakes", 3))
         check_tables(browser, judged)
+        check_mistakes(browser, judged["mistakes"])
         check_maps(browser, model, folder)
         assert len(texts(browser, "#sample-grid figure")) == 24
         browser.evaluate("window.dispatchEvent(new Event('beforeprint'))")
@@ -246,7 +231,7 @@ def main():
         # An evaluation alone: the same page without a run's sections.
         page = folder / "evaluation.html"
         run("eval", DATA, "--split", "val", "--model", model, "--report", page)
-        every_width_and_scheme(browser, page)
+        every_window_and_scheme(browser, page)
         assert browser.evaluate("document.getElementById('curves').hidden")
         assert not browser.evaluate("document.getElementById('confusion').hidden")
         check_young_and_broken(browser, folder)

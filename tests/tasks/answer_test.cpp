@@ -204,7 +204,9 @@ TEST(Answer, OfASingleNumberIsAskedFor) {
   config.erase("vitrail_answer");
   write_json(to / "config.json", config);
   const CheckpointOptions bare{.require_preprocess = false};
-  EXPECT_NE(error_of([&] { open_checkpoint(to, bare); }).find("--set answer"), std::string::npos);
+  EXPECT_NE(
+      error_of([&] { open_checkpoint(to, bare); }).find("ModelOptions::settings {{\"answer\""),
+      std::string::npos);
   EXPECT_EQ(open_checkpoint(to, {.settings = {{"answer", "raw"}}, .require_preprocess = false})
                 .info.config.answer,
             Answer::raw);

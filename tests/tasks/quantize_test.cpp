@@ -40,14 +40,22 @@ TEST_F(Quantize, ReportsEveryLayerAndHoldsTheAccuracy) {
   EXPECT_NEAR(100 * (report.before - report.after), report.drop, 1e-9);
   EXPECT_LE(report.drop_low, report.drop);
   EXPECT_GE(report.drop_high, report.drop);
-  // Four projections a block, and neither the tokenizer nor the head.
-  EXPECT_EQ(report.layers.size(), 4u * static_cast<size_t>(model->network->config().depth));
+  // Four projections and the attention of a block, and neither the tokenizer nor the head.
+  const auto depth = static_cast<size_t>(model->network->config().depth);
+  EXPECT_EQ(report.layers.size(), 5 * depth);
+  size_t attentions = 0;
   for (const LayerError& layer : report.layers) {
-    EXPECT_GT(layer.weight_error, 1e-4) << layer.path;
+    const bool weightless = layer.path.ends_with(".attn.sdpa");
+    attentions += weightless;
+    if (weightless)
+      EXPECT_EQ(layer.weight_error, 0) << layer.path;
+    else
+      EXPECT_GT(layer.weight_error, 1e-4) << layer.path;
     EXPECT_LT(layer.weight_error, 0.03) << layer.path;
     EXPECT_GT(layer.answer_error, 0) << layer.path;
     EXPECT_LT(layer.answer_error, 0.1) << layer.path;
   }
+  EXPECT_EQ(attentions, depth);
   EXPECT_LT(report.answer_error, 0.2);
   EXPECT_GT(report.answer_error, 0);
 }
@@ -93,6 +101,20 @@ TEST_F(Quantize, RaisesLayersUntilTheBoundHolds) {
   EXPECT_LE(tight.drop, bound);
   EXPECT_EQ(tight.raised.front(), loose.worst_layer());
   EXPECT_EQ(tight.plan.of(tight.raised.front() + ".weight"), Precision::bf16);
+}
+
+// The plan turns attention off for a block, or for the model, as it does a projection.
+TEST_F(Quantize, AttentionIsKeptByItsName) {
+  QuantizeOptions options;
+  options.max_drop = 100;
+  const double whole = quantize(model, *pictures, options).answer_error;
+  options.plan.layers["blocks.0.attn.sdpa"] = Precision::f32;
+  const QuantizeReport kept = quantize(model, *pictures, options);
+  EXPECT_NE(kept.answer_error, whole);
+  for (const LayerError& layer : kept.layers) EXPECT_NE(layer.path, "blocks.0.attn.sdpa");
+  EXPECT_EQ(kept.plan.of("blocks.0.attn.qkv.weight"), Precision::int8);
+  options.plan.layers["blocks.99.attn.sdpa"] = Precision::f32;
+  EXPECT_THROW(quantize(model, *pictures, options), Error);
 }
 
 TEST_F(Quantize, RefusesALayerThatIsNotThere) {

@@ -77,6 +77,21 @@ TEST(MatchClasses, GoesByNameAndIdentifierInEveryForm) {
             (std::vector<int64_t>{1, 1}));
 }
 
+TEST(ClassTitles, AreWordsWhereTheSetHasIdentifiers) {
+  const ClassLabels model = labels({"tench", "crane", "crane", "", "n01443537 goldfish"},
+                                   {"n01440764", "n02012849", "n03126707", "n01491361", ""});
+  EXPECT_EQ(class_titles({"n01440764", "n02012849", "n01491361", "n01443537", "n01630670"}, model),
+            (std::vector<std::string>{"tench", "crane (n02012849)", "n01491361",
+                                      "n01443537 goldfish", "n01630670"}));
+  // Names that somebody chose stay.
+  EXPECT_EQ(class_titles({"n01440764_tench", "Tench", ""}, model),
+            (std::vector<std::string>{"n01440764_tench", "Tench", ""}));
+  EXPECT_EQ(class_titles({"n01440764"}, labels({})), (std::vector<std::string>{"n01440764"}));
+  EXPECT_EQ(label_title(model, 2), "crane (n03126707)");
+  EXPECT_EQ(label_title(model, 3), std::nullopt);
+  EXPECT_EQ(label_title(labels({"crane", "crane"}), 0), "crane");  // nothing tells them apart
+}
+
 TEST(MatchClasses, RefusesWhatDoesNotMatchOrIsAmbiguous) {
   const ClassLabels model = labels({"crane", "crane", "hen", ""});
   const auto message = [&](const std::vector<std::string>& classes) -> std::string {

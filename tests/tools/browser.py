@@ -6,9 +6,12 @@
         browser.click(120, 80)
         browser.screenshot("page.png")
 
+As a program it takes a screenshot: `browser.py PAGE.html SCREENSHOT.png --scheme dark --phone`.
+
 The browser has no network: every request other than to a local file fails. What the page logged,
 threw or tried to fetch is in `console`, `exceptions` and `requests`.
 """
+import argparse
 import base64
 import json
 import os
@@ -16,7 +19,6 @@ import pathlib
 import select
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -170,15 +172,47 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left",
                       clickCount=1)
 
-    def screenshot(self, path):
-        data = self.call("Page.captureScreenshot", format="png")["data"]
+    def appear(self, width, height, scheme="light", phone=False):
+        """The window from now on, and whether the reader prefers light or dark. A phone has a
+        finger, no mouse, and lays a page out at its own width. Nothing moves: what is measured
+        has arrived."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                  deviceScaleFactor=1, mobile=phone)
+        self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
+        self.call("Emulation.setEmulatedMedia",
+                  features=[{"name": "prefers-color-scheme", "value": scheme},
+                            {"name": "prefers-reduced-motion", "value": "reduce"}])
+
+    def screenshot(self, path, whole=False):
+        """The window, or the whole page, as a PNG file."""
+        parameters = {}
+        if whole:
+            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
+            parameters = {"captureBeyondViewport": True, "clip": {
+                "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}
+        data = self.call("Page.captureScreenshot", format="png", **parameters)["data"]
         pathlib.Path(path).write_bytes(base64.b64decode(data))
 
 
+def main():
+    parser = argparse.ArgumentParser(description="Takes a screenshot of a local page.")
+    parser.add_argument("page")
+    parser.add_argument("screenshot")
+    parser.add_argument("--size", default=None, help="of the window: 1280x900; of a phone 390x844")
+    parser.add_argument("--scheme", choices=("light", "dark"), default="light")
+    parser.add_argument("--phone", action="store_true", help="a finger instead of a mouse")
+    parser.add_argument("--whole", action="store_true", help="all of the page, not the window")
+    parser.add_argument("--run", help="JavaScript to run in the page before")
+    options = parser.parse_args()
+    size = options.size or ("390x844" if options.phone else "1280x900")
+    with Browser() as browser:
+        browser.appear(*map(int, size.split("x")), options.scheme, options.phone)
+        browser.open(options.page)
+        if options.run:
+            browser.evaluate(options.run)
+        time.sleep(1)  # pictures are decoded
+        browser.screenshot(options.screenshot, options.whole)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: browser.py PAGE.html SCREENSHOT.png")
-    with Browser() as page:
-        page.open(sys.argv[1])
-        time.sleep(1)  # transitions end
-        page.screenshot(sys.argv[2])
+    main()

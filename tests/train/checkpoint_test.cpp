@@ -200,7 +200,7 @@ TEST(RunIdentity, HoldsWhatIsNotDefault) {
 TEST(Run, RefusesAFolderThatHoldsARun) {
   const fs::path out = stopped_run();
   const std::string message = error_of([&] { train(tiny_config(), quiet_options(out)); });
-  EXPECT_NE(message.find("--resume"), std::string::npos) << message;
+  EXPECT_NE(message.find("TrainOptions::resume"), std::string::npos) << message;
 }
 
 TEST(Run, UnwritableFolder) {
@@ -218,7 +218,7 @@ TEST(Run, StopsWhenTheLossIsNotFinite) {
   config.weight_decay = 1000;  // multiplies the weights by a million each step
   const std::string message = error_of([&] { train(config, quiet_options(out)); });
   EXPECT_NE(message.find("at step"), std::string::npos) << message;
-  EXPECT_NE(message.find("--lr"), std::string::npos) << message;
+  EXPECT_NE(message.find("learning_rate"), std::string::npos) << message;
 }
 
 TEST(Run, ModelFolderIsACheckpointOfOurFamily) {

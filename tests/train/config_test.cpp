@@ -34,7 +34,7 @@ TEST(Optimizer, LeavesVectorsTokensAndPositionsUndecayed) {
   for (const auto& parameter : model.parameters().all()) {
     const bool matrix = parameter->path().find("weight") != std::string::npos &&
                         parameter->path().find("norm") == std::string::npos;
-    EXPECT_EQ(is_decayed(*parameter), matrix) << parameter->path();
+    EXPECT_EQ(parameter->role().decays(), matrix) << parameter->path();
   }
 }
 

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/memory.h"
+#include "support/errors.h"
 #include "support/random.h"
 #include "train/methods/supervised.h"
 #include "train/pair_exchange.h"
@@ -162,6 +163,18 @@ TEST(Learner, SkipsWhatIsNotFinite) {
     EXPECT_EQ(step(disturbed, random_batch(4, 3), 2).skipped, Skip::no);
     step(calm, random_batch(4, 3), 2);
     EXPECT_TRUE(disturbed.same_weights(calm));
+  }
+}
+
+// A checkpoint with a right checksum may hold any number, and not every double is an integer.
+TEST(Spikes, ACountThatNoRunHasIsRefused) {
+  for (const double count : {-1.0, 0.5, 1e300, std::nan(""), HUGE_VAL}) {
+    Tensor values = Tensor::empty({3}, DType::f64);
+    values.data<double>()[0] = count;
+    values.data<double>()[1] = values.data<double>()[2] = 1;
+    SpikeDetector spikes(10, 3);
+    const NamedTensors state{{"recent_losses", values}};
+    EXPECT_ERROR(spikes.load(MemoryTensors(state)), "steps in a row");
   }
 }
 

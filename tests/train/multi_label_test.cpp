@@ -20,7 +20,7 @@ using testing::fresh_folder;
 using testing::quiet_options;
 using testing::tiny_config;
 
-Json golden() {
+Json multi_label_golden() {
   return read_json(std::string(VITRAIL_SOURCE_DIR) + "/tests/golden/train/multi_label.json");
 }
 
@@ -41,7 +41,7 @@ Tensor labels_in(const Json& rows) {
 }
 
 TEST(MultiLabelLoss, AndItsGradientAreThoseOfPyTorch) {
-  const Json wanted = golden();
+  const Json wanted = multi_label_golden();
   Queue queue(1);
   Tape tape;
   Context context(queue);
@@ -60,7 +60,7 @@ TEST(MultiLabelLoss, AndItsGradientAreThoseOfPyTorch) {
 }
 
 TEST(MultiLabelProbe, IsALogisticRegressionOfEachClass) {
-  const Json wanted = golden();
+  const Json wanted = multi_label_golden();
   const Features train{.values = floats(wanted["features"]), .labels = labels_in(wanted["labels"])};
   Queue queue(1);
   const LinearProbe probe = fit_probe(

@@ -74,12 +74,21 @@ TEST(OptimizationGolden, Schedules) {
                        .total_steps = 40});
 }
 
+using Kind = ParameterRole::Kind;
+using TakenAs = ParameterRole::Muon;
+constexpr ParameterRole kVector{Kind::bias, TakenAs::none, {}};
+constexpr ParameterRole kHead{Kind::matrix, TakenAs::none, {}};
+constexpr ParameterRole kBlock{Kind::matrix, TakenAs::matrix, {}};
+constexpr ParameterRole kFirstFilter{Kind::filter, TakenAs::none, {}};
+constexpr ParameterRole kFilter{Kind::filter, TakenAs::filter, {}};
+constexpr ParameterRole kNormalisedFilter{Kind::filter, TakenAs::normalised_filter, {}};
+
 // The parameter after four steps with the generator's gradients.
-Tensor stepped(const std::string& path, const Shape& shape, double rate,
+Tensor stepped(const ParameterRole& role, const Shape& shape, double rate,
                const OptimizerOptions& options) {
   Queue queue(2);
   ParameterRegistry registry;
-  Parameter& parameter = registry.add(path, shape, Initializer::zeros());
+  Parameter& parameter = registry.add("w", shape, Initializer::zeros(), role);
   parameter.set_value(golden_values(shape));
   const auto optimizer = make_optimizer(registry, options);
   for (int64_t step = 1; step <= 4; ++step) {
@@ -94,7 +103,7 @@ Tensor stepped(const std::string& path, const Shape& shape, double rate,
 
 TEST(OptimizationGolden, Sgd) {
   for (const Json& one : golden()["sgd"]) {
-    const Tensor after = stepped("w", {19}, 0.05,
+    const Tensor after = stepped(kVector, {19}, 0.05,
                                  {.kind = OptimizerKind::sgd,
                                   .weight_decay = one["weight_decay"].get<double>(),
                                   .decay_all = true,
@@ -108,7 +117,7 @@ TEST(OptimizationGolden, Muon) {
   for (const Json& one : golden()["muon"]) {
     SCOPED_TRACE(one["shape"].dump());
     const Shape shape{one["shape"][0].get<int64_t>(), one["shape"][1].get<int64_t>()};
-    const Tensor after = stepped("blocks.0.w", shape, 0.02,
+    const Tensor after = stepped(kBlock, shape, 0.02,
                                  {.kind = OptimizerKind::muon,
                                   .weight_decay = 0.1,
                                   .momentum = 0.9,
@@ -122,26 +131,23 @@ TEST(OptimizationGolden, Muon) {
 
 TEST(Muon, TakesFiltersAsMatrices) {
   const OptimizerOptions muon{.kind = OptimizerKind::muon};
-  const Tensor matrix = stepped("blocks.0.w", {6, 36}, 0.01, muon);
-  for (const char* path :
-       {"patch_embed.backbone.layer2.0.conv1.weight", "tokenizer.conv_layers.1.0.weight"})
-    EXPECT_EQ(std::memcmp(stepped(path, {6, 4, 3, 3}, 0.01, muon).raw(), matrix.raw(),
+  const Tensor matrix = stepped(kBlock, {6, 36}, 0.01, muon);
+  for (const ParameterRole& role : {kNormalisedFilter, kFilter})
+    EXPECT_EQ(std::memcmp(stepped(role, {6, 4, 3, 3}, 0.01, muon).raw(), matrix.raw(),
                           216 * sizeof(float)),
-              0)
-        << path;
+              0);
   const OptimizerOptions adamw{};
-  for (const char* path : {"patch_embed.backbone.conv1.weight", "tokenizer.conv_layers.0.0.weight"})
-    EXPECT_EQ(std::memcmp(stepped(path, {6, 4, 3, 3}, 0.01, muon).raw(),
-                          stepped(path, {6, 4, 3, 3}, 0.01, adamw).raw(), 216 * sizeof(float)),
-              0)
-        << path;
+  EXPECT_EQ(
+      std::memcmp(stepped(kFirstFilter, {6, 4, 3, 3}, 0.01, muon).raw(),
+                  stepped(kFirstFilter, {6, 4, 3, 3}, 0.01, adamw).raw(), 216 * sizeof(float)),
+      0);
 }
 
 TEST(Muon, KeepsTheNormOfFiltersBehindANormalisation) {
   const Shape shape{6, 4, 3, 3};
   const OptimizerOptions options{
       .kind = OptimizerKind::muon, .momentum = 0, .match_adamw = false, .filter_rate = 10};
-  const Tensor after = stepped("patch_embed.backbone.layer2.0.conv1.weight", shape, 0.02, options);
+  const Tensor after = stepped(kNormalisedFilter, shape, 0.02, options);
   Queue queue(2);
   std::vector<double> expected(216);
   const Tensor first = golden_values(shape);
@@ -159,43 +165,39 @@ TEST(Muon, KeepsTheNormOfFiltersBehindANormalisation) {
   OptimizerOptions decayed = options, without = options;
   decayed.weight_decay = 0.5;
   without.filter_rate = 0;
-  EXPECT_EQ(
-      std::memcmp(stepped("patch_embed.backbone.layer2.0.conv1.weight", shape, 0.02, decayed).raw(),
-                  after.raw(), 216 * sizeof(float)),
-      0);
-  for (const char* path : {"tokenizer.conv_layers.1.0.weight", "blocks.0.attn.proj.weight"}) {
-    const Shape of = path[0] == 't' ? shape : Shape{6, 36};
-    EXPECT_EQ(std::memcmp(stepped(path, of, 0.02, options).raw(),
-                          stepped(path, of, 0.02, without).raw(), 216 * sizeof(float)),
-              0)
-        << path;
+  EXPECT_EQ(std::memcmp(stepped(kNormalisedFilter, shape, 0.02, decayed).raw(), after.raw(),
+                        216 * sizeof(float)),
+            0);
+  for (const ParameterRole& role : {kFilter, kBlock}) {
+    const Shape of = role.kind == Kind::filter ? shape : Shape{6, 36};
+    EXPECT_EQ(std::memcmp(stepped(role, of, 0.02, options).raw(),
+                          stepped(role, of, 0.02, without).raw(), 216 * sizeof(float)),
+              0);
   }
 }
 
 TEST(Muon, LeavesWhatIsNoMatrixOfABlockToAdamW) {
   const Shape shape{6, 10};
   const OptimizerOptions muon{.kind = OptimizerKind::muon}, adamw{};
-  for (const char* path : {"head.weight", "patch_embed.proj.weight"})
-    EXPECT_EQ(std::memcmp(stepped(path, shape, 0.01, muon).raw(),
-                          stepped(path, shape, 0.01, adamw).raw(), 60 * sizeof(float)),
-              0);
-  EXPECT_NE(
-      std::memcmp(stepped("blocks.1.mlp.fc1.weight", shape, 0.01, muon).raw(),
-                  stepped("blocks.1.mlp.fc1.weight", shape, 0.01, adamw).raw(), 60 * sizeof(float)),
-      0);
+  EXPECT_EQ(std::memcmp(stepped(kHead, shape, 0.01, muon).raw(),
+                        stepped(kHead, shape, 0.01, adamw).raw(), 60 * sizeof(float)),
+            0);
+  EXPECT_NE(std::memcmp(stepped(kBlock, shape, 0.01, muon).raw(),
+                        stepped(kBlock, shape, 0.01, adamw).raw(), 60 * sizeof(float)),
+            0);
 }
 
 TEST(Muon, GivesAdamWItsOwnShareOfTheRate) {
   const OptimizerOptions eighth{.kind = OptimizerKind::muon, .adamw_rate = 0.125};
   const OptimizerOptions muon{.kind = OptimizerKind::muon}, adamw{};
   const Shape shape{6, 10};
-  const auto same = [&](const char* path, const OptimizerOptions& other, double rate) {
-    return std::memcmp(stepped(path, shape, 0.5, eighth).raw(),
-                       stepped(path, shape, rate, other).raw(), 60 * sizeof(float)) == 0;
+  const auto same = [&](const ParameterRole& role, const OptimizerOptions& other, double rate) {
+    return std::memcmp(stepped(role, shape, 0.5, eighth).raw(),
+                       stepped(role, shape, rate, other).raw(), 60 * sizeof(float)) == 0;
   };
-  EXPECT_TRUE(same("head.weight", adamw, 0.0625));
-  EXPECT_FALSE(same("head.weight", adamw, 0.5));
-  EXPECT_TRUE(same("blocks.1.mlp.fc1.weight", muon, 0.5));
+  EXPECT_TRUE(same(kHead, adamw, 0.0625));
+  EXPECT_FALSE(same(kHead, adamw, 0.5));
+  EXPECT_TRUE(same(kBlock, muon, 0.5));
 }
 
 TEST(OptimizationGolden, LayerWiseDecay) {
@@ -224,7 +226,7 @@ TEST(OptimizationGolden, AveragedWeights) {
   for (const Json& one : golden()["ema"]) {
     Queue queue(2);
     ParameterRegistry registry;
-    Parameter& parameter = registry.add("w", {19}, Initializer::zeros());
+    Parameter& parameter = registry.add("w", {19}, Initializer::zeros(), kVector);
     parameter.set_value(golden_values({19}));
     Ema ema(registry, {.decay = one["decay"].get<double>(), .warmup = one["warmup"].get<bool>()});
     for (int64_t step = 0; step < 8; ++step) {
@@ -246,7 +248,7 @@ TEST(OptimizationGolden, AveragedWeights) {
 TEST(Freeze, StopsTrainingWhatMatches) {
   ParameterRegistry registry;
   for (const char* path : {"cls_token", "blocks.0.w", "blocks.1.w", "head.weight"})
-    registry.add(path, {2}, Initializer::zeros());
+    registry.add(path, {2}, Initializer::zeros(), kVector);
   EXPECT_EQ(freeze(registry, "cls_token,blocks.0.*"), 2);
   EXPECT_FALSE(registry.at("blocks.0.w").trainable());
   EXPECT_TRUE(registry.at("blocks.1.w").trainable());

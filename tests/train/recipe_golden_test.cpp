@@ -13,7 +13,7 @@
 namespace vitrail {
 namespace {
 
-constexpr int64_t kBatch = 8, kSize = 16, kClasses = 5;
+constexpr int64_t kBatch = 8, kSize = 16, kGoldenClasses = 5;
 
 // In [0, 1): the generator's integer hash of (index, seed).
 double uniform(uint32_t index, uint32_t seed) {
@@ -64,7 +64,7 @@ Batch batch_at(uint32_t step) {
 Batch mixed_batch(uint32_t step) {
   Batch batch = batch_at(step);
   const std::vector<MixDraw> draws(kBatch, MixDraw{.lambda = 0.5 + 0.05 * (step % 10)});
-  batch.targets = mix_targets(batch.labels, kClasses, 0, draws);
+  batch.targets = mix_targets(batch.labels, kGoldenClasses, 0, draws);
   mix_images(batch.images, draws);
   return batch;
 }

@@ -29,11 +29,11 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct Warnings {
-  Warnings() {
+struct RunWarnings {
+  RunWarnings() {
     set_log_handler([this](LogLevel, const std::string& message) { text += message + "\n"; });
   }
-  ~Warnings() {
+  ~RunWarnings() {
     set_log_handler([](LogLevel, const std::string&) {});
   }
   bool say(const std::string& part) const { return text.find(part) != std::string::npos; }
@@ -46,7 +46,7 @@ RunOptions options_of(const fs::path& out, bool resume) {
   return options;
 }
 
-fs::path checkpoint_at(const fs::path& out, int64_t step) {
+fs::path checkpoint_of_step(const fs::path& out, int64_t step) {
   return CheckpointFolder(out / "checkpoints").path_of(step);
 }
 
@@ -60,7 +60,7 @@ fs::path stopped_run(const std::string& name = "run") {
   return out;
 }
 
-std::string undisturbed_model() {
+std::string model_without_stop() {
   const fs::path out = fresh_folder("undisturbed");
   train(tiny_config(), options_of(out, false));
   return bytes_of(out / "model.safetensors");
@@ -171,7 +171,7 @@ TEST(RunFolder, AFileThatIsBeingWrittenStays) {
 }
 
 TEST(RunFolder, TheNewestMayBeOfAnotherKind) {
-  const std::string expected = undisturbed_model();
+  const std::string expected = model_without_stop();
   const std::pair<const char*, std::function<void(const fs::path&)>> kinds[] = {
       {"is a directory", [](const fs::path& path) { fs::create_directories(path / "within"); }},
       {"is a pipe", [](const fs::path& path) { ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0); }},
@@ -182,9 +182,9 @@ TEST(RunFolder, TheNewestMayBeOfAnotherKind) {
     for (const int64_t step : {30, 36}) {  // 36 is where the next one will be written
       SCOPED_TRACE(fmt::format("{} at {}", said, step));
       const fs::path out = stopped_run();
-      fs::remove(checkpoint_at(out, step));
-      make(checkpoint_at(out, step));
-      const Warnings warnings;
+      fs::remove(checkpoint_of_step(out, step));
+      make(checkpoint_of_step(out, step));
+      const RunWarnings warnings;
       train(tiny_config(), options_of(out, true));
       EXPECT_TRUE(warnings.say(said)) << warnings.text;
       EXPECT_EQ(bytes_of(out / "model.safetensors"), expected);
@@ -198,17 +198,18 @@ TEST(RunFolder, ADamagedBestCheckpointIsReplacedAndSaid) {
     SCOPED_TRACE(at_end);
     const fs::path out = stopped_run();
     // As if step 12 had been the best by far.
-    fs::copy_file(checkpoint_at(out, 24), checkpoint_at(out, 12),
+    fs::copy_file(checkpoint_of_step(out, 24), checkpoint_of_step(out, 12),
                   fs::copy_options::overwrite_existing);
     for (const int64_t step : {24, 30})
-      rewrite(checkpoint_at(out, step), [](json& description) {
+      rewrite(checkpoint_of_step(out, step), [](json& description) {
         description["state"]["best_step"] = 12;
         description["state"]["best_accuracy"] = 1.0;
       });
-    rewrite(checkpoint_at(out, 12), [](json& description) { description["state"]["step"] = 12; });
-    const auto damage = [&] { fs::resize_file(checkpoint_at(out, 12), 1000); };
+    rewrite(checkpoint_of_step(out, 12),
+            [](json& description) { description["state"]["step"] = 12; });
+    const auto damage = [&] { fs::resize_file(checkpoint_of_step(out, 12), 1000); };
     if (!at_end) damage();
-    Warnings warnings;
+    RunWarnings warnings;
     RunOptions options = options_of(out, true);
     std::string said;
     options.on_message = [&](const std::string& line) { said += line + "\n"; };
@@ -265,21 +266,21 @@ TEST(RunFolder, WhatNoRunCanHaveComeToIsRefused) {
       {"is of another run", [](json& d) { d["identity"][""] = ""; }},
   };
   const fs::path out = stopped_run();
-  const std::string whole = bytes_of(checkpoint_at(out, 30));
-  const Warnings warnings;
+  const std::string whole = bytes_of(checkpoint_of_step(out, 30));
+  const RunWarnings warnings;
   for (const auto& [said, change] : cases) {
     SCOPED_TRACE(said);
-    std::ofstream(checkpoint_at(out, 30), std::ios::binary) << whole;
-    rewrite(checkpoint_at(out, 30), change);
+    std::ofstream(checkpoint_of_step(out, 30), std::ios::binary) << whole;
+    rewrite(checkpoint_of_step(out, 30), change);
     const std::string message = error_of([&] { train(tiny_config(), options_of(out, true)); });
     EXPECT_NE(message.find(said), std::string::npos) << message;
     EXPECT_NE(message.find("step-000000030.safetensors"), std::string::npos) << message;
   }
   // Written anew without a change, it is still the run's.
-  std::ofstream(checkpoint_at(out, 30), std::ios::binary) << whole;
-  rewrite(checkpoint_at(out, 30), [](json&) {});
+  std::ofstream(checkpoint_of_step(out, 30), std::ios::binary) << whole;
+  rewrite(checkpoint_of_step(out, 30), [](json&) {});
   train(tiny_config(), options_of(out, true));
-  EXPECT_EQ(bytes_of(out / "model.safetensors"), undisturbed_model());
+  EXPECT_EQ(bytes_of(out / "model.safetensors"), model_without_stop());
 }
 
 // train.json and the lines that a run reads again may hold anything.
@@ -290,7 +291,7 @@ TEST(RunFolder, WhatOthersWroteInItsFilesIsRefusedOrPassedOver) {
                  deep + "\n7\n\"\xff\"\n{\"step\":\"30\",\"kind\":4}\n{\"step\":30,\"kind\":{}}\n" +
                      "{\"step\":18446744073709551615,\"kind\":\"step\"}\n{\"step\"");
   train(tiny_config(), options_of(out, true));
-  EXPECT_EQ(bytes_of(out / "model.safetensors"), undisturbed_model());
+  EXPECT_EQ(bytes_of(out / "model.safetensors"), model_without_stop());
   for (const char* text : {"", "{}x", "[]", "7", "{\"epochs\": \"\xff\"}", "{\"model\": []}",
                            "{\"epochs\": 1e999}", "{\"model\": {\"depth\": []}}"}) {
     SCOPED_TRACE(text);
@@ -321,7 +322,7 @@ TEST(RunFolder, TheCheckpointComesBeforeTheModel) {
   EXPECT_EQ(CheckpointFolder(out / "checkpoints").steps(), std::vector<int64_t>{12});
   fs::remove_all(out / "model.safetensors");
   train(tiny_config(), options_of(out, true));
-  EXPECT_EQ(bytes_of(out / "model.safetensors"), undisturbed_model());
+  EXPECT_EQ(bytes_of(out / "model.safetensors"), model_without_stop());
 }
 
 TEST(RunFolder, NamesThatNoFileCanKeepAreRefusedAtTheStart) {

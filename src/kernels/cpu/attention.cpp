@@ -4,52 +4,22 @@
 
 #include <cmath>
 
+#include "kernels/cpu/attention_int8.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
 #include "hwy/foreach_target.h"
 // Highway's order: per-target headers come after foreach_target.
-#include "kernels/cpu/attention_scores-inl.h"
+#include "kernels/cpu/attention_driver-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
 namespace HWY_NAMESPACE {
 
-// A task takes so many panels of queries through each block of keys: K and V then come from L2, or
-// L3 for long sequences, a quarter as often.
-constexpr int64_t kPanelsPerTask = 4;
-
-// K and V of one head. Float arithmetic needs the most memory.
+// K or V of one head. Float arithmetic needs the most memory.
 int64_t PackedKeyFloats(const AttentionShape& s) {
   return RoundUp(s.keys * RoundUp(s.head_dim, kLanes), 16);
 }
-
-// Heads whose K and V are packed at once, in at most 8 MB: with thousands of tokens the packed form
-// of all heads would be the largest thing in memory after the weights.
-int64_t HeadsAtOnce(const AttentionShape& s) {
-  constexpr int64_t kFloats = int64_t{1} << 21;
-  return std::clamp<int64_t>(kFloats / std::max<int64_t>(1, 2 * PackedKeyFloats(s)), 1,
-                             std::max<int64_t>(1, s.batch * s.heads));
-}
-int64_t ForwardWorkspace(const AttentionShape& s) {
-  return HeadsAtOnce(s) * 2 * PackedKeyFloats(s) * static_cast<int64_t>(sizeof(float));
-}
-
-struct PackedHead {
-  const float* keys;    // rows of units
-  const float* values;  // units of two rows
-
-  static PackedHead pack(const Arithmetic& arithmetic, const AttentionArgs& args, int64_t b,
-                         int64_t h, float* memory) {
-    const AttentionShape& s = args.shape;
-    float* values = memory + PackedKeyFloats(s);
-    PackRows(arithmetic, {Head(args.k, b, h), args.k.stride[2], s.keys, s.head_dim}, memory);
-    PackRowPairs(arithmetic, {Head(args.v, b, h), args.v.stride[2], s.keys, s.head_dim}, values);
-    return {.keys = memory, .values = values};
-  }
-  static PackedHead at(const AttentionShape& s, const float* memory) {
-    return {.keys = memory, .values = memory + PackedKeyFloats(s)};
-  }
-};
 
 // Running softmax of a panel, by query, and what it has summed up.
 struct Panel {
@@ -70,24 +40,20 @@ struct Scratch {
 
   // Returns the floats used; base may be null to measure.
   int64_t carve(const AttentionShape& s, bool packs, float* base) {
-    int64_t used = 0;
-    const auto take = [&](float*& field, int64_t count) {
-      field = base == nullptr ? nullptr : base + used;
-      used += RoundUp(count, 16);
-    };
+    Carver memory{base};
     const int64_t width = RoundUp(s.head_dim, kLanes);
     for (Panel& panel : panels) {
-      take(panel.queries, s.head_dim * kQueryPanel);
-      take(panel.out, kQueryPanel * width);
-      take(panel.maximum, kQueryPanel);
-      take(panel.sum, kQueryPanel);
+      memory.take(panel.queries, s.head_dim * kQueryPanel);
+      memory.take(panel.out, kQueryPanel * width);
+      memory.take(panel.maximum, kQueryPanel);
+      memory.take(panel.sum, kQueryPanel);
     }
-    take(scores, kQueryPanel * std::max(kKeyBlock, width));  // packing passes through it
-    take(tile, kQueryPanel * kKeyBlock);
-    take(previous, kQueryPanel);
-    take(shrink, kQueryPanel);
-    take(head, packs ? 2 * PackedKeyFloats(s) : 0);
-    return used;
+    memory.take(scores, kQueryPanel * std::max(kKeyBlock, width));  // packing passes through it
+    memory.take(tile, kQueryPanel * kKeyBlock);
+    memory.take(previous, kQueryPanel);
+    memory.take(shrink, kQueryPanel);
+    memory.take(head, packs ? 2 * PackedKeyFloats(s) : 0);
+    return memory.used;
   }
 };
 
@@ -165,25 +131,33 @@ void DropAndPack(const Arithmetic& arithmetic, const AttentionArgs& args, const 
   });
 }
 
-// What is ahead of (b, h): its operands, and the output that will be written.
-RowsAhead AheadOf(const AttentionArgs& args, const HeadView& o, int64_t b, int64_t h) {
-  const AttentionShape& s = args.shape;
-  constexpr int64_t kRowsPerTile = 2;  // 65 tokens have 45 tiles
-  return {
-      .views = {RowsOf(args.q, b, h, s.queries, s.head_dim),
-                RowsOf(args.k, b, h, s.keys, s.head_dim), RowsOf(args.v, b, h, s.keys, s.head_dim),
-                RowsOf(o, b, h, s.queries, s.head_dim)},
-      .rows_per_tile = kRowsPerTile};
-}
-
 // Panels of queries of one head, in one thread's memory.
 class HeadForward {
  public:
-  HeadForward(const AttentionArgs& args, const AttentionForward& result, const Scratch& scratch)
-      : args_(args), result_(result), arithmetic_(ArithmeticOf(args.precision)), s_(scratch) {}
+  HeadForward(const AttentionArgs& args, const AttentionForward& result, float* scratch, bool packs)
+      : args_(args), result_(result), arithmetic_(ArithmeticOf(args.precision)) {
+    s_.carve(args.shape, packs, scratch);
+  }
+
+  static int64_t head_floats(const AttentionShape& shape) { return 2 * PackedKeyFloats(shape); }
+  static int64_t scratch_floats(const AttentionShape& shape, bool packs) {
+    Scratch measure;
+    return measure.carve(shape, packs, nullptr);
+  }
+  float* head() const { return s_.head; }
+
+  // Rows of K as units, then V as units of two rows.
+  void pack(const Block& block, float* memory) const {
+    const AttentionShape& s = args_.shape;
+    const auto rows = [&](const HeadView& x) {
+      return RowView{Head(x, block.b, block.h), x.stride[2], s.keys, s.head_dim};
+    };
+    PackRows(arithmetic_, rows(args_.k), memory);
+    PackRowPairs(arithmetic_, rows(args_.v), memory + PackedKeyFloats(s));
+  }
 
   // Panels [first, last) of at most kPanelsPerTask.
-  void run(const PackedHead& head, Block block, int64_t first, int64_t last, RowsAhead* ahead) {
+  void run(const float* head, Block block, int64_t first, int64_t last, RowsAhead* ahead) const {
     for (int64_t p = first; p < last; ++p) start(at_panel(block, p), s_.panels[p - first]);
     const int64_t step = KeyBlock(args_.shape.keys);
     for (block.key = 0; block.key < args_.shape.keys; block.key += step) {
@@ -212,8 +186,7 @@ class HeadForward {
   }
 
   // One panel against one block of keys.
-  void attend(const PackedHead& head, const Block& block, const Panel& panel,
-              RowsAhead* ahead) const {
+  void attend(const float* head, const Block& block, const Panel& panel, RowsAhead* ahead) const {
     // A later query sees at least as much as an earlier one.
     if (block.key > 0 && VisibleKeys(args_, block.b, block.query + block.queries - 1) <= block.key)
       return;
@@ -222,7 +195,7 @@ class HeadForward {
     std::copy_n(panel.maximum, kQueryPanel, s_.previous);
     Multiply(arithmetic_, block.keys, block.queries,
              {.depth = arithmetic_.units(dim),
-              .a = head.keys + block.key * arithmetic_.row_units(dim),
+              .a = head + block.key * arithmetic_.row_units(dim),
               .a_row = arithmetic_.row_units(dim),
               .a_step = 1,
               .b = panel.queries,
@@ -244,7 +217,7 @@ class HeadForward {
               .a = s_.scores,
               .a_row = 1,
               .a_step = kQueryPanel,
-              .b = head.values + arithmetic_.units(block.key) * width,
+              .b = head + PackedKeyFloats(args_.shape) + arithmetic_.units(block.key) * width,
               .b_row = width,
               .c = panel.out,
               .c_row = width,
@@ -275,71 +248,16 @@ class HeadForward {
   const AttentionArgs& args_;
   const AttentionForward& result_;
   const Arithmetic arithmetic_;
-  const Scratch& s_;
+  Scratch s_;
 };
 
-// With many heads a task is some of them, whose K and V it packs into its own thread's memory and
-// finds in L2. With few, they are packed first, a group at a time, and a task is a few panels, so
-// that threads end together. Neither changes a result: a panel knows nothing of its task.
+int64_t ForwardWorkspace(const AttentionShape& shape) {
+  return PackedHeadsBytes(shape, HeadForward::head_floats(shape));
+}
+
 void Forward(Queue& queue, const AttentionArgs& args, const AttentionForward& result,
              float* packed) {
-  const AttentionShape& shape = args.shape;
-  const Arithmetic arithmetic = ArithmeticOf(args.precision);
-  const int64_t heads = shape.batch * shape.heads, threads = queue.pool().num_threads();
-  const int64_t panels = (shape.queries + kQueryPanel - 1) / kQueryPanel;
-  const int64_t head_floats = 2 * PackedKeyFloats(shape);
-  constexpr int64_t kTasksPerThread = 12;
-  const bool by_head = heads >= kTasksPerThread * threads;
-  Scratch measure;
-  const int64_t scratch_floats = measure.carve(shape, by_head, nullptr);
-  const Tensor memory = Tensor::empty({threads, scratch_floats});
-  const auto block_of = [&](int64_t head) {
-    return Block{.b = head / shape.heads, .h = head % shape.heads};
-  };
-  const auto scratch_of = [&](int worker) {
-    Scratch scratch;
-    scratch.carve(shape, by_head, memory.f32() + worker * scratch_floats);
-    return scratch;
-  };
-  if (by_head) {
-    const int64_t step = heads / (kTasksPerThread * threads);
-    queue.pool().parallel_for((heads + step - 1) / step, [&](int64_t i, int worker) {
-      const Scratch scratch = scratch_of(worker);
-      HeadForward forward(args, result, scratch);
-      const int64_t end = std::min(heads, (i + 1) * step);
-      for (int64_t head = i * step; head < end; ++head) {
-        const Block block = block_of(head);
-        RowsAhead ahead;
-        if (head + 1 < end) {
-          const Block next = block_of(head + 1);
-          ahead = AheadOf(args, result.o, next.b, next.h);
-        }
-        const PackedHead operands =
-            PackedHead::pack(arithmetic, args, block.b, block.h, scratch.head);
-        for (int64_t p = 0; p < panels; p += kPanelsPerTask)
-          forward.run(operands, block, p, std::min(panels, p + kPanelsPerTask), &ahead);
-      }
-    });
-    return;
-  }
-  const int64_t group = HeadsAtOnce(shape);
-  for (int64_t begin = 0; begin < heads; begin += group) {
-    const int64_t count = std::min(group, heads - begin);
-    queue.pool().parallel_for(count, [&](int64_t i, int) {
-      const Block block = block_of(begin + i);
-      PackedHead::pack(arithmetic, args, block.b, block.h, packed + i * head_floats);
-    });
-    const int64_t step =
-        std::clamp<int64_t>(count * panels / (kTasksPerThread * threads), 1, kPanelsPerTask);
-    const int64_t tasks = (panels + step - 1) / step;
-    queue.pool().parallel_for(count * tasks, [&](int64_t i, int worker) {
-      const int64_t head = i / tasks, first = i % tasks * step;
-      const Scratch scratch = scratch_of(worker);
-      HeadForward(args, result, scratch)
-          .run(PackedHead::at(shape, packed + head * head_floats), block_of(begin + head), first,
-               std::min(panels, first + step), nullptr);
-    });
-  }
+  RunHeads<HeadForward>(queue, args, result, packed);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -353,11 +271,12 @@ HWY_EXPORT(ForwardWorkspace);
 HWY_EXPORT(Forward);
 
 int64_t attention_workspace(const AttentionShape& shape) {
-  return VITRAIL_DISPATCH(ForwardWorkspace)(shape);
+  return std::max(VITRAIL_DISPATCH(ForwardWorkspace)(shape), attention_int8_workspace(shape));
 }
 
 void attention(Queue& queue, const AttentionArgs& args, const AttentionForward& out,
                void* workspace) {
+  if (attends_in_int8(args)) return attention_int8(queue, args, out, workspace);
   VITRAIL_DISPATCH(Forward)(queue, args, out, static_cast<float*>(workspace));
 }
 

@@ -53,6 +53,18 @@ inline int64_t RoundUp(int64_t value, int64_t step) {
   return (value + step - 1) / step * step;
 }
 
+// Hands out pieces of memory, each from a cache line on; with no base it measures what they need.
+struct Carver {
+  float* base;
+  int64_t used = 0;  // floats
+
+  template <class T>
+  void take(T*& field, int64_t count) {  // of four bytes each
+    field = base == nullptr ? nullptr : reinterpret_cast<T*>(base + used);
+    used += RoundUp(count, 16);
+  }
+};
+
 // Keys are cut into blocks of equal size, a multiple of 8 that their number alone fixes.
 inline int64_t KeyBlock(int64_t keys) {
   const int64_t blocks = std::max<int64_t>(1, (keys + kKeyBlock - 1) / kKeyBlock);
@@ -170,6 +182,14 @@ HWY_INLINE hn::Vec<FloatTag> LoadPart(const float* x, int64_t count) {
   HWY_ALIGN float part[kLanes] = {};
   std::copy_n(x, count, part);
   return hn::Load(d, part);
+}
+
+HWY_INLINE void StorePart(hn::Vec<FloatTag> x, float* out, int64_t count) {
+  const FloatTag d;
+  if (count >= kLanes) return hn::StoreU(x, d, out);
+  HWY_ALIGN float part[kLanes];
+  hn::Store(x, d, part);
+  std::copy_n(part, count, out);
 }
 
 // out = factor * x; the two may be the same.

@@ -2,13 +2,13 @@
 #include <algorithm>
 
 #include "kernels/attention.h"
+#include "kernels/cpu/attention_int8.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention_rows.cpp"
 #include "hwy/foreach_target.h"
 // Highway's order: per-target headers come after foreach_target.
-#include "kernels/cpu/attention_scores-inl.h"
-#include "kernels/cpu/vector_math-inl.h"
+#include "kernels/cpu/attention_exact-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
@@ -44,30 +44,6 @@ void ForEachRow(Queue& queue, const AttentionShape& shape, const AttentionRows& 
       body(head / shape.heads, head % shape.heads, rows.queries[r],
            rows.rows + (head * rows.count + r) * shape.keys);
   });
-}
-
-// row[0, keys) holds q k^T of keys [key, key + keys): it becomes exp(scale * q k^T + bias - lse).
-void FinishExactRow(const AttentionArgs& args, const AttentionRows& rows, int64_t b, int64_t h,
-                    int64_t query, int64_t key, int64_t keys, float* row) {
-  const FloatTag d;
-  const AttentionShape& shape = args.shape;
-  const float lse = rows.lse[(b * shape.heads + h) * shape.queries + query];
-  const bool seen = lse != -std::numeric_limits<float>::infinity();
-  const int64_t visible =
-      seen ? std::clamp<int64_t>(VisibleKeys(args, b, query) - key, 0, keys) : 0;
-  if (args.bias.dense != nullptr) {
-    const auto& s = args.bias.stride;
-    const float* bias = args.bias.dense + b * s[0] + h * s[1] + query * s[2] + key * s[3];
-    for (int64_t j = 0; j < visible; ++j) row[j] = row[j] * args.scale + bias[j * s[3]];
-  }
-  const auto scale = hn::Set(d, args.bias.dense == nullptr ? args.scale : 1.0f);
-  const auto shift = hn::Set(d, lse);
-  for (int64_t j = 0; j < visible; j += kLanes) {
-    HWY_ALIGN float part[kLanes];
-    hn::Store(Exp(d, hn::MulSub(LoadPart(row + j, visible - j), scale, shift)), d, part);
-    std::copy_n(part, std::min<int64_t>(kLanes, visible - j), row + j);
-  }
-  std::fill(row + visible, row + keys, 0.0f);
 }
 
 // A few rows: a dot product for each key, with no packing.
@@ -158,6 +134,7 @@ HWY_EXPORT(ExactRows);
 HWY_EXPORT(RowGradients);
 
 void attention_rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
+  if (attends_in_int8(args)) return attention_rows_int8(queue, args, rows);
   VITRAIL_DISPATCH(ExactRows)(queue, args, rows);
 }
 

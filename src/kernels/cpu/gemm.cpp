@@ -33,9 +33,7 @@ void PackPanels(Queue& queue, const Matrix& b, float* panels) {
 // f32: A is read in place and panels as they are packed.
 struct F32 : FloatSums {
   using Step = F32Step;
-  // A panel's block (36 KB with AVX-512, 16 KB with AVX2) passes through L1, beside a tile's rows
-  // of A.
-  static constexpr int64_t kDepth = kPanelWidth <= 16 ? 256 : 192;
+  static constexpr int64_t kDepth = kFloatDepth;
   static constexpr int64_t kPanelBytes = kPanelWidth * int64_t{sizeof(float)};
   static constexpr bool kCoarse = false;
   struct Scratch {};

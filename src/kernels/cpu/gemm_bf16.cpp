@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
+#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/gemm_bf16.cpp"
@@ -23,7 +25,7 @@ int64_t Bf16PanelWidth() {
 // Through the f32 tiles: a panel's block is widened once for all rows of A.
 struct Bf16Widened : FloatSums {
   using Step = F32Step;
-  static constexpr int64_t kDepth = 128;
+  static constexpr int64_t kDepth = kFloatDepth;
   static constexpr bool kCoarse = true;
   static constexpr int64_t kPanelBytes = kPanelWidth * int64_t{sizeof(uint16_t)};
   using Scratch = float[kDepth * kPanelWidth];
@@ -152,17 +154,42 @@ void RoundRows(Queue& queue, const Matrix& a, int64_t stride, uint16_t* out) {
   });
 }
 
+// Rows [first, first + count) of a product.
+LeftOperand RowsOf(LeftOperand left, int64_t first, int64_t count) {
+  left.a.data += first * left.a.row_stride;
+  left.a.rows = count;
+  return left;
+}
+GemmOutput RowsOf(GemmOutput c, int64_t first) {
+  c.data += first * c.row_stride;
+  if (c.epilogue.residual != nullptr) c.epilogue.residual += first * c.epilogue.residual_stride;
+  return c;
+}
+
+// How many rows are rounded before they are multiplied. Floats go a block of rows for each thread
+// at a time, which stay in its L2: rounding all of a long A first would send it through L3 once
+// more.
+template <class Precision>
+int64_t RowsAtOnce(int threads) {
+  const bool floats = std::is_same_v<typename Precision::Step::Left, float>;
+  return floats ? threads * kMaxBlockRows : std::numeric_limits<int64_t>::max();
+}
+
 template <class Precision>
 void MultiplyRounded(Queue& queue, const LeftOperand& operand, const PackedBf16& b,
                      const GemmOutput& c, void* workspace) {
   const int64_t depth = (b.rows + 1) / 2 * 2;
   const int64_t stride = (depth + kLanes - 1) / kLanes * kLanes;
   auto* left = static_cast<typename Precision::Step::Left*>(workspace);
-  ForEachRow(queue, operand, [&](int64_t r, const float* values) {
-    RoundRow(values, operand.a.columns, left + r * stride);
-  });
-  MultiplyPanels(queue, Precision{}, left, stride, operand.a.rows, depth, b.panels.raw(), b.columns,
-                 c);
+  const int64_t step = RowsAtOnce<Precision>(queue.pool().num_threads());
+  for (int64_t first = 0, count; first < operand.a.rows; first += count) {
+    count = std::min(step, operand.a.rows - first);
+    ForEachRow(queue, RowsOf(operand, first, count), [&](int64_t r, const float* values) {
+      RoundRow(values, operand.a.columns, left + r * stride);
+    });
+    MultiplyPanels(queue, Precision{}, left, stride, count, depth, b.panels.raw(), b.columns,
+                   RowsOf(c, first));
+  }
 }
 
 void MultiplyBf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const GemmOutput& c,

@@ -264,7 +264,9 @@ void MultiplyPanels(Queue& queue, const Precision& precision,
   const int threads = queue.pool().num_threads();
   if (rows_stay_with_threads<Precision>(rows, depth, columns, panel_count, threads))
     row_blocks = (row_blocks + threads - 1) / threads * threads;
-  const int64_t block_rows = (tiles + row_blocks - 1) / row_blocks * kTileRows;
+  // Blocks of whole tiles, as even as they can be: 25 tiles of two threads are 12 and 13, of which the
+  // last is short.
+  const auto block_row = [&](int64_t block) { return tiles * block / row_blocks * kTileRows; };
   const int64_t block_panels =
       std::clamp<int64_t>(panel_count * row_blocks / kWantedTasks, 1, kMaxBlockPanels);
   const int64_t panel_blocks = (panel_count + block_panels - 1) / block_panels;
@@ -272,7 +274,7 @@ void MultiplyPanels(Queue& queue, const Precision& precision,
   queue.pool().parallel_for(row_blocks * panel_blocks, [&](int64_t i, int) {
     // A thread's share is contiguous (core/parallel.h): its rows stay in its L2 while panels of B
     // pass, and are there when the next operation takes the same share of the rows.
-    const int64_t row = i / panel_blocks * block_rows;
+    const int64_t block = i / panel_blocks;
     const int64_t panel = i % panel_blocks * block_panels;
     const int64_t next = (i + 1) % panel_blocks * block_panels;
     const Task<Precision> task{.precision = precision,
@@ -282,8 +284,8 @@ void MultiplyPanels(Queue& queue, const Precision& precision,
                                .panels = static_cast<const char*>(panels),
                                .columns = columns,
                                .c = c,
-                               .row_begin = row,
-                               .row_end = std::min(rows, row + block_rows),
+                               .row_begin = block_row(block),
+                               .row_end = std::min(rows, block_row(block + 1)),
                                .panel_begin = panel,
                                .panel_end = std::min(panel_count, panel + block_panels),
                                .panel_next = next < panel_count ? next : panel};

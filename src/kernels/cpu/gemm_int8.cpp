@@ -134,6 +134,7 @@ struct Int8Widened : Int8Rows {
 
 #if VITRAIL_HAS_INT8_DOT
 // Four k at a time.
+template <class Dot>
 struct ByteStep : IntSums {
   using Left = uint8_t;
   using Right = int8_t;
@@ -148,12 +149,13 @@ struct ByteStep : IntSums {
     return hn::Set(IntTag(), four);
   }
   static HWY_INLINE Accumulator Multiply(Accumulator sum, Operand left, Operand right) {
-    return DotU8S8(sum, left, right);
+    return Dot::Add(sum, left, right);
   }
 };
 
+template <class Dot>
 struct Int8Dot : Int8Rows {
-  using Step = ByteStep;
+  using Step = ByteStep<Dot>;
   static constexpr int64_t kDepth = 768;
   static constexpr int64_t kPanelBytes = kPanelWidth;
   static constexpr bool kCoarse = true;
@@ -181,7 +183,7 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
                         HWY_ATTR {
                           lowest = hn::Min(lowest, x);
                           highest = hn::Max(highest, x);
-                          poison = hn::Or(poison, hn::Sub(x, x));
+                          poison = hn::MulAdd(x, hn::Zero(d), poison);
                         };
   int64_t k = 0;
   for (; k + 2 * kLanes <= whole; k += 2 * kLanes) {
@@ -198,9 +200,11 @@ RowScale QuantizeRow(const float* row, int64_t count, uint8_t* out) {
   const float inverse = range > 0 ? 255.0f / range : 0.0f;
   const auto zero = static_cast<int32_t>(std::nearbyint(-lowest * inverse));
   const auto factor = hn::Set(d, inverse);
-  const auto shift = hn::Set(di, zero);
+  const auto shift = hn::Set(di, zero - 0x4b400000);
+  // 1.5 * 2^23 more rounds to the nearest integer, which is then what the bits are more by.
+  const auto rounder = hn::Set(d, 12582912.0f);
   const auto store = [&](hn::Vec<FloatTag> x, uint8_t* to) HWY_ATTR {
-    const auto q = hn::Add(hn::NearestInt(hn::Mul(x, factor)), shift);
+    const auto q = hn::Add(hn::BitCast(di, hn::Add(hn::Mul(x, factor), rounder)), shift);
     hn::StoreU(hn::DemoteTo(bytes, q), bytes, to);  // saturates to [0, 255]
   };
   for (k = 0; k < whole; k += kLanes) store(hn::LoadU(d, row + k), out + k);
@@ -244,7 +248,11 @@ void MultiplyQuantized(Queue& queue, const LeftOperand& operand, const PackedInt
 void MultiplyInt8(Queue& queue, const LeftOperand& a, const PackedInt8& b, const GemmOutput& c,
                   void* workspace) {
 #if VITRAIL_HAS_INT8_DOT
-  if (dot_products().int8) return MultiplyQuantized<Int8Dot>(queue, a, b, c, workspace);
+  if (dot_products().mixed_int8)
+    return MultiplyQuantized<Int8Dot<MixedDot>>(queue, a, b, c, workspace);
+#endif
+#if VITRAIL_HAS_SIGNED_DOT
+  if (dot_products().int8) return MultiplyQuantized<Int8Dot<SignedDot>>(queue, a, b, c, workspace);
 #endif
   MultiplyQuantized<Int8Widened>(queue, a, b, c, workspace);
 }

@@ -137,6 +137,10 @@ void RunSumTile(int vectors, int rows, const TileWork<Step>& work) {
   RunSumTile<Step, 2>(rows, work, kRows);
 }
 
+// k in a block of floats: a panel's block (36 KB with AVX-512, 16 KB with AVX2) passes through L1,
+// beside a tile's rows of A.
+inline constexpr int64_t kFloatDepth = kPanelWidth <= 16 ? 256 : 192;
+
 // f32: one k at a time.
 struct F32Step {
   using Left = float;

@@ -65,13 +65,14 @@ struct ShortProducts {
 };
 
 #if VITRAIL_HAS_INT8_DOT
+template <class Dot>
 struct ByteProducts {
   using Factor = IntTag;  // of four bytes
   using Sum = IntTag;
   static constexpr int64_t kPerLane = 4;
   static constexpr int32_t kFactor = 0x03030303;
   static HWY_INLINE hn::Vec<Sum> add(hn::Vec<Factor> a, hn::Vec<Factor> b, hn::Vec<Sum> sum) {
-    return DotU8S8(sum, a, b);
+    return Dot::Add(sum, a, b);
   }
 };
 #endif
@@ -126,7 +127,11 @@ Spin FindSpin(Precision precision) {
   if (precision == Precision::bf16 && dot_products().bf16) return SpinOf<Bf16Products>();
 #endif
 #if VITRAIL_HAS_INT8_DOT
-  if (precision == Precision::int8 && dot_products().int8) return SpinOf<ByteProducts>();
+  if (precision == Precision::int8 && dot_products().mixed_int8)
+    return SpinOf<ByteProducts<MixedDot>>();
+#endif
+#if VITRAIL_HAS_SIGNED_DOT
+  if (precision == Precision::int8 && dot_products().int8) return SpinOf<ByteProducts<SignedDot>>();
 #endif
   return precision == Precision::int8 ? SpinOf<ShortProducts>() : SpinOf<FloatProducts>();
 }
@@ -158,6 +163,7 @@ HWY_AFTER_NAMESPACE();
 #include <chrono>
 #include <cstring>
 
+#include "core/bf16_speed.h"
 #include "core/error.h"
 
 namespace vitrail::kernels {
@@ -189,6 +195,33 @@ double round_of(Queue& queue, const Spin& spin, int64_t steps) {
 }
 
 }  // namespace
+
+const char* arithmetic_of(Precision precision) {
+  const DotProducts dots = dot_products();
+  switch (precision) {
+    case Precision::f32:
+      return "f32 multiply-adds";
+    case Precision::bf16:
+      return dots.bf16 ? "bf16 dot products" : "bf16 widened to f32";
+    case Precision::int8:
+      return dots.int8 ? "int8 dot products" : "int8 widened to 16 bits";
+  }
+  return "?";
+}
+
+double relative_speed(Precision precision) {
+  const DotProducts dots = dot_products();
+  switch (precision) {
+    case Precision::f32:
+      return 1;
+    case Precision::bf16:
+      return dots.bf16 ? bf16_dot_speed() : 1;
+    case Precision::int8:
+      // Four bytes to a lane; two where there are pairs of 16 bits, or two instructions.
+      return dots.mixed_int8 ? 4 : dots.int8 || HWY_ARCH_X86 ? 2 : 1;
+  }
+  return 1;
+}
 
 double peak_operations(Queue& queue, Precision precision, double seconds) {
   const Spin spin = VITRAIL_DISPATCH(FindSpin)(precision);

@@ -18,7 +18,49 @@ double dot(const double* a, const double* b, int64_t count) {
   return sum;
 }
 
+// x[i * step], i < count, rounded to 127 steps of the largest; in f32, as ties are decided there.
+void quantize(double* x, int64_t count, int64_t step) {
+  float largest = 0;
+  for (int64_t i = 0; i < count; ++i)
+    largest = std::max(largest, std::abs(static_cast<float>(x[i * step])));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  for (int64_t i = 0; i < count; ++i)
+    x[i * step] = static_cast<double>(std::nearbyint(static_cast<float>(x[i * step]) * inverse)) *
+                  static_cast<double>(largest) / 127;
+}
+
+// Takes the mean of each of `width` columns off, in f32; returns them.
+std::vector<float> take_means(double* x, int64_t rows, int64_t width) {
+  std::vector<float> means;
+  for (int64_t c = 0; c < width; ++c) {
+    float sum = 0;
+    for (int64_t r = 0; r < rows; ++r) sum += static_cast<float>(x[r * width + c]);
+    means.push_back(sum * (1.0f / static_cast<float>(rows)));
+    for (int64_t r = 0; r < rows; ++r)
+      x[r * width + c] = static_cast<float>(x[r * width + c]) - means.back();
+  }
+  return means;
+}
+
 }  // namespace
+
+AttentionInput quantized_operands(AttentionInput in) {
+  const int64_t d = in.head_dim;
+  for (int64_t row = 0; row < in.batch * in.heads * in.queries; ++row)
+    quantize(&in.q[row * d], d, 1);
+  for (int64_t head = 0; head < in.batch * in.heads; ++head) {
+    double* k = &in.k[head * in.keys * d];
+    take_means(k, in.keys, d);
+    for (int64_t j = 0; j < in.keys; ++j) quantize(k + j * d, d, 1);
+    double* v = &in.v[head * in.keys * d];
+    const std::vector<float> means = take_means(v, in.keys, d);
+    for (int64_t c = 0; c < d; ++c) {
+      quantize(v + c, in.keys, d);
+      for (int64_t j = 0; j < in.keys; ++j) v[j * d + c] += static_cast<double>(means[c]);
+    }
+  }
+  return in;
+}
 
 AttentionResult attention(const AttentionInput& in) {
   const int64_t d = in.head_dim, heads = in.batch * in.heads;

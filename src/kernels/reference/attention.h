@@ -22,6 +22,10 @@ struct AttentionResult {
 };
 AttentionResult attention(const AttentionInput& input);
 
+// What int8 multiplies (kernels/attention.h): q, the keys less their mean, and v, each rounded to
+// the steps of its scale. Its attention is the kernel's but for the rounding of P.
+AttentionInput quantized_operands(AttentionInput input);
+
 struct AttentionGradients {
   std::vector<double> dq, dk, dv, dbias;
 };

@@ -325,7 +325,7 @@ class Adapter {
         if (c().distillation_token && pooling == Pooling::class_token && head) double_head();
         require(!c().distillation_token || c().pooling == Pooling::distilled,
                 "a distillation token that no head reads");
-        require(pooling != Pooling::map ||
+        require(!is_map(pooling) ||
                     ((c().pool_heads == 0 || c().pool_heads == c().num_heads) &&
                      (c().pool_mlp_hidden_dim == 0 || c().pool_mlp_hidden_dim == c().mlp_hidden())),
                 "map pooling with heads and MLP of its own");
@@ -401,7 +401,7 @@ class Adapter {
     double scale = std::exp2(std::round(std::log2(std::sqrt(theirs / ours))));
     if (std::abs(theirs / (scale * scale) - ours) > kNegligible) scale = std::sqrt(theirs / ours);
     const bool inner_norms = c().patch_norm || c().pre_norm || c().qk_norm || c().attention_norm ||
-                             c().mlp_norm || c().pooling == Pooling::map;
+                             c().mlp_norm || is_map(c().pooling);
     require(!inner_norms && (c().final_norm || c().fc_norm),
             fmt::format("a layer_norm_epsilon of {} (theirs is {})", ours, theirs));
     std::vector<std::string> names = {"patch_embed.proj.weight",
@@ -431,9 +431,11 @@ class Adapter {
     Tensor result = tensor.to(DType::f32).clone();
     for (float& value : result.values()) value = static_cast<float>(value * factor);
     result = result.to(tensor.dtype());
-    if (tensor.dtype() == DType::f16)
-      for (const float value : result.to(DType::f32).values())
+    if (tensor.dtype() == DType::f16) {
+      const Tensor rounded = result.to(DType::f32);
+      for (const float value : rounded.values())
         require(std::isfinite(value), "its LayerNorm epsilon with f16 weights of this size");
+    }
     return result;
   }
 

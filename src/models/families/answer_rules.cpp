@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
@@ -21,26 +22,27 @@ struct Meaning {
   bool multi_label = false;
 };
 
-struct Word {
+struct AnswerWord {
   const char* word;
   Meaning meaning;
 };
-constexpr std::array<Word, 4> kOwnWords{{{"softmax", {Answer::softmax, false}},
-                                         {"sigmoid", {Answer::sigmoid, false}},
-                                         {kMultiLabel, {Answer::sigmoid, true}},
-                                         {"raw", {Answer::raw, false}}}};
-constexpr std::array<Word, 3> kProblemTypes{
+constexpr std::array<AnswerWord, 4> kOwnWords{{{"softmax", {Answer::softmax, false}},
+                                               {"sigmoid", {Answer::sigmoid, false}},
+                                               {kMultiLabel, {Answer::sigmoid, true}},
+                                               {"raw", {Answer::raw, false}}}};
+constexpr std::array<AnswerWord, 3> kProblemTypes{
     {{"single_label_classification", {Answer::softmax, false}},
      {"multi_label_classification", {Answer::sigmoid, true}},
      {"regression", {Answer::raw, false}}}};
 
 template <size_t N>
-std::optional<Meaning> meaning_in(const std::array<Word, N>& words, const nlohmann::json& config,
-                                  const char* key, const std::string& place) {
+std::optional<Meaning> meaning_in(const std::array<AnswerWord, N>& words,
+                                  const nlohmann::json& config, const char* key,
+                                  const std::string& place) {
   const auto value = get_optional<std::string>(config, key, place);
   if (!value) return std::nullopt;
   std::string known;
-  for (const Word& word : words) {
+  for (const AnswerWord& word : words) {
     if (*value == word.word) return word.meaning;
     known += (known.empty() ? "" : ", ") + std::string(word.word);
   }
@@ -49,7 +51,7 @@ std::optional<Meaning> meaning_in(const std::array<Word, N>& words, const nlohma
 
 bool set_by_hand(const ConfigDraft& draft, const char* field) {
   return std::ranges::any_of(draft.sources, [&](const Provenance& source) {
-    return source.field == field && source.source == "--set";
+    return source.field == field && source.source == said(Option::settings);
   });
 }
 
@@ -103,7 +105,7 @@ void finish_answer(ConfigDraft& draft) {
   const bool answer_set = set_by_hand(draft, "answer");
   const bool several_set = set_by_hand(draft, kMultiLabel);
   if (c.num_classes == 0) {
-    check(!answer_set && !several_set, "--set",
+    check(!answer_set && !several_set, said(Option::settings).c_str(),
           "the model has no head, so there is no answer that could mean anything else");
     draft.open.erase("answer");
     return;
@@ -143,9 +145,8 @@ void settle_adapter_answer(CheckpointInfo& info, const nlohmann::json& json,
     draft.settle("answer", &C::answer, Answer::sigmoid, "transformers' rule for 1 label");
   finish_answer(draft);
   check(!draft.is_open("answer"), "adapter",
-        "{}: its head is of one number, and nothing says what it means: --set answer=sigmoid or "
-        "raw",
-        place);
+        "{}: its head is of one number, and nothing says what it means: {} or raw", place,
+        said_setting("answer", "sigmoid"));
   info.config.answer = draft.config.answer;
   info.config.multi_label = draft.config.multi_label;
   std::erase_if(info.sources, [](const Provenance& source) {
@@ -175,7 +176,8 @@ void store_answer(const VisionTransformerConfig& config, Family target, nlohmann
   } else if (config.answer == Answer::softmax) {
     check(!single, "convert",
           "transformers answers a single label by sigmoid, and this model's answer is softmax, "
-          "which is always 1; say --set answer=sigmoid or raw");
+          "which is always 1; say {} or raw",
+          said_setting("answer", "sigmoid"));
   } else if (!single) {
     json[kAnswerKey] = word;
     folds.push_back(

@@ -8,6 +8,11 @@
 #include "core/error.h"
 
 namespace vitrail {
+
+bool is_float(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
+}
+
 namespace {
 
 // Shapes that differ in axes of one alone hold the same tensor: [1, 1, D], [1, D] and [D].
@@ -19,10 +24,6 @@ bool same_but_for_ones(const Shape& left, const Shape& right) {
     return dims;
   };
   return squeezed(left) == squeezed(right);
-}
-
-bool is_float(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
 }
 
 void check_shapes(const TensorSource& tensors, const WeightRule& rule, const Shape& wanted) {

@@ -12,6 +12,9 @@
 
 namespace vitrail {
 
+// Of any width; what the weights of a checkpoint are.
+bool is_float(DType dtype);
+
 // The rules for every parameter of the model, from the tensors of the file. Tensors without a
 // meaning for the answer are listed in info.left_out. Errors, each naming the tensor: one that is
 // missing, one that the model has no place for, a shape that does not fit, a dtype that is none of

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
@@ -11,16 +12,18 @@
 #include "models/families/canonical.h"
 #include "models/families/closed_tensors.h"
 #include "models/families/config_kind.h"
+#include "models/families/imagenet_names.h"
 #include "models/families/labels.h"
 #include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
+#include "models/families/whole_module.h"
 #include "models/peft/apply_adapter.h"
 #include "models/vit.h"
 
 namespace vitrail {
 namespace {
 
-constexpr const char* kConfig = "config.json";
+constexpr const char* kConfigName = "config.json";
 
 Json read_if_there(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -52,13 +55,13 @@ Spelling spelling_of(const TensorSource& tensors, const Json& config, const Sett
   if (spelling.family != Family::vitrail) check_kind(kind, spelling.family, tensors.place());
   for (const auto& [name, value] : settings)
     if (name == "family" && family_from_name(value) != spelling.family)
-      fail("--set", "family={} does not have the names of this file, which are {}'s",
+      fail(said(Option::settings), "family={} does not have the names of this file, which are {}'s",
            printable(value), name_of(spelling.family));
   if (kind == ConfigKind::vitrail)
-    if (const auto said = get_optional<std::string>(config, "family", kConfig);
+    if (const auto said = get_optional<std::string>(config, "family", kConfigName);
         said && family_from_name(*said) != spelling.family)
       fail("family", "{}: {} says family '{}', but the tensors have the names of {}",
-           tensors.place(), kConfig, *said, name_of(spelling.family));
+           tensors.place(), kConfigName, *said, name_of(spelling.family));
   return spelling;
 }
 
@@ -106,7 +109,7 @@ void check_hf_tokens(const VisionTransformerConfig& c, const Spelling& spelling,
 ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
                      const CheckpointFiles& files, const Settings& settings) {
   if (kind_of(files.config) == ConfigKind::vitrail) {
-    ConfigDraft draft = draft_from_vitrail(files.config, kConfig);
+    ConfigDraft draft = draft_from_vitrail(files.config, files.config_name);
     apply_settings(draft, settings);
     apply_size_settings(draft, settings);
     finish_answer(draft);
@@ -123,14 +126,15 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
     case Family::hf_dinov2:
       check_hf_tokens(draft.config, spelling, tensors.place());
       settle_family_constants(draft, spelling);
-      if (configured) settle_from_hf(draft, spelling, files.config, kConfig);
+      if (configured) settle_from_hf(draft, spelling, files.config, files.config_name);
       settle_from_architecture(draft, spelling);
       if (!files.preprocessor.is_null())
         draft.add_preprocess(PreprocessKind::hf, files.preprocessor, "preprocessor_config.json");
       break;
     case Family::timm:
+      settle_from_module(draft, tensors);
       if (configured) {
-        settle_from_timm(draft, files.config, kConfig);
+        settle_from_timm(draft, files.config, files.config_name);
       } else {
         settle_from_architecture(draft, spelling);
         find_candidates(draft, spelling.family);
@@ -139,13 +143,13 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
       settle_family_constants(draft, spelling);
       break;
     case Family::dinov2:
-      if (configured) refuse_dinov2_config(files.config, kConfig);
+      if (configured) refuse_dinov2_config(files.config, files.config_name);
       settle_from_architecture(draft, spelling);
       find_candidates(draft, spelling.family);
       settle_family_constants(draft, spelling);
       break;
     case Family::vit_pytorch:
-      if (configured) settle_from_vit_pytorch(draft, files.config, kConfig);
+      if (configured) settle_from_vit_pytorch(draft, files.config, files.config_name);
       settle_patches(draft);
       settle_from_architecture(draft, spelling);
       settle_family_constants(draft, spelling);
@@ -163,12 +167,25 @@ ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
   return draft;
 }
 
+void name_imagenet_classes(CheckpointInfo& info, const std::string& tag) {
+  for (const ImageNetClass& known : imagenet_classes()) {
+    info.labels.emplace_back(known.name);
+    info.wnids.emplace_back(known.wnid);
+  }
+  info.sources.push_back({"labels", std::to_string(info.labels.size()),
+                          fmt::format("ImageNet-1k, which config.json's tag {} names", tag)});
+}
+
 void add_labels(CheckpointInfo& info, const CheckpointFiles& files) {
   if (info.config.num_classes == 0) return;
-  ConfigLabels labels = labels_from_config(files.config, info.config.num_classes, kConfig);
+  ConfigLabels labels =
+      labels_from_config(files.config, info.config.num_classes, files.config_name);
   if (labels.names.empty()) {
     info.labels_file = files.labels_file;
-    if (info.labels_file.empty()) info.warnings.push_back("the classes have no names");
+    if (!info.labels_file.empty()) return;
+    const std::string tag = imagenet_tag(files.config, info.config.num_classes);
+    if (tag.empty()) return info.warnings.push_back("the classes have no names");
+    name_imagenet_classes(info, tag);
     return;
   }
   const auto unnamed = std::ranges::count(labels.names, "");
@@ -200,11 +217,19 @@ void add_rejection(CheckpointInfo& info, const CheckpointFiles& files) {
 
 }  // namespace
 
-Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& files,
+Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& beside,
                            const CheckpointOptions& options) {
   Checkpoint checkpoint;
   checkpoint.info.notes = tensors->notes();
   check_module_class(*tensors);
+  CheckpointFiles files = beside;
+  if (Json own = config_of_module(*tensors); !own.is_null()) {
+    if (!files.config.is_null())
+      checkpoint.info.notes.push_back(
+          "config.json is not read: the module has a config of its own");
+    files.config = std::move(own);
+    files.config_name = kModuleConfig;
+  }
   checkpoint.file = dequantized(std::move(tensors));
   const std::string& place = checkpoint.file->place();
   checkpoint.spelling = spelling_of(*checkpoint.file, files.config, options.settings);

@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "formats/tensor_source.h"
 #include "models/families/draft.h"
@@ -27,6 +30,7 @@ struct CheckpointFiles {
   nlohmann::json preprocessor;                        // preprocessor_config.json; null: none
   std::filesystem::path labels_file;                  // empty: none
   std::shared_ptr<TensorSource> gaussians = nullptr;  // kRejectionFile; null: none
+  std::string config_name = "config.json";            // what messages call `config`
 };
 
 struct Checkpoint {
@@ -42,7 +46,18 @@ struct Checkpoint {
 // Errors: everything that cannot be a model, and everything undetermined, in one line.
 Checkpoint open_checkpoint(const std::filesystem::path& path,
                            const CheckpointOptions& options = {});
-Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& files,
+Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& beside,
+                           const CheckpointOptions& options = {});
+
+// The texts of what stands beside the weights; empty: there is none.
+struct CheckpointTexts {
+  std::string place;  // stands for the files in messages
+  std::string_view config, preprocessor;
+  std::span<const std::byte> rejection;
+};
+// The same of files in memory, .safetensors or of torch.save. What is read of them is copied, so
+// they may go when the Checkpoint has been read. Error also: an adapter, which is a folder.
+Checkpoint read_checkpoint(std::span<const std::byte> weights, const CheckpointTexts& texts,
                            const CheckpointOptions& options = {});
 
 }  // namespace vitrail

@@ -83,7 +83,8 @@ void refuse_strange_tensors(const TensorSource& tensors, const Spelling& spellin
     if (tensors.info(name).shape.numel() == 0) continue;
     for (const auto& [part, whose] : kElsewhere)
       if (name.find(part) != std::string::npos)
-        fail("model", "{}: holds '{}', of {}, which Vitrail does not implement", tensors.place(),
+        fail(ErrorCode::unsupported, "model",
+             "{}: holds '{}', of {}, which Vitrail does not implement", tensors.place(),
              printable(name), whose);
     if (strange.empty()) strange = name;
   }

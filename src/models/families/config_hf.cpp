@@ -148,7 +148,7 @@ constexpr const char* kClasses[] = {
     "Dinov2WithRegistersBackbone",
 };
 
-Activation activation_of(const std::string& name, const std::string& place) {
+Activation hidden_activation(const std::string& name, const std::string& place) {
   static constexpr std::array<std::pair<const char*, Activation>, 8> kNames = {
       {{"gelu", Activation::gelu},
        {"gelu_python", Activation::gelu},
@@ -204,8 +204,8 @@ void check_known(const Spelling& spelling, const Json& config, const std::string
        get_optional<std::vector<std::string>>(config, "architectures", place)
            .value_or(std::vector<std::string>{}))
     if (std::ranges::find(kClasses, name) == std::end(kClasses))
-      fail("transformers", "{}: architectures names {}, a class that Vitrail does not know", place,
-           shown(name));
+      fail(ErrorCode::unsupported, "transformers",
+           "{}: architectures names {}, a class that Vitrail does not know", place, shown(name));
 }
 
 // Of what the tensors show, the config must say the same.
@@ -272,8 +272,8 @@ void settle_from_hf(ConfigDraft& draft, const Spelling& spelling, const Json& co
   if (draft.is_open("activation"))
     draft.settle(
         "activation", &C::activation,
-        activation_of(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
-                      place),
+        hidden_activation(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
+                          place),
         from("hidden_act"));
   const auto [height, width] = sides(config, "image_size", 224, place);
   draft.settle_image(height, width, from("image_size"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/families/fields.h"
@@ -11,7 +12,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "config.json";
+constexpr const char* kConfigFile = "config.json";
 
 bool is_text(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
@@ -82,27 +83,29 @@ void refuse_unknown_type(const nlohmann::json& config) {
                                                              "dinov2_with_registers"};
   const auto type = config.find("model_type");
   if (type == config.end())
-    fail("family", "{}: has {} of transformers and no model_type; {}", kPlace,
+    fail("family", "{}: has {} of transformers and no model_type; {}", kConfigFile,
          config.contains("architectures") ? "architectures" : "fields", known_types());
   if (!type->is_string() ||
       std::ranges::find(kTypes, type->get_ref<const std::string&>()) == kTypes.end())
-    fail("family", "{}: says model_type {}; {}", kPlace, shown(*type), known_types());
+    fail("family", "{}: says model_type {}; {}", kConfigFile, shown(*type), known_types());
 }
 
 void refuse_unknown_architecture(const nlohmann::json& config, const Settings& settings) {
   const std::string name = timm_architecture_of(config);
-  if (name.empty()) fail("family", "{}: names no architecture, which timm's always does", kPlace);
+  if (name.empty())
+    fail("family", "{}: names no architecture, which timm's always does", kConfigFile);
   if (find_published(name) != nullptr) return;
   if (const char* missing = missing_of_timm(name))
-    fail("family", "{}: says architecture '{}', a model with {}, which Vitrail does not implement",
-         kPlace, printable(name), missing);
+    fail(ErrorCode::unsupported, "family",
+         "{}: says architecture '{}', a model with {}, which Vitrail does not implement", kConfigFile,
+         printable(name), missing);
   const bool said =
       std::ranges::any_of(settings, [](const auto& s) { return s.first == "architecture"; });
   if (!said)
     fail("family",
          "{}: says architecture '{}', which Vitrail does not know; if it is a definition of timm "
-         "under a name of your own, give timm's name with --set architecture",
-         kPlace, printable(name));
+         "under a name of your own, give timm's name with {}",
+         kConfigFile, printable(name), said_setting("architecture", "..."));
 }
 
 }  // namespace
@@ -128,7 +131,7 @@ std::string timm_architecture_of(const nlohmann::json& config) {
 
 ConfigKind kind_of(const nlohmann::json& config) {
   if (config.is_null()) return ConfigKind::none;
-  if (!config.is_object()) fail("family", "{}: is not an object", kPlace);
+  if (!config.is_object()) fail("family", "{}: is not an object", kConfigFile);
   const auto type = config.find("model_type");
   const auto model = config.find("model");
   if ((type != config.end() && *type == "vitrail") || config.contains("norm_placement") ||
@@ -169,7 +172,7 @@ void check_kind(ConfigKind kind, Family family, const std::string& place) {
                       : kind == ConfigKind::transformers ? "is transformers'"
                                                          : "names neither architecture nor "
                                                            "model_type";
-  fail("family", "{}: {} {}, but the tensors have the names of {}", place, kPlace, whose,
+  fail("family", "{}: {} {}, but the tensors have the names of {}", place, kConfigFile, whose,
        name_of(family));
 }
 

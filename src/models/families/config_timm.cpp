@@ -1,6 +1,7 @@
 #include <array>
 #include <numeric>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
@@ -138,8 +139,7 @@ TimmConfig read_parts(const Json& config, const std::string& place) {
     top.emplace_back(kPretrained);
     parts.pretrained = config;
   } else {
-    const std::array<std::span<const FieldRule>, 1> nested = {kPretrained};
-    check_fields(parts.pretrained, {place + "'s pretrained_cfg", "timm's PretrainedCfg", nested});
+    check_timm_pretrained(parts.pretrained, place + "'s pretrained_cfg");
   }
   if (config.value("model_type", Json()) == "timm_wrapper") {
     top.emplace_back(kWrapper);
@@ -183,32 +183,6 @@ void adapt_to_channels(Json& block, const char* key, int64_t channels) {
       std::vector<double>(static_cast<size_t>(channels), sum / static_cast<double>(found->size()));
 }
 
-// What timm reads of pretrained_cfg beside model_args that say more.
-void add_preprocess(ConfigDraft& draft, const TimmConfig& parts, const std::string& place) {
-  Json block = parts.pretrained;
-  for (const char* needed : {"mean", "std"})
-    if (const auto found = block.find(needed); found == block.end() || found->is_null()) return;
-  const C& c = draft.config;
-  std::vector<int64_t> input = {c.in_channels, 224, 224};
-  if (const auto said = get_optional<std::vector<int64_t>>(block, "input_size", place);
-      said && said->size() == 3)
-    input = {c.in_channels, (*said)[1], (*said)[2]};
-  const bool any_size = parts.arguments.value("dynamic_img_size", Json()) == true ||
-                        parts.arguments.value("strict_img_size", Json()) == false;
-  const bool fixed = get_optional<bool>(block, "fixed_input_size", place).value_or(false);
-  if (fixed && !any_size && parts.arguments.contains("img_size"))
-    input = {c.in_channels, c.image_height, c.image_width};
-  block["input_size"] = input;
-  adapt_to_channels(block, "mean", c.in_channels);
-  adapt_to_channels(block, "std", c.in_channels);
-  std::string defaults;
-  for (const char* key : {"interpolation", "crop_pct"})
-    if (!block.contains(key)) defaults += (defaults.empty() ? "" : " and ") + std::string(key);
-  draft.add_preprocess(
-      PreprocessKind::timm, std::move(block),
-      place + (defaults.empty() ? "" : fmt::format(" (timm's default {})", defaults)));
-}
-
 // Arguments that say an open field themselves, whatever the definition is.
 void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::string& place) {
   const C said = timm_model(draft.config, arguments, place);
@@ -227,6 +201,38 @@ void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::stri
 
 }  // namespace
 
+void check_timm_pretrained(const Json& pretrained, const std::string& place) {
+  const std::array<std::span<const FieldRule>, 1> fields = {kPretrained};
+  check_fields(pretrained, {place, "timm's PretrainedCfg", fields});
+}
+
+// What timm reads of pretrained_cfg beside model_args that say more.
+void add_timm_preprocess(ConfigDraft& draft, const Json& pretrained, const Json& arguments,
+                         const std::string& place) {
+  Json block = pretrained;
+  for (const char* needed : {"mean", "std"})
+    if (const auto found = block.find(needed); found == block.end() || found->is_null()) return;
+  const C& c = draft.config;
+  std::vector<int64_t> input = {c.in_channels, 224, 224};
+  if (const auto said = get_optional<std::vector<int64_t>>(block, "input_size", place);
+      said && said->size() == 3)
+    input = {c.in_channels, (*said)[1], (*said)[2]};
+  const bool any_size = arguments.value("dynamic_img_size", Json()) == true ||
+                        arguments.value("strict_img_size", Json()) == false;
+  const bool fixed = get_optional<bool>(block, "fixed_input_size", place).value_or(false);
+  if (fixed && !any_size && arguments.contains("img_size"))
+    input = {c.in_channels, c.image_height, c.image_width};
+  block["input_size"] = input;
+  adapt_to_channels(block, "mean", c.in_channels);
+  adapt_to_channels(block, "std", c.in_channels);
+  std::string defaults;
+  for (const char* key : {"interpolation", "crop_pct"})
+    if (!block.contains(key)) defaults += (defaults.empty() ? "" : " and ") + std::string(key);
+  draft.add_preprocess(
+      PreprocessKind::timm, std::move(block),
+      place + (defaults.empty() ? "" : fmt::format(" (timm's default {})", defaults)));
+}
+
 void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string& place) {
   TimmConfig parts = read_parts(config, place);
   const bool said = !draft.architecture_said.empty();
@@ -244,10 +250,12 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
   const C model = timm_model(definition, parts.arguments, place);
   const std::string found = difference(draft, model);
   if (found.empty()) {
-    settle_from_model(draft, model,
-                      fmt::format("{} (timm's {})", said ? "--set architecture" : place, name));
+    settle_from_model(
+        draft, model,
+        fmt::format("{} (timm's {})",
+                    said ? vitrail::said(Option::settings, "architecture") : place, name));
   } else if (said) {
-    fail("family", "--set architecture={} has {}", name, found);
+    fail("family", "{} has {}", said_setting("architecture", name), found);
   } else {
     draft.unsettled = fmt::format("{} says architecture '{}', which has {}", place, name, found);
     if (parts.arguments.contains("global_pool"))
@@ -256,7 +264,7 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
       draft.settle("norm_placement", &C::norm_placement, model.norm_placement, place);
   }
   settle_image_from(draft, parts.pretrained, place);
-  add_preprocess(draft, parts, place);
+  add_timm_preprocess(draft, parts.pretrained, parts.arguments, place);
   settle_answer_from_timm(draft, config, place);
 }
 

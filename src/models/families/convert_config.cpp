@@ -49,6 +49,7 @@ const char* timm_pool(Pooling pooling) {
     case Pooling::mean_all:
       return "avg";
     case Pooling::map:
+    case Pooling::map_all:
       return "map";
     default:
       return "token";
@@ -72,30 +73,31 @@ std::string timm_architecture(const VisionTransformerConfig& c) {
 
 json timm_config(const VisionTransformerConfig& c, const ConversionOptions& options) {
   const bool gated = c.mlp == MlpKind::gated_packed;
-  json args = {{"img_size", side(c.image_height, c.image_width)},
-               {"patch_size", side(c.patch_height, c.patch_width)},
-               {"in_chans", c.in_channels},
-               {"num_classes", c.num_classes},
-               {"global_pool", timm_pool(c.pooling)},
-               {"embed_dim", c.embed_dim},
-               {"depth", c.depth},
-               {"num_heads", c.num_heads},
-               {"mlp_ratio", mlp_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
-               {"qkv_bias", c.qkv_bias},
-               {"qk_norm", c.qk_norm},
-               {"scale_attn_norm", c.attention_norm},
-               {"scale_mlp_norm", c.mlp_norm},
-               {"proj_bias", c.projection_bias || c.mlp_bias},
-               {"init_values", c.layer_scale ? json(c.layer_scale_init) : json(nullptr)},
-               {"class_token", c.class_token},
-               {"pos_embed", c.position == Position::none ? "none" : "learn"},
-               {"no_embed_class",
-                c.prefix_tokens() > 0 && c.position_prefix == 0 && c.position == Position::learned},
-               {"reg_tokens", c.register_tokens},
-               {"pre_norm", c.pre_norm},
-               {"final_norm", c.final_norm || c.fc_norm},
-               {"fc_norm", c.fc_norm},
-               {"pool_include_prefix", c.pooling == Pooling::mean_all}};
+  json args = {
+      {"img_size", side(c.image_height, c.image_width)},
+      {"patch_size", side(c.patch_height, c.patch_width)},
+      {"in_chans", c.in_channels},
+      {"num_classes", c.num_classes},
+      {"global_pool", timm_pool(c.pooling)},
+      {"embed_dim", c.embed_dim},
+      {"depth", c.depth},
+      {"num_heads", c.num_heads},
+      {"mlp_ratio", mlp_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
+      {"qkv_bias", c.qkv_bias},
+      {"qk_norm", c.qk_norm},
+      {"scale_attn_norm", c.attention_norm},
+      {"scale_mlp_norm", c.mlp_norm},
+      {"proj_bias", c.projection_bias || c.mlp_bias},
+      {"init_values", c.layer_scale ? json(c.layer_scale_init) : json(nullptr)},
+      {"class_token", c.class_token},
+      {"pos_embed", c.position == Position::none ? "none" : "learn"},
+      {"no_embed_class",
+       c.prefix_tokens() > 0 && c.position_prefix == 0 && c.position == Position::learned},
+      {"reg_tokens", c.register_tokens},
+      {"pre_norm", c.pre_norm},
+      {"final_norm", c.final_norm || c.fc_norm},
+      {"fc_norm", c.fc_norm},
+      {"pool_include_prefix", c.pooling == Pooling::mean_all || c.pooling == Pooling::map_all}};
   if (!gated) args["act_layer"] = activation_name(c.activation, Family::timm);
   json pretrained = options.preprocess.is_object() ? options.preprocess : json::object();
   if (!pretrained.contains("input_size"))

@@ -61,6 +61,11 @@ void settle_family_constants(ConfigDraft& draft, const Spelling& spelling);
 // What config.json says. `place` names it. Errors: a field or value that Vitrail does not know, one
 // that contradicts the tensors, and what Vitrail does not have.
 void settle_from_timm(ConfigDraft& draft, const nlohmann::json& config, const std::string& place);
+// The preprocessing of timm's pretrained_cfg; `arguments` (model_args) say more of the size.
+// Error: a field that timm's PretrainedCfg does not have.
+void check_timm_pretrained(const nlohmann::json& pretrained, const std::string& place);
+void add_timm_preprocess(ConfigDraft& draft, const nlohmann::json& pretrained,
+                         const nlohmann::json& arguments, const std::string& place);
 void settle_from_hf(ConfigDraft& draft, const Spelling& spelling, const nlohmann::json& config,
                     const std::string& place);
 void settle_from_vit_pytorch(ConfigDraft& draft, const nlohmann::json& config,

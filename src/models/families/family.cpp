@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/nearest.h"
 
 namespace vitrail {
 namespace {
@@ -26,12 +27,12 @@ const char* name_of(Family family) {
 }
 
 Family family_from_name(const std::string& name) {
-  std::string known;
+  std::vector<std::string> known;
   for (const auto& [value, text] : kFamilies) {
     if (name == text) return value;
-    known += (known.empty() ? "" : ", ") + std::string(text);
+    known.emplace_back(text);
   }
-  fail("family", "'{}' is not a family of checkpoints; known are {}", name, known);
+  fail("family", "'{}' is not a family of checkpoints{}", name, did_you_mean_or_all(name, known));
 }
 
 std::string origin_of(const CheckpointInfo& info) {

@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-constexpr size_t kShownName = 60, kShownValue = 60;
+constexpr size_t kShownField = 60, kShownValue = 60;
 
 const FieldRule* rule_of(const FieldList& list, std::string_view name) {
   for (const std::span<const FieldRule> rules : list.rules)
@@ -30,11 +30,11 @@ void check_field(const FieldList& list, const std::string& name, const nlohmann:
     fail("config",
          "{}: '{}' is no field of {} that Vitrail knows; a field that is not read may change the "
          "answer",
-         list.place, printable(name, kShownName), list.owner);
+         list.place, printable(name, kShownField), list.owner);
   if (value.is_null()) return;
   const auto refuse = [&](const std::string& wanted) {
     fail("config", "{}: {} is {}, which Vitrail does not implement; it may be {}", list.place,
-         printable(name, kShownName), shown(value), wanted);
+         printable(name, kShownField), shown(value), wanted);
   };
   switch (rule->kind) {
     case FieldRule::kRead:

@@ -1,5 +1,6 @@
 // The published architectures beside a file: what the one that is named fixes, and which its names
 // and shapes fit. Weights of several have the same shapes, so a fit alone settles nothing.
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/families/config_kind.h"
@@ -26,29 +27,30 @@ bool fits_positions(const ConfigDraft& draft, const C& p) {
 void settle_from_architecture(ConfigDraft& draft, const Spelling& spelling) {
   const std::string& name = draft.architecture_said;
   if (name.empty()) return;
-  const std::string source = "--set architecture";
+  const std::string source = said(Option::settings, "architecture");
   if (spelling.family == Family::vit_pytorch) {
     if (name != "vit")
-      fail("--set", "architecture is '{}'; of vit-pytorch's models vit is known", printable(name));
+      fail(said(Option::settings), "architecture is '{}'; of vit-pytorch's models vit is known",
+           printable(name));
     draft.open.erase("architecture");
     draft.sources.push_back({"architecture", name, source});
     return;
   }
   if (spelling.family != Family::timm && spelling.family != Family::dinov2)
-    fail("--set",
+    fail(said(Option::settings),
          "architecture names definitions of timm and DINOv2, and the tensors have the names "
          "of {}: its config.json says what it is",
          name_of(spelling.family));
   const PublishedArchitecture* published = find_published(name);
   if (published == nullptr || is_dinov2(*published) != (spelling.family == Family::dinov2)) {
     const char* missing = missing_of_timm(name);
-    fail("--set", "architecture is '{}', which Vitrail does not {}{}", printable(name),
-         missing == nullptr ? "know by name" : "implement: a model with ",
+    fail(said(Option::settings), "architecture is '{}', which Vitrail does not {}{}",
+         printable(name), missing == nullptr ? "know by name" : "implement: a model with ",
          missing == nullptr ? "" : missing);
   }
   const C model = published_config(*published);
   const std::string found = difference(draft, model);
-  if (!found.empty()) fail("--set", "architecture={} has {}", name, found);
+  if (!found.empty()) fail(said(Option::settings), "architecture={} has {}", name, found);
   settle_from_model(draft, model, source);
   // One architecture, several published weights: which of them this is, its name does not say.
   if (draft.config.in_channels == 3 &&
@@ -79,8 +81,7 @@ void settle_plain_structure(ConfigDraft& draft) {
   // Rotary positions leave no tensor. Definitions with them store no others, or are the perception
   // encoders, whose tensors are of no plain ViT of timm.
   const bool like_perception =
-      c.pre_norm && c.class_token &&
-      (!(c.final_norm || c.fc_norm) || (c.pooling == Pooling::map && !draft.is_open("pooling")));
+      c.pre_norm && c.class_token && (!(c.final_norm || c.fc_norm) || is_map(c.pooling));
   if (c.position != Position::none && !like_perception)
     draft.settle("position", &C::position, Position::learned, "names");
 }

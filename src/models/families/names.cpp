@@ -25,7 +25,7 @@ constexpr Row kTimm[] = {
     {"blocks.#.ls2.gamma", {"@blocks.#.ls2.gamma", "@blocks.#.gamma_2"}},
 };
 
-constexpr Row kDinov2[] = {
+constexpr Row kDinov2Rows[] = {
     {"reg_token", {"@register_tokens"}},
     {"blocks.#.mlp.fc1", {"@blocks.#.mlp.fc1", "@blocks.#.mlp.w12"}},
     {"blocks.#.mlp.fc2", {"@blocks.#.mlp.fc2", "@blocks.#.mlp.w3"}},
@@ -82,7 +82,7 @@ constexpr Row kHfDinov2Gated[] = {
 };
 
 // Generation 0: norms within the modules; 1: a PreNorm around them.
-constexpr Row kVitPytorch[] = {
+constexpr Row kVitPytorchRows[] = {
     {"cls_token", {"@cls_token"}},
     {"pos_embed", {"@pos_embedding"}},
     {"blocks.#.norm1", {"@transformer.layers.#.0.norm"}},
@@ -118,7 +118,7 @@ Tables tables_of(const Spelling& s) {
     case Family::timm:
       return {{kTimm}, true};
     case Family::dinov2:
-      return {{kDinov2}, true};
+      return {{kDinov2Rows}, true};
     case Family::hf_vit:
       return {{kHf}, false};
     case Family::hf_deit:
@@ -134,7 +134,7 @@ Tables tables_of(const Spelling& s) {
       const std::span<const Row> ends = s.generation & kHeadNorm
                                             ? std::span<const Row>(kVitPytorchHeadNorm)
                                             : std::span<const Row>(kVitPytorchFinalNorm);
-      return {{kVitPytorch, patches, ends}, false};
+      return {{kVitPytorchRows, patches, ends}, false};
     }
   }
   return {};

@@ -24,7 +24,7 @@ constexpr PublishedArchitecture kArchitectures[] = {
 {.name = "flexivit_small", .size = {384, 12, 6, 16, 240}, .statistics = kHalf, .crop_permille = 950, .flags = kNoPrefixPosition},
 {.name = "test_vit", .size = {64, 6, 2, 16, 160}, .statistics = kHalf, .crop_permille = 950, .mlp_hidden = 192},
 {.name = "test_vit2", .size = {64, 8, 2, 16, 160}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .mlp_hidden = 192, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale},
-{.name = "test_vit3", .size = {96, 9, 3, 16, 160}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .mlp_hidden = 192, .pooling = Pooling::map, .flags = kNoClass | kLayerScale},
+{.name = "test_vit3", .size = {96, 9, 3, 16, 160}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .mlp_hidden = 192, .pooling = Pooling::map_all, .flags = kNoClass | kLayerScale},
 {.name = "vit_base_patch8_224", .size = {768, 12, 12, 8, 224}, .statistics = kHalf, .crop_permille = 900, .flags = kSeveralWeights},
 {.name = "vit_base_patch14_dinov2", .size = {768, 12, 12, 14, 518}, .statistics = kImageNet, .crop_permille = 1000, .flags = kLayerScale, .num_classes = 0},
 {.name = "vit_base_patch14_reg1_tipsv2", .size = {768, 12, 12, 14, 448}, .statistics = kUnit, .crop_permille = 1000, .registers = 1, .flags = kNoPrefixPosition | kLayerScale, .num_classes = 0},

@@ -141,7 +141,7 @@ Spelling recognise(const TensorSource& tensors, const nlohmann::json& config) {
   std::string first;
   for (size_t i = 0; i < std::min<size_t>(3, names.size()); ++i)
     first += (i > 0 ? ", " : "") + printable(names[i], kShownName);
-  fail("family",
+  fail(ErrorCode::unsupported, "family",
        "{}: the names ({}{}) are of no known family: timm or transformers ViT, DeiT and "
        "DINOv2, original DINOv2, vit-pytorch, vitrail{}",
        place, first, names.size() > 3 ? ", ..." : "", said_by(config));

@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "models/families/draft.h"
+#include "models/setting_names.h"
 
 namespace vitrail {
 namespace {
@@ -25,21 +27,11 @@ bool is_size_setting(const std::string& name) {
   return name == "image_size" || name == "image_height" || name == "image_width";
 }
 
-// The fields that a setting stands for.
-std::vector<std::string> fields_of(const std::string& name) {
-  if (name == "heads") return {"num_heads"};
-  if (name == "eps") return {"layer_norm_epsilon"};
-  if (name == "channels") return {"in_channels"};
-  if (name == "image_size") return {"image_height", "image_width"};
-  if (name == "patch_size") return {"patch_height", "patch_width"};
-  return {name};
-}
-
 double parse_number(const std::string& name, std::string_view text) {
   double value = 0;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   if (result.ec != std::errc() || result.ptr != text.data() + text.size() || !std::isfinite(value))
-    fail("--set", "{} takes numbers, not '{}'", name, printable(text));
+    fail(said(Option::settings), "{} takes numbers, not '{}'", name, printable(text));
   return value;
 }
 
@@ -55,7 +47,8 @@ std::vector<double> parse_channels(const std::string& name, std::string_view tex
   }
   if (values.size() == 1) values.resize(static_cast<size_t>(channels), values[0]);
   if (static_cast<int64_t>(values.size()) != channels)
-    fail("--set", "{} has {} numbers for {} channels", name, values.size(), channels);
+    fail(said(Option::settings), "{} has {} numbers for {} channels", name, values.size(),
+         channels);
   return values;
 }
 
@@ -89,10 +82,10 @@ void apply_settings(ConfigDraft& draft, const Settings& settings) {
       draft.architecture_said = value;
       continue;
     }
-    for (const std::string& field : fields_of(name)) {
+    for (const std::string& field : fields_of_setting(name)) {
       set_field(draft.config, field, value);
       draft.open.erase(field);
-      draft.sources.push_back({field, value, "--set"});
+      draft.sources.push_back({field, value, said(Option::settings)});
     }
   }
 }
@@ -102,19 +95,21 @@ void apply_size_settings(ConfigDraft& draft, const Settings& settings) {
   bool height = false, width = false;
   for (const auto& [name, value] : settings) {
     if (!is_size_setting(name)) continue;
-    for (const std::string& field : fields_of(name)) {
+    for (const std::string& field : fields_of_setting(name)) {
       set_field(said, field, value);
-      draft.sources.push_back({field, value, "--set"});
+      draft.sources.push_back({field, value, vitrail::said(Option::settings)});
     }
     height |= name != "image_width";
     width |= name != "image_height";
   }
   VisionTransformerConfig& c = draft.config;
   if (!draft.is_open("image_size")) {
-    check(said.image_height == c.image_height && said.image_width == c.image_width, "--set",
-          "image_size: this model is made for pictures of {0}x{1}; --size {2}x{3} runs it at "
-          "another size",
-          c.image_height, c.image_width, said.image_height, said.image_width);
+    check(said.image_height == c.image_height && said.image_width == c.image_width,
+          vitrail::said(Option::settings).c_str(),
+          "image_size: this model is made for pictures of {0}x{1}; {4} {2}x{3} runs it at another "
+          "size",
+          c.image_height, c.image_width, said.image_height, said.image_width,
+          vitrail::said(Option::size));
     return;
   }
   c.image_height = said.image_height;
@@ -142,8 +137,8 @@ void apply_preprocess_settings(ConfigDraft& draft, const Settings& settings) {
       key = "image_" + name;
     }
     if (!moments && draft.preprocess_kind != PreprocessKind::timm)
-      fail("--set", "{} is a field of timm's preprocessing; this model's stands in its own file",
-           name);
+      fail(said(Option::settings),
+           "{} is a field of timm's preprocessing; this model's stands in its own file", name);
     if (moments) {
       draft.preprocess[key] = parse_channels(name, value, channels);
     } else if (name == "crop_pct") {
@@ -151,7 +146,7 @@ void apply_preprocess_settings(ConfigDraft& draft, const Settings& settings) {
     } else {
       draft.preprocess[key] = value;
     }
-    draft.sources.push_back({name, value, "--set"});
+    draft.sources.push_back({name, value, said(Option::settings)});
   }
 }
 
@@ -165,16 +160,20 @@ void refuse_open_fields(const ConfigDraft& draft, const std::string& place,
           missing.emplace_back(field);
   }
   if (missing.empty()) return;
-  std::string list, flags;
+  std::string list;
+  NamedValues values;
   for (const std::string& field : missing) {
     list += (list.empty() ? "" : ", ") + field;
-    flags += " --set " + field + "=...";
+    values.emplace_back(field, "...");
   }
   std::string names;
   for (const std::string& name : draft.candidates) names += (names.empty() ? "" : ", ") + name;
-  fail("model", "{}: names, shapes and configuration do not determine {}{}; say{}{}{}", place, list,
-       draft.unsettled.empty() ? "" : fmt::format(" ({})", draft.unsettled), flags,
-       names.empty() ? "" : ", or, of one of these, --set architecture= with its name: " + names,
+  fail("model", "{}: names, shapes and configuration do not determine {}{}; say {}{}{}", place,
+       list, draft.unsettled.empty() ? "" : fmt::format(" ({})", draft.unsettled),
+       said_settings(values),
+       names.empty() ? ""
+                     : fmt::format(", or, of one of these, {}: {}",
+                                   said_setting("architecture", "its name"), names),
        why(missing));
 }
 

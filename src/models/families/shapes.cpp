@@ -119,7 +119,9 @@ void read_head(ConfigDraft& draft, const Shapes& shapes) {
   c.head_bias = c.num_classes == 0 || shapes.has("head.bias");
   constexpr auto kPooling = &VisionTransformerConfig::pooling;
   if (shapes.has("attn_pool.latent")) {
-    draft.settle("pooling", kPooling, Pooling::map, "names");
+    c.pooling = Pooling::map;
+    // Over every token, where there are others than patches: no name says it.
+    if (c.prefix_tokens() == 0) draft.settle("pooling", kPooling, Pooling::map, "names");
     c.pool_mlp_hidden_dim = shapes.rows("attn_pool.mlp.fc1.weight");
   }
   if (shapes.has("head_dist.weight"))

@@ -21,7 +21,7 @@ std::string lowered(std::string name) {
   return name;
 }
 
-Activation activation_of(const std::string& name, const std::string& place) {
+Activation timm_activation(const std::string& name, const std::string& place) {
   static constexpr std::array<std::pair<const char*, Activation>, 6> kNames = {
       {{"gelu", Activation::gelu},
        {"gelu_tanh", Activation::gelu_tanh},
@@ -43,7 +43,8 @@ void require_layer_norm(std::string name, const std::string& place) {
     fail("timm", "{}: norm_layer {} is not supported; layernorm is", place, shown(name));
 }
 
-std::pair<int64_t, int64_t> sides(const Json& object, const char* key, const std::string& place) {
+std::pair<int64_t, int64_t> timm_sides(const Json& object, const char* key,
+                                       const std::string& place) {
   if (object.at(key).is_array()) {
     const auto pair = get<std::vector<int64_t>>(object, key, place);
     if (pair.size() == 2) return {pair[0], pair[1]};
@@ -66,7 +67,7 @@ class Arguments {
     if (const auto value = get_optional<T>(object_, key, place_)) field = *value;
   }
   void read_sides(const char* key, int64_t& height, int64_t& width) const {
-    if (has(key)) std::tie(height, width) = sides(object_, key, place_);
+    if (has(key)) std::tie(height, width) = timm_sides(object_, key, place_);
   }
   std::string text(const char* key) const { return get<std::string>(object_, key, place_); }
 
@@ -75,29 +76,17 @@ class Arguments {
   const std::string& place_;
 };
 
-Pooling pooling_of(const std::string& name, bool include_prefix, const C& model,
-                   const std::string& place) {
-  if (name == "token") return model.distillation_token ? Pooling::distilled : Pooling::class_token;
-  if (name == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
-  if (name == "map") {
-    if (include_prefix && model.prefix_tokens() > 0)
-      fail("timm", "{}: pool_include_prefix with global_pool 'map' is not supported", place);
-    return Pooling::map;
-  }
-  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place, shown(name));
-}
-
 // Where the final norm stands follows from the pooling, unless fc_norm says so.
 void set_pooling(C& model, const Arguments& arguments, const std::string& place) {
   const bool averaged = model.pooling == Pooling::mean || model.pooling == Pooling::mean_all;
   // A definition that averages and has no fc_norm says so itself.
   bool normed = model.final_norm || model.fc_norm;
   const bool never_after = averaged && !model.fc_norm;
-  bool include = model.pooling == Pooling::mean_all;
+  bool include = model.pooling == Pooling::mean_all || model.pooling == Pooling::map_all;
   arguments.read("pool_include_prefix", include);
-  std::string pool = averaged ? "avg" : model.pooling == Pooling::map ? "map" : "token";
+  std::string pool = averaged ? "avg" : is_map(model.pooling) ? "map" : "token";
   arguments.read("global_pool", pool);
-  model.pooling = pooling_of(pool, include, model, place);
+  model.pooling = timm_pooling(model, pool, include, place);
   bool after = pool == "avg" && !never_after;
   arguments.read("fc_norm", after);
   arguments.read("final_norm", normed);
@@ -118,6 +107,17 @@ void set_mlp(C& model, const Arguments& arguments, const C& definition) {
 }
 
 }  // namespace
+
+Pooling timm_pooling(const C& model, const std::string& global_pool, bool include_prefix,
+                     const std::string& place) {
+  if (global_pool == "token")
+    return model.distillation_token ? Pooling::distilled : Pooling::class_token;
+  if (global_pool == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
+  if (global_pool == "map")
+    return include_prefix && model.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map;
+  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place,
+       shown(global_pool));
+}
 
 VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
                                    const std::string& place) {
@@ -161,7 +161,7 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   args.read("pre_norm", model.pre_norm);
   model.patch_bias = !model.pre_norm;
   set_pooling(model, args, place);
-  if (args.has("act_layer")) model.activation = activation_of(args.text("act_layer"), place);
+  if (args.has("act_layer")) model.activation = timm_activation(args.text("act_layer"), place);
   if (args.has("norm_layer")) {
     require_layer_norm(args.text("norm_layer"), place);
     model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm
@@ -223,8 +223,7 @@ std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& 
   compare("pre_norm", m.pre_norm, c.pre_norm);
   compare("final_norm", m.final_norm, c.final_norm);
   compare("fc_norm", m.fc_norm, c.fc_norm);
-  compare("attention pooling", m.pooling == Pooling::map,
-          c.pooling == Pooling::map && !draft.is_open("pooling"));
+  compare("attention pooling", is_map(m.pooling), is_map(c.pooling));
   return found;
 }
 

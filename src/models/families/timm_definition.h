@@ -13,6 +13,9 @@ namespace vitrail {
 // says. Error: a value that Vitrail does not implement.
 VisionTransformerConfig timm_model(const VisionTransformerConfig& definition,
                                    const nlohmann::json& arguments, const std::string& place);
+// What its global_pool and pool_include_prefix mean. Error: as above.
+Pooling timm_pooling(const VisionTransformerConfig& model, const std::string& global_pool,
+                     bool include_prefix, const std::string& place);
 // Error: an argument says something else than the tensors.
 void check_arguments(const ConfigDraft& draft, const nlohmann::json& arguments,
                      const std::string& place);

@@ -6,14 +6,11 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "core/queue.h"
+#include "models/families/canonical.h"
 #include "nn/lora.h"
 
 namespace vitrail {
 namespace {
-
-bool is_float(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
-}
 
 // m_n / |W_n| times each row n of W (Liu et al. 2024, equation 5).
 void set_row_lengths(Tensor& weight, const Tensor& lengths) {

@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-constexpr std::string_view kWeight = ".weight";
+constexpr std::string_view kWeightEnding = ".weight";
 
 // "", "a." and "a.b." of "a.b.c": where a backbone's names may begin.
 void add_prefixes(const std::string& name, std::set<std::string>& prefixes) {
@@ -26,9 +26,9 @@ AdapterNames::AdapterNames(Spelling spelling, const VisionTransformerConfig& con
   std::set<std::string> paths;
   for (const auto& parameter : model.parameters().all()) {
     paths.insert(parameter->path());
-    if (!parameter->path().ends_with(kWeight) || parameter->shape().rank() < 2) continue;
+    if (!parameter->path().ends_with(kWeightEnding) || parameter->shape().rank() < 2) continue;
     for (const std::string& part : names_in(spelling_, parameter->path()))
-      projections_.push_back(part.substr(0, part.size() - kWeight.size()));
+      projections_.push_back(part.substr(0, part.size() - kWeightEnding.size()));
   }
   // An adapter may bring a head to a base without one.
   paths.insert({"head.weight", "head.bias"});

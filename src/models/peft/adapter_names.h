@@ -6,12 +6,16 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "models/families/names.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
+
+// What stands before the modules' names in PEFT's files.
+inline constexpr std::string_view kPeftPrefix = "base_model.model.";
 
 // One of the equal pieces, along the first axis, that a canonical parameter is stacked of: q, k and
 // v of attn.qkv where they are three modules of the library, else the whole.

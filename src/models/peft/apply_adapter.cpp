@@ -14,9 +14,8 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kConfig = "adapter_config.json";
-constexpr const char* kLabels = "labels.json";
-constexpr std::string_view kPrefix = "base_model.model.";
+constexpr const char* kAdapterConfig = "adapter_config.json";
+constexpr const char* kAdapterLabels = "labels.json";
 
 std::shared_ptr<TensorSource> open_adapter_tensors(const std::filesystem::path& folder) {
   std::error_code ignored;
@@ -31,8 +30,8 @@ std::shared_ptr<TensorSource> open_adapter_tensors(const std::filesystem::path& 
 std::vector<std::string> parameters_of(const TensorSource& adapter) {
   std::vector<std::string> names;
   for (const std::string& name : adapter.names()) {
-    if (!name.starts_with(kPrefix)) continue;
-    const std::string own = name.substr(kPrefix.size());
+    if (!name.starts_with(kPeftPrefix)) continue;
+    const std::string own = name.substr(kPeftPrefix.size());
     const size_t part = own.find(".lora_");
     names.push_back(part == std::string::npos ? own : own.substr(0, part) + ".weight");
   }
@@ -85,8 +84,8 @@ void say_what_is_dropped(CheckpointInfo& info, const AdapterPlan& plan) {
 
 void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder,
                    const Settings& settings) {
-  const AdapterConfig config =
-      adapter_config_from_json(read_json(folder / kConfig), (folder / kConfig).string());
+  const AdapterConfig config = adapter_config_from_json(read_json(folder / kAdapterConfig),
+                                                        (folder / kAdapterConfig).string());
   const auto adapter = open_adapter_tensors(folder);
   CheckpointInfo& info = checkpoint.info;
   const AdapterNames names =
@@ -97,7 +96,7 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder,
   if (const auto head = plan.edits.find("head.weight");
       head != plan.edits.end() && !head->second.front().replacement.empty()) {
     set_head(info, adapter->info(head->second.front().replacement), adapter->place());
-    read_labels(info, folder / kLabels);
+    read_labels(info, folder / kAdapterLabels);
     std::error_code ignored;
     const std::filesystem::path answer = folder / kAdapterAnswer;
     const Json meaning = std::filesystem::exists(answer, ignored) ? read_json(answer) : Json();

@@ -10,9 +10,8 @@
 namespace vitrail {
 namespace {
 
-constexpr std::string_view kPrefix = "base_model.model.";
-constexpr std::string_view kA = ".lora_A.weight";
-constexpr std::string_view kB = ".lora_B.weight";
+constexpr std::string_view kAEnding = ".lora_A.weight";
+constexpr std::string_view kBEnding = ".lora_B.weight";
 constexpr std::string_view kBias = ".lora_B.bias";
 constexpr std::array<std::string_view, 2> kMagnitudes = {".lora_magnitude_vector",
                                                          ".lora_magnitude_vector.weight"};
@@ -52,9 +51,10 @@ class Planner {
   }
 
   void assign(const std::string& name) {
-    if (!name.starts_with(kPrefix)) refuse(name, "is not a name that PEFT gives");
-    const std::string own = name.substr(kPrefix.size());
-    for (const std::string_view ending : {kA, kB, kBias, kMagnitudes[0], kMagnitudes[1]})
+    if (!name.starts_with(kPeftPrefix)) refuse(name, "is not a name that PEFT gives");
+    const std::string own = name.substr(kPeftPrefix.size());
+    for (const std::string_view ending :
+         {kAEnding, kBEnding, kBias, kMagnitudes[0], kMagnitudes[1]})
       if (own.ends_with(ending)) {
         modules_.insert(own.substr(0, own.size() - ending.size()));
         return;
@@ -85,19 +85,21 @@ class Planner {
   }
 
   void add_product(const std::string& module) {
-    const std::string base = std::string(kPrefix) + module;
+    const std::string base = std::string(kPeftPrefix) + module;
     const auto named = [&](std::string_view ending) { return base + std::string(ending); };
-    for (const std::string_view half : {kA, kB})
+    for (const std::string_view half : {kAEnding, kBEnding})
       if (!adapter_.contains(named(half))) refuse(module, "has no " + std::string(half.substr(1)));
-    const ParameterPiece& piece = piece_of(module + ".weight", named(kA));
+    const ParameterPiece& piece = piece_of(module + ".weight", named(kAEnding));
     if (!config_.adapts(module))
-      refuse(named(kA), "is of a module that target_modules does not ask for");
-    const int64_t rank = config_.rank_of(module), rows = adapter_.info(named(kA)).shape.rank() > 0
-                                                             ? adapter_.info(named(kA)).shape[0]
-                                                             : 0;
+      refuse(named(kAEnding), "is of a module that target_modules does not ask for");
+    const int64_t rank = config_.rank_of(module),
+                  rows = adapter_.info(named(kAEnding)).shape.rank() > 0
+                             ? adapter_.info(named(kAEnding)).shape[0]
+                             : 0;
     if (rows != rank)
-      refuse(named(kA), fmt::format("has a rank of {}, and the configuration says {}", rows, rank));
-    LowRankProduct product{named(kA), named(kB), "", config_.scale_of(module)};
+      refuse(named(kAEnding),
+             fmt::format("has a rank of {}, and the configuration says {}", rows, rank));
+    LowRankProduct product{named(kAEnding), named(kBEnding), "", config_.scale_of(module)};
     for (const std::string_view ending : kMagnitudes)
       if (adapter_.contains(named(ending))) product.magnitude = named(ending);
     if (config_.magnitudes && product.magnitude.empty())

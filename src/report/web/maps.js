@@ -1,5 +1,4 @@
 // Maps over patches, for every page that shows some: their numbers, colours and drawing.
-'use strict';
 const maps = (() => {
   // Base 85 over printable characters: five characters hold a 32-bit word, little-endian.
   function decodeWords(text, alphabet) {
@@ -45,5 +44,12 @@ const maps = (() => {
     return `${value === 0 ? '0' : value < 0.001 ? '< 0.001'
         : value >= 99.95 ? value.toFixed(0) : value.toPrecision(value < 10 ? 2 : 3)}%`;
   }
-  return { decodeWords, decodeFloats, rangeOf, heat, paint, percent };
+  const placeOf = ({ columns }, patch) =>
+      `row ${Math.floor(patch / columns) + 1}, column ${patch % columns + 1}`;
+  // In words where a map is strongest: what a reader sees at once, and a screen reader says.
+  function strongest(layout, values) {
+    const patch = values.indexOf(values.reduce((most, value) => Math.max(most, value), -Infinity));
+    return `the patch in ${placeOf(layout, patch)} (${percent(values[patch])})`;
+  }
+  return { placeOf, strongest, decodeWords, decodeFloats, rangeOf, heat, paint, percent };
 })();

@@ -1,5 +1,6 @@
 // Curves of a run: inline SVG, drawn at the size that it has, with a cursor for mouse and keyboard.
 const charts = (() => {
+  const { make } = page;
   const kHeight = 210, kMargin = { left: 54, right: 10, top: 10, bottom: 26 };
   const kNamespace = 'http://www.w3.org/2000/svg';
 
@@ -69,43 +70,28 @@ const charts = (() => {
     return { low, high, cut };
   }
 
-  function make(chart, curves) {
+  function draw(chart, curves) {
     const perEpoch = curves.steps_per_epoch, inEpochs = perEpoch > 0;
-    const card = document.createElement('div'), head = document.createElement('div');
-    card.className = 'card chart';
+    const legend = make('div', chart.series.map(({ name, values }, i) =>
+        make('span', [make('i'), `${name} ${text(values.at(-1), chart.format)}`], { className: `series-${Math.min(i, 3)}` })),
+        { className: 'legend' });
+    const head = make('div', [make('h3', chart.title), legend], { className: 'chart-head' });
+    const logBox = make('input', [], { type: 'checkbox' });
+    if (chart.log) head.append(make('label', [logBox, 'log scale']));
+    const picture = svg('svg', { role: 'img', 'aria-label':
+        `${chart.title}: ${chart.series.map((s) => `${s.name} ends at ${text(s.values.at(-1), chart.format)}`).join(', ')}.` });
+    const plot = make('div', picture, { className: 'plot', tabIndex: 0 });
+    plot.setAttribute('role', 'application');
+    plot.setAttribute('aria-label', `Curves of ${chart.title}: arrow keys read values`);
+    const output = make('output'), note = make('p', '', { className: 'hint' });
+    const card = make('div', [head, plot, make('p', output, { className: 'readout' }), note], { className: 'card chart' });
     card.dataset.chart = chart.id;
-    head.className = 'chart-head';
-    head.append(Object.assign(document.createElement('h3'), { textContent: chart.title }));
-    const legend = document.createElement('div');
-    legend.className = 'legend';
-    chart.series.forEach((series, i) => {
-      const entry = document.createElement('span');
-      entry.className = `series-${Math.min(i, 3)}`;
-      const end = series.values.at(-1);
-      entry.append(document.createElement('i'), `${series.name} ${text(end, chart.format)}`);
-      legend.append(entry);
-    });
-    head.append(legend);
-    const logBox = Object.assign(document.createElement('input'), { type: 'checkbox' });
-    if (chart.log) {
-      const label = document.createElement('label');
-      label.append(logBox, 'log scale');
-      head.append(label);
-    }
-    const picture = svg('svg', { tabindex: 0, role: 'img', 'aria-label':
-        `${chart.title}: ${chart.series.map((s) => `${s.name} ends at ${text(s.values.at(-1), chart.format)}`).join(', ')}. Arrow keys read values.` });
-    const readout = document.createElement('p');
-    readout.className = 'readout';
-    const output = document.createElement('output');
-    readout.append(output);
-    const note = Object.assign(document.createElement('p'), { className: 'hint' });
-    card.append(head, picture, readout, note);
 
     const steps = [...new Set(chart.series.flatMap((s) => s.steps))].sort((a, b) => a - b);
     const first = 0, last = Math.max(steps.at(-1), 1);
     let cursor = null, place = null;
 
-    function draw() {
+    function redraw() {
       const width = Math.max(220, picture.clientWidth || 400);
       const { low, high, cut } = domain(chart, logBox.checked);
       const x = (step) => kMargin.left + (step - first) / (last - first) * (width - kMargin.left - kMargin.right);
@@ -204,8 +190,8 @@ const charts = (() => {
     picture.addEventListener('pointermove', point);
     picture.addEventListener('pointerdown', point);
     picture.addEventListener('pointerleave', (event) => { if (event.pointerType === 'mouse') show(null); });
-    picture.addEventListener('blur', () => show(null));
-    picture.addEventListener('keydown', (event) => {
+    plot.addEventListener('blur', () => show(null));
+    plot.addEventListener('keydown', (event) => {
       const from = shown ?? (event.key === 'ArrowLeft' ? steps.length : -1);
       const to = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: steps.length - 1 }[event.key];
       if (event.key === 'Escape') show(null);
@@ -213,9 +199,9 @@ const charts = (() => {
       event.preventDefault();
       show(Math.min(steps.length - 1, Math.max(0, to)));
     });
-    logBox.addEventListener('change', draw);
-    return { card, draw };
+    logBox.addEventListener('change', redraw);
+    return { card, redraw };
   }
 
-  return { make, text };
+  return { draw, text };
 })();

@@ -5,6 +5,7 @@
 #include <numbers>
 #include <utility>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "kernels/elementwise.h"
 #include "kernels/reduce.h"
@@ -16,7 +17,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "dino";
+constexpr const char* kDino = "dino";
 
 // Tensors of one shape below each other.
 Tensor stacked(std::span<const Tensor> tensors) {
@@ -58,9 +59,10 @@ Tensor targets_of(Queue& queue, const Tensor& answers, int64_t views, int64_t gl
 }  // namespace
 
 VisionTransformerConfig dino_backbone(VisionTransformerConfig config) {
-  check(config.class_token && config.depth > 0, kPlace,
+  check(config.class_token && config.depth > 0, kDino,
         "the model has no class token that attends to patches, which DINO learns from; choose an "
-        "architecture that has one (--arch vit_lite_2_4, for instance)");
+        "architecture that has one ({} vit_lite_2_4, for instance)",
+        said(Option::architecture));
   config.pooling = Pooling::class_token;
   config.fc_norm = false;
   config.num_classes = 0;
@@ -94,7 +96,7 @@ DinoMethod::DinoMethod(const VisionTransformerConfig& config, const DinoOptions&
       teacher_network_(teacher_, options),
       center_(Tensor::zeros({options.outputs})),
       sums_(static_cast<size_t>(options.outputs + 1)) {
-  check(options.global_crops >= 2, kPlace, "global_crops is {}; there must be two at least",
+  check(options.global_crops >= 2, kDino, "global_crops is {}; there must be two at least",
         options.global_crops);
 }
 
@@ -125,7 +127,7 @@ double DinoMethod::teacher_momentum(const StepNumbers& numbers) const {
 MethodLoss DinoMethod::forward(Context& context, const Batch& batch, const StepNumbers& numbers) {
   const auto views = static_cast<int64_t>(batch.views.size());
   const int64_t globals = options_.global_crops, outputs = options_.outputs;
-  check(views >= globals, kPlace, "a batch of {} views lacks some of the {} global crops", views,
+  check(views >= globals, kDino, "a batch of {} views lacks some of the {} global crops", views,
         globals);
   const std::span<const Tensor> all = batch.views;
   Context inference(context.queue);
@@ -186,7 +188,7 @@ NamedTensors DinoMethod::state() const {
 void DinoMethod::load_state(const TensorSource& tensors) {
   const auto read = [&](const std::string& name, const Shape& shape) {
     const TensorInfo& info = tensors.info(name);
-    check(info.shape == shape, kPlace, "{}: {} is {} and {} wanted", tensors.place(), name,
+    check(info.shape == shape, kDino, "{}: {} is {} and {} wanted", tensors.place(), name,
           info.shape.str(), shape.str());
     return tensors.tensor(name).clone();
   };

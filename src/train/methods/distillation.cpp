@@ -11,7 +11,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "distillation";
+constexpr const char* kDistillation = "distillation";
 
 Tensor highest_classes(const Tensor& logits) {
   const int64_t rows = logits.size(0), classes = logits.size(1);
@@ -28,16 +28,16 @@ Tensor highest_classes(const Tensor& logits) {
 DistillationKind distillation_from_name(const std::string& name) {
   if (name == "soft") return DistillationKind::soft;
   if (name == "hard") return DistillationKind::hard;
-  fail(kPlace, "distillation is '{}'; it must be none, soft or hard", name);
+  fail(kDistillation, "distillation is '{}'; it must be none, soft or hard", name);
 }
 
 void check_teacher(const Teacher& teacher, DistillationKind kind) {
   const VisionTransformerConfig& config = teacher.model().network->config();
-  refuse_regression(config, kPlace, "a student follows classes");
-  check(!asks_each_class(config), kPlace,
+  refuse_regression(config, kDistillation, "a student follows classes");
+  check(!asks_each_class(config), kDistillation,
         "the teacher {} answers with {}, and a student follows one class a picture",
         teacher.model().name, described(config));
-  check(config.answer == Answer::softmax || kind == DistillationKind::hard, kPlace,
+  check(config.answer == Answer::softmax || kind == DistillationKind::hard, kDistillation,
         "the teacher {} answers with {}, and soft distillation compares softmaxes; follow its best "
         "class with distillation=hard",
         teacher.model().name, described(config));
@@ -54,10 +54,10 @@ DistillationMethod::DistillationMethod(VisionTransformer& model, const LossOptio
                                        const DistillationOptions& options,
                                        std::unique_ptr<Teacher> teacher)
     : model_(model), loss_(loss), options_(options), teacher_(std::move(teacher)) {
-  check(options.alpha >= 0 && options.alpha <= 1, kPlace,
+  check(options.alpha >= 0 && options.alpha <= 1, kDistillation,
         "distillation_alpha is {}; it must lie between 0 and 1", options.alpha);
-  check(options.temperature > 0, kPlace, "distillation_temperature is {}; it must be above 0",
-        options.temperature);
+  check(options.temperature > 0, kDistillation,
+        "distillation_temperature is {}; it must be above 0", options.temperature);
 }
 
 MethodLoss DistillationMethod::forward(Context& context, const Batch& batch, const StepNumbers&) {

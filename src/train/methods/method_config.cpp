@@ -5,28 +5,23 @@
 #include "train/methods/distillation.h"
 
 namespace vitrail {
-namespace {
-
-constexpr const char* kPlace = "training config";
-
 void check_range(const char* name, double value, double low, double high) {
-  check(value >= low && value <= high, kPlace, "{} is {}; it must lie between {} and {}", name,
-        value, low, high);
+  check(value >= low && value <= high, kTrainingConfig, "{} is {}; it must lie between {} and {}",
+        name, value, low, high);
 }
 
-}  // namespace
-
 void MethodConfig::validate(const std::string& method) const {
-  check(method == "supervised" || method == "mae" || method == "dino", kPlace,
+  check(method == "supervised" || method == "mae" || method == "dino", kTrainingConfig,
         "method is '{}'; it must be supervised, mae or dino", method);
   if (distillation != "none") {
     distillation_from_name(distillation);
-    check(!teacher.empty(), kPlace, "distillation is {} and no teacher is named", distillation);
-    check(method == "supervised", kPlace, "{} has no teacher beside itself; leave distillation out",
-          method);
+    check(!teacher.empty(), kTrainingConfig, "distillation is {} and no teacher is named",
+          distillation);
+    check(method == "supervised", kTrainingConfig,
+          "{} has no teacher beside itself; leave distillation out", method);
   } else {
-    check(teacher.empty(), kPlace, "the teacher {} is of no use while distillation is none",
-          teacher);
+    check(teacher.empty(), kTrainingConfig,
+          "the teacher {} is of no use while distillation is none", teacher);
   }
   check_range("distillation_alpha", distillation_alpha, 0, 1);
   check_range("distillation_temperature", distillation_temperature, 1e-3, 1e3);

@@ -7,6 +7,10 @@
 
 namespace vitrail {
 
+inline constexpr const char* kTrainingConfig = "training config";  // the place of its errors
+// Error naming the field of a training config that is out of range.
+void check_range(const char* name, double value, double low, double high);
+
 struct MethodConfig {
   // Distillation (methods/distillation.h), of method supervised.
   std::string teacher;                // a model folder, file or bundled name; empty: none

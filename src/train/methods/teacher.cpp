@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kPlace = "distillation";
+constexpr const char* kTeacher = "distillation";
 
 // value = factor * x + offset.
 struct Affine {
@@ -45,13 +45,13 @@ PictureSize size_of_input(const Model& model, int64_t chosen) {
 }
 
 std::vector<int64_t> matched(const std::vector<std::string>& classes, const Model& model) {
-  check(model.labels.any_known(), kPlace,
+  check(model.labels.any_known(), kTeacher,
         "the teacher {} does not name its classes, which the set's are matched to by name",
         model.name);
   try {
     return match_classes(classes, model.labels);
   } catch (const Error& error) {
-    fail(kPlace, "the teacher {} does not fit the set: {}", model.name, error.what());
+    fail(kTeacher, "the teacher {} does not fit the set: {}", model.name, error.what());
   }
 }
 
@@ -100,14 +100,14 @@ Teacher::Teacher(const TeacherOptions& options, const std::vector<std::string>& 
   load.threads = options.threads;
   load.pack = PackOptions{.precision = precision_};
   model_ = load_model(options.model, load);
-  check(model_->network->config().num_classes > 0, kPlace,
+  check(model_->network->config().num_classes > 0, kTeacher,
         "the teacher {} has no head that names classes", model_->name);
   classes_ = matched(classes, *model_);
   view_ = {.size = size_of_input(*model_, options.size),
            .channels = model_->preprocess.channels,
            .student = student,
            .teacher = model_->preprocess};
-  check(student.channels == 1 || view_.channels == 3, kPlace,
+  check(student.channels == 1 || view_.channels == 3, kTeacher,
         "the teacher {} takes grey pictures and the student's have colours", model_->name);
   model_->network->layout(view_.size.height, view_.size.width);  // throws where patches do not fit
 }

@@ -14,6 +14,7 @@ import tempfile
 import warnings
 import zlib
 
+import heif_boxes
 import numpy as np
 import pillow_heif
 from PIL import Image, ImageOps
@@ -25,6 +26,8 @@ NOISE = np.random.default_rng(16)
 WIDTH, HEIGHT = 21, 13
 # What Pillow reads by a rule that Vitrail does not follow: colour management, floats cut to bytes.
 NOT_READ = {"tiff_lab.tif", "tiff_float.tif"}
+# Of heif_part(): noise in whose chroma versions of libde265 do not disagree by a step.
+FOUR_SEEDS = (1, 4, 6, 7)
 SUFFIXES = (".gif", ".bmp", ".dib", ".tif", ".avif", ".heic")
 
 
@@ -500,6 +503,78 @@ def write_heifs(save):
     save("heif_64.heic", saved(Image.fromarray(photo(64, 64)), "HEIF", quality=60))
 
 
+def heif_part(kind, width=64, height=64, **options):
+    """A coded picture to make others of."""
+    global NOISE
+    before, NOISE = NOISE, np.random.default_rng(kind)
+    channels = options.pop("channels", 3)
+    coded = heif_boxes.Coded(saved(Image.fromarray(photo(width, height, channels)), "HEIF", quality=60, **options))
+    NOISE = before
+    return coded
+
+
+def smooth_heif_part(width, height, shift):
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [127 + 100 * np.sin((x + shift) / (70 + 20 * c) + c) * np.cos(y / (90 + c)) for c in range(3)]
+    pixels = np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
+    return heif_boxes.Coded(saved(Image.fromarray(pixels), "HEIF", quality=60, chroma="420"))
+
+
+def write_derived_heifs(save):
+    """As phones write them: a canvas of tiles, turned; and what else is made of coded pictures."""
+    box, item = heif_boxes, heif_boxes.Item
+
+    def shared(part):
+        return [p for p in part.properties if p[4:8] in (b"colr", b"pixi")]
+
+    def hidden(part):
+        return item(b"hvc1", part.data, part.properties, hidden=True)
+
+    def grid(parts, rows, columns, width, height, *more, shown=None, wide=False, **options):
+        data = box.grid(rows, columns, width, height, wide)
+        made = item(b"grid", data, [box.ispe(width, height), *shared(parts[0]), *more], range(1, len(parts) + 1))
+        return box.heif([hidden(p) for p in parts] + [made], len(parts) + 1, **options)
+
+    four = [heif_part(seed, chroma="420") for seed in FOUR_SEEDS]
+    sharp = [heif_part(seed, chroma="444") for seed in range(4)]
+    grey = [heif_part(seed, channels=1) for seed in range(2)]
+    save("heif_grid.heic", grid(four, 2, 2, 100, 90))
+    save("heif_grid_444.heic", grid(sharp, 2, 2, 101, 91))
+    save("heif_grid_grey.heic", grid(grey, 1, 2, 120, 64))
+    save("heif_grid_once.heic", grid([four[0]], 1, 1, 64, 64))
+    phone = [smooth_heif_part(512, 512, shift) for shift in (0, 31)]
+    save("heif_grid_phone.heic", grid(phone, 2, 1, 500, 1000, box.rotated(3)))
+    for quarters in (1, 2):
+        save(f"heif_grid_turned{quarters}.heic", grid(four, 2, 2, 100, 90, box.rotated(quarters)))
+    for axis in (0, 1):
+        save(f"heif_grid_mirrored{axis}.heic", grid(four, 2, 2, 100, 90, box.mirrored(axis)))
+    save("heif_grid_cropped.heic", grid(sharp, 2, 2, 100, 90, box.cropped(61, 40, (100, 90), (4, 6))))
+    save("heif_grid_wide.heic", grid(four, 2, 2, 100, 90, wide=True, version=2))
+    save("heif_grid_in_pieces.heic", grid(four, 2, 2, 100, 90, version=0, extents=3))
+    save("heif_grid_in_pieces_of_idat.heic", grid(four, 2, 2, 100, 90, extents=2))
+    save("heif_grid_mif1.heic", grid(four, 2, 2, 100, 90, brand=b"mif1"))
+    short = [hidden(p) for p in four[:3]] + [item(b"grid", box.grid(2, 2, 100, 90), [box.ispe(100, 90)], [1, 2, 3])]
+    save("heif_grid_short.heic", box.heif(short, 4))
+
+    def overlay(parts, offsets, *more, **options):
+        made = item(b"iovl", box.overlay(100, 90, offsets, (60000, 30000, 9000, 65535), **options), [box.ispe(100, 90), *more], range(1, len(offsets) + 1))
+        return box.heif(parts + [made] if len(parts) == len(offsets) else parts[:2] + [made] + parts[2:], len(offsets) + 1)
+
+    two = [hidden(p) for p in sharp[:2]]
+    save("heif_overlay.heic", overlay(two, [(0, 0), (30, 20)]))
+    save("heif_overlay_420.heic", overlay([hidden(p) for p in four[:2]], [(5, 6), (30, 20)]))
+    save("heif_overlay_wide.heic", overlay(two, [(0, 0), (50, 40)], wide=True))
+    save("heif_overlay_turned.heic", overlay(two, [(3, 2), (30, 20)], box.rotated(1)))
+    save("heif_identity.heic", box.heif([hidden(sharp[0]), item(b"iden", b"", [box.ispe(64, 64)], [1])], 2))
+    save("heif_identity_turned.heic", box.heif([hidden(sharp[0]), item(b"iden", b"", [box.ispe(64, 64), box.rotated(1)], [1])], 2))
+    nested = [hidden(p) for p in four] + [item(b"grid", box.grid(2, 2, 100, 90), [box.ispe(100, 90), *shared(four[0]), box.rotated(1)], [1, 2, 3, 4], hidden=True)]
+    save("heif_identity_of_grid.heic", box.heif(nested + [item(b"iden", b"", [box.ispe(90, 100), box.mirrored(1)], [5])], 6))
+    # What is not asked for may be larger.
+    small = heif_part(5, 24, 16, chroma="444")
+    thumbnail = item(b"hvc1", sharp[0].data, sharp[0].properties, thumbnail_of=1)
+    save("heif_large_thumbnail.heic", box.heif([item(b"hvc1", small.data, small.properties), thumbnail], 1))
+
+
 def checksum(image):
     return zlib.crc32(np.asarray(image).tobytes())
 
@@ -534,6 +609,7 @@ def main():
     write_tiffs(save)
     write_avifs(save)
     write_heifs(save)
+    write_derived_heifs(save)
     lines = ",\n".join(json.dumps(entry) for entry in expected)
     (HERE / "formats.json").write_text("[\n" + lines + "\n]\n")
 

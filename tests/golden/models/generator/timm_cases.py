@@ -111,6 +111,10 @@ def _published():
                 num_classes=5)
     yield _case("clip_quickgelu", "vit_base_patch32_clip_quickgelu_224", faint=True, **small)
     yield _case("siglip", "vit_base_patch16_siglip_224", **headless)
+    # Attention pooling over every token: of a definition that says it, of arguments that do.
+    yield _case("map_over_registers", "test_vit3", **{**small, "embed_dim": 24, "num_heads": 3})
+    yield _case("map_over_class_token", "vit_tiny_patch16_224", global_pool="map",
+                pool_include_prefix=True, **small)
     yield _case("dinov2", "vit_small_patch14_dinov2", **headless)
     yield _case("dinov2_reg4", "vit_small_patch14_reg4_dinov2", **headless)
     yield _case("dinov2_giant", "vit_giant_patch14_dinov2",

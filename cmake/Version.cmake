@@ -1,0 +1,16 @@
+# Reads VITRAIL_VERSION_TEXT from include/vitrail/version.h, where the version is written once.
+set(version_file ${CMAKE_CURRENT_SOURCE_DIR}/include/vitrail/version.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${version_file})
+file(READ ${version_file} header)
+set(numbers "")
+foreach(part MAJOR MINOR PATCH)
+  if(NOT header MATCHES "#define VITRAIL_VERSION_${part} ([0-9]+)")
+    message(FATAL_ERROR "${version_file} does not define VITRAIL_VERSION_${part}")
+  endif()
+  list(APPEND numbers ${CMAKE_MATCH_1})
+endforeach()
+list(JOIN numbers "." VITRAIL_VERSION_TEXT)
+if(NOT header MATCHES "#define VITRAIL_VERSION \"${VITRAIL_VERSION_TEXT}\"")
+  message(FATAL_ERROR "${version_file}: VITRAIL_VERSION is not \"${VITRAIL_VERSION_TEXT}\", "
+                      "which its three numbers say")
+endif()

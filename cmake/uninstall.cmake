@@ -1,0 +1,40 @@
+# Removes what the last cmake --install of BUILD_DIR put in place, by its list, and the folders of
+# vitrail that this leaves empty.
+#   cmake -DBUILD_DIR=build/release -P cmake/uninstall.cmake
+file(GLOB manifests ${BUILD_DIR}/install_manifest*.txt)
+if(NOT manifests)
+  message(FATAL_ERROR "Nothing to uninstall: ${BUILD_DIR} has no install_manifest.txt, which "
+                      "cmake --install writes")
+endif()
+
+set(removed 0)
+set(folders "")
+foreach(manifest ${manifests})
+  file(STRINGS ${manifest} files)
+  foreach(file ${files})
+    set(path "$ENV{DESTDIR}${file}")
+    cmake_path(GET path PARENT_PATH folder)
+    list(APPEND folders ${folder})
+    if(EXISTS "${path}" OR IS_SYMLINK "${path}")
+      file(REMOVE "${path}")
+      if(EXISTS "${path}" OR IS_SYMLINK "${path}")
+        message(FATAL_ERROR "${path} cannot be removed: uninstall as the user who installed")
+      endif()
+      math(EXPR removed "${removed} + 1")
+    endif()
+  endforeach()
+endforeach()
+
+# The deepest first, up to the one that is called vitrail; /usr/local/lib is not ours to remove.
+list(REMOVE_DUPLICATES folders)
+foreach(folder ${folders})
+  while(folder MATCHES "/vitrail(/|$)")
+    file(GLOB left LIST_DIRECTORIES true "${folder}/*" "${folder}/.*")
+    if(IS_DIRECTORY "${folder}" AND NOT left)
+      file(REMOVE_RECURSE "${folder}")
+    endif()
+    cmake_path(GET folder PARENT_PATH folder)
+  endwhile()
+endforeach()
+file(REMOVE ${manifests})
+message(STATUS "Removed ${removed} files")
