@@ -72,10 +72,10 @@ class FollowUp(HubTest):
         result = self.succeeds("train", "--data", "folder:data", "--out", "runs/plain", *TINY)
         classify, = [line.split(": ", 1)[1] for line in result.lines if " classify " in line]
         self.assertIn("dark", self.types(classify).out)
-        for title in ("Name what pictures show", "See where attention goes",
+        for title in ("Classify a picture", "See where attention goes",
                       "Write this page again"):
             self.types(self.on_page("runs/plain/report.html", title))
-        self.types(self.on_page("runs/plain/report.html", "Measure it on other pictures"),
+        self.types(self.on_page("runs/plain/report.html", "Evaluate it on other pictures"),
                    DATA="folder:data")
 
     def test_a_threshold_for_a_fine_tuned_model(self):

@@ -202,6 +202,20 @@ def check_young_and_broken(browser, folder):
         assert "--resume" in texts(browser, "#commands")[0]
 
 
+def check_without_answers(browser, folder):
+    """A method without labels has no mistakes: its attention is what there is to see."""
+    model = folder / "runs" / "features"
+    run("train", "--data", DATA, "--out", model, "--method", "mae", "--epochs", 1, "--batch", 32,
+        "--arch", "vit_lite_2_4", "--set", "warmup_epochs=0")
+    page = model / "report.html"
+    every_window_and_scheme(browser, page)
+    show(browser, page, DESK, "dark")
+    shown = browser.evaluate("window.vitrail.shown")
+    assert shown and all(item["mapped"] for item in shown)
+    assert texts(browser, "#pictures-title") == ["Where attention goes"]
+    assert texts(browser, "#gallery .class") == []
+
+
 def main():
     if find_chromium() is None:
         print("skipped: chromium is not installed")
@@ -235,6 +249,7 @@ def main():
         assert browser.evaluate("document.getElementById('curves').hidden")
         assert not browser.evaluate("document.getElementById('confusion').hidden")
         check_young_and_broken(browser, folder)
+        check_without_answers(browser, folder)
     print("the page of a run: charts, tables and maps as the files and vitrail explain have them")
     return 0
 
