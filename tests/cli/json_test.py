@@ -198,8 +198,7 @@ class Verbs(CommandTest):
         self.prints("quantize", "quantize", "--model", self.model, "--data", self.set, "--out",
                     self.folder / "int8", "--max-drop", 100, "--json")
         self.prints("quantize", "quantize", "--model", self.model, "--set", "answer=raw", "--data",
-                    f"flat:{self.set / 'val' / 'ant'}", "--out", self.folder / "values",
-                    "--max-drop", 100, "--json")
+                    self.set, "--out", self.folder / "values", "--max-drop", 100, "--json")
 
     def test_data(self):
         self.prints("data-render", "data", "render", "--out", self.folder / "scene.png", "--size",
@@ -237,6 +236,7 @@ class Verbs(CommandTest):
     def test_what_the_program_says_of_itself(self):
         self.prints("help", "help", "--json")
         self.prints("version", "version", "--json")
+        self.prints("models", "models", "--json")
 
 
 if __name__ == "__main__":
