@@ -226,7 +226,8 @@ class Verbs(CommandTest):
     def test_bench(self):
         once = ["--runs", 1, "--threads", 1, "--json"]
         self.prints("bench", "bench", self.model, *once)
-        self.prints("bench", "bench", self.model, *once, "--profile")
+        for precision in ("f32", "bf16", "int8", "auto"):
+            self.prints("bench", "bench", self.model, *once, "--profile", "--precision", precision)
         self.prints("bench", "bench", self.model, *once, "--train")
         self.prints("bench", "bench", "--model", self.model, *once, "--pictures", self.set)
         self.prints("bench", "bench", "vit_lite_6_4", *once, "--data", self.set, "--batch", 2,
