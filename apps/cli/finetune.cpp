@@ -291,7 +291,7 @@ void add_finetune(CLI::App& app) {
   set_example(*verb,
               "vitrail finetune --data folder:photos --out runs/mine\n"
               "  vitrail finetune --model dinov2_small --data folder:photos --out runs/dino\n"
-              "  vitrail finetune --model vit_tiny.pth --data folder:photos --out runs/quick "
+              "  vitrail finetune --model vit_tiny --data folder:photos --out runs/quick "
               "--method probe");
   verb->callback([arguments] { run(*arguments); });
 }

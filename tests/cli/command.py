@@ -13,7 +13,7 @@ import unittest
 import zlib
 
 BINARY = sys.argv[1]
-SOURCE = pathlib.Path(sys.argv[2])
+SOURCE = pathlib.Path(sys.argv[2]).resolve()
 GOLDENS = SOURCE / "tests" / "golden" / "models"
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
 SHARED_DATA = pathlib.Path(os.environ.get("VITRAIL_SHARED_DATA",

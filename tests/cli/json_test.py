@@ -198,8 +198,7 @@ class Verbs(CommandTest):
         self.prints("quantize", "quantize", "--model", self.model, "--data", self.set, "--out",
                     self.folder / "int8", "--max-drop", 100, "--json")
         self.prints("quantize", "quantize", "--model", self.model, "--set", "answer=raw", "--data",
-                    f"flat:{self.set / 'val' / 'ant'}", "--out", self.folder / "values",
-                    "--max-drop", 100, "--json")
+                    self.set, "--out", self.folder / "values", "--max-drop", 100, "--json")
 
     def test_data(self):
         self.prints("data-render", "data", "render", "--out", self.folder / "scene.png", "--size",
@@ -227,7 +226,8 @@ class Verbs(CommandTest):
     def test_bench(self):
         once = ["--runs", 1, "--threads", 1, "--json"]
         self.prints("bench", "bench", self.model, *once)
-        self.prints("bench", "bench", self.model, *once, "--profile")
+        for precision in ("f32", "bf16", "int8", "auto"):
+            self.prints("bench", "bench", self.model, *once, "--profile", "--precision", precision)
         self.prints("bench", "bench", self.model, *once, "--train")
         self.prints("bench", "bench", "--model", self.model, *once, "--pictures", self.set)
         self.prints("bench", "bench", "vit_lite_6_4", *once, "--data", self.set, "--batch", 2,
@@ -237,6 +237,7 @@ class Verbs(CommandTest):
     def test_what_the_program_says_of_itself(self):
         self.prints("help", "help", "--json")
         self.prints("version", "version", "--json")
+        self.prints("models", "models", "--json")
 
 
 if __name__ == "__main__":

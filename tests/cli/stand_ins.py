@@ -7,7 +7,8 @@ import struct
 import subprocess
 import tempfile
 
-from command import BINARY, SOURCE, model_files, write_png, write_safetensors
+from command import BINARY, SOURCE, model_files, vitrail, write_png, write_safetensors
+from hub_case import clean_environment
 from hub_server import Hub, Server
 
 CLASSES = ["ant", "bee", "cat", "dog", "elk"]
@@ -19,8 +20,8 @@ CLASS_FOLDERS = ["my-pictures", "photos", "cifar10", "DATA"]
 PICTURES = ["photo.jpg", "PICTURE"]
 PICTURE_FOLDERS = ["pictures", "holiday", "imagenet", "flowers17"]
 SCENES = "scenes:count=16,val=8,test=8"
-HUB_MODELS = ["google/vit-base-patch16-224", "someone/tiny",
-              "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k"]
+HUB_MODELS = ["google/vit-base-patch16-224", "someone/tiny"] + [
+    model["repository"] for model in vitrail("models", "--json").json() if model["repository"]]
 
 
 def fill_classes(folder, count, shift=0):
@@ -61,14 +62,13 @@ class World:
         (self.folder / "build" / "release").mkdir(parents=True)
         for link in (self.folder / "bin" / "vitrail", self.folder / "build/release/vitrail"):
             link.symlink_to(os.path.abspath(BINARY))
-        self.environment = {key: value for key, value in os.environ.items()
-                            if not key.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))
-                            and not key.lower().endswith("_proxy")}
+        self.environment = clean_environment(self.folder / "hub")
         self.environment.update(
             VITRAIL_MODELS=str(SOURCE / "models"),
-            HF_ENDPOINT=self.hub.address, HF_HOME=str(self.folder / "hub"),
+            HF_ENDPOINT=self.hub.address,
             PATH=f"{self.folder / 'bin'}:{os.environ['PATH']}",
             OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+        self.must("vitrail pull vit_tiny -q")  # by one who was asked for the default, and said yes
         self.make_inputs()
 
     def close(self):
