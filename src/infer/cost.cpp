@@ -103,6 +103,8 @@ class Counter {
 
   void add_head() {
     const auto& c = config_;
+    if (c.pre_logits_dim > 0)
+      add("pre_logits.fc", {c.pre_logits_dim}, c.pooling_dim() * c.pre_logits_dim);
     if (c.num_classes == 0) return;
     add("head", {c.num_classes}, c.pooled_dim() * c.num_classes);
     if (c.pooling == Pooling::distilled)

@@ -13,7 +13,8 @@ enum class Activation : uint8_t {
   gelu_tanh,   // its tanh approximation
   quick_gelu,  // x sigmoid(1.702 x)
   relu,
-  silu  // x sigmoid(x)
+  silu,  // x sigmoid(x)
+  tanh
 };
 
 struct ActivationArgs {

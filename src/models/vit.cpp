@@ -128,7 +128,10 @@ VisionTransformer::VisionTransformer(VisionTransformerConfig config)
             .mlp_hidden_dim = c.pool_mlp_hidden_dim > 0 ? c.pool_mlp_hidden_dim : c.mlp_hidden(),
             .activation = c.activation,
             .epsilon = c.layer_norm_epsilon});
-  if (c.fc_norm) fc_norm_.emplace(pool.child("fc_norm"), c.pooled_dim(), c.layer_norm_epsilon);
+  if (c.fc_norm) fc_norm_.emplace(pool.child("fc_norm"), c.pooling_dim(), c.layer_norm_epsilon);
+  if (c.pre_logits_dim > 0)
+    pre_logits_ =
+        LinearSlot(pool.child("pre_logits").child("fc"), c.pooling_dim(), c.pre_logits_dim);
   if (c.num_classes == 0) return;
   head_ = LinearSlot(head.child("head"), c.pooled_dim(), c.num_classes, {.bias = c.head_bias});
   if (c.pooling == Pooling::distilled)
@@ -259,6 +262,8 @@ VitOutput VisionTransformer::forward(const Context& context, const Variable& ima
   output.tokens = encode(context, std::move(tokens));
   output.pooled = pool(context, output.tokens, output.layout);
   if (fc_norm_) output.pooled = fc_norm_->forward(context, output.pooled);
+  if (pre_logits_.present())
+    output.pooled = pre_logits_->forward(context, output.pooled, {.activation = Activation::tanh});
   context.observe("pooled", output.pooled);
   if (head_.present()) {
     classify(context, output);

@@ -88,7 +88,7 @@ class VisionTransformer {
   std::optional<LayerNorm> norm_, fc_norm_;
   std::optional<SequencePool> sequence_pool_;
   std::optional<MapPool> map_pool_;
-  LinearSlot head_, head_dist_;
+  LinearSlot pre_logits_, head_, head_dist_;
 };
 
 }  // namespace vitrail

@@ -23,10 +23,13 @@ struct Word {
 };
 
 // One table of words for each enum; the overload set is what the visitors below look up.
-constexpr std::array kActivations{
-    Word{Activation::none, "none"},           Word{Activation::gelu, "gelu"},
-    Word{Activation::gelu_tanh, "gelu_tanh"}, Word{Activation::quick_gelu, "quick_gelu"},
-    Word{Activation::relu, "relu"},           Word{Activation::silu, "silu"}};
+constexpr std::array kActivations{Word{Activation::none, "none"},
+                                  Word{Activation::gelu, "gelu"},
+                                  Word{Activation::gelu_tanh, "gelu_tanh"},
+                                  Word{Activation::quick_gelu, "quick_gelu"},
+                                  Word{Activation::relu, "relu"},
+                                  Word{Activation::silu, "silu"},
+                                  Word{Activation::tanh, "tanh"}};
 constexpr std::array kPatchEmbeddings{
     Word{PatchEmbedding::convolution, "convolution"}, Word{PatchEmbedding::linear, "linear"},
     Word{PatchEmbedding::tokenizer, "tokenizer"}, Word{PatchEmbedding::resnet, "resnet"}};
@@ -155,6 +158,7 @@ void visit_fields(Config& c, Visit visit) {
   visit("pre_norm", c.pre_norm);
   visit("final_norm", c.final_norm);
   visit("fc_norm", c.fc_norm);
+  visit("pre_logits_dim", c.pre_logits_dim);
   visit("pooling", c.pooling);
   visit("pool_heads", c.pool_heads);
   visit("pool_mlp_hidden_dim", c.pool_mlp_hidden_dim);
@@ -270,6 +274,7 @@ constexpr FieldRange kRanges[] = {
     {"position_grid_height", 0, kMaxPicture},
     {"position_grid_width", 0, kMaxPicture},
     {"pool_heads", 0, kMaxWidth},
+    {"pre_logits_dim", 0, kMaxWidth},
     {"pool_mlp_hidden_dim", 0, 16 * kMaxWidth},
     {"tokenizer_layers", 1, 16},
     {"tokenizer_kernel", 1, 64},
@@ -410,6 +415,8 @@ void VisionTransformerConfig::validate() const {
   const bool reads_class = pooling == Pooling::class_token || pooling == Pooling::class_and_mean;
   check(!reads_class || prefix_tokens() > 0, "model config", "pooling {} needs a class token",
         word_of(pooling));
+  check(pooling != Pooling::distilled || pre_logits_dim == 0, "model config",
+        "pooling distilled goes with no pre_logits_dim: its two heads read their tokens");
   check(pooling != Pooling::distilled || (class_token && distillation_token), "model config",
         "pooling distilled needs a class token and a distillation token");
   check(attention_projection || num_heads * head_size() == embed_dim, "model config",

@@ -16,6 +16,7 @@
 //             norm2, mlp.{fc1, fc1_g, fc1_x, norm, fc2}, ls2.gamma}
 //   blocks.i.pre_norm.*                                       NormPlacement::cct only
 //   norm.*, fc_norm.*
+//   pre_logits.fc.{weight [pre_logits_dim, D], bias}
 //   attn_pool.{latent, q, kv, proj, norm, mlp.{fc1, fc2}}     Pooling::map, map_all
 //   sequence_pool.{weight [1, D], bias}                       Pooling::sequence
 //   head.*, head_dist.*
@@ -114,6 +115,9 @@ struct VisionTransformerConfig {
   bool pre_norm = false;   // norm_pre after the position embedding (CLIP)
   bool final_norm = true;  // norm over all tokens after the blocks
   bool fc_norm = false;    // norm of the pooled vector instead
+  // Width of a layer with tanh between the pooled vector and the head (representation_size in the
+  // first ViTs, Dosovitskiy et al. 2021, section 3.1, and in timm until 0.6); 0: none.
+  int64_t pre_logits_dim = 0;
   Pooling pooling = Pooling::class_token;
   int64_t pool_heads = 0;           // of map pooling; 0: num_heads
   int64_t pool_mlp_hidden_dim = 0;  // of map pooling; 0: mlp_hidden()
@@ -133,9 +137,11 @@ struct VisionTransformerConfig {
   int64_t prefix_tokens() const {
     return (class_token ? 1 : 0) + (distillation_token ? 1 : 0) + register_tokens;
   }
-  int64_t pooled_dim() const {
+  int64_t pooling_dim() const {
     return pooling == Pooling::class_and_mean ? 2 * embed_dim : embed_dim;
   }
+  // What the head reads.
+  int64_t pooled_dim() const { return pre_logits_dim > 0 ? pre_logits_dim : pooling_dim(); }
   // Whether a token is a cell of a feature map, and not a patch of patch_height x patch_width
   // pixels.
   bool has_feature_map() const {

@@ -17,7 +17,8 @@ using testing::max_relative_error;
 using testing::random_floats;
 
 constexpr Activation kAll[] = {Activation::none,       Activation::gelu, Activation::gelu_tanh,
-                               Activation::quick_gelu, Activation::relu, Activation::silu};
+                               Activation::quick_gelu, Activation::relu, Activation::silu,
+                               Activation::tanh};
 constexpr int64_t kCounts[] = {1, 2, 7, 8, 15, 17, 63, 65, 193, 20001};
 
 TEST(Activation, MatchesTheOracleOnEveryTarget) {

@@ -61,7 +61,7 @@ TEST(Gemm, EveryEpilogueAgreesWithTheReference) {
       const PackedMatrix packed = pack(queue, o.b_matrix());
       for (const Activation activation :
            {Activation::none, Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu,
-            Activation::relu, Activation::silu}) {
+            Activation::relu, Activation::silu, Activation::tanh}) {
         reference::GemmInput input = o.input();
         input.bias = to_double(o.bias);
         input.scale = to_double(o.scale);

@@ -2,15 +2,20 @@
 // libraries have is in tests/golden/models/closed_lists.json, as they list it themselves.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
 #include <vector>
 
 #include "models/families/config_kind.h"
+#include "models/families/convert.h"
 #include "models/families/published.h"
 #include "models/family_fixtures.h"
 
 namespace vitrail {
 namespace {
 
+using testing::answer_error;
+using testing::answer_of;
 using testing::random_weights;
 using testing::read;
 using testing::renamed;
@@ -236,7 +241,7 @@ TEST(ClosedTimm, OneChannelTakesTheMeanOfThree) {
 
 TEST(ClosedTimm, TensorsOfNoPartAreRefusedAndThoseOfTrainingLeftOut) {
   NamedTensors tensors = random_weights(tiny_config());
-  for (const char* name : {"pre_logits.fc.weight", "decoder_something.weight", "rope.freqs"}) {
+  for (const char* name : {"pre_logits.conv.weight", "decoder_something.weight", "rope.freqs"}) {
     tensors.emplace_back(name, Tensor::zeros({3}));
     EXPECT_ERROR(read(tensors, timm_json()), std::string("'") + name + "'");
     tensors.pop_back();
@@ -245,6 +250,42 @@ TEST(ClosedTimm, TensorsOfNoPartAreRefusedAndThoseOfTrainingLeftOut) {
                            "decoder_pos_embed", "decoder_pred.bias"})
     tensors.emplace_back(name, Tensor::zeros({1, 1, 3}));
   EXPECT_EQ(read(tensors, timm_json()).info.left_out.size(), 5u);
+}
+
+// timm until 0.6, and the first ViTs: head(tanh(pre_logits.fc(class token))), in double precision
+// from the vector that the same weights pool.
+TEST(ClosedTimm, ALayerBeforeTheHeadIsPartOfTheAnswer) {
+  VisionTransformerConfig config = tiny_config();
+  config.pre_logits_dim = 7;
+  const NamedTensors tensors = random_weights(config);
+  NamedTensors bare;
+  std::map<std::string, Tensor> last;
+  for (const auto& [name, tensor] : tensors)
+    if (name.starts_with("head.") || name.starts_with("pre_logits."))
+      last[name] = tensor;
+    else
+      bare.emplace_back(name, tensor);
+  Json config_json = timm_json();
+  config_json["num_features"] = 7;
+  config_json["num_classes"] = config.num_classes;
+  const Checkpoint checkpoint = read(tensors, config_json);
+  EXPECT_EQ(checkpoint.info.config.pre_logits_dim, 7);
+  const Tensor pooled = answer_of(read(bare, timm_json()));
+
+  const auto product = [&](const std::string& module, const std::vector<double>& x, int64_t row) {
+    double sum = last.at(module + ".bias").f32()[row];
+    for (size_t i = 0; i < x.size(); ++i)
+      sum += x[i] * last.at(module + ".weight").f32()[static_cast<size_t>(row) * x.size() + i];
+    return sum;
+  };
+  std::vector<double> x(pooled.values().begin(), pooled.values().end()), hidden;
+  for (int64_t row = 0; row < 7; ++row)
+    hidden.push_back(std::tanh(product("pre_logits.fc", x, row)));
+  Tensor logits = Tensor::empty({config.num_classes});
+  for (int64_t row = 0; row < config.num_classes; ++row)
+    logits.f32()[row] = static_cast<float>(product("head", hidden, row));
+  EXPECT_LT(answer_error(answer_of(checkpoint), logits), 1e-5);
+  EXPECT_ERROR(adapt(config, MemoryTensors(tensors), Family::timm), "tanh before the head");
 }
 
 // ---- transformers ----

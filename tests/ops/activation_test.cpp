@@ -13,7 +13,7 @@ using testing::Operands;
 
 // ReLU apart: a difference across its kink is no derivative.
 constexpr Activation kSmooth[] = {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu,
-                                  Activation::silu};
+                                  Activation::silu, Activation::tanh};
 
 TEST(ActivationOp, GradientsMatchDifferences) {
   for (const Activation kind : kSmooth) {

@@ -28,6 +28,8 @@ double activation(Activation kind, double x) {
       return x > 0 ? x : 0;
     case Activation::silu:
       return x * sigmoid(x);
+    case Activation::tanh:
+      return std::tanh(x);
   }
   return 0;
 }
@@ -53,6 +55,8 @@ double activation_derivative(Activation kind, double x) {
       const double s = sigmoid(x);
       return s + x * s * (1 - s);
     }
+    case Activation::tanh:
+      return 1 - std::tanh(x) * std::tanh(x);
   }
   return 0;
 }

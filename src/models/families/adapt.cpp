@@ -72,6 +72,7 @@ class Adapter {
             "positions that are computed, not learned");
     require(c().norm_placement == NormPlacement::pre, "any norm_placement but pre");
     require(c().pooling != Pooling::sequence, "sequence pooling");
+    require(c().pre_logits_dim == 0, "a layer with tanh before the head");
     const bool timm = target_ == Family::timm;
     require(!c().qk_norm || timm, "qk_norm");
     require(!c().attention_norm || timm, "attention_norm");

@@ -38,7 +38,7 @@ constexpr const char* kBlockModules[] = {
 };
 
 // Parts of names, and whose they are.
-constexpr std::array<std::pair<std::string_view, const char*>, 19> kElsewhere = {{
+constexpr std::array<std::pair<std::string_view, const char*>, 18> kElsewhere = {{
     {"bias_mask", "DINOv3"},
     {"storage_tokens", "DINOv3"},
     {"rope", "a model with rotary positions"},
@@ -47,7 +47,6 @@ constexpr std::array<std::pair<std::string_view, const char*>, 19> kElsewhere = 
     {"rpb", "a model with relative positions"},
     {"q_bias", "a model with biases of q and v alone, as BEiT and EVA"},
     {"lambda_q", "a model with differential attention"},
-    {"pre_logits", "an older ViT with a tanh layer before the head"},
     {"linear_head", "vit-pytorch's SimpleViT"},
     {"reattn", "vit-pytorch's DeepViT"},
     {"proj_l.", "CaiT"},
@@ -67,6 +66,7 @@ std::set<std::string> places(const TensorSource& tensors, const Spelling& spelli
       for (std::string& name : names_in(spelling, module + suffix)) names.insert(std::move(name));
   };
   for (const char* module : kModules) add(module);
+  if (spelling.family == Family::timm || spelling.family == Family::vitrail) add("pre_logits.fc");
   const int64_t blocks = count_blocks(tensors, spelling);
   for (int64_t i = 0; i < blocks; ++i)
     for (const char* module : kBlockModules) add("blocks." + std::to_string(i) + "." + module);

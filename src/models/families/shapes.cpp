@@ -115,6 +115,8 @@ void read_head(ConfigDraft& draft, const Shapes& shapes) {
   VisionTransformerConfig& c = draft.config;
   c.final_norm = shapes.has("norm.weight");
   c.fc_norm = shapes.has("fc_norm.weight");
+  c.pre_logits_dim =
+      shapes.has("pre_logits.fc.weight") ? shapes.rows("pre_logits.fc.weight") : 0;
   c.num_classes = shapes.has("head.weight") ? shapes.rows("head.weight") : 0;
   c.head_bias = c.num_classes == 0 || shapes.has("head.bias");
   constexpr auto kPooling = &VisionTransformerConfig::pooling;
@@ -126,7 +128,8 @@ void read_head(ConfigDraft& draft, const Shapes& shapes) {
   }
   if (shapes.has("head_dist.weight"))
     draft.settle("pooling", kPooling, Pooling::distilled, "names");
-  if (c.num_classes > 0 && shapes.columns("head.weight") == 2 * c.embed_dim)
+  if (c.num_classes > 0 && c.pre_logits_dim == 0 &&
+      shapes.columns("head.weight") == 2 * c.embed_dim)
     draft.settle("pooling", kPooling, Pooling::class_and_mean, "shapes (head)");
 }
 
