@@ -23,6 +23,9 @@ enum class Precision : std::uint8_t {
   f32,
   bf16,  // operands rounded to bfloat16, sums in f32
   int8,  // weights and activations in 8 bits, sums in integers
+  // The fastest on this machine that the model allows: int8 where it was quantized with its answers
+  // measured, else bf16 where that is faster, else f32. The log says which.
+  automatic,
 };
 
 // What to do with the orientation that a camera noted in the file (EXIF).

@@ -22,6 +22,7 @@ vitrail::EmbeddingKind to_internal(FeatureOptions::Kind kind) {
 std::optional<vitrail::PrecisionPlan> plan_of(Precision precision) {
   switch (precision) {
     case Precision::model:
+    case Precision::automatic:  // chosen by the session (SessionOptions::fastest)
       return std::nullopt;
     case Precision::f32:
       return vitrail::default_plan(vitrail::Precision::f32);
@@ -150,6 +151,7 @@ Session::Session(const Model& model, const SessionOptions& options)
                                     .batch = options.batch,
                                     .exif = to_internal(options.orientation),
                                     .precision = plan_of(options.precision),
+                                    .fastest = options.precision == Precision::automatic,
                                     .limits = {.memory = options.memory, .slow = options.slow}});
         return impl;
       })) {}

@@ -56,6 +56,8 @@ Names names_of(Deed deed) {
       return {"vitrail doctor", "the weights, which a sound checkpoint has finite"};
     case Deed::inspect:
       return {"vitrail inspect", "Model::layers()"};
+    case Deed::quantize:
+      return {"vitrail quantize", "the command's quantize"};
   }
   return {"", ""};
 }

@@ -52,7 +52,7 @@ std::string said_settings(const NamedValues& values);
 std::string said_setting(const std::string& field, const std::string& value);
 
 // What else can be done with a model: "vitrail embed", or "Session::features()".
-enum class Deed : uint8_t { embed, doctor, inspect };
+enum class Deed : uint8_t { embed, doctor, inspect, quantize };
 std::string said(Deed deed);
 
 }  // namespace vitrail

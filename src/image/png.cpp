@@ -218,7 +218,8 @@ class PngEncoder {
 
   std::vector<std::byte> encode(const Image& image) {
     if (!guarded(png_, [this, &image] { write(image); }))
-      fail("picture", "cannot write a PNG: {}", message_.text);
+      fail(no_memory_ ? ErrorCode::out_of_memory : ErrorCode::bad_input, "picture",
+           "cannot write a PNG: {}", message_.text);
     return std::move(out_);
   }
 
@@ -226,13 +227,12 @@ class PngEncoder {
   static void append(png_structp png, png_bytep data, size_t count) {
     auto* self = static_cast<PngEncoder*>(png_get_io_ptr(png));
     const auto* begin = reinterpret_cast<const std::byte*>(data);
-    bool stored = true;
     try {
       self->out_.insert(self->out_.end(), begin, begin + count);
     } catch (const std::bad_alloc&) {
-      stored = false;  // no exception may cross libpng
+      self->no_memory_ = true;  // no exception may cross libpng
     }
-    if (!stored) png_error(png, "there is not enough memory");
+    if (self->no_memory_) png_error(png, "there is not enough memory");
   }
   static void flush(png_structp) {}
 
@@ -254,6 +254,7 @@ class PngEncoder {
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   std::vector<std::byte> out_;
+  bool no_memory_ = false;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/advice.h"
 #include "kernels/peak.h"
 
 namespace vitrail {
@@ -16,8 +17,9 @@ PrecisionChoice fastest_precision(const PrecisionPlan& own, const PrecisionRates
   if (measured && rates.int8 >= kWorthRounding && rates.int8 >= rates.bf16)
     return {own, fmt::format("int8, as the model was quantized: {}, {:.1f} times f32's rate here",
                              kernels::arithmetic_of(Precision::int8), rates.int8)};
-  const char* no_int8 = measured ? "8 bits are no faster here"
-                                 : "8 bits only after vitrail quantize has measured them";
+  const std::string no_int8 =
+      measured ? "8 bits are no faster here"
+               : fmt::format("8 bits only after {} has measured them", said(Deed::quantize));
   const std::string bf16 = fmt::format("{}, {:.1f} times f32's rate here",
                                        kernels::arithmetic_of(Precision::bf16), rates.bf16);
   if (rates.bf16 >= kWorthRounding)

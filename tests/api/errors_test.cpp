@@ -223,8 +223,8 @@ TEST(ApiErrors, APassBeyondTheLimitsIsTooLarge) {
   EXPECT_EQ(refusal.code, ErrorCode::too_large);
   EXPECT_NE(refusal.message.find("SessionOptions::memory 1000000000"), std::string::npos)
       << refusal.message;
-  // Sixty-four thousand tokens.
-  const Model large(world.model(), {.size = PictureSize{2048, 2048}});
+  // A quarter of a million tokens.
+  const Model large(world.model(), {.size = PictureSize{4096, 4096}});
   EXPECT_REFUSED(Session(large, {.memory = std::uint64_t{1} << 40}).classify(world.picture(0)),
                  too_large, "SessionOptions::slow");
 }

@@ -181,6 +181,15 @@ TEST(ApiModel, PrecisionIsTheSessions) {
     EXPECT_NE(rounded, exact);
     for (size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(rounded[i], exact[i], 0.05);
   }
+  // What is fastest here is one of them, and is said.
+  std::string said;
+  set_log_callback([&](LogLevel, const std::string& message) { said += message + "\n"; });
+  const std::vector<float> fastest = logits(Precision::automatic);
+  set_log_callback({});
+  EXPECT_TRUE(fastest == exact || fastest == logits(Precision::bf16));
+  EXPECT_NE(said.find("precision auto is "), std::string::npos) << said;
+  const size_t line = said.find("precision auto is ");
+  testing::expect_well_said(said.substr(line, said.find('\n', line) - line));
   // The weights of one Model are packed once.
   const Model model(world.model());
   const Session first(model, {.precision = Precision::bf16});

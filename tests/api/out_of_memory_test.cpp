@@ -17,7 +17,7 @@ using ::vitrail::testing::FailingThreads;
 
 // A value of nlohmann's JSON takes a list of its parts to be destroyed, and its destructor cannot
 // say that there was none: where JSON is read or written, only allocations beyond those lists fail.
-constexpr size_t kBeyondJson = 2048;
+constexpr size_t kBeyondJson = 4096;
 
 // Runs the call with its n-th allocation failing, for n from 0 on until it needs no more: every one
 // of the first hundred, then ever fewer.

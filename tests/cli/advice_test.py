@@ -44,7 +44,6 @@ ELSEWHERE = {
     "convmv": "a program of another package, which need not be here",
     "is not installed; name one with {}": "a program that was built here finds its bundled models",
     "mpirun started this": "tools/setup installs packages",
-    "only after vitrail quantize": "infer/fastest_precision_test quantizes",
     "Each name stands wherever": "default_model_test.py runs each",
     "embed --model {} PICTURE": "follow_up_test.py types it",
     "to teach it classes": "follow_up_test.py types it",
@@ -59,7 +58,8 @@ ELSEWHERE = {
 }
 # Literals that look like advice and are none: parts of scripts, names of sources.
 NO_MESSAGE = ["Completion of vitrail", "compdef vitrail", "Help on a verb",
-              "vitrail train", "; see vitrail {}--help", "the last good checkpoint is"]
+              "vitrail train", "; see vitrail {}--help", "the last good checkpoint is",
+              "8 bits are no faster"]
 
 
 def messages():
@@ -264,6 +264,10 @@ class Advice(unittest.TestCase):
         layer = re.search(r"--keep (\S+),", told)[1]
         self.world.must(begin + f"--max-drop 100 --keep {layer}")
         self.world.must(begin + "--max-drop 100 --auto")
+        self.advised("vitrail classify PICTURE --model MODEL --precision auto",
+                     "8 bits only after {} has measured them",
+                     "vitrail quantize --model MODEL --data photos --out measured --max-drop 100",
+                     "vitrail classify PICTURE --model measured --precision auto", status=0)
 
     def test_of_runs(self):
         begin = "vitrail train --data folder:photos --arch vit_lite_6_4 --epochs 1 --batch 4 --out "
