@@ -29,7 +29,7 @@ TEST(FastestPrecision, FollowsTheRates) {
 TEST(FastestPrecision, NobodyIsQuantizedUnasked) {
   const PrecisionChoice choice = fastest_precision({}, {.bf16 = 1, .int8 = 100});
   EXPECT_EQ(choice.plan, PrecisionPlan{});
-  EXPECT_NE(choice.reason.find("vitrail quantize"), std::string::npos) << choice.reason;
+  EXPECT_NE(choice.reason.find("8 bits only after"), std::string::npos) << choice.reason;
 }
 
 TEST(FastestPrecision, TheReasonIsOneLineThatNamesTheChoice) {
