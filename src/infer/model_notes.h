@@ -12,7 +12,7 @@ namespace vitrail {
 struct ModelNote {
   bool warning = false;
   bool origin = false;  // who settled what the files left open
-  std::string text;  // a line, without the model's name
+  std::string text;     // a line, without the model's name
 };
 
 std::vector<ModelNote> notes_of(const Model& model);

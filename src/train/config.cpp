@@ -198,8 +198,8 @@ void set_field(TrainConfig& config, const std::string& name, const std::string& 
   if (field_from_text(config, kFields, name, value, kTrainingConfig)) return;
   if (set_field(config.augment, name, value) || set_field(config.mix, name, value)) return;
   const std::vector<std::string>& all = train_setting_names();
-  check(std::ranges::find(all, name) != all.end(), kTrainingConfig, "there is no field '{}'{}", name,
-        did_you_mean_or_all(name, all));
+  check(std::ranges::find(all, name) != all.end(), kTrainingConfig, "there is no field '{}'{}",
+        name, did_you_mean_or_all(name, all));
   for (const std::string& field : fields_of_setting(name)) set_field(config.model, field, value);
 }
 

@@ -20,7 +20,8 @@ TEST(Formats, EqualPillow) {
     const std::string file = entry.at("file");
     SCOPED_TRACE(file);
     if (entry.contains("refused")) {
-      const std::string message = error_if_any([&] { decoded_file(file, ColorMode::rgb, kIgnore); });
+      const std::string message =
+          error_if_any([&] { decoded_file(file, ColorMode::rgb, kIgnore); });
       expect_clear(message, "picture", file + ": ");
       continue;
     }
@@ -33,8 +34,8 @@ TEST(Formats, EqualPillow) {
     EXPECT_NO_THROW(grey = decoded_file(file, ColorMode::grey, kIgnore));
     EXPECT_EQ(grey.channels, 1);
     EXPECT_EQ(checksum(grey), entry.at("grey"));
-    EXPECT_EQ(error_if_any([&] { upright = decoded_file(file, ColorMode::rgb, ExifPolicy::apply); }),
-              "");
+    EXPECT_EQ(
+        error_if_any([&] { upright = decoded_file(file, ColorMode::rgb, ExifPolicy::apply); }), "");
     EXPECT_EQ(upright.width, entry.at("upright_size")[0]);
     EXPECT_EQ(checksum(upright), entry.at("upright"));
   }

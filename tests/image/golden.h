@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/file.h"
 #include "image/image.h"
-#include "core/error.h"
 
 namespace vitrail {
 

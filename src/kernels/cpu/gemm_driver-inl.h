@@ -264,8 +264,8 @@ void MultiplyPanels(Queue& queue, const Precision& precision,
   const int threads = queue.pool().num_threads();
   if (rows_stay_with_threads<Precision>(rows, depth, columns, panel_count, threads))
     row_blocks = (row_blocks + threads - 1) / threads * threads;
-  // Blocks of whole tiles, as even as they can be: 25 tiles of two threads are 12 and 13, of which the
-  // last is short.
+  // Blocks of whole tiles, as even as they can be: 25 tiles of two threads are 12 and 13, of which
+  // the last is short.
   const auto block_row = [&](int64_t block) { return tiles * block / row_blocks * kTileRows; };
   const int64_t block_panels =
       std::clamp<int64_t>(panel_count * row_blocks / kWantedTasks, 1, kMaxBlockPanels);

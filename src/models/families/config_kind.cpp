@@ -97,8 +97,8 @@ void refuse_unknown_architecture(const nlohmann::json& config, const Settings& s
   if (find_published(name) != nullptr) return;
   if (const char* missing = missing_of_timm(name))
     fail(ErrorCode::unsupported, "family",
-         "{}: says architecture '{}', a model with {}, which Vitrail does not implement", kConfigFile,
-         printable(name), missing);
+         "{}: says architecture '{}', a model with {}, which Vitrail does not implement",
+         kConfigFile, printable(name), missing);
   const bool said =
       std::ranges::any_of(settings, [](const auto& s) { return s.first == "architecture"; });
   if (!said)

@@ -115,8 +115,7 @@ void read_head(ConfigDraft& draft, const Shapes& shapes) {
   VisionTransformerConfig& c = draft.config;
   c.final_norm = shapes.has("norm.weight");
   c.fc_norm = shapes.has("fc_norm.weight");
-  c.pre_logits_dim =
-      shapes.has("pre_logits.fc.weight") ? shapes.rows("pre_logits.fc.weight") : 0;
+  c.pre_logits_dim = shapes.has("pre_logits.fc.weight") ? shapes.rows("pre_logits.fc.weight") : 0;
   c.num_classes = shapes.has("head.weight") ? shapes.rows("head.weight") : 0;
   c.head_bias = c.num_classes == 0 || shapes.has("head.bias");
   constexpr auto kPooling = &VisionTransformerConfig::pooling;
