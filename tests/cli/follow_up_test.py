@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What verbs print to go on with runs as it is printed: each command is typed into a shell, its
-placeholders replaced by what they stand for. usage: follow_up_test.py BINARY SOURCE_DIR"""
+stand-ins replaced by what they stand for. usage: follow_up_test.py BINARY SOURCE_DIR"""
 import json
 import re
 import shutil
@@ -29,10 +29,10 @@ class FollowUp(HubTest):
         self.assertEqual(result.status, 0, result.errors)
         return result
 
-    def types(self, command, **placeholders):
+    def types(self, command, **stand_ins):
         """What was printed, in a shell that finds `vitrail`."""
         for name, value in dict({"PICTURES": "data", "PICTURE": str(self.picture)},
-                                **placeholders).items():
+                                **stand_ins).items():
             command = command.replace(name, value)
         path = f"{self.folder / 'bin'}:{self.environment['PATH']}"
         if not (self.folder / "bin").exists():
