@@ -42,18 +42,20 @@ export PKG_CONFIG_PATH=$lib/pkgconfig
 version=$(pkg-config --modversion vitrail)
 [[ $("$prefix/bin/vitrail" --version) == *"$version"* ]] || fail "the command is not of $version"
 
+# Whole outputs are kept before they are searched: `grep -q` ends at the first match, and the command
+# before it in a pipe then fails, when it has more to write, in a shell that looks at every command.
 # Only what include/vitrail offers may be seen from outside, and all of it by this name.
-inside=$(nm -DC --defined-only "$lib/libvitrail.so" | cut -c 20- |
+exported=$(nm -DC --defined-only "$lib/libvitrail.so")
+inside=$(cut -c 20- <<<"$exported" |
   grep -vE '^((vtable|typeinfo|typeinfo name) for )?(vit::|vitrail::Error)' || true)
 [[ -z $inside ]] || fail "the library exports its inside: $(head -n 3 <<<"$inside")"
-nm -DC --defined-only "$lib/libvitrail.so" | grep -q ' vit::Session::classify' ||
-  fail "the library does not export its interface"
+grep -q ' vit::Session::classify' <<<"$exported" || fail "the library does not export its interface"
 headers() { objdump -p "$1"; }
 soname=$(headers "$lib/libvitrail.so" | awk '$1 == "SONAME" {print $2}')
 [[ $soname == "libvitrail.so.${version%.*}" && -e $lib/$soname ]] ||
   fail "SONAME $soname does not follow version $version"
 for binary in "$prefix/bin/vitrail" "$lib/libvitrail.so" "$lib"/vitrail/*.so; do
-  [[ ! -e $binary ]] || ! headers "$binary" | grep -E 'RUNPATH|RPATH' ||
+  [[ ! -e $binary ]] || ! grep -E 'RUNPATH|RPATH' <<<"$(headers "$binary")" ||
     fail "$binary looks for libraries where it was built"
 done
 ! grep -rlF -e "$source_dir" -e "$build_dir" "$prefix/include" "$lib/cmake" "$lib/pkgconfig" ||
@@ -86,7 +88,7 @@ by_pkg_config() {
   [[ $(env "$(where_models_are "$kind")" LD_LIBRARY_PATH="$lib" "$work/$name" "$picture") == "$version" ]] ||
     fail "a program by pkg-config $* says another version than $version"
 }
-needs_library() { headers "$1" | grep -q 'NEEDED.*libvitrail'; }
+needs_library() { grep -q 'NEEDED.*libvitrail' <<<"$(headers "$1")"; }
 
 by_cmake shared
 by_pkg_config shared
@@ -118,7 +120,7 @@ mv "$work"/shared_library/* "$lib"
 # Of a build that is static throughout, pkg-config says what it needs without being asked.
 quietly configure cmake -S "$source_dir" -B "$work/static_build" -G Ninja -DBUILD_SHARED_LIBS=OFF \
   -DVITRAIL_TESTS=OFF -DVITRAIL_APPS=OFF
-PKG_CONFIG_PATH=$work/static_build pkg-config --libs vitrail | grep -q -- '-lhwy' ||
+grep -q -- '-lhwy' <<<"$(PKG_CONFIG_PATH=$work/static_build pkg-config --libs vitrail)" ||
   fail "the pkg-config file of a static build leaves out what the library needs"
 
 quietly uninstall cmake --build "$build_dir" --target uninstall
