@@ -10,9 +10,9 @@
 #include "apps/cli/bench.h"
 #include "apps/cli/standard_streams.h"
 #include "data/loader.h"
-#include "train/learner.h"
 #include "train/methods/supervised.h"
-#include "train/recipes.h"
+#include "train/run/learner.h"
+#include "train/run/recipes.h"
 
 namespace vitrail::cli {
 namespace {

@@ -7,8 +7,8 @@
 #include "apps/cli/standard_streams.h"
 #include "core/memory.h"
 #include "infer/cost.h"
-#include "train/learner.h"
 #include "train/methods/supervised.h"
+#include "train/run/learner.h"
 
 namespace vitrail::cli {
 namespace {

@@ -14,7 +14,7 @@
 #include "apps/cli/progress.h"
 #include "apps/cli/settings.h"
 #include "core/error.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "infer/model.h"
 #include "infer/session.h"
 

@@ -12,7 +12,7 @@
 #include "apps/cli/verbs.h"
 #include "core/atomic_file.h"
 #include "fetch/published_data.h"
-#include "train/presets.h"
+#include "train/run/presets.h"
 
 namespace vitrail::cli {
 namespace {

@@ -4,8 +4,8 @@
 #include "apps/cli/data_verbs.h"
 #include "apps/cli/standard_streams.h"
 #include "data/preview.h"
-#include "image/codec.h"
-#include "train/recipes.h"
+#include "image/codec/codec.h"
+#include "train/run/recipes.h"
 
 namespace vitrail::cli {
 namespace {

@@ -4,7 +4,7 @@
 #include "apps/cli/data_verbs.h"
 #include "apps/cli/standard_streams.h"
 #include "data/scenes.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 
 namespace vitrail::cli {
 namespace {

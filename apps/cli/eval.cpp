@@ -16,11 +16,11 @@
 #include "core/statistics.h"
 #include "data/dataset.h"
 #include "data/scenes_dataset.h"
-#include "explain/pointing_game.h"
 #include "report/run_report.h"
 #include "tasks/evaluate.h"
-#include "train/linear_probe.h"
-#include "train/neighbours.h"
+#include "tasks/pointing_game.h"
+#include "train/judge/linear_probe.h"
+#include "train/judge/neighbours.h"
 
 namespace vitrail::cli {
 namespace {

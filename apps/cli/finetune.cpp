@@ -1,5 +1,5 @@
 // vitrail finetune: a model of one's own classes from a checkpoint of any family.
-#include "train/finetune.h"
+#include "train/finetune/finetune.h"
 #include "apps/cli/standard_streams.h"
 
 #include <fmt/format.h>
@@ -23,7 +23,7 @@
 #include "models/families/convert.h"
 #include "tasks/classify.h"
 #include "tasks/evaluate.h"
-#include "train/accuracy_text.h"
+#include "train/judge/accuracy_text.h"
 
 namespace vitrail::cli {
 namespace {

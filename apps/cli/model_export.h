@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "models/families/family.h"
 
 namespace vitrail::cli {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "apps/cli/progress.h"
-#include "train/trainer.h"
+#include "train/run/trainer.h"
 
 namespace vitrail::cli {
 

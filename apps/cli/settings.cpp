@@ -10,7 +10,7 @@
 #include "core/nearest.h"
 #include "core/printable.h"
 #include "models/setting_names.h"
-#include "train/config.h"
+#include "train/run/config.h"
 
 namespace vitrail::cli {
 namespace {

@@ -15,9 +15,9 @@
 #include "apps/cli/verbs.h"
 #include "core/error.h"
 #include "core/file_lock.h"
-#include "train/presets.h"
-#include "train/recipes.h"
-#include "train/trainer.h"
+#include "train/run/presets.h"
+#include "train/run/recipes.h"
+#include "train/run/trainer.h"
 
 namespace vitrail::cli {
 namespace {

@@ -15,7 +15,7 @@
 #include "apps/cli/failure.h"
 #include "apps/cli/standard_streams.h"
 #include "data/intake_record.h"
-#include "train/checkpoint.h"
+#include "train/run/checkpoint.h"
 
 namespace vitrail::cli {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "distributed/communicator.h"
-#include "train/bucket_exchange.h"
+#include "train/run/bucket_exchange.h"
 
 namespace vitrail::cli {
 

@@ -1,7 +1,7 @@
 #include "api/handles.h"
 #include "core/atomic_file.h"
 #include "explain/overlay.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 
 namespace vit {
 namespace {

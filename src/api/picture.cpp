@@ -1,5 +1,5 @@
 #include "api/handles.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 
 namespace vit {
 namespace {

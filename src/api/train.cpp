@@ -2,8 +2,8 @@
 #include "api/guard.h"
 #include "core/log.h"
 #include "infer/session.h"
-#include "train/recipes.h"
-#include "train/trainer.h"
+#include "train/run/recipes.h"
+#include "train/run/trainer.h"
 
 namespace vit {
 namespace {

@@ -32,7 +32,7 @@ struct ParameterRole {
     position,  // a table of positions
     adapter    // a low-rank factor beside a matrix
   };
-  // What Muon takes it as (train/muon.h).
+  // What Muon takes it as (train/optimizer/muon.h).
   enum class Muon : uint8_t {
     none,
     matrix,

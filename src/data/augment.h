@@ -12,7 +12,7 @@
 #include "data/auto_augment.h"
 #include "image/augment/erase.h"
 #include "image/augment/geometric.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 
 namespace vitrail {
 

@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "data/intake.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "image/image.h"
 
 namespace vitrail {

@@ -12,7 +12,7 @@
 #include "core/printable.h"
 #include "data/folder_layout.h"
 #include "data/sources.h"
-#include "image/picture_names.h"
+#include "image/codec/picture_names.h"
 
 namespace vitrail {
 namespace {

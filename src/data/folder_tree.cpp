@@ -14,7 +14,7 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "data/split_names.h"
-#include "image/picture_names.h"
+#include "image/codec/picture_names.h"
 
 namespace vitrail {
 namespace {

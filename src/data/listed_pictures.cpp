@@ -10,7 +10,7 @@
 #include "core/printable.h"
 #include "data/class_notes.h"
 #include "data/labels.h"
-#include "image/picture_names.h"
+#include "image/codec/picture_names.h"
 
 namespace vitrail {
 namespace {

@@ -16,7 +16,7 @@
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "data/mix.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 
 namespace vitrail {
 

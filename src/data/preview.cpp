@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "image/lettering.h"
-#include "image/normalize.h"
+#include "image/preprocess/normalize.h"
 
 namespace vitrail {
 namespace {

@@ -9,7 +9,7 @@
 #include "core/printable.h"
 #include "formats/json.h"
 #include "formats/text_file.h"
-#include "image/picture_names.h"
+#include "image/codec/picture_names.h"
 
 namespace vitrail {
 namespace {

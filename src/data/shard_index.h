@@ -1,7 +1,7 @@
 // The samples of a tar shard by WebDataset's convention: members one after another whose names
-// agree up to the first dot behind the last slash are one sample, a picture (image/picture_names.h)
-// and its label (.cls, .txt, or .json with "label", "class" or "cls"). Source: webdataset 0.2,
-// tariterators.py, base_plus_ext and group_by_keys.
+// agree up to the first dot behind the last slash are one sample, a picture
+// (image/codec/picture_names.h) and its label (.cls, .txt, or .json with "label", "class" or
+// "cls"). Source: webdataset 0.2, tariterators.py, base_plus_ext and group_by_keys.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@
 
 #include "explain/rollout.h"
 #include "image/image.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "infer/session.h"
 #include "nn/token_layout.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "image/row_resizer.h"
 
 namespace vitrail {

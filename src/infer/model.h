@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "infer/labels.h"
 #include "models/families/family.h"
 #include "models/vit.h"

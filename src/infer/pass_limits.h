@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "models/vit.h"
 
 namespace vitrail {

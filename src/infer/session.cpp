@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/stop.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "infer/fastest_precision.h"
 
 namespace vitrail {

@@ -15,7 +15,7 @@
 #include "autograd/timing.h"
 #include "core/queue.h"
 #include "image/image.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "infer/model.h"
 #include "infer/pass_limits.h"
 #include "ops/attention_probe.h"

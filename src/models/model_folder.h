@@ -17,7 +17,7 @@ namespace vitrail {
 
 struct ModelFolder {
   const VisionTransformer& network;
-  nlohmann::json preprocess;            // in our form (image/preprocess.h: to_json)
+  nlohmann::json preprocess;            // in our form (image/preprocess/preprocess.h: to_json)
   std::vector<std::string> labels;      // in the order of the logits; empty: unknown
   std::vector<std::string> wnids = {};  // their WordNet identifiers, where they are known
   // Weights of projections are stored as they will run: f32, bf16, or 8 bits with their scales.

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "explain/overlay.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "report/text_encoding.h"
 #include "report/web_files.h"
 

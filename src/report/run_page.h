@@ -9,7 +9,7 @@
 #include "report/gallery.h"
 #include "report/run_record.h"
 #include "tasks/evaluate.h"
-#include "train/samples.h"
+#include "train/run/samples.h"
 
 namespace vitrail {
 

@@ -12,7 +12,7 @@
 #include "formats/json.h"
 #include "formats/json_text.h"
 #include "formats/text_file.h"
-#include "train/metrics.h"
+#include "train/judge/metrics.h"
 
 namespace vitrail {
 namespace {

@@ -14,8 +14,8 @@
 #include "report/run_page.h"
 #include "tasks/classify.h"
 #include "tasks/match_classes.h"
-#include "train/run_split.h"
-#include "train/trainer.h"
+#include "train/run/run_split.h"
+#include "train/run/trainer.h"
 
 namespace vitrail {
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "infer/small_models.h"
 #include "models/model_folder.h"
 #include "vitrail/vitrail.h"

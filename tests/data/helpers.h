@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "support/errors.h"
 #include "support/temporary_folder.h"
 

@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "support/compare.h"
 #include "support/random.h"
 

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "core/error.h"
-#include "image/codec.h"
-#include "image/picture_reader.h"
+#include "image/codec/codec.h"
+#include "image/codec/picture_reader.h"
 
 namespace vitrail::fuzz {
 

@@ -8,10 +8,10 @@
 #include <cstring>
 #include <thread>
 
-#include "image/codec.h"
+#include "image/codec/codec.h"
+#include "image/codec/picture_memory.h"
+#include "image/codec/picture_reader.h"
 #include "image/golden.h"
-#include "image/picture_memory.h"
-#include "image/picture_reader.h"
 
 namespace vitrail {
 namespace {

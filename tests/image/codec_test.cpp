@@ -1,4 +1,4 @@
-#include "image/codec.h"
+#include "image/codec/codec.h"
 
 #include <cstdlib>
 #include <set>

@@ -1,9 +1,9 @@
 // GIF, BMP, TIFF, AVIF and HEIF: what Pillow makes of each picture of make_formats.py.
 #include <map>
 
-#include "image/codec.h"
+#include "image/codec/codec.h"
+#include "image/codec/picture_reader.h"
 #include "image/golden.h"
-#include "image/picture_reader.h"
 
 namespace vitrail {
 namespace {

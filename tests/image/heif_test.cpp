@@ -3,9 +3,9 @@
 #include <cstring>
 #include <functional>
 
-#include "image/codec.h"
+#include "image/codec/codec.h"
+#include "image/codec/picture_memory.h"
 #include "image/golden.h"
-#include "image/picture_memory.h"
 
 namespace vitrail {
 namespace {

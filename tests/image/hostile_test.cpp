@@ -3,7 +3,7 @@
 #include <span>
 #include <string_view>
 
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "image/golden.h"
 
 namespace vitrail {

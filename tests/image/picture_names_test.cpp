@@ -1,7 +1,7 @@
 // Which names are pictures.
 #include <gtest/gtest.h>
 
-#include "image/picture_names.h"
+#include "image/codec/picture_names.h"
 
 namespace vitrail {
 namespace {

@@ -1,7 +1,7 @@
-#include "image/picture_reader.h"
+#include "image/codec/picture_reader.h"
 
 #include "image/golden.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "support/temporary_folder.h"
 
 namespace vitrail {

@@ -1,7 +1,7 @@
 #include <fstream>
 
 #include "image/golden.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 
 namespace vitrail {
 namespace {

@@ -1,4 +1,4 @@
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 
 #include "image/golden.h"
 #include "image/scalar.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "image/resize_weights.h"
 
 namespace vitrail::testing {

@@ -12,7 +12,7 @@
 #include "report/run_charts.h"
 #include "report/run_report.h"
 #include "support/temporary_folder.h"
-#include "train/trainer.h"
+#include "train/run/trainer.h"
 
 namespace vitrail {
 namespace {

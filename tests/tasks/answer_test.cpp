@@ -10,7 +10,7 @@
 
 #include "core/error.h"
 #include "formats/json.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "infer/small_models.h"
 #include "models/families/convert.h"
 #include "models/model_folder.h"

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "infer/session.h"
 #include "infer/small_models.h"
 #include "models/model_folder.h"

@@ -1,6 +1,6 @@
 // Gradients of every size through buckets of every size: the sums in the order of the ranks, step
 // after step, whatever a bucket holds.
-#include "train/bucket_exchange.h"
+#include "train/run/bucket_exchange.h"
 
 #include <gtest/gtest.h>
 

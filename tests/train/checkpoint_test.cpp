@@ -11,9 +11,9 @@
 #include "formats/safetensors.h"
 #include "models/families/checkpoint.h"
 #include "support/errors.h"
-#include "train/checkpoint.h"
+#include "train/run/checkpoint.h"
+#include "train/run/run_identity.h"
 #include "train/run_helpers.h"
-#include "train/run_identity.h"
 
 namespace vitrail::testing {
 namespace {

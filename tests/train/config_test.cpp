@@ -1,4 +1,4 @@
-#include "train/config.h"
+#include "train/run/config.h"
 
 #include <gtest/gtest.h>
 
@@ -8,9 +8,9 @@
 #include "core/error.h"
 #include "models/architectures.h"
 #include "models/vit.h"
-#include "train/optimizer.h"
-#include "train/recipes.h"
-#include "train/schedule.h"
+#include "train/optimizer/optimizer.h"
+#include "train/optimizer/schedule.h"
+#include "train/run/recipes.h"
 
 namespace vitrail {
 namespace {

@@ -1,4 +1,4 @@
-#include "train/finetune_plan.h"
+#include "train/finetune/finetune_plan.h"
 
 #include <gtest/gtest.h>
 

@@ -4,10 +4,10 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "support/compare.h"
-#include "train/config.h"
-#include "train/learner.h"
 #include "train/methods/supervised.h"
-#include "train/run_setup.h"
+#include "train/run/config.h"
+#include "train/run/learner.h"
+#include "train/run/run_setup.h"
 
 namespace vitrail {
 namespace {

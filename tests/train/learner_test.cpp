@@ -1,5 +1,5 @@
 // One step: parts, ranks, steps that are skipped, and less memory.
-#include "train/learner.h"
+#include "train/run/learner.h"
 
 #include <gtest/gtest.h>
 

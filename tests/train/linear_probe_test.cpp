@@ -1,4 +1,4 @@
-#include "train/linear_probe.h"
+#include "train/judge/linear_probe.h"
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@
 #include "core/rng.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
-#include "train/lbfgs.h"
-#include "train/loss.h"
+#include "train/methods/loss.h"
+#include "train/optimizer/lbfgs.h"
 
 namespace vitrail {
 namespace {

@@ -9,8 +9,8 @@
 #include "formats/json.h"
 #include "infer/model.h"
 #include "tasks/evaluate.h"
-#include "train/linear_probe.h"
-#include "train/loss.h"
+#include "train/judge/linear_probe.h"
+#include "train/methods/loss.h"
 #include "train/run_helpers.h"
 
 namespace vitrail {

@@ -1,4 +1,4 @@
-#include "train/neighbours.h"
+#include "train/judge/neighbours.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "train/linear_probe.h"
+#include "train/judge/linear_probe.h"
 
 namespace vitrail {
 namespace {

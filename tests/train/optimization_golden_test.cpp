@@ -9,9 +9,9 @@
 #include "core/error.h"
 #include "formats/json.h"
 #include "models/vit.h"
-#include "train/ema.h"
-#include "train/optimizer.h"
-#include "train/schedule.h"
+#include "train/optimizer/ema.h"
+#include "train/optimizer/optimizer.h"
+#include "train/optimizer/schedule.h"
 
 namespace vitrail {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "train/gradient_exchange.h"
+#include "train/run/gradient_exchange.h"
 
 namespace vitrail::testing {
 

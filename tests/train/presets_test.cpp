@@ -1,13 +1,13 @@
-#include "train/presets.h"
+#include "train/run/presets.h"
 
 #include <gtest/gtest.h>
 
 #include <filesystem>
 
 #include "core/error.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "support/temporary_folder.h"
-#include "train/recipes.h"
+#include "train/run/recipes.h"
 
 namespace vitrail {
 namespace {

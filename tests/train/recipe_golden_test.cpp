@@ -6,9 +6,9 @@
 #include "data/mix.h"
 #include "formats/json.h"
 #include "ops/softmax_cross_entropy.h"
-#include "train/ema.h"
-#include "train/learner.h"
 #include "train/methods/supervised.h"
+#include "train/optimizer/ema.h"
+#include "train/run/learner.h"
 
 namespace vitrail {
 namespace {

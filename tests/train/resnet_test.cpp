@@ -2,9 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "models/architectures.h"
-#include "train/learner.h"
 #include "train/methods/supervised.h"
-#include "train/presets.h"
+#include "train/run/learner.h"
+#include "train/run/presets.h"
 #include "train/run_helpers.h"
 
 namespace vitrail {

@@ -18,10 +18,10 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "support/errors.h"
-#include "train/checkpoint.h"
-#include "train/metrics.h"
+#include "train/judge/metrics.h"
+#include "train/run/checkpoint.h"
+#include "train/run/run_identity.h"
 #include "train/run_helpers.h"
-#include "train/run_identity.h"
 
 namespace vitrail::testing {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "support/temporary_folder.h"
-#include "train/recipes.h"
-#include "train/trainer.h"
+#include "train/run/recipes.h"
+#include "train/run/trainer.h"
 
 namespace vitrail::testing {
 

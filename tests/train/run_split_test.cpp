@@ -1,5 +1,5 @@
 // A run keeps how it divided its pictures; of one that an older version wrote it is found again.
-#include "train/run_split.h"
+#include "train/run/run_split.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "data/held_out.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "support/errors.h"
 #include "train/run_helpers.h"
 

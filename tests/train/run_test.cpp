@@ -9,12 +9,12 @@
 
 #include "core/error.h"
 #include "formats/safetensors.h"
-#include "image/codec.h"
-#include "train/checkpoint.h"
+#include "image/codec/codec.h"
 #include "train/methods/supervised.h"
 #include "train/pair_exchange.h"
+#include "train/run/checkpoint.h"
+#include "train/run/run_log.h"
 #include "train/run_helpers.h"
-#include "train/run_log.h"
 
 namespace vitrail::testing {
 namespace {

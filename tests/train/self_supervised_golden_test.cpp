@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "formats/safetensors.h"
-#include "train/learner.h"
 #include "train/methods/dino.h"
 #include "train/methods/mae.h"
+#include "train/run/learner.h"
 
 namespace vitrail {
 namespace {

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "explain/pointing_game.h"
 #include "formats/safetensors.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 #include "infer/session.h"
 #include "models/families/checkpoint.h"
 #include "models/mae.h"
+#include "tasks/pointing_game.h"
 #include "train/methods/make_method.h"
 #include "train/run_helpers.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "formats/json.h"
-#include "train/config.h"
+#include "train/run/config.h"
 
 namespace vitrail {
 namespace {

@@ -1,6 +1,6 @@
 // Event files: the same bytes as TensorBoard's own classes write, and what a resumed run leaves in
 // them, read by a decoder that shares nothing with the encoder.
-#include "train/tensorboard.h"
+#include "train/run/tensorboard.h"
 
 #include <gtest/gtest.h>
 
@@ -10,9 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "image/codec.h"
+#include "image/codec/codec.h"
+#include "train/run/run_log.h"
 #include "train/run_helpers.h"
-#include "train/run_log.h"
 
 namespace vitrail::testing {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "nn/dino_head.h"
-#include "train/method.h"
+#include "train/methods/method.h"
 
 namespace vitrail {
 

@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "train/loss.h"
-#include "train/method.h"
+#include "train/methods/loss.h"
+#include "train/methods/method.h"
 #include "train/methods/teacher.h"
 
 namespace vitrail {

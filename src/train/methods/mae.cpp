@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "core/atomic_file.h"
-#include "image/codec.h"
+#include "image/codec/codec.h"
 
 namespace vitrail {
 namespace {

@@ -4,7 +4,7 @@
 #include <functional>
 
 #include "models/mae.h"
-#include "train/method.h"
+#include "train/methods/method.h"
 
 namespace vitrail {
 

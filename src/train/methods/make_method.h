@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "train/config.h"
-#include "train/method.h"
+#include "train/methods/method.h"
+#include "train/run/config.h"
 
 namespace vitrail {
 

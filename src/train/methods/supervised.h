@@ -1,8 +1,8 @@
 // The supervised method: pictures with labels, or with the mixed targets of mixup and CutMix.
 #pragma once
 
-#include "train/loss.h"
-#include "train/method.h"
+#include "train/methods/loss.h"
+#include "train/methods/method.h"
 
 namespace vitrail {
 

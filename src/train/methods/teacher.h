@@ -7,7 +7,7 @@
 
 #include "core/precision.h"
 #include "core/queue.h"
-#include "image/preprocess.h"
+#include "image/preprocess/preprocess.h"
 #include "infer/model.h"
 
 namespace vitrail {

@@ -6,7 +6,7 @@ usage: make_training_golden.py
 Writes beside itself batches.safetensors (pictures u8 [20, 8, 28, 28], labels i64 [20, 8]) and, for
 each case, CASE.safetensors (the initial weights, `losses` f64 [20], and under "after." the
 running statistics at the end, where there are some) and CASE.json (the
-configuration in src/train/config.h's names, with the model under "model"). The models are the plain
+configuration in src/train/run/config.h's names, with the model under "model"). The models are the plain
 definitions of ../models/generator/vitrail_model.py.
 """
 

@@ -1,0 +1,43 @@
+// What fine-tuning chooses when nobody says it.
+#pragma once
+
+#include <string>
+
+#include "train/finetune/finetune.h"
+
+namespace vitrail {
+
+struct FinetunePlan {
+  FinetuneMethod method = FinetuneMethod::full;
+  // What would have been trained, where the probe has left nothing to gain: method is then probe.
+  std::optional<FinetuneMethod> spared;
+  int64_t blocks = 0;  // of partial
+  LoraConfig lora;
+  TrainConfig config;
+  std::string why;  // of the method
+};
+
+struct FinetuneFacts {
+  int64_t pictures = 0, classes = 0;
+  int64_t parameters = 0;
+  int64_t multiply_adds = 0;  // of one picture through the frozen model (infer/cost.h)
+  int64_t processes = 1;      // among which a batch must divide
+  Measured probe;             // on the validation pictures
+};
+
+// The machine that `minutes` are counted on, so that the same command chooses the same on every
+// machine, however busy it is: a hundred billion multiply-adds a second, about what two cores with
+// AVX2 come to.
+inline constexpr double kNominalRate = 1e11;
+
+// Whether the probe has won: even a model that is right on every validation picture could not be
+// told from it, since the 95% interval of such a result (wilson_interval) holds the probe's
+// accuracy. Of fewer than thirty pictures that interval holds almost anything, and only a probe
+// that makes no mistake counts. Of several classes a picture: never, mAP has no such interval.
+bool has_won(const Measured& probe);
+
+// Error: a setting that no field has.
+FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneOptions& options,
+                           const FinetuneFacts& facts);
+
+}  // namespace vitrail

@@ -1,0 +1,110 @@
+#include "train/run/run_split.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/printable.h"
+#include "core/rng.h"
+#include "data/held_out.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "train/run/checkpoint.h"
+#include "train/run/run_identity.h"
+
+namespace vitrail {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the newest checkpoint that can be read says of the run's pictures; null: there is none.
+Json pictures_of_checkpoint(const fs::path& out) {
+  std::error_code ignored;
+  const fs::path folder = out / "checkpoints";
+  if (!fs::is_directory(folder, ignored)) return nullptr;
+  const CheckpointFolder checkpoints(folder);
+  std::vector<int64_t> steps = checkpoints.steps();
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    try {
+      const auto file = SafetensorsFile::open(checkpoints.path_of(*step));
+      const auto description = file->metadata().find("vitrail");
+      if (description == file->metadata().end()) continue;
+      const Json json = parse_json(description->second, file->place());
+      if (json.is_object() && json.contains("identity") && json.at("identity").is_object())
+        return json.at("identity");
+    } catch (const Error&) {  // resuming names the damaged ones
+    }
+  }
+  return nullptr;
+}
+
+// Before runs kept a record, `train` held out each picture by itself.
+std::vector<bool> held_out_of_old(const Dataset& whole, const OpenOptions& options) {
+  std::vector<bool> out(static_cast<size_t>(whole.size()));
+  for (int64_t i = 0; i < whole.size(); ++i)
+    out[static_cast<size_t>(i)] =
+        philox(hash_path(whole.id(i)), options.split_seed, hash_path("held out"))[0] * 0x1p-32 <
+        options.val_fraction;
+  return out;
+}
+
+bool gives(const HeldOut& parts, const Json& pictures) {
+  return parts.train->size() > 0 && parts.validation->size() > 0 &&
+         identity_of(*parts.train) == pictures.value("training pictures", Json()) &&
+         identity_of(*parts.validation) == pictures.value("validation pictures", Json());
+}
+
+}  // namespace
+
+void keep_split(const fs::path& out, const RunData& data, int threads, const SplitRecord* base) {
+  SplitRecord record = data.split;
+  add_part(record, Part::training, *data.train, contents_of(*data.train, threads));
+  if (data.judge)
+    add_part(record, Part::validation, *data.judge, contents_of(*data.judge, threads));
+  if (base != nullptr) add_earlier(record, *base);
+  write_split_record(out, record);
+}
+
+void check_contents(const SplitRecord& record, const RunData& data, int threads) {
+  const auto compare = [&](const Dataset& set, Part part) {
+    const std::vector<uint64_t> contents = contents_of(set, threads);
+    const std::string text = differences(record, {&set, &contents, {part}});
+    check(
+        text.empty(), "split",
+        "{} changed since the run began: {}; put the pictures back as they were, or begin another "
+        "run",
+        printable(set.name()), text);
+  };
+  compare(*data.train, Part::training);
+  if (data.judge) compare(*data.judge, Part::validation);
+}
+
+RunData reopen_run_data(const fs::path& out, const TrainConfig& config) {
+  if (const auto record = read_split_record(out)) return open_run_data(config, &*record);
+  const Json pictures = pictures_of_checkpoint(out);
+  const OpenOptions open = config.open_options();
+  // Nothing was divided, or nothing learned.
+  if (!pictures.is_object() || !pictures.contains("validation pictures") || !config.val.empty())
+    return open_run_data(config);
+  for (const Split split : own_splits(config.data))
+    if (split == Split::val) return open_run_data(config);
+  OpenOptions all = open;
+  all.val_fraction = 0;
+  const std::shared_ptr<const Dataset> whole = open_dataset(config.data, Split::train, all);
+  for (const bool old : {false, true}) {
+    HeldOut parts =
+        old ? divided(whole, held_out_of_old(*whole, open)) : split_held_out(whole, open);
+    if (!gives(parts, pictures)) continue;
+    RunData data =
+        open_pictures({.data = config.data, .val = "", .open = open, .validate_beside_test = true});
+    data.train = std::move(parts.train);
+    data.judge = std::move(parts.validation);
+    return data;
+  }
+  fail("split",
+       "the run in {} keeps no list of the pictures that it held out (an older version of Vitrail "
+       "wrote it), and those of {} now are not divided as then: put them back as they were, or "
+       "begin another run",
+       printable(out.string()), printable(config.data));
+}
+
+}  // namespace vitrail
