@@ -46,27 +46,27 @@ void add_threshold_option(CLI::App& verb, std::optional<double>& threshold) {
 }
 
 AnswerOptions answer_options(const AnswerArguments& arguments, const Model& model) {
-  const VisionTransformerConfig& config = model.network->config();
-  check(!arguments.threshold || config.multi_label, "--threshold",
+  const ClassAnswer answers = model.network->class_answer();
+  check(!arguments.threshold || answers.multi_label, "--threshold",
         "{} is not a model for several classes a picture: its answer is {} (--set "
         "multi_label=true says that it is)",
-        model.name, described(config));
+        model.name, described(answers));
   return {.top = arguments.top, .threshold = arguments.threshold.value_or(kThreshold)};
 }
 
 void print_answer(const Classification& answer, const Model& model, double threshold) {
-  const VisionTransformerConfig& config = model.network->config();
-  if (config.multi_label) return print_several(answer, model, threshold);
-  if (config.answer != Answer::raw) return print_lines(answer.top);
+  const ClassAnswer answers = model.network->class_answer();
+  if (answers.multi_label) return print_several(answer, model, threshold);
+  if (answers.meaning != Answer::raw) return print_lines(answer.top);
   for (const Prediction& prediction : answer.top)
     print_stdout("  {:12.6g}  {}\n", prediction.logit, name_of(prediction));
 }
 
 void add_answer(const Classification& answer, const Model& model, double threshold,
                 nlohmann::ordered_json& json) {
-  const VisionTransformerConfig& config = model.network->config();
-  json["answer"] = vitrail::name_of(config.answer);
-  if (config.multi_label) {
+  const ClassAnswer answers = model.network->class_answer();
+  json["answer"] = vitrail::name_of(answers.meaning);
+  if (answers.multi_label) {
     json["multi_label"] = true;
     json["threshold"] = threshold;
     json["above"] = answer.above;
@@ -79,12 +79,12 @@ void add_answer(const Classification& answer, const Model& model, double thresho
       entry["label"] = *prediction.label;
     else
       entry["label"] = nullptr;
-    if (config.answer == Answer::raw)
+    if (answers.meaning == Answer::raw)
       entry["value"] = prediction.logit;
     else
       entry["probability"] = prediction.probability;
     entry["logit"] = prediction.logit;
-    if (config.multi_label)
+    if (answers.multi_label)
       entry["above"] = static_cast<int64_t>(json["top"].size()) < answer.above;
     json["top"].push_back(std::move(entry));
   }

@@ -88,10 +88,10 @@ void write_to(nlohmann::ordered_json& json, const MemoryUse& memory);
 std::string text(const MemoryUse& memory);  // one line for people
 
 // Of the pictures that the model takes, which --size changes.
-PictureSize bench_size(const VisionTransformerConfig& config);
+PictureSize bench_size(const Network& network);
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size);
 // [B, C, H, W]: --input's, or --batch random ones.
-Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config);
+Tensor input_pictures(const BenchArguments& arguments, const Network& network);
 // "1 thread", "2 threads"
 std::string threads_text(int threads);
 

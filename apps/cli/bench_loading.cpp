@@ -54,8 +54,8 @@ struct Figures {
 
 class LoadingBench {
  public:
-  LoadingBench(VisionTransformer& network, const Dataset& set, const LoaderOptions& options,
-               int threads, Precision precision)
+  LoadingBench(Network& network, const Dataset& set, const LoaderOptions& options, int threads,
+               Precision precision)
       : queue_(threads),
         method_(network, {}),
         learner_(method_, {.schedule = {.learning_rate = 1e-6, .total_steps = 1'000'000'000},

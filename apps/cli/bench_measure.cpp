@@ -144,8 +144,9 @@ std::string text(const MemoryUse& memory) {
                      megabytes(memory.pool_reserved));
 }
 
-PictureSize bench_size(const VisionTransformerConfig& config) {
-  return {static_cast<int>(config.image_height), static_cast<int>(config.image_width)};
+PictureSize bench_size(const Network& network) {
+  const PictureInput input = network.pictures();
+  return {static_cast<int>(input.height), static_cast<int>(input.width)};
 }
 
 Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size) {
@@ -155,14 +156,15 @@ Tensor random_pictures(int64_t batch, int64_t channels, PictureSize size) {
   return images;
 }
 
-Tensor input_pictures(const BenchArguments& arguments, const VisionTransformerConfig& config) {
+Tensor input_pictures(const BenchArguments& arguments, const Network& network) {
+  const int64_t channels = network.pictures().channels;
   if (arguments.input.empty())
-    return random_pictures(arguments.run.batch, config.in_channels, bench_size(config));
+    return random_pictures(arguments.run.batch, channels, bench_size(network));
   Tensor images = read_npy(arguments.input);
   check(images.dtype() == DType::f32 && images.rank() == 4 && images.size(0) > 0 &&
-            images.size(1) == config.in_channels,
+            images.size(1) == channels,
         "bench", "{} holds {} {}; this model takes f32 [pictures, {}, height, width]",
-        arguments.input, name_of(images.dtype()), images.shape().str(), config.in_channels);
+        arguments.input, name_of(images.dtype()), images.shape().str(), channels);
   return images;
 }
 

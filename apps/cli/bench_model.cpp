@@ -7,7 +7,6 @@
 #include "apps/cli/bench.h"
 #include "apps/cli/standard_streams.h"
 #include "formats/npy.h"
-#include "infer/cost.h"
 
 namespace vitrail::cli {
 namespace {
@@ -21,7 +20,7 @@ double milliseconds_since(Clock::time_point start) {
 }
 
 // Logits, or of a model without classes what its head would read.
-void write_answers(const std::string& path, const VitOutput& output) {
+void write_answers(const std::string& path, const NetworkOutput& output) {
   write_npy(path, output.logits.defined() ? output.logits.value() : output.pooled.value());
 }
 
@@ -66,22 +65,22 @@ void bench_model(const BenchArguments& arguments) {
       open_model_or_architecture(arguments.model, load_options(arguments.model, arguments.run)),
       session_options(arguments.run));
   const double load = milliseconds_since(start);
-  const VisionTransformer& network = *session.model().network;
+  const Network& network = *session.model().network;
   if (arguments.input.empty())
     session.check_size({.batch = arguments.run.batch,
-                        .picture = bench_size(network.config()),
+                        .picture = bench_size(network),
                         .keeps_attention = arguments.probe});
-  const Tensor images = input_pictures(arguments, network.config());
+  const Tensor images = input_pictures(arguments, network);
   const Subject subject{.model = session.model().name,
                         .batch = images.size(0),
                         .height = images.size(2),
                         .width = images.size(3),
                         .threads = session.queue().pool().num_threads(),
                         .precision = session.precision().base};
-  const ModelCost cost = model_cost(network, subject.height, subject.width);
+  const ModelCost cost = network.cost(subject.height, subject.width);
 
   const auto begin = Clock::now();
-  VitOutput output = session.run(images);
+  NetworkOutput output = session.run(images);
   const double first = milliseconds_since(begin);
   if (!arguments.output.empty()) write_answers(arguments.output, output);
   output = {};  // its memory is the next pass's

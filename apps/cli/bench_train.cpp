@@ -6,7 +6,6 @@
 #include "apps/cli/bench.h"
 #include "apps/cli/standard_streams.h"
 #include "core/memory.h"
-#include "infer/cost.h"
 #include "train/methods/supervised.h"
 #include "train/run/learner.h"
 
@@ -21,14 +20,14 @@ Tensor numbered_labels(int64_t count, int64_t classes) {
 }
 
 // Weights of a checkpoint are its file, which nobody may write to.
-void own_the_weights(VisionTransformer& network) {
+void own_the_weights(Network& network) {
   for (const auto& parameter : network.parameters().all())
     parameter->set_value(parameter->value().clone());
 }
 
 // What a step needs beside weights (packed ones too), gradients and the optimizer's moments.
 template <typename Step>
-int64_t activation_bytes(const VisionTransformer& network, Step step) {
+int64_t activation_bytes(const Network& network, Step step) {
   reset_peak_memory();
   const auto before = static_cast<int64_t>(memory_stats().bytes_in_use);
   step();
@@ -44,15 +43,15 @@ void bench_train(const BenchArguments& arguments) {
   if (precision == Precision::int8)
     throw BadUsage("--train runs in f32 or bf16: int8 has no gradient");
   const auto model = open_model_or_architecture(arguments.model, load_options(arguments.model));
-  VisionTransformer& network = *model->network;
-  const VisionTransformerConfig& config = network.config();
-  check(config.num_classes > 0, "bench", "{} has no classes to learn", model->name);
+  Network& network = *model->network;
+  const int64_t classes = network.class_answer().classes;
+  check(classes > 0, "bench", "{} has no classes to learn", model->name);
   own_the_weights(network);
   Batch batch;
-  batch.images = input_pictures(arguments, config);
-  batch.labels = numbered_labels(batch.images.size(0), config.num_classes);
+  batch.images = input_pictures(arguments, network);
+  batch.labels = numbered_labels(batch.images.size(0), classes);
   const int64_t height = batch.images.size(2), width = batch.images.size(3);
-  const ModelCost cost = model_cost(network, height, width);
+  const ModelCost cost = network.cost(height, width);
   Queue queue(arguments.run.threads);
   const Subject subject{.model = model->name,
                         .batch = batch.images.size(0),

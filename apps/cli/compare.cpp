@@ -62,7 +62,7 @@ Comparison compare_with_reference(Session& session, const std::string& file, dou
   const auto reference = SafetensorsFile::open(file);
   check(reference->contains("input"), "doctor", "{}: has no tensor 'input' to run", file);
   Comparison result{.file = file, .tolerance = tolerance};
-  const bool has_head = session.model().network->config().num_classes > 0;
+  const bool has_head = session.model().network->class_answer().classes > 0;
   std::map<std::string, std::string> wanted;  // activation: its name in the file
   for (const std::string& name : reference->names()) {
     const std::string activation = activation_of(name, has_head);

@@ -44,17 +44,16 @@ void check_weights(const Model& model, std::vector<Finding>& findings) {
 }
 
 void check_preprocessing(const Model& model, std::vector<Finding>& findings) {
-  const VisionTransformerConfig& config = model.network->config();
+  const PictureInput input = model.network->pictures();
   const PictureSize size = fixed_output_size(model.preprocess);
   if (size.height == 0) {
     findings.push_back({true, "each picture keeps a size of its own"});
-  } else if (size.height == config.image_height && size.width == config.image_width) {
+  } else if (size.height == input.height && size.width == input.width) {
     findings.push_back({true, "pictures get the size that the model was made for"});
   } else {
-    findings.push_back(
-        {false, fmt::format("pictures become {}x{}, the model was made for {}x{}: "
-                            "its positions are interpolated",
-                            size.height, size.width, config.image_height, config.image_width)});
+    findings.push_back({false, fmt::format("pictures become {}x{}, the model was made for {}x{}: "
+                                           "its positions are interpolated",
+                                           size.height, size.width, input.height, input.width)});
   }
   if (!model.preprocess.do_normalize)
     findings.push_back({false, "the preprocessing does not normalise"});
@@ -76,7 +75,7 @@ void check_labels(const Model& model, std::vector<Finding>& findings) {
     findings.push_back(
         {unknown == 0, fmt::format("{} of {} classes have names", classes - unknown, classes)});
   if (classes > 0)
-    findings.push_back({true, "its answers are " + described(model.network->config())});
+    findings.push_back({true, "its answers are " + described(model.network->class_answer())});
   if (model.rejection)
     findings.push_back({true, fmt::format("below a {} of {:.3f} it answers \"{}\"",
                                           model.rejection->certainty_name(),
@@ -91,7 +90,7 @@ void check_answers(Session& session, std::vector<Finding>& findings) {
   const std::vector<Image> pictures = {render_scene_image(scene, 0), render_scene_image(scene, 1)};
   std::vector<Tensor> answers;
   for (const Image& picture : pictures) {
-    const VitOutput output = session.run(session.prepare({&picture, 1}).images);
+    const NetworkOutput output = session.run(session.prepare({&picture, 1}).images);
     answers.push_back(output.logits.defined() ? output.logits.value() : output.pooled.value());
   }
   const auto first = answers[0].values(), second = answers[1].values();

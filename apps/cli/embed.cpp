@@ -34,8 +34,8 @@ Format format_of(const std::string& out) {
   throw BadUsage(fmt::format("--out takes a .npy or .safetensors file, not '{}'", out));
 }
 
-EmbedOptions embed_options(const EmbedArguments& arguments, const VisionTransformerConfig& config) {
-  EmbedOptions options{.kind = default_embedding(config)};
+EmbedOptions embed_options(const EmbedArguments& arguments, const Network& network) {
+  EmbedOptions options{.kind = default_embedding(network)};
   if (arguments.kind == "class") options.kind = EmbeddingKind::class_token;
   if (arguments.kind == "mean") options.kind = EmbeddingKind::mean;
   if (arguments.kind == "patches") options.kind = EmbeddingKind::patches;
@@ -95,7 +95,7 @@ void embed_pictures(const EmbedArguments& arguments) {
   Session session(
       open_model(arguments.model, load_options(arguments.model, arguments.run, files.size())),
       session_options(arguments.run, arguments.exif));
-  const EmbedOptions options = embed_options(arguments, session.model().network->config());
+  const EmbedOptions options = embed_options(arguments, *session.model().network);
   Collector collector(files.size());
   std::optional<Progress> progress;
   if (format != Format::json_lines || !results_are_progress())

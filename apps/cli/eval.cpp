@@ -260,7 +260,7 @@ void evaluate_model(const EvalArguments& arguments) {
   options.classes_by_number = is_numbered(spec) && !session.model().labels.any_known();
   if (options.classes_by_number)
     log_info("the model's classes have no names; they are taken to be the set's own numbers");
-  if (dataset->multi_label() || session.model().network->config().multi_label)
+  if (dataset->multi_label() || session.model().network->class_answer().multi_label)
     return evaluate_several(session, arguments, judged, options);
   check(!arguments.threshold, "--threshold", "{} has one class a picture, and the best one counts",
         dataset->name());

@@ -185,9 +185,9 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
                                  : load_model(arguments.model, load_options(arguments.model));
   Checkpoint checkpoint =
       open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
-  const VisionTransformerConfig& sized = model->network->config();
+  const PictureInput sized = model->network->pictures();
   if (!arguments.model.size.empty())
-    checkpoint.info.config.set_image_size(sized.image_height, sized.image_width);
+    checkpoint.info.config.set_image_size(sized.height, sized.width);
   check_form(checkpoint, arguments.to, model->preprocess);
   options.data = data_spec(arguments.data);
   options.preprocess = model->preprocess;

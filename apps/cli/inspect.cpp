@@ -5,7 +5,6 @@
 #include "apps/cli/standard_streams.h"
 #include "apps/cli/verbs.h"
 #include "core/memory.h"
-#include "infer/cost.h"
 #include "models/answer.h"
 
 namespace vitrail::cli {
@@ -24,7 +23,7 @@ struct Memory {
 Memory measure_memory(Session& session, int64_t batch, PictureSize size) {
   const Model& model = session.model();
   const Tensor images =
-      Tensor::zeros({batch, model.network->config().in_channels, size.height, size.width});
+      Tensor::zeros({batch, model.network->pictures().channels, size.height, size.width});
   release_cached_memory();
   const size_t before = memory_stats().bytes_reserved - images.bytes();
   session.run(images);
@@ -48,8 +47,8 @@ void print_report(const Model& model, const ModelCost& cost, const Memory& memor
   print_stdout("{}x{}: {} tokens, {} parameters, {} multiply-adds a picture\n", size.height,
                size.width, cost.tokens, human_count(static_cast<double>(cost.parameters)),
                human_count(static_cast<double>(cost.multiply_adds)));
-  if (model.network->config().num_classes > 0)
-    print_stdout("answers: {}\n", described(model.network->config()));
+  if (model.network->class_answer().classes > 0)
+    print_stdout("answers: {}\n", described(model.network->class_answer()));
   print_stdout("memory: {:.1f} MB weights, {:.1f} MB working memory for a batch of {}\n",
                static_cast<double>(memory.weights) * 1e-6,
                static_cast<double>(memory.working) * 1e-6, batch);
@@ -60,7 +59,7 @@ void print_report_json(const Model& model, const ModelCost& cost, const Memory& 
   nlohmann::ordered_json json;
   json["model"] = model.name;
   json["family"] = name_of(model.info.family);
-  json["config"] = to_json(model.network->config());
+  json["config"] = model.network->config_json();
   json["height"] = size.height;
   json["width"] = size.width;
   json["batch"] = batch;
@@ -86,10 +85,9 @@ void inspect(const InspectArguments& arguments) {
       open_model_or_architecture(arguments.model, load_options(arguments.model, arguments.run)),
       session_options(arguments.run));
   const Model& model = session.model();
-  const VisionTransformerConfig& config = model.network->config();
-  const PictureSize size = {static_cast<int>(config.image_height),
-                            static_cast<int>(config.image_width)};
-  const ModelCost cost = model_cost(*model.network, size.height, size.width);
+  const PictureInput input = model.network->pictures();
+  const PictureSize size = {static_cast<int>(input.height), static_cast<int>(input.width)};
+  const ModelCost cost = model.network->cost(size.height, size.width);
   const Memory memory = measure_memory(session, arguments.run.batch, size);
   (arguments.run.json ? print_report_json : print_report)(model, cost, memory, size,
                                                           arguments.run.batch);

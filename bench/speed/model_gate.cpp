@@ -13,7 +13,6 @@
 #include <map>
 #include <string>
 
-#include "infer/cost.h"
 #include "infer/session.h"
 #include "kernels/isa.h"
 #include "kernels/peak.h"
@@ -103,12 +102,10 @@ TEST_P(Gate, KeepsItsShareOfThePeak) {
   if (available_cores() < kThreads) GTEST_SKIP() << "the floors are those of two cores";
   Session session(random_model(test.model),
                   {.threads = kThreads, .precision = default_plan(test.precision)});
-  const VisionTransformer& network = *session.model().network;
-  const VisionTransformerConfig& config = network.config();
-  const Tensor picture =
-      Tensor::full({1, config.in_channels, config.image_height, config.image_width}, 0.1f);
-  const int64_t multiply_adds =
-      model_cost(network, config.image_height, config.image_width).multiply_adds;
+  const Network& network = *session.model().network;
+  const PictureInput input = network.pictures();
+  const Tensor picture = Tensor::full({1, input.channels, input.height, input.width}, 0.1f);
+  const int64_t multiply_adds = network.cost(input.height, input.width).multiply_adds;
   session.run(picture);
 
   constexpr int kRounds = 10;

@@ -1,6 +1,5 @@
 #include "api/handles.h"
 #include "formats/json_text.h"
-#include "infer/cost.h"
 #include "infer/model_notes.h"
 
 namespace vit {
@@ -64,9 +63,8 @@ decltype(auto) of(const Model& model, Read&& read) {
       [&]() -> decltype(auto) { return read(std::as_const(*held(model.impl(), "model").model)); });
 }
 
-template <typename Value>
-Value configured(const Model& model, Value vitrail::VisionTransformerConfig::*field) {
-  return of(model, [&](const vitrail::Model& m) { return m.network->config().*field; });
+vitrail::ClassAnswer class_answer_of(const Model& model) {
+  return of(model, [](const vitrail::Model& m) { return m.network->class_answer(); });
 }
 
 }  // namespace
@@ -78,14 +76,14 @@ std::string Model::family() const {
   return of(*this, [](const vitrail::Model& m) { return std::string(name_of(m.info.family)); });
 }
 std::int64_t Model::num_classes() const {
-  return configured(*this, &vitrail::VisionTransformerConfig::num_classes);
+  return class_answer_of(*this).classes;
 }
 std::optional<std::string> Model::label(std::int64_t index) const {
   return of(*this, [&](const vitrail::Model& m) { return m.labels.name(index); });
 }
 
 Answer Model::answer() const {
-  switch (configured(*this, &vitrail::VisionTransformerConfig::answer)) {
+  switch (class_answer_of(*this).meaning) {
     case vitrail::Answer::softmax:
       return Answer::softmax;
     case vitrail::Answer::sigmoid:
@@ -97,7 +95,7 @@ Answer Model::answer() const {
 }
 
 bool Model::multi_label() const {
-  return configured(*this, &vitrail::VisionTransformerConfig::multi_label);
+  return class_answer_of(*this).multi_label;
 }
 
 std::optional<double> Model::rejection_threshold() const {
@@ -108,26 +106,31 @@ std::optional<double> Model::rejection_threshold() const {
 }
 
 std::int64_t Model::depth() const {
-  return configured(*this, &vitrail::VisionTransformerConfig::depth);
+  return of(*this, [](const vitrail::Model& m) {
+    return static_cast<std::int64_t>(m.network->backbone().blocks().size());
+  });
 }
 std::int64_t Model::num_heads() const {
-  return configured(*this, &vitrail::VisionTransformerConfig::num_heads);
+  return of(*this, [](const vitrail::Model& m) {
+    const auto attentions = m.network->backbone().attentions();
+    return attentions.empty() ? 0 : attentions.back().heads;
+  });
 }
 std::int64_t Model::embed_dim() const {
-  return configured(*this, &vitrail::VisionTransformerConfig::embed_dim);
+  return of(*this, [](const vitrail::Model& m) { return m.network->backbone().embed_dim(); });
 }
 
 PictureSize Model::patch_size() const {
   return of(*this, [](const vitrail::Model& m) {
-    const auto layout =
-        m.network->layout(m.network->config().image_height, m.network->config().image_width);
+    const auto input = m.network->pictures();
+    const auto layout = m.network->layout(input.height, input.width);
     return PictureSize{static_cast<int>(layout.patch_height), static_cast<int>(layout.patch_width)};
   });
 }
 PictureSize Model::input_size() const {
   return of(*this, [](const vitrail::Model& m) {
-    return PictureSize{static_cast<int>(m.network->config().image_height),
-                       static_cast<int>(m.network->config().image_width)};
+    const auto input = m.network->pictures();
+    return PictureSize{static_cast<int>(input.height), static_cast<int>(input.width)};
   });
 }
 std::int64_t Model::num_parameters() const {
@@ -136,10 +139,9 @@ std::int64_t Model::num_parameters() const {
 
 std::vector<Layer> Model::layers() const {
   return of(*this, [](const vitrail::Model& m) {
-    const auto& config = m.network->config();
+    const auto input = m.network->pictures();
     std::vector<Layer> layers;
-    for (const vitrail::LayerCost& cost :
-         vitrail::model_cost(*m.network, config.image_height, config.image_width).layers)
+    for (const vitrail::LayerCost& cost : m.network->cost(input.height, input.width).layers)
       layers.push_back({.path = cost.path,
                         .output_shape = {cost.output.begin(), cost.output.end()},
                         .parameters = cost.parameters,
@@ -149,9 +151,8 @@ std::vector<Layer> Model::layers() const {
 }
 
 std::string Model::config_json() const {
-  return of(*this, [](const vitrail::Model& m) {
-    return vitrail::json_text(vitrail::to_json(m.network->config()));
-  });
+  return of(*this,
+            [](const vitrail::Model& m) { return vitrail::json_text(m.network->config_json()); });
 }
 
 Preprocessing Model::preprocessing() const {

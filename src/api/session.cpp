@@ -96,9 +96,9 @@ std::vector<Result<Features>> features_of_all(Session::Impl& impl,
                                               const FeatureOptions& options) {
   const Turn turn(impl, options.stop);
   vitrail::Session& session = *impl.session;
-  const auto& config = session.model().network->config();
   const vitrail::EmbedOptions embed{
-      .kind = options.kind ? to_internal(*options.kind) : vitrail::default_embedding(config),
+      .kind = options.kind ? to_internal(*options.kind)
+                           : vitrail::default_embedding(*session.model().network),
       .layer = options.layer};
   vitrail::check_embedding(session.model(), embed);
   return for_all<Features>(

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "models/heads/classifier_head.h"
 
 namespace vitrail {
 namespace {
@@ -51,35 +52,35 @@ void cover_whole_patches(Explanation& explanation) {
 }  // namespace
 
 void check_explainable(const Model& model) {
-  check(model.network->config().depth > 0, ErrorCode::unsupported, "explain",
-        "{} has no attention: its depth is 0; choose a model with transformer blocks", model.name);
+  check(!model.network->backbone().attentions().empty(), ErrorCode::unsupported, "explain",
+        "{} has no attention; choose a model with transformer blocks", model.name);
 }
 
 Explanation explain_picture(Session& session, const Image& photo, const RolloutOptions& options) {
-  const VisionTransformerConfig& config = session.model().network->config();
+  const Network& network = *session.model().network;
   check_explainable(session.model());
   AttentionProbe::Request request{.keep = true};
-  for (int64_t i = 0; i < config.depth; ++i)
-    request.paths.push_back("blocks." + std::to_string(i) + ".attn");
+  for (const AttentionLayer& layer : network.backbone().attentions())
+    request.paths.push_back(layer.path);
   AttentionProbe probe(std::move(request));
 
   const PreprocessResult size =
       preprocess_geometry(photo.width, photo.height, session.preprocess());
   session.check_size({.picture = {size.height, size.width}, .keeps_attention = true});
   const PreparedBatch batch = session.prepare({&photo, 1});
-  const VitOutput output = session.run(batch.images, {.probe = &probe});
-  Explanation explanation{.layout = output.layout,
+  const NetworkOutput output = session.run(batch.images, {.probe = &probe});
+  Explanation explanation{.layout = output.layout(),
                           .photo = to_rgb(photo),
                           .geometry = batch.geometry.front(),
                           .rollout_options = options};
-  if (!config.has_feature_map()) cover_whole_patches(explanation);
+  if (!explanation.layout.of_feature_map) cover_whole_patches(explanation);
   if (output.logits.defined()) {
     const auto logits = output.logits.value().values(), features = output.pooled.value().values();
     explanation.logits.assign(logits.begin(), logits.end());
     explanation.features.assign(features.begin(), features.end());
   }
-  const std::vector<double> start = output_weights(config, output.layout);
-  explanation.from_class_token = config.class_token && start.front() == 1;
+  const std::vector<double> start = network.head().pooling_weights(output.layout());
+  explanation.from_class_token = explanation.layout.class_tokens > 0 && start.front() == 1;
   RolloutOptions stoppable = options;
   stoppable.stop = session.stop_token();
   explanation.rollout = attention_rollout(session.queue(), probe, 0, start, stoppable);

@@ -134,35 +134,6 @@ const char* name_of(HeadFusion fusion) {
   return "?";
 }
 
-std::vector<double> output_weights(const VisionTransformerConfig& config,
-                                   const TokenLayout& layout) {
-  std::vector<double> weights(static_cast<size_t>(layout.tokens()));
-  const auto patches = weights.begin() + layout.prefix();
-  const auto spread = [](auto first, auto last, double share) {
-    std::fill(first, last, share / static_cast<double>(last - first));
-  };
-  switch (config.pooling) {
-    case Pooling::class_token:
-    case Pooling::distilled:
-      weights.front() = 1;
-      break;
-    case Pooling::class_and_mean:
-      spread(patches, weights.end(), 0.5);
-      weights.front() = 0.5;
-      break;
-    case Pooling::mean:
-    case Pooling::sequence:
-    case Pooling::map:
-      spread(patches, weights.end(), 1);
-      break;
-    case Pooling::mean_all:
-    case Pooling::map_all:
-      spread(weights.begin(), weights.end(), 1);
-      break;
-  }
-  return weights;
-}
-
 std::vector<float> attention_rollout(Queue& queue, const AttentionProbe& probe, int64_t sample,
                                      std::span<const double> start, const RolloutOptions& options) {
   check_rollout(options);

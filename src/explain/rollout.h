@@ -4,7 +4,8 @@
 //   A_l = fuse over heads (P_l),  discard the smallest weights,
 //   A~_l = (A_l + I) / 2, rows normalised to sum 1,  R = A~_L ... A~_1,  answer: s R,
 //
-// where s says which tokens the answer is read from: one-hot for a class token, uniform for a mean.
+// where s says which tokens the answer is read from: one-hot for a class token, uniform for a mean
+// (models/heads/classifier_head.h: pooling_weights).
 //
 // Head fusion (mean, max, min) and the discard ratio are those of Gildenblat's vit-explain; there
 // the class token's weight on itself, element (0, 0), is never discarded. Rows are normalised as
@@ -20,7 +21,6 @@
 #include <string>
 #include <vector>
 
-#include "models/vit_config.h"
 #include "nn/token_layout.h"
 #include "ops/attention_probe.h"
 
@@ -39,12 +39,6 @@ struct RolloutOptions {
 
 // Error: options out of range.
 void check_rollout(const RolloutOptions& options);
-
-// The start weights s of a model, [N], by its pooling: the class token's where it answers alone,
-// half of it where the patches' mean has the other half, else spread over what is pooled (learned
-// pooling weights its tokens itself; there they start alike).
-std::vector<double> output_weights(const VisionTransformerConfig& config,
-                                   const TokenLayout& layout);
 
 // s R for sample `sample` of the batch: [N]. The probe must have kept every layer of one encoder,
 // in order, all with the same number of tokens. Error: it has not; options out of range.

@@ -15,6 +15,7 @@
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
 #include "models/families/published.h"
+#include "models/vit.h"
 
 namespace vitrail {
 namespace {

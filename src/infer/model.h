@@ -17,12 +17,12 @@
 #include "image/preprocess/preprocess.h"
 #include "infer/labels.h"
 #include "models/families/family.h"
-#include "models/vit.h"
+#include "models/network.h"
 
 namespace vitrail {
 
 struct Model {
-  std::shared_ptr<VisionTransformer> network;
+  std::shared_ptr<Network> network;
   Preprocess preprocess;
   ClassLabels labels;   // one for each class of the head
   CheckpointInfo info;  // family, where each field came from, warnings
@@ -38,7 +38,7 @@ struct Model {
 struct PackOptions {
   std::optional<PrecisionPlan> precision;  // nothing: the model's own
   bool fastest = false;                    // instead: what fastest_precision() chooses
-  bool single_pass = false;                // models/vit.h
+  bool single_pass = false;                // models/network.h
 };
 
 struct LoadOptions {

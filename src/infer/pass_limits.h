@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "image/preprocess/preprocess.h"
-#include "models/vit.h"
+#include "models/network.h"
 
 namespace vitrail {
 
@@ -27,9 +27,9 @@ struct PassLimits {
 inline constexpr double kMaxAttentionScores = 100e9;
 
 // Bytes of pictures and activations at their largest, the weights not counted.
-uint64_t pass_bytes(const VisionTransformer& network, const PassSize& size);
+uint64_t pass_bytes(const Network& network, const PassSize& size);
 
 // Error: a size that the network does not take, more memory than the limit, more work.
-void check_pass(const VisionTransformer& network, const PassSize& size, const PassLimits& limits);
+void check_pass(const Network& network, const PassSize& size, const PassLimits& limits);
 
 }  // namespace vitrail

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
-#include <regex>
 
 #include "core/error.h"
 
@@ -30,9 +29,12 @@ std::string layer_of(const std::string& path) {
   return path;
 }
 
-std::string kind_of(const std::string& path) {
-  static const std::regex index("^blocks\\.[0-9]+");
-  return std::regex_replace(path, index, "blocks.*");
+// The same layer of any of the network's blocks: "blocks.3.attn" is one of "blocks.*.attn".
+std::string kind_of(const std::string& path, const std::vector<std::string>& blocks) {
+  for (const std::string& block : blocks)
+    if (path == block || path.starts_with(block + "."))
+      return block.substr(0, block.rfind('.')) + ".*" + path.substr(block.size());
+  return path;
 }
 
 // Adds to the row of the same path, operation and precision, or begins one.
@@ -47,10 +49,11 @@ void add(std::vector<ProfileRow>& rows, const ProfileRow& row) {
   same->seconds += row.seconds;
 }
 
-std::vector<ProfileRow> kinds_of(const std::vector<ProfileRow>& layers) {
+std::vector<ProfileRow> kinds_of(const std::vector<ProfileRow>& layers,
+                                 const std::vector<std::string>& blocks) {
   std::vector<ProfileRow> kinds;
   for (ProfileRow row : layers) {
-    row.path = kind_of(row.path);
+    row.path = kind_of(row.path, blocks);
     add(kinds, row);
   }
   std::stable_sort(kinds.begin(), kinds.end(),
@@ -89,7 +92,7 @@ Profile profile(Session& session, const Tensor& images, int runs) {
       std::accumulate(result.layers.begin(), result.layers.end(), 0.0,
                       [](double sum, const ProfileRow& row) { return sum + row.seconds; });
   result.layers.push_back({.operation = kBetween, .calls = 1, .seconds = result.seconds - named});
-  result.kinds = kinds_of(result.layers);
+  result.kinds = kinds_of(result.layers, session.model().network->backbone().blocks());
   return result;
 }
 

@@ -61,7 +61,7 @@ Session::Session(std::shared_ptr<Model> model, const SessionOptions& options)
       queue_(options.threads) {
   if (options.exif) preprocess_.exif = *options.exif;
   check_preprocess(preprocess_);
-  const int64_t channels = model_->network->config().in_channels;
+  const int64_t channels = model_->network->pictures().channels;
   check(preprocess_.channels == channels, "session",
         "the preprocessing makes {} channels and the model takes {}", preprocess_.channels,
         channels);
@@ -181,7 +181,7 @@ PreparedBatch Session::prepare(std::span<const Image> images) {
   return batch;
 }
 
-VitOutput Session::run(const Tensor& images, const RunHooks& hooks) {
+NetworkOutput Session::run(const Tensor& images, const RunHooks& hooks) {
   Context context(queue_);
   context.probe = hooks.probe;
   context.timings = hooks.timings;
@@ -200,7 +200,7 @@ int64_t Session::batch_size() const {
 }
 
 Tensor Session::logits(std::span<const Image> images) {
-  const int64_t classes = model_->network->config().num_classes;
+  const int64_t classes = model_->network->class_answer().classes;
   check(classes > 0, "session", "{} has no classes: it gives features alone", model_->name);
   Tensor all = Tensor::empty({static_cast<int64_t>(images.size()), classes});
   for_each_batch(in_memory(images), [&](size_t first, const PreparedBatch& batch) {

@@ -103,7 +103,7 @@ class Session {
   void check_size(const PassSize& size);
 
   // images [B, C, H, W] f32, normalised. No gradient, no dropout. Error: sizes that do not fit.
-  VitOutput run(const Tensor& images, const RunHooks& hooks = {});
+  NetworkOutput run(const Tensor& images, const RunHooks& hooks = {});
   // [number of pictures, classes], in batches. Error: a model without a head.
   Tensor logits(std::span<const Image> images);
 

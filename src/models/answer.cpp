@@ -7,24 +7,24 @@
 
 namespace vitrail {
 
-std::string described(const VisionTransformerConfig& config) {
-  switch (config.answer) {
+std::string described(const ClassAnswer& answer) {
+  switch (answer.meaning) {
     case Answer::softmax:
       return "probabilities that sum to 1 (softmax)";
     case Answer::sigmoid:
-      if (config.multi_label)
+      if (answer.multi_label)
         return "a probability for each class by itself (sigmoid); a picture may show several";
-      return config.num_classes == 1 ? "one probability (sigmoid)"
-                                     : "a probability for each class by itself (sigmoid); the best "
-                                       "one is the answer";
+      return answer.classes == 1 ? "one probability (sigmoid)"
+                                 : "a probability for each class by itself (sigmoid); the best "
+                                   "one is the answer";
     case Answer::raw:
       return "the values of a regression, as they are (raw)";
   }
   return "?";
 }
 
-bool asks_each_class(const VisionTransformerConfig& config) {
-  return config.multi_label || (config.answer == Answer::sigmoid && config.num_classes == 1);
+bool asks_each_class(const ClassAnswer& answer) {
+  return answer.multi_label || (answer.meaning == Answer::sigmoid && answer.classes == 1);
 }
 
 double sigmoid(double x) {
@@ -56,9 +56,8 @@ std::vector<double> scores_of(Answer answer, std::span<const float> logits) {
   return scores;
 }
 
-void refuse_regression(const VisionTransformerConfig& config, const char* place,
-                       const std::string& what) {
-  check(config.answer != Answer::raw, place,
+void refuse_regression(const ClassAnswer& answer, const char* place, const std::string& what) {
+  check(answer.meaning != Answer::raw, place,
         "the model answers with the values of a regression (answer raw), and {}", what);
 }
 

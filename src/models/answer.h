@@ -6,16 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "models/vit_config.h"
+#include "models/class_answer.h"
 
 namespace vitrail {
 
 // "probabilities that sum to 1 (softmax)": for people.
-std::string described(const VisionTransformerConfig& config);
+std::string described(const ClassAnswer& answer);
 
 // Whether each class is a question of its own, whose answer is yes from a threshold on: models for
 // several classes a picture, and those of a single number that is a probability.
-bool asks_each_class(const VisionTransformerConfig& config);
+bool asks_each_class(const ClassAnswer& answer);
 
 // 1 / (1 + exp(-x)), without overflow.
 double sigmoid(double x);
@@ -29,7 +29,6 @@ std::vector<double> scores_of(Answer answer, std::span<const float> logits);
 
 // Error, at `place`: the model answers with the values of a regression, where classes are meant.
 // what: "eval measures classes".
-void refuse_regression(const VisionTransformerConfig& config, const char* place,
-                       const std::string& what);
+void refuse_regression(const ClassAnswer& answer, const char* place, const std::string& what);
 
 }  // namespace vitrail

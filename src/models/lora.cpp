@@ -30,10 +30,10 @@ bool is_adapter(const Parameter& parameter) {
   return parameter.role().kind == ParameterRole::Kind::adapter;
 }
 
-// Every adapter on the model. visit_linears hands out slots to change, so it is not const.
-std::map<std::string, const LoraLinear*> adapters_of(const VisionTransformer& model) {
+// Every adapter on the model.
+std::map<std::string, const LoraLinear*> adapters_of(const Network& model) {
   std::map<std::string, const LoraLinear*> adapters;
-  const_cast<VisionTransformer&>(model).visit_linears([&](LinearSlot& slot) {
+  model.visit_linears([&](const LinearSlot& slot) {
     if (const auto* adapter = dynamic_cast<const LoraLinear*>(slot.get()))
       adapters.emplace(adapter->weight().path(), adapter);
   });
@@ -42,7 +42,7 @@ std::map<std::string, const LoraLinear*> adapters_of(const VisionTransformer& mo
 
 }  // namespace
 
-int64_t add_lora(VisionTransformer& model, const LoraConfig& config, uint64_t seed) {
+int64_t add_lora(Network& model, const LoraConfig& config, uint64_t seed) {
   for (const auto& parameter : model.parameters().all())
     if (!is_head(*parameter)) parameter->set_trainable(false);
   int64_t count = 0;
@@ -57,14 +57,14 @@ int64_t add_lora(VisionTransformer& model, const LoraConfig& config, uint64_t se
     slot.replace(std::move(adapter));
     ++count;
   });
-  check(model.config().depth > 0, "lora",
+  check(!model.backbone().blocks().empty(), "lora",
         "the model has no transformer blocks to adapt; train it whole (--method full) or its head "
         "alone (--method probe)");
   check(count > 0, "lora", "the model has none of the projections that were asked for");
   return count;
 }
 
-void merge_lora(Queue& queue, VisionTransformer& model) {
+void merge_lora(Queue& queue, Network& model) {
   model.visit_linears([&](LinearSlot& slot) {
     auto* adapter = dynamic_cast<LoraLinear*>(slot.get());
     if (adapter == nullptr) return;
@@ -76,7 +76,7 @@ void merge_lora(Queue& queue, VisionTransformer& model) {
   });
 }
 
-NamedTensors merged_weights(const VisionTransformer& model) {
+NamedTensors merged_weights(const Network& model) {
   const auto adapters = adapters_of(model);
   NamedTensors tensors;
   Queue queue;
@@ -90,7 +90,7 @@ NamedTensors merged_weights(const VisionTransformer& model) {
   return tensors;
 }
 
-void write_adapter(const std::filesystem::path& folder, const VisionTransformer& model,
+void write_adapter(const std::filesystem::path& folder, const Network& model,
                    const AdapterFile& file) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -119,7 +119,7 @@ void write_adapter(const std::filesystem::path& folder, const VisionTransformer&
   if (two_heads) config["modules_to_save"].push_back("head_dist");
   write_json(folder / "adapter_config.json", config);
   if (!file.labels.empty()) write_json(folder / kLabels, file.labels);
-  write_json(folder / kAdapterAnswer, answer_json(model.config()));
+  write_json(folder / kAdapterAnswer, answer_json(model.class_answer()));
   write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
 }
 

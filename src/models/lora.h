@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "formats/tensor_source.h"
-#include "models/vit.h"
+#include "models/network.h"
 #include "nn/lora.h"
 
 namespace vitrail {
@@ -21,14 +21,14 @@ struct LoraConfig {
 // Puts an adapter around each projection of the blocks whose path ends in a target, gives it its
 // initial value, and freezes everything but the adapters and the heads. Returns how many there are.
 // Error: none of the targets is there, a rank that does not fit.
-int64_t add_lora(VisionTransformer& model, const LoraConfig& config, uint64_t seed);
+int64_t add_lora(Network& model, const LoraConfig& config, uint64_t seed);
 
 // Adds the adapters into the weights and takes them off: the answers stay as they are.
-void merge_lora(Queue& queue, VisionTransformer& model);
+void merge_lora(Queue& queue, Network& model);
 
 // The weights of the model without adapters that answers alike, under canonical names; those
 // without an adapter share memory.
-NamedTensors merged_weights(const VisionTransformer& model);
+NamedTensors merged_weights(const Network& model);
 
 struct AdapterFile {
   LoraConfig config;
@@ -38,7 +38,7 @@ struct AdapterFile {
 // adapter_model.safetensors and adapter_config.json, as PEFT has them: the adapters and the heads.
 // Beside them, for PEFT has no place for it, labels.json, an array of the classes' names, and
 // answer.json, what the head's numbers mean (models/families/answer_rules.h).
-void write_adapter(const std::filesystem::path& folder, const VisionTransformer& model,
+void write_adapter(const std::filesystem::path& folder, const Network& model,
                    const AdapterFile& file);
 
 }  // namespace vitrail

@@ -247,8 +247,8 @@ Variable MaskedAutoencoder::predict(const Context& context, const Variable& imag
             mask.visible.size(1) + mask.hidden.size(1) == layout.patches(),
         kMae, "a mask of {} pictures and {} patches does not fit {}", mask.visible.size(0),
         mask.visible.size(1) + mask.hidden.size(1), images.shape().str());
-  const Variable tokens = encoder_.embed(context, images, layout);
-  const Variable latent = encoder_.encode(
+  const Variable tokens = encoder_.backbone().embed(context, images, layout);
+  const Variable latent = encoder_.backbone().encode(
       context, gather_tokens(context, tokens, behind_class_token(mask.visible, true)));
   const std::array parts{decoder_embed_->forward(context, latent), mask_token_->variable()};
   Variable x = gather_tokens(context, concatenate(context, parts, 1), positions_of(mask));

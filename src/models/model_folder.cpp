@@ -32,7 +32,7 @@ NamedTensors stored_weights(const ModelFolder& model) {
 
 }  // namespace
 
-NamedTensors weights_of(const VisionTransformer& model, const std::string& prefix) {
+NamedTensors weights_of(const Network& model, const std::string& prefix) {
   NamedTensors tensors;
   for (const auto& parameter : model.parameters().all())
     tensors.emplace_back(prefix + parameter->path(), parameter->value());
@@ -51,7 +51,7 @@ void store_rejection(const Rejection& rejection, const std::filesystem::path& fo
 
 void write_model_folder(const std::filesystem::path& folder, const ModelFolder& model) {
   Json config{{"model_type", "vitrail"},
-              {"model", to_json(model.network.config())},
+              {"model", model.network.config_json()},
               {"preprocess", model.preprocess}};
   if (!model.labels.empty()) config["labels"] = model.labels;
   if (!model.wnids.empty()) config["wnids"] = model.wnids;

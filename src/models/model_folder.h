@@ -10,13 +10,13 @@
 
 #include "core/precision.h"
 #include "formats/tensor_source.h"
+#include "models/network.h"
 #include "models/rejection.h"
-#include "models/vit.h"
 
 namespace vitrail {
 
 struct ModelFolder {
-  const VisionTransformer& network;
+  const Network& network;
   nlohmann::json preprocess;            // in our form (image/preprocess/preprocess.h: to_json)
   std::vector<std::string> labels;      // in the order of the logits; empty: unknown
   std::vector<std::string> wnids = {};  // their WordNet identifiers, where they are known
@@ -35,6 +35,6 @@ void store_rejection(const Rejection& rejection, const std::filesystem::path& fo
                      nlohmann::json& config);
 
 // A model's weights under their paths, sharing its memory.
-NamedTensors weights_of(const VisionTransformer& model, const std::string& prefix = "");
+NamedTensors weights_of(const Network& model, const std::string& prefix = "");
 
 }  // namespace vitrail

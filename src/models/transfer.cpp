@@ -74,11 +74,11 @@ VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
   return config;
 }
 
-TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& checkpoint,
+TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
                                  const TransferOptions& options) {
   const VisionTransformerConfig& from = checkpoint.info.config;
   const bool same_classes =
-      from.num_classes == model.config().num_classes && checkpoint.info.labels == options.classes;
+      from.num_classes == model.class_answer().classes && checkpoint.info.labels == options.classes;
   const Grid before = table_grid(from), after = picture_grid(from);
   TransferReport report;
   for (const auto& parameter : model.parameters().all()) {
@@ -104,9 +104,9 @@ TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& che
   return report;
 }
 
-void freeze_all_but_last(VisionTransformer& model, int64_t blocks) {
+void freeze_all_but_last(Network& model, int64_t blocks) {
   using Section = ParameterPlace::Section;
-  const int64_t first = model.config().depth - blocks;
+  const int64_t first = static_cast<int64_t>(model.backbone().blocks().size()) - blocks;
   for (const auto& parameter : model.parameters().all()) {
     const ParameterPlace& place = parameter->role().place;
     parameter->set_trainable(place.section == Section::block ? place.block >= first

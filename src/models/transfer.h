@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "models/families/checkpoint.h"
-#include "models/vit.h"
+#include "models/network.h"
 
 namespace vitrail {
 
@@ -37,10 +37,10 @@ VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
 
 // Gives a model of that configuration its values, each in memory of its own (the file's is
 // read-only); positions are resized by the family's rule. Error: a weight that is not finite.
-TransferReport load_for_transfer(VisionTransformer& model, const Checkpoint& checkpoint,
+TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
                                  const TransferOptions& options);
 
 // Freezes everything but the heads, the last norms and the last `blocks` blocks.
-void freeze_all_but_last(VisionTransformer& model, int64_t blocks);
+void freeze_all_but_last(Network& model, int64_t blocks);
 
 }  // namespace vitrail

@@ -28,6 +28,8 @@
 #include <string>
 
 #include "kernels/activation.h"
+#include "models/class_answer.h"
+#include "models/pooling.h"
 #include "nn/resnet_config.h"
 #include "nn/variants.h"
 
@@ -42,28 +44,6 @@ enum class PatchEmbedding : uint8_t {
   resnet,  // the feature map of a residual network: a hybrid, or with depth 0, mean pooling and
            // no norms, class token and positions the network itself
 };
-enum class Pooling : uint8_t {
-  class_token,
-  mean,            // of patch tokens, prefix tokens left out
-  mean_all,        // of every token, the class token included (vit-pytorch's 'mean')
-  class_and_mean,  // class token and mean of patches, concatenated: 2 D (DINOv2's classifier)
-  distilled,       // mean of head(class token) and head_dist(distillation token) (DeiT)
-  sequence,        // softmax-weighted sum over tokens (CCT, CVT)
-  map,             // multi-head attention pooling with a learned query (SigLIP, big_vision)
-  map_all,         // the same over every token, the prefix tokens included
-};
-constexpr bool is_map(Pooling pooling) {
-  return pooling == Pooling::map || pooling == Pooling::map_all;
-}
-
-// What the numbers of the head mean (models/answer.h).
-enum class Answer : uint8_t {
-  softmax,  // one class of several: probabilities that sum to 1
-  sigmoid,  // each class is asked about by itself
-  raw,      // values of a regression, as they are
-};
-const char* name_of(Answer answer);
-
 // The convolutional tokenizer of CCT: `layers` times convolution, activation, max-pooling.
 struct TokenizerConfig {
   int64_t layers = 1;
@@ -139,6 +119,9 @@ struct VisionTransformerConfig {
   }
   int64_t pooling_dim() const {
     return pooling == Pooling::class_and_mean ? 2 * embed_dim : embed_dim;
+  }
+  ClassAnswer class_answer() const {
+    return {.classes = num_classes, .meaning = answer, .multi_label = multi_label};
   }
   // What the head reads.
   int64_t pooled_dim() const { return pre_logits_dim > 0 ? pre_logits_dim : pooling_dim(); }

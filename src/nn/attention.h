@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "nn/cost.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 
@@ -25,6 +26,10 @@ class Attention {
   // [B, N, D] to [B, N, D]; the epilogue rides on the output projection.
   Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue) const;
+  // Over so many tokens.
+  LayerCost cost(int64_t tokens) const;
+  int64_t heads() const { return config_.num_heads; }
+  const std::string& path() const { return path_; }
 
   void visit_linears(const VisitLinear& visit) {
     visit(qkv_);

@@ -27,6 +27,12 @@ class Block {
   // [B, N, D], both. A caller that needs x no more moves it in.
   Variable forward(const Context& context, Variable x) const;
   const std::string& path() const { return path_; }
+  const Attention& attention() const { return attn_; }
+  // Its attention and its MLP, over so many tokens.
+  void count(CostCounter& counter, int64_t tokens) const {
+    counter.add(attn_.cost(tokens));
+    counter.add(mlp_.cost(tokens));
+  }
   void visit_linears(const VisitLinear& visit) {
     attn_.visit_linears(visit);
     mlp_.visit_linears(visit);

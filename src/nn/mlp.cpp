@@ -81,4 +81,13 @@ Variable Mlp::forward(const Context& context, const LinearInput& input,
   return y;
 }
 
+LayerCost Mlp::cost(int64_t tokens) const {
+  const int64_t matrices = config_.kind == MlpKind::plain ? 2 : 3;
+  return {.path = path_,
+          .output = {tokens, config_.inputs},
+          .multiply_adds = matrices * tokens * config_.inputs * config_.hidden,
+          // The input, its norm and the sum; the hidden layer, twice where it is gated.
+          .values = tokens * (3 * config_.inputs + 2 * config_.hidden)};
+}
+
 }  // namespace vitrail

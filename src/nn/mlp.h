@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "nn/cost.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 #include "nn/variants.h"
@@ -27,6 +28,8 @@ class Mlp {
   // some rows at a time, never whole.
   Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue = {}) const;
+  // Over so many tokens.
+  LayerCost cost(int64_t tokens) const;
 
   void visit_linears(const VisitLinear& visit) {
     for (LinearSlot* slot : {&fc1_, &fc1_gate_, &fc1_value_, &fc2_})

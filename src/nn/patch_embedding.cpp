@@ -25,6 +25,7 @@ Shape weight_shape(const PatchEmbeddingConfig& config) {
 
 PatchEmbed::PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config)
     : config_(config),
+      path_(scope.path()),
       weight_(scope.child("proj").parameter(
           "weight", weight_shape(config),
           Initializer::xavier_uniform(patch_size(config), config.embed_dim),
@@ -58,8 +59,14 @@ Variable PatchEmbed::forward(const Context& context, const Variable& images) con
   return norm_out_ ? norm_out_->forward(context, tokens) : tokens;
 }
 
+LayerCost PatchEmbed::cost(int64_t patches) const {
+  return {.path = path_,
+          .output = {patches, config_.embed_dim},
+          .multiply_adds = patches * patch_size(config_) * config_.embed_dim};
+}
+
 ConvTokenizer::ConvTokenizer(const Scope& scope, const ConvTokenizerConfig& config)
-    : config_(config) {
+    : config_(config), path_(scope.path()) {
   const Scope convolutions = scope.child("conv_layers");
   int64_t channels = config.channels;
   for (int64_t i = 0; i < config.layers; ++i) {
@@ -90,6 +97,25 @@ Variable ConvTokenizer::forward(const Context& context, const Variable& images) 
                      square_window(config_.pool_kernel, config_.pool_stride, config_.pool_padding));
   }
   return reshape(context, x, {x.size(0), x.size(1) * x.size(2), x.size(3)});
+}
+
+LayerCost ConvTokenizer::cost(int64_t height, int64_t width) const {
+  const ConvTokenizerConfig& c = config_;
+  const auto shrink = [](int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
+    return (size + 2 * padding - kernel) / stride + 1;
+  };
+  int64_t channels = c.channels, sum = 0;
+  for (int64_t i = 0; i < c.layers; ++i) {
+    const int64_t outputs = i + 1 == c.layers ? c.embed_dim : c.hidden_channels;
+    height = shrink(height, c.kernel, c.stride, c.padding);
+    width = shrink(width, c.kernel, c.stride, c.padding);
+    sum += height * width * outputs * channels * c.kernel * c.kernel;
+    channels = outputs;
+    if (c.pool_kernel == 0) continue;
+    height = shrink(height, c.pool_kernel, c.pool_stride, c.pool_padding);
+    width = shrink(width, c.pool_kernel, c.pool_stride, c.pool_padding);
+  }
+  return {.path = path_, .output = {height * width, c.embed_dim}, .multiply_adds = sum};
 }
 
 }  // namespace vitrail

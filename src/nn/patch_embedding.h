@@ -3,8 +3,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "nn/cost.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
 #include "nn/token_layout.h"
@@ -26,9 +28,12 @@ class PatchEmbed {
   PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config);
   // Error: the picture is not a whole number of patches.
   Variable forward(const Context& context, const Variable& images) const;
+  // For so many patches.
+  LayerCost cost(int64_t patches) const;
 
  private:
   PatchEmbeddingConfig config_;
+  std::string path_;
   std::optional<LayerNorm> norm_in_, norm_out_;
   Parameter& weight_;
   Parameter* bias_;
@@ -46,6 +51,7 @@ class ConvTokenizer {
  public:
   ConvTokenizer(const Scope& scope, const ConvTokenizerConfig& config);
   Variable forward(const Context& context, const Variable& images) const;
+  LayerCost cost(int64_t picture_height, int64_t picture_width) const;
 
  private:
   struct Layer {
@@ -53,6 +59,7 @@ class ConvTokenizer {
     Parameter* bias;
   };
   ConvTokenizerConfig config_;
+  std::string path_;
   std::vector<Layer> layers_;
 };
 

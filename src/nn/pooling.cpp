@@ -46,4 +46,13 @@ Variable MapPool::forward(const Context& context, const Variable& tokens) const 
   return reshape(context, y, {batch, dim});
 }
 
+LayerCost MapPool::cost(int64_t tokens) const {
+  const int64_t dim = config_.embed_dim, hidden = config_.mlp_hidden_dim;
+  // q and the projection of the one query; k and v; its scores and mix; the MLP.
+  return {.path = path_,
+          .output = {dim},
+          .multiply_adds =
+              2 * dim * dim + tokens * dim * 2 * dim + 2 * tokens * dim + 2 * dim * hidden};
+}
+
 }  // namespace vitrail

@@ -9,10 +9,17 @@ namespace vitrail {
 // Softmax-weighted sum over tokens with weights from one projection (Hassani et al. 2021, eq. 3).
 class SequencePool {
  public:
-  SequencePool(const Scope& scope, int64_t embed_dim) : attention_(scope, embed_dim, 1) {}
+  SequencePool(const Scope& scope, int64_t embed_dim)
+      : path_(scope.path()), embed_dim_(embed_dim), attention_(scope, embed_dim, 1) {}
   Variable forward(const Context& context, const Variable& tokens) const;
+  // Over so many tokens.
+  LayerCost cost(int64_t tokens) const {
+    return {.path = path_, .output = {embed_dim_}, .multiply_adds = 2 * tokens * embed_dim_};
+  }
 
  private:
+  std::string path_;
+  int64_t embed_dim_;
   LinearSlot attention_;
 };
 
@@ -28,6 +35,8 @@ class MapPool {
  public:
   MapPool(const Scope& scope, const MapPoolConfig& config);
   Variable forward(const Context& context, const Variable& tokens) const;
+  // Over so many tokens.
+  LayerCost cost(int64_t tokens) const;
 
  private:
   MapPoolConfig config_;

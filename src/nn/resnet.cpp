@@ -75,7 +75,7 @@ ResNet::Block ResNet::make_transition(const Scope& scope, int64_t inputs, int64_
 }
 
 ResNet::ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon)
-    : config_(config), epsilon_(epsilon) {
+    : config_(config), in_channels_(in_channels), epsilon_(epsilon), path_(scope.path()) {
   const int64_t kernel = config.stem_kernel;
   stem_.push_back(make(scope.child("conv1"), scope.child(norm_name() + std::string("1")),
                        {config.stem_channels, in_channels, kernel, kernel}, config.stem_stride,
@@ -143,6 +143,44 @@ Variable ResNet::forward(const Context& context, const Variable& images) const {
     context.observe(stage.path, x);
   }
   return reshape(context, x, {x.size(0), x.size(1) * x.size(2), x.size(3)});
+}
+
+void ResNet::count(CostCounter& counter, int64_t height, int64_t width) const {
+  const ResNetConfig& c = config_;
+  const auto shrink = [&](int64_t stride) {
+    height = (height + stride - 1) / stride;
+    width = (width + stride - 1) / stride;
+  };
+  const auto product = [&](int64_t inputs, int64_t kernel, int64_t outputs) {
+    return height * width * inputs * kernel * kernel * outputs;
+  };
+  shrink(c.stem_stride);
+  counter.add({.path = path_ + ".conv1",
+               .output = {c.stem_channels, height, width},
+               .multiply_adds = product(in_channels_, c.stem_kernel, c.stem_channels)});
+  counter.add(
+      {.path = path_ + "." + norm_name() + "1", .output = {c.stem_channels, height, width}});
+  if (c.stem_pool) shrink(2);
+  int64_t inputs = c.stem_channels;
+  for (size_t stage = 0; stage < c.blocks.size(); ++stage) {
+    const int64_t outputs = c.channels[stage], inner = outputs / 4;
+    int64_t sum = 0;
+    if (c.pooled) {
+      sum += product(inputs, 3, outputs);  // before the pooling
+      shrink(2);
+      inputs = outputs;
+    }
+    for (int64_t block = 0; block < c.blocks[stage]; ++block, inputs = outputs) {
+      const int64_t stride = !c.pooled && stage > 0 && block == 0 ? 2 : 1;
+      if (c.bottleneck) sum += product(inputs, 1, inner);  // before the stride
+      shrink(stride);
+      sum += c.bottleneck ? product(inner, 3, inner) + product(inner, 1, outputs)
+                          : product(inputs, 3, outputs) + product(outputs, 3, outputs);
+      if (stride != 1 || inputs != outputs) sum += product(inputs, 1, outputs);
+    }
+    counter.add(
+        {.path = stages_[stage].path, .output = {outputs, height, width}, .multiply_adds = sum});
+  }
 }
 
 }  // namespace vitrail

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/cost.h"
 #include "nn/registry.h"
 #include "nn/resnet_config.h"
 #include "ops/convolution.h"
@@ -28,6 +29,8 @@ class ResNet {
   ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon);
   // The observer is told "layer1", ... [B, h, w, C] below the scope's path.
   Variable forward(const Context& context, const Variable& images) const;
+  // The stem, its norm, and each stage.
+  void count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const;
 
  private:
   // A convolution without bias and the norm behind it.
@@ -61,7 +64,9 @@ class ResNet {
   Variable run(const Context& context, const Block& block, const Variable& x) const;
 
   ResNetConfig config_;
+  int64_t in_channels_;
   double epsilon_;
+  std::string path_;
   std::vector<NormedConvolution> stem_;  // one
   std::vector<Stage> stages_;
 };

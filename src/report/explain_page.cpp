@@ -84,21 +84,21 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
 
 void add_answer(ExplainPage& page, const Classification& answer, const Model& model,
                 double threshold) {
-  const VisionTransformerConfig& config = model.network->config();
-  const bool nothing = config.multi_label && answer.above == 0 && !answer.top.empty();
+  const ClassAnswer answers = model.network->class_answer();
+  const bool nothing = answers.multi_label && answer.above == 0 && !answer.top.empty();
   if (answer.none || nothing) page.verdict = none_of(model.labels.size());
-  if (config.answer == Answer::raw)
+  if (answers.meaning == Answer::raw)
     page.meaning = "Values of a regression, as the head gives them.";
-  if (config.answer == Answer::sigmoid)
+  if (answers.meaning == Answer::sigmoid)
     page.meaning = "Each class has a probability of its own (sigmoid)";
-  if (config.multi_label)
+  if (answers.multi_label)
     page.meaning += fmt::format("; the picture shows those that reach {:g}%", 100 * threshold);
-  if (config.answer == Answer::sigmoid) page.meaning += ".";
+  if (answers.meaning == Answer::sigmoid) page.meaning += ".";
   for (const Prediction& p : answer.top) {
     PagePrediction shown{.index = p.index, .label = p.label, .probability = p.probability};
-    if (config.answer == Answer::raw) shown.value = p.logit;
+    if (answers.meaning == Answer::raw) shown.value = p.logit;
     shown.below =
-        config.multi_label && static_cast<int64_t>(page.predictions.size()) >= answer.above;
+        answers.multi_label && static_cast<int64_t>(page.predictions.size()) >= answer.above;
     page.predictions.push_back(std::move(shown));
   }
 }

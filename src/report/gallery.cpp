@@ -49,7 +49,7 @@ GalleryPicture gallery_picture(Session& session, const Image& photo) {
     result.rows = layout.grid_height;
     result.columns = layout.grid_width;
     result.rollout = patch_map(layout, explanation.rollout).values;
-    const std::vector<double> weights = output_weights(session.model().network->config(), layout);
+    const std::vector<double> weights = session.model().network->head().pooling_weights(layout);
     if (!explanation.layers.empty())
       result.last_layer =
           patch_map(layout, last_layer_row(session.queue(), explanation, weights)).values;

@@ -73,7 +73,7 @@ bool learned_classes(const RunRecord& record) {
 }
 
 bool has_answers(const RunRecord& record, const Model& model) {
-  return model.network->config().num_classes > 0 && learned_classes(record);
+  return model.network->class_answer().classes > 0 && learned_classes(record);
 }
 
 // Several classes a picture are not taken for one another: what they come to is said in words.
@@ -243,7 +243,7 @@ void write_evaluation_report(Session& session, const Dataset& dataset,
                   {"threads", std::to_string(session.queue().pool().num_threads())},
                   {"precision", name_of(session.precision().base)},
                   {"written", utc_time()}};
-  if (!report.explain.empty() && session.model().network->config().depth > 0)
+  if (!report.explain.empty() && !session.model().network->backbone().attentions().empty())
     page.commands = {{"See where attention goes", report.explain}};
   write_file_atomically(report.page, run_page(page));
 }

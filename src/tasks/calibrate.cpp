@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/rows.h"
 #include "models/answer.h"
+#include "models/heads/classifier_head.h"
 #include "tasks/classify.h"
 #include "tasks/match_classes.h"
 
@@ -22,20 +23,20 @@ struct Seen {
 template <typename Name, typename Visit>
 void look_at(Session& session, const PreparedBatch& batch, Name name, Visit visit) {
   const Model& model = session.model();
-  const VisionTransformerConfig& config = model.network->config();
-  check(config.num_classes > 0, "calibrate", "{} has no head and so no classes", model.name);
-  refuse_regression(config, "calibrate", "a threshold belongs to classes");
-  check(!asks_each_class(config), "calibrate",
+  const ClassAnswer answer = model.network->class_answer();
+  check(answer.classes > 0, "calibrate", "{} has no head and so no classes", model.name);
+  refuse_regression(answer, "calibrate", "a threshold belongs to classes");
+  check(!asks_each_class(answer), "calibrate",
         "{} asks about each class by itself, and so says already when it sees none of them "
         "(classify --threshold)",
         model.name);
   for (size_t i = 0; i < batch.errors.size(); ++i)
     check(batch.errors[i].empty(), "calibrate", "{}{}", name(i), batch.errors[i]);
-  const VitOutput output = session.run(batch.images);
+  const NetworkOutput output = session.run(batch.images);
   const Tensor logits = output.logits.value(), features = output.pooled.value();
   for (size_t i = 0; i < batch.errors.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    visit(i, Seen{top_predictions(row_of(logits, row), model.labels, 1, config.answer),
+    visit(i, Seen{top_predictions(row_of(logits, row), model.labels, 1, answer.meaning),
                   row_of(features, row)});
   }
 }
@@ -67,22 +68,23 @@ std::vector<int64_t> evenly(int64_t count, int64_t limit) {
 
 SharedGaussians learn_gaussians(Session& session, const Dataset& training, int64_t limit,
                                 const CertaintyProgress& progress) {
-  const VisionTransformerConfig& config = session.model().network->config();
+  const Network& network = *session.model().network;
   const std::vector<int64_t> classes = match_classes(training.classes(), session.model().labels);
   const std::vector<int64_t> chosen = evenly(training.size(), limit);
-  Tensor features = Tensor::empty({static_cast<int64_t>(chosen.size()), config.pooled_dim()});
+  Tensor features =
+      Tensor::empty({static_cast<int64_t>(chosen.size()), network.head().pooled_dim()});
   std::vector<int64_t> labels;
   look_at_set(session, training, chosen, progress, [&](size_t n, const Seen& seen) {
     std::ranges::copy(seen.features, features.f32() + n * seen.features.size());
     labels.push_back(classes[static_cast<size_t>(training.label(chosen[n]))]);
   });
-  for (int64_t c = 0; c < config.num_classes; ++c)
+  for (int64_t c = 0; c < network.class_answer().classes; ++c)
     check(std::ranges::find(labels, c) != labels.end(), "calibrate",
           "{} shows nothing of class {} ({}), so what is typical of it is unknown: --certainty "
           "probability needs no such pictures",
           training.name(), c, session.model().labels.name(c).value_or("without a name"));
   return std::make_shared<ClassGaussians>(
-      ClassGaussians::fit(features, labels, config.num_classes));
+      ClassGaussians::fit(features, labels, network.class_answer().classes));
 }
 
 std::vector<Certainty> certainties(Session& session, const Dataset& set,

@@ -50,13 +50,13 @@ Classification judge(const Model& model, std::span<const float> logits,
                      std::span<const float> features, const AnswerOptions& options) {
   constexpr int64_t kNamed = 5;
   check_threshold(options);
-  const VisionTransformerConfig& config = model.network->config();
+  const ClassAnswer answers = model.network->class_answer();
   Classification answer;
-  if (config.multi_label)
+  if (answers.multi_label)
     answer.above = std::ranges::count_if(
         logits, [&](float logit) { return reaches(logit, options.threshold); });
   const int64_t k = options.top.value_or(std::max(kNamed, answer.above));
-  answer.top = top_predictions(logits, model.labels, k, config.answer);
+  answer.top = top_predictions(logits, model.labels, k, answers.meaning);
   if (!model.rejection || answer.top.empty()) return answer;
   answer.certainty = model.rejection->certainty(answer.top.front().probability, features);
   answer.none = model.rejection->rejects(*answer.certainty);
@@ -64,7 +64,7 @@ Classification judge(const Model& model, std::span<const float> logits,
 }
 
 void check_has_classes(const Model& model) {
-  const int64_t classes = model.network->config().num_classes;
+  const int64_t classes = model.network->class_answer().classes;
   check(classes > 0, ErrorCode::unsupported, "classify",
         "{} has no head and so no classes; {} gives its features", model.name, said(Deed::embed));
 }
@@ -79,7 +79,7 @@ std::vector<Classification> classify(Session& session, const PreparedBatch& batc
                                     [](const std::string& error) { return error.empty(); });
   Tensor logits, features;
   if (any_read) {
-    const VitOutput output = session.run(batch.images);
+    const NetworkOutput output = session.run(batch.images);
     logits = output.logits.value();
     features = output.pooled.value();
   }

@@ -46,7 +46,7 @@ struct Classification {
 };
 
 // The answer that these logits [classes] are, with the best classes; features: the picture's row
-// of VitOutput::pooled. Error: as top_predictions(), a threshold out of range.
+// of NetworkOutput::pooled. Error: as top_predictions(), a threshold out of range.
 Classification judge(const Model& model, std::span<const float> logits,
                      std::span<const float> features, const AnswerOptions& options = {});
 

@@ -1,7 +1,5 @@
 #include "tasks/embed.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "core/advice.h"
@@ -10,16 +8,23 @@
 namespace vitrail {
 namespace {
 
+bool has_class_token(const Network& network) {
+  const PictureInput input = network.pictures();
+  return network.layout(input.height, input.width).class_tokens > 0;
+}
+
 // The name under which the observer is told the layer; "" for the tokens after the final norm.
-std::string layer_path(const VisionTransformerConfig& config, std::optional<int64_t> layer) {
+std::string layer_path(const Network& network, std::optional<int64_t> layer) {
   if (!layer) return "";
-  check(config.depth > 0, "embed",
+  const std::vector<std::string> blocks = network.backbone().blocks();
+  const auto depth = static_cast<int64_t>(blocks.size());
+  check(depth > 0, "embed",
         "this model has no transformer blocks; its features are the ones without {}",
         said(Option::layer));
-  const int64_t index = *layer < 0 ? *layer + config.depth : *layer;
-  check(index >= 0 && index < config.depth, "embed",
-        "there is no layer {}: this model has blocks 0 to {}", *layer, config.depth - 1);
-  return fmt::format("blocks.{}", index);
+  const int64_t index = *layer < 0 ? *layer + depth : *layer;
+  check(index >= 0 && index < depth, "embed", "there is no layer {}: this model has blocks 0 to {}",
+        *layer, depth - 1);
+  return blocks[static_cast<size_t>(index)];
 }
 
 Tensor class_tokens(const Tensor& tokens) {
@@ -57,36 +62,34 @@ Tensor patch_mean(const Tensor& tokens, const TokenLayout& layout) {
 
 }  // namespace
 
-EmbeddingKind default_embedding(const VisionTransformerConfig& config) {
-  return config.class_token ? EmbeddingKind::class_token : EmbeddingKind::mean;
+EmbeddingKind default_embedding(const Network& network) {
+  return has_class_token(network) ? EmbeddingKind::class_token : EmbeddingKind::mean;
 }
 
 void check_embedding(const Model& model, const EmbedOptions& options) {
-  const VisionTransformerConfig& config = model.network->config();
-  check(options.kind != EmbeddingKind::class_token || config.class_token, "embed",
+  check(options.kind != EmbeddingKind::class_token || has_class_token(*model.network), "embed",
         "{} has no class token; take the mean or the patches", model.name);
-  (void)layer_path(config, options.layer);
+  (void)layer_path(*model.network, options.layer);
 }
 
 Tensor embed(Session& session, const Tensor& images, const EmbedOptions& options) {
-  const VisionTransformerConfig& config = session.model().network->config();
   check_embedding(session.model(), options);
-  const std::string path = layer_path(config, options.layer);
+  const std::string path = layer_path(*session.model().network, options.layer);
   Tensor tokens;
   RunHooks hooks;
   if (!path.empty())
     hooks.observer = [&](const std::string& name, const Tensor& value) {
       if (name == path) tokens = value;
     };
-  const VitOutput output = session.run(images, hooks);
-  if (path.empty()) tokens = output.tokens.value();
+  const NetworkOutput output = session.run(images, hooks);
+  if (path.empty()) tokens = output.tokens().value();
   switch (options.kind) {
     case EmbeddingKind::class_token:
       return class_tokens(tokens);
     case EmbeddingKind::mean:
-      return patch_mean(tokens, output.layout);
+      return patch_mean(tokens, output.layout());
     case EmbeddingKind::patches:
-      return patch_grid(tokens, output.layout);
+      return patch_grid(tokens, output.layout());
   }
   fail("embed", "unknown kind of embedding");
 }

@@ -29,6 +29,6 @@ void check_embedding(const Model& model, const EmbedOptions& options);
 Tensor embed(Session& session, const Tensor& images, const EmbedOptions& options = {});
 
 // The class token where the model has one, else the mean.
-EmbeddingKind default_embedding(const VisionTransformerConfig& config);
+EmbeddingKind default_embedding(const Network& network);
 
 }  // namespace vitrail

@@ -19,7 +19,7 @@ namespace {
 std::vector<int64_t> model_classes(const Session& session, const Dataset& dataset,
                                    const EvaluateOptions& options) {
   const Model& model = session.model();
-  const int64_t classes = model.network->config().num_classes;
+  const int64_t classes = model.network->class_answer().classes;
   check(classes > 0, "eval", "{} has no head and so no classes", model.name);
   if (!options.classes_by_number) return match_classes(dataset.classes(), model.labels);
   check(classes == dataset.num_classes(), "eval", "the set has {} classes and the model {}",
@@ -73,7 +73,7 @@ class Judge {
  public:
   Judge(std::vector<int64_t> to_model, const Model& model, const EvaluateOptions& options)
       : to_model_(std::move(to_model)),
-        model_classes_(model.network->config().num_classes),
+        model_classes_(model.network->class_answer().classes),
         model_(model),
         options_(options) {
     for (size_t i = 0; i < to_model_.size(); ++i) to_set_[to_model_[i]] = static_cast<int64_t>(i);
@@ -105,7 +105,7 @@ void Judge::add(int64_t index, int64_t label, const float* logits,
   score.top1 += rank < 1 ? 1 : 0;
   score.top5 += rank < 5 ? 1 : 0;
   const std::span row(logits, static_cast<size_t>(model_classes_));
-  const Answer meaning = model_.network->config().answer;
+  const Answer meaning = model_.network->class_answer().meaning;
   const std::vector<double> probabilities = scores_of(meaning, row);
   loss_ += loss_of(meaning, row, probabilities, truth);
   if (judge(model_, row, features, {.top = 1}).none) {
@@ -172,7 +172,7 @@ std::vector<BrokenPicture> visit_pictures(Session& session, const Dataset& datas
       if (!error(i).empty()) leave_out(first + i, error(i));
     // A single picture of a size of its own has no memory when it was not read.
     if (batch.images.defined()) {
-      const VitOutput output = session.run(batch.images);
+      const NetworkOutput output = session.run(batch.images);
       const Tensor logits = output.logits.value(), features = output.pooled.value();
       for (int64_t i = 0; i < count; ++i)
         if (error(i).empty()) add(first + i, row_of(logits, i), row_of(features, i));
@@ -188,11 +188,11 @@ std::vector<BrokenPicture> visit_pictures(Session& session, const Dataset& datas
 
 // Error: the set asks another question than the model answers.
 void check_question(const Model& model, const Dataset& dataset, bool several) {
-  const VisionTransformerConfig& config = model.network->config();
-  refuse_regression(config, "eval", "eval counts right classes");
-  if (asks_each_class(config) == several && dataset.multi_label() == several) return;
+  const ClassAnswer answer = model.network->class_answer();
+  refuse_regression(answer, "eval", "eval counts right classes");
+  if (asks_each_class(answer) == several && dataset.multi_label() == several) return;
   fail("eval", "{} has {} a picture, and {} answers with {}", dataset.name(),
-       dataset.multi_label() ? "several classes" : "one class", model.name, described(config));
+       dataset.multi_label() ? "several classes" : "one class", model.name, described(answer));
 }
 
 }  // namespace

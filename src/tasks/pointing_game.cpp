@@ -31,18 +31,21 @@ int64_t highest(const std::vector<float>& map) {
 
 PointingResult pointing_game(Session& session, const SceneOptions& options, Split split,
                              int64_t count) {
-  const VisionTransformerConfig& config = session.model().network->config();
-  check(config.class_token && config.depth > 0, "pointing game",
-        "the model has no class token whose attention could point");
+  const Network& network = *session.model().network;
+  const std::vector<AttentionLayer> attentions = network.backbone().attentions();
+  const PictureInput input = network.pictures();
+  check(network.layout(input.height, input.width).class_tokens > 0 && !attentions.empty(),
+        "pointing game", "the model has no class token whose attention could point");
   const Preprocess& p = session.preprocess();
   check(p.crop == CropRule::none || p.crop_to.height >= p.resize_to.height, "pointing game",
         "the model's preprocessing crops pictures, so its maps do not cover them");
   check_scene_options(options);
-  const std::string path = "blocks." + std::to_string(config.depth - 1) + ".attn";
-  PointingResult result{.pictures = count,
-                        .hits = 0,
-                        .head_hits = std::vector<int64_t>(static_cast<size_t>(config.num_heads)),
-                        .chance = 0};
+  const std::string& path = attentions.back().path;
+  PointingResult result{
+      .pictures = count,
+      .hits = 0,
+      .head_hits = std::vector<int64_t>(static_cast<size_t>(attentions.back().heads)),
+      .chance = 0};
   const int64_t each = session.batch_size();
   for (int64_t first = 0; first < count; first += each) {
     const int64_t some = std::min(each, count - first);
@@ -56,7 +59,7 @@ PointingResult pointing_game(Session& session, const SceneOptions& options, Spli
     request.paths = {path};
     request.queries = {0};
     AttentionProbe probe(request);
-    const TokenLayout layout = session.run(batch.images, {.probe = &probe}).layout;
+    const TokenLayout layout = session.run(batch.images, {.probe = &probe}).layout();
     const Tensor& rows = probe.record(path).rows;  // [B, H, 1, N]
     const int64_t heads = rows.size(1), tokens = rows.size(3);
     for (int64_t i = 0; i < some; ++i) {

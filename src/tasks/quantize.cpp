@@ -61,12 +61,11 @@ class Measurement {
     Session session(
         model_,
         {.threads = options_.threads, .batch = options_.batch, .precision = plan, .pack = false});
-    const VisionTransformerConfig& config = model_->network->config();
-    Answers answers{.shift_is_nothing =
-                        config.num_classes == 0 || config.answer == Answer::softmax};
+    const ClassAnswer answer = model_->network->class_answer();
+    Answers answers{.shift_is_nothing = answer.classes == 0 || answer.meaning == Answer::softmax};
     for (int64_t first = 0; first < count; first += session.batch_size()) {
       const int64_t part = std::min(session.batch_size(), count - first);
-      const VitOutput output = session.run(prepared(session, first, part));
+      const NetworkOutput output = session.run(prepared(session, first, part));
       const Tensor values = output.logits.defined() ? output.logits.value() : output.pooled.value();
       answers.width = values.size(1);
       answers.values.insert(answers.values.end(), values.f32(), values.f32() + values.numel());
@@ -157,9 +156,9 @@ double weight_error(Queue& queue, const Parameter& weight) {
 // The true class of each picture as the model numbers it, where the set's classes are the model's.
 std::optional<std::vector<int64_t>> true_classes(const Model& model, const Dataset& pictures,
                                                  const QuantizeOptions& options, int64_t count) {
-  const int64_t classes = model.network->config().num_classes;
-  const VisionTransformerConfig& config = model.network->config();
-  const bool one_class = config.answer != Answer::raw && !asks_each_class(config);
+  const ClassAnswer answer = model.network->class_answer();
+  const int64_t classes = answer.classes;
+  const bool one_class = answer.meaning != Answer::raw && !asks_each_class(answer);
   if (classes == 0 || !one_class || pictures.multi_label()) return std::nullopt;
   std::vector<int64_t> to_model(pictures.classes().size());
   std::iota(to_model.begin(), to_model.end(), 0);
@@ -191,52 +190,52 @@ void set_drop(const std::vector<double>& losses, QuantizeReport& report) {
 }
 
 // Whether a picture is answered as before.
-bool answered_alike(const VisionTransformerConfig& config, const float* before, const float* after,
+bool answered_alike(const ClassAnswer& answer, const float* before, const float* after,
                     int64_t width) {
   constexpr double kSame = 0.01;
-  if (config.num_classes > 0 && config.answer == Answer::raw)
+  if (answer.classes > 0 && answer.meaning == Answer::raw)
     return relative_difference(before, after, width) <= kSame;
-  if (asks_each_class(config)) return changed_decisions(before, after, width) == 0;
+  if (asks_each_class(answer)) return changed_decisions(before, after, width) == 0;
   return std::max_element(before, before + width) - before ==
          std::max_element(after, after + width) - after;
 }
 
 // What is lost of one picture's answer, where no truth is known.
-double loss_between(const VisionTransformerConfig& config, const float* before, const float* after,
+double loss_between(const ClassAnswer& answer, const float* before, const float* after,
                     int64_t width) {
-  if (config.num_classes > 0 && config.answer == Answer::raw)
+  if (answer.classes > 0 && answer.meaning == Answer::raw)
     return relative_difference(before, after, width);
-  if (asks_each_class(config)) return changed_decisions(before, after, width);
+  if (asks_each_class(answer)) return changed_decisions(before, after, width);
   return 1 - cosine(before, after, width);
 }
 
-const char* measure_of(const VisionTransformerConfig& config, bool truth) {
+const char* measure_of(const ClassAnswer& answer, bool truth) {
   if (truth) return "top1";
-  if (config.num_classes > 0 && config.answer == Answer::raw) return "values";
-  return asks_each_class(config) ? "decisions" : "cosine";
+  if (answer.classes > 0 && answer.meaning == Answer::raw) return "values";
+  return asks_each_class(answer) ? "decisions" : "cosine";
 }
 
-void compare(const VisionTransformerConfig& config, const Answers& before, const Answers& after,
+void compare(const ClassAnswer& answer, const Answers& before, const Answers& after,
              const std::optional<std::vector<int64_t>>& truth, QuantizeReport& report) {
   const int64_t count = before.count();
   std::vector<double> losses;
   double kept = 0, right_before = 0, right_after = 0, lost = 0;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t a = before.best(i), b = after.best(i);
-    kept += answered_alike(config, before.row(i), after.row(i), before.width);
+    kept += answered_alike(answer, before.row(i), after.row(i), before.width);
     if (truth) {
       const int64_t label = (*truth)[static_cast<size_t>(i)];
       right_before += a == label;
       right_after += b == label;
       losses.push_back(static_cast<double>(a == label) - static_cast<double>(b == label));
     } else {
-      losses.push_back(loss_between(config, before.row(i), after.row(i), before.width));
+      losses.push_back(loss_between(answer, before.row(i), after.row(i), before.width));
       lost += losses.back();
     }
   }
   const auto n = static_cast<double>(count);
   report.pictures = count;
-  report.measure = measure_of(config, truth.has_value());
+  report.measure = measure_of(answer, truth.has_value());
   report.before = truth ? right_before / n : 1.0;
   report.after = truth ? right_after / n : 1 - lost / n;
   report.agreement = kept / n;
@@ -271,11 +270,11 @@ std::string QuantizeReport::worst_layer() const {
 
 QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pictures,
                         const QuantizeOptions& options) {
-  check(model->network->config().depth > 0, "quantize",
+  check(!model->network->backbone().blocks().empty(), "quantize",
         "{} has no transformer blocks, whose projections are what runs in 8 bits; choose a model "
         "that has some",
         model->name);
-  const VisionTransformerConfig& config = model->network->config();
+  const ClassAnswer answer = model->network->class_answer();
   QuantizeReport report{.plan = options.plan};
   Measurement measurement(model, pictures, options);
   const std::vector<std::string> attentions = measurement.attentions();
@@ -307,7 +306,7 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
   for (const std::string& path : attentions)
     if (options.plan.of(path) == Precision::int8) measure(path, 0);
   const auto truth = true_classes(*model, pictures, options, measurement.total());
-  compare(config, before, measurement.answers(report.plan, measurement.total(), "int8"), truth,
+  compare(answer, before, measurement.answers(report.plan, measurement.total(), "int8"), truth,
           report);
   while (options.raise_layers && !report.within(options.max_drop) &&
          !report.worst_layer().empty()) {
@@ -317,7 +316,7 @@ QuantizeReport quantize(const std::shared_ptr<Model>& model, const Dataset& pict
       for (LayerError& layer : report.layers)
         if (layer.path == path) layer.precision = Precision::bf16;
     }
-    compare(config, before, measurement.answers(report.plan, measurement.total(), "int8"), truth,
+    compare(answer, before, measurement.answers(report.plan, measurement.total(), "int8"), truth,
             report);
   }
   return report;

@@ -31,9 +31,9 @@ TEST(RolloutGolden, RealCheckpointEqualsTheDirectProduct) {
   Queue queue(1);
   Context context(queue);
   context.probe = &probe;
-  const VitOutput output = model.forward(context, pictures->tensor("input").rows(0, 1));
+  const NetworkOutput output = model.forward(context, pictures->tensor("input").rows(0, 1));
 
-  const std::vector<double> start = output_weights(model.config(), output.layout);
+  const std::vector<double> start = model.head().pooling_weights(output.layout());
   for (const HeadFusion fusion : {HeadFusion::mean, HeadFusion::max, HeadFusion::min}) {
     const std::vector<float> ours = attention_rollout(queue, probe, 0, start, {.fusion = fusion});
     const Tensor expected = golden->tensor(std::string("rollout.") + name_of(fusion));

@@ -103,13 +103,13 @@ TEST_F(Rollout, RefusesWhatItCannotDo) {
   EXPECT_THROW(head_fusion_from_name("median"), Error);
 }
 
-TEST(OutputWeights, FollowThePooling) {
+TEST(PoolingWeights, FollowThePooling) {
   const TokenLayout layout{
       .class_tokens = 1, .register_tokens = 1, .grid_height = 1, .grid_width = 2};
-  VisionTransformerConfig config;
   const auto weights = [&](Pooling pooling) {
-    config.pooling = pooling;
-    return output_weights(config, layout);
+    ParameterRegistry registry;
+    return ClassifierHead(Scope(registry), {.embed_dim = 8, .pooling = pooling})
+        .pooling_weights(layout);
   };
   EXPECT_EQ(weights(Pooling::class_token), (std::vector<double>{1, 0, 0, 0}));
   EXPECT_EQ(weights(Pooling::distilled), (std::vector<double>{1, 0, 0, 0}));

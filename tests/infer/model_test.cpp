@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "core/error.h"
-#include "infer/cost.h"
 #include "infer/session.h"
 #include "infer/small_models.h"
 #include "support/errors.h"
@@ -92,17 +91,17 @@ TEST(LoadModel, FindsBundledModelsByNameAndByDefault) {
 
 TEST(LoadModel, TheBundledOneForPhotographsKnowsTenThingsAndWhenItSeesNone) {
   const auto model = load_model(std::string(VITRAIL_SOURCE_DIR) + "/models/photos");
-  EXPECT_EQ(model->network->config().architecture, "resnet_vit_micro");
+  EXPECT_EQ(model->info.config.architecture, "resnet_vit_micro");
   EXPECT_EQ(model->labels.name(5), "dog");
-  EXPECT_TRUE(model->network->config().class_token);
-  EXPECT_EQ(model->network->config().grid_height(32), 8);
+  EXPECT_TRUE(model->info.config.class_token);
+  EXPECT_EQ(model->info.config.grid_height(32), 8);
   ASSERT_TRUE(model->rejection && model->rejection->gaussians);
   EXPECT_GE(model->rejection->accepted, 0.9);
 }
 
 TEST(RandomModel, IsThePublishedArchitecture) {
   const auto model = random_model("vit_tiny_patch16_224", 3);
-  const ModelCost cost = model_cost(*model->network, 224, 224);
+  const ModelCost cost = model->network->cost(224, 224);
   EXPECT_EQ(cost.parameters, 5'717'416);  // as timm counts them
   EXPECT_EQ(cost.tokens, 197);
   EXPECT_THROW(random_model("vit_huge_patch99"), Error);
@@ -111,7 +110,7 @@ TEST(RandomModel, IsThePublishedArchitecture) {
 TEST(RandomModel, MayBeOneThatNobodyPublishesWeightsOf) {
   const auto model = random_model("resnet18", 3);
   EXPECT_EQ(fixed_output_size(model->preprocess), (PictureSize{224, 224}));
-  const ModelCost cost = model_cost(*model->network, 224, 224);
+  const ModelCost cost = model->network->cost(224, 224);
   EXPECT_EQ(cost.tokens, 49);
   EXPECT_EQ(cost.multiply_adds, 1'814'073'344);  // as fvcore counts torchvision's
 }
@@ -119,7 +118,7 @@ TEST(RandomModel, MayBeOneThatNobodyPublishesWeightsOf) {
 TEST(ModelCost, CountsEveryMatrixProduct) {
   VisionTransformerConfig base;  // ViT-B/16 at 224
   const VisionTransformer network(base);
-  const ModelCost cost = model_cost(network, 224, 224);
+  const ModelCost cost = network.cost(224, 224);
   EXPECT_EQ(cost.parameters, 86'567'656);
   const int64_t tokens = 197, dim = 768;
   const int64_t expected =
@@ -131,7 +130,7 @@ TEST(ModelCost, CountsEveryMatrixProduct) {
   EXPECT_EQ(cost.layers.front().path, "patch_embed");
   EXPECT_EQ(cost.layers.front().parameters, dim * dim + dim);
   EXPECT_EQ(cost.layers.back().path, "head");
-  EXPECT_THROW(model_cost(network, 225, 224), Error);
+  EXPECT_THROW(network.cost(225, 224), Error);
 }
 
 TEST(ReadLabels, TakesEveryForm) {

@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "infer/cost.h"
 #include "infer/small_models.h"
 
 namespace vitrail {
@@ -39,8 +38,7 @@ TEST(Profile, AddsUpToTheWholeAndToTheCountedWork) {
     const Profile profile = vitrail::profile(session, picture_of(config, 1), 5);
     EXPECT_EQ(profile.passes, 3);  // the faster half
     EXPECT_GT(profile.seconds, 0);
-    const ModelCost cost =
-        model_cost(*session.model().network, config.image_height, config.image_width);
+    const ModelCost cost = session.model().network->cost(config.image_height, config.image_width);
     for (const auto* rows : {&profile.layers, &profile.kinds}) {
       EXPECT_NEAR(sum_of(*rows, &ProfileRow::seconds), profile.seconds, 1e-9);
       EXPECT_EQ(sum_of(*rows, &ProfileRow::multiply_adds), cost.multiply_adds);

@@ -84,7 +84,7 @@ TEST(Session, AProbeAndAnObserverSeeTheRunAndDoNotChangeIt) {
   const Tensor expected = session.run(images).logits.value();
   AttentionProbe probe({.queries = {0}});
   std::vector<std::string> seen;
-  const VitOutput output = session.run(
+  const NetworkOutput output = session.run(
       images, {.probe = &probe,
                .observer = [&](const std::string& path, const Tensor&) { seen.push_back(path); }});
   EXPECT_TRUE(same_bits(output.logits.value(), expected));

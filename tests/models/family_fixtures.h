@@ -71,7 +71,7 @@ inline Tensor answer_of(const Checkpoint& checkpoint) {
   for (float& value : images.values()) value = static_cast<float>(rng.normal());
   Queue queue(1);
   const Context context(queue);
-  const VitOutput output = model.forward(context, images);
+  const NetworkOutput output = model.forward(context, images);
   return (c.num_classes > 0 ? output.logits : output.pooled).value().clone();
 }
 

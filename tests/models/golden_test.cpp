@@ -31,7 +31,7 @@ class Golden : public ::testing::TestWithParam<std::string> {
 
   // The model's answer: its logits, or the pooled vector when it has no head.
   Variable answer(const Context& context) {
-    const VitOutput output = model_.vit->forward(context, golden_.at("input"));
+    const NetworkOutput output = model_.vit->forward(context, golden_.at("input"));
     return output.logits.defined() ? output.logits : output.pooled;
   }
 

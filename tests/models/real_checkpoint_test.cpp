@@ -37,7 +37,7 @@ TEST(RealCheckpoint, AttentionRowsOfEveryLayerAndHeadEqualTimms) {
   Queue queue(1);
   Context context(queue);
   context.probe = &probe;
-  const VitOutput output = model.forward(context, pictures->tensor("input").rows(0, 1));
+  const NetworkOutput output = model.forward(context, pictures->tensor("input").rows(0, 1));
 
   EXPECT_LE(relative_error(output.logits.value(), golden->tensor("logits")), 1e-5);
   const Tensor rows = golden->tensor("rows");  // [layers, heads, queries, N]

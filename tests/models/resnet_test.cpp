@@ -40,14 +40,14 @@ TEST(ResNet, TakesPicturesOfAnySize) {
   Queue queue(2);
   const Context context(queue);
   for (const auto& [height, width] : {std::pair<int64_t, int64_t>{32, 32}, {33, 41}, {7, 2}}) {
-    const VitOutput output = model.forward(context, random_tensor({2, 3, height, width}, 1));
+    const NetworkOutput output = model.forward(context, random_tensor({2, 3, height, width}, 1));
     EXPECT_EQ(output.logits.shape(), (Shape{2, 10}));
-    EXPECT_EQ(output.layout.grid_height, (height + 3) / 4);
-    EXPECT_EQ(output.layout.grid_width, (width + 3) / 4);
-    EXPECT_EQ(output.tokens.size(1), output.layout.tokens());
+    EXPECT_EQ(output.layout().grid_height, (height + 3) / 4);
+    EXPECT_EQ(output.layout().grid_width, (width + 3) / 4);
+    EXPECT_EQ(output.tokens().size(1), output.layout().tokens());
   }
-  const VitOutput square = model.forward(context, random_tensor({2, 3, 32, 32}, 1));
-  EXPECT_EQ(square.layout.patch_height, 4);
+  const NetworkOutput square = model.forward(context, random_tensor({2, 3, 32, 32}, 1));
+  EXPECT_EQ(square.layout().patch_height, 4);
 }
 
 TEST(ResNet, PooledStagesHalveAndMayHaveNoBlocks) {
@@ -63,9 +63,9 @@ TEST(ResNet, PooledStagesHalveAndMayHaveNoBlocks) {
   EXPECT_NE(model.parameters().find("patch_embed.backbone.layer1.0.conv2.weight"), nullptr);
   EXPECT_EQ(model.parameters().find("patch_embed.backbone.layer1.0.downsample.0.weight"), nullptr);
   Queue queue(2);
-  const VitOutput output = model.forward(Context(queue), random_tensor({2, 3, 33, 41}, 1));
-  EXPECT_EQ(output.layout.grid_height, 5);
-  EXPECT_EQ(output.layout.grid_width, 6);
+  const NetworkOutput output = model.forward(Context(queue), random_tensor({2, 3, 33, 41}, 1));
+  EXPECT_EQ(output.layout().grid_height, 5);
+  EXPECT_EQ(output.layout().grid_width, 6);
   set_field(config, "resnet_pooled", "false");
   EXPECT_THROW(config.validate(), Error);
 }
@@ -109,8 +109,8 @@ TEST(ResNet, TheHybridCanResizeItsPositions) {
   model.parameters().initialise(1);
   Queue queue(1);
   const Context context(queue);
-  const VitOutput output = model.forward(context, random_tensor({1, 3, 40, 24}, 1));
-  EXPECT_EQ(output.tokens.shape(), (Shape{1, 1 + 10 * 6, 128}));
+  const NetworkOutput output = model.forward(context, random_tensor({1, 3, 40, 24}, 1));
+  EXPECT_EQ(output.tokens().shape(), (Shape{1, 1 + 10 * 6, 128}));
 }
 
 TEST(ResNet, ConfigGoesThroughJsonAndText) {

@@ -120,7 +120,7 @@ TEST(VisionTransformer, EveryParameterReceivesAGradient) {
   Tape tape;
   Context context(queue);
   context.tape = &tape;
-  const VitOutput output = model.forward(context, testing::random_tensor({2, 3, 16, 16}, 1));
+  const NetworkOutput output = model.forward(context, testing::random_tensor({2, 3, 16, 16}, 1));
   tape.backward(queue, output.logits, testing::random_tensor({2, 5}, 2));
   for (const auto& parameter : model.parameters().all()) {
     ASSERT_TRUE(parameter->gradient().defined()) << parameter->path();

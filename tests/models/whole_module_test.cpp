@@ -43,7 +43,8 @@ TEST_P(WholeModule, AnswersWithoutAdvice) {
   load_weights(model, *checkpoint.tensors);
   const auto answers = SafetensorsFile::open(kWhole / "answers.safetensors");
   Queue queue(1);
-  const VitOutput output = model.forward(Context(queue), answers->tensor(GetParam() + ".input"));
+  const NetworkOutput output =
+      model.forward(Context(queue), answers->tensor(GetParam() + ".input"));
   const Variable& answer = output.logits.defined() ? output.logits : output.pooled;
   EXPECT_LE(testing::relative_error(answer.value(), answers->tensor(GetParam() + ".logits")), 1e-5);
 }

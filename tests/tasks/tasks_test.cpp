@@ -118,8 +118,8 @@ TEST(Embed, GivesTheNetworksTokens) {
   config.image_width = 48;
   Session session(model_of(config), {.threads = 2});
   const Tensor images = session.prepare(scenes(2)).images;
-  const VitOutput output = session.run(images);
-  const Tensor& tokens = output.tokens.value();  // [2, 3 + 4*6, 24]
+  const NetworkOutput output = session.run(images);
+  const Tensor& tokens = output.tokens().value();  // [2, 3 + 4*6, 24]
   ASSERT_EQ(tokens.shape(), (Shape{2, 27, 24}));
 
   const Tensor token = embed(session, images, {.kind = EmbeddingKind::class_token});
@@ -162,7 +162,7 @@ TEST(Embed, RefusesAClassTokenThatIsNotThere) {
   config.pooling = Pooling::mean;
   Session session(model_of(config), {.threads = 1});
   const Tensor images = session.prepare(scenes(1)).images;
-  EXPECT_EQ(default_embedding(config), EmbeddingKind::mean);
+  EXPECT_EQ(default_embedding(*session.model().network), EmbeddingKind::mean);
   EXPECT_THROW(embed(session, images, {.kind = EmbeddingKind::class_token}), Error);
 }
 

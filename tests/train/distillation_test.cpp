@@ -225,7 +225,7 @@ TEST(Distillation, LossIsThePapers) {
     for (const char* head : {"head.weight", "head_dist.weight"})
       if (Parameter* weight = student.parameters().find(head))
         weight->set_value(random_tensor({3, 16}, 10 + head[5], -2, 2));
-    const VitOutput answer = student.forward(Context(queue), batch.images);
+    const NetworkOutput answer = student.forward(Context(queue), batch.images);
     ASSERT_EQ(answer.distillation_logits.defined(), token);
     const Variable& from_labels = token ? answer.class_logits : answer.logits;
     const Variable& from_teacher = token ? answer.distillation_logits : answer.logits;

@@ -134,9 +134,9 @@ TEST(Probe, BecomesTheModelsHead) {
     for (float& value : probe.bias.values()) value = static_cast<float>(rng.normal());
     set_head(model, probe);
     Queue queue(1);
-    const VitOutput output = model.forward(Context(queue), Variable(some_images(config, 2)));
-    const float* tokens = output.tokens.value().f32();
-    const int64_t sequence = output.tokens.size(1);
+    const NetworkOutput output = model.forward(Context(queue), Variable(some_images(config, 2)));
+    const float* tokens = output.tokens().value().f32();
+    const int64_t sequence = output.tokens().size(1);
     for (int64_t i = 0; i < 2; ++i)
       for (int64_t c = 0; c < 3; ++c) {
         double expected = probe.bias.f32()[c];

@@ -112,8 +112,8 @@ TEST(AnsweringModel, OfARunIsInItsFolder) {
   const auto out = fresh_folder("bce");
   train(config, quiet_options(out));
   const auto model = load_model(out.string());
-  EXPECT_EQ(model->network->config().answer, Answer::sigmoid);
-  EXPECT_FALSE(model->network->config().multi_label);
+  EXPECT_EQ(model->info.config.answer, Answer::sigmoid);
+  EXPECT_FALSE(model->info.config.multi_label);
 }
 
 }  // namespace

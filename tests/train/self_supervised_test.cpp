@@ -60,7 +60,7 @@ TEST_P(SelfSupervised, WhatTheRunWritesIsAModelWithoutAHead) {
   const TrainResult result = train(config, quiet_options(out));
   EXPECT_EQ(result.validation->pictures, 16);
   const auto model = load_model(out.string());
-  EXPECT_EQ(model->network->config().num_classes, 0);
+  EXPECT_EQ(model->info.config.num_classes, 0);
   Session session(model, {.threads = 1});
   const Image picture = render_scene_image({.size = 16}, 3);
   EXPECT_EQ(session.run(session.prepare(std::span(&picture, 1)).images).pooled.shape(),

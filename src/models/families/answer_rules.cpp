@@ -120,8 +120,8 @@ void finish_answer(ConfigDraft& draft) {
     draft.settle("answer", &C::answer, Answer::softmax, "nothing says otherwise");
 }
 
-nlohmann::json answer_json(const VisionTransformerConfig& config) {
-  return {{"answer", config.multi_label ? kMultiLabel : name_of(config.answer)}};
+nlohmann::json answer_json(const ClassAnswer& answer) {
+  return {{"answer", answer.multi_label ? kMultiLabel : name_of(answer.meaning)}};
 }
 
 void settle_adapter_answer(CheckpointInfo& info, const nlohmann::json& json,
@@ -166,7 +166,7 @@ void store_answer(const VisionTransformerConfig& config, Family target, nlohmann
     folds.push_back(
         fmt::format("timm does not say what logits mean: here they are {}, which {} in config.json "
                     "keeps for Vitrail alone",
-                    described(config), kAnswerKey));
+                    described(config.class_answer()), kAnswerKey));
     return;
   }
   if (config.answer == Answer::raw) {

@@ -29,7 +29,7 @@ void finish_answer(ConfigDraft& draft);
 
 // Beside an adapter that brings a head: {"answer": softmax, sigmoid, multi_label or raw}.
 inline constexpr const char* kAdapterAnswer = "answer.json";
-nlohmann::json answer_json(const VisionTransformerConfig& config);
+nlohmann::json answer_json(const ClassAnswer& answer);
 // What the adapter's head means: by its own word, or --set answer and multi_label; else as the
 // base's, but that transformers answers a single label by sigmoid. json: of kAdapterAnswer, or
 // null. Error: nobody says what a single number is.

@@ -203,10 +203,10 @@ void add_rejection(CheckpointInfo& info, const CheckpointFiles& files) {
   info.rejection =
       rejection_from_json(files.config["rejection"], "config.json", files.gaussians.get());
   check(
-      info.config.answer != Answer::raw && !asks_each_class(info.config), "model",
+      info.config.answer != Answer::raw && !asks_each_class(info.config.class_answer()), "model",
       "config.json: \"rejection\" belongs to a model of one class a picture; this one's answer is "
       "{}",
-      described(info.config));
+      described(info.config.class_answer()));
   const auto& gaussians = info.rejection->gaussians;
   if (!gaussians) return;
   const int64_t classes = info.config.num_classes, width = info.config.pooled_dim();

@@ -14,7 +14,6 @@
 #include "core/statistics.h"
 #include "formats/json.h"
 #include "formats/json_text.h"
-#include "infer/cost.h"
 #include "models/model_folder.h"
 #include "train/finetune/finetune_plan.h"
 #include "train/judge/accuracy_text.h"
@@ -154,7 +153,7 @@ class Finetuning {
   }
 
   // Each process computes a share, and gets all.
-  Features features(const VisionTransformer& model, Queue& queue, const Dataset& set) const {
+  Features features(const Network& model, Queue& queue, const Dataset& set) const {
     LoaderOptions loader;
     loader.batch_size = 32;
     loader.workers = options_.run.workers;
@@ -190,12 +189,12 @@ class Finetuning {
     Measured validation;
     double rate = 0;  // pictures a second
   };
-  Probed fit(const VisionTransformer& model, Queue& queue) {
+  Probed fit(const Network& model, Queue& queue) {
     const Clock::time_point begin = Clock::now();
     const Features train = features(model, queue, *data_.train);
     const double rate = static_cast<double>(train.pictures()) / seconds_since(begin);
     const Features validation = features(model, queue, *data_.judge);
-    probe_ = fit_probe(queue, train, validation, model.config().num_classes);
+    probe_ = fit_probe(queue, train, validation, model.class_answer().classes);
     std::array<double, 3> answers{static_cast<double>(probe_.correct), probe_.penalty,
                                   probe_.map.value_or(0)};
     share(answers);
@@ -213,12 +212,12 @@ class Finetuning {
   }
 
   // Of one picture; of pictures that differ in size, at the model's own.
-  int64_t multiply_adds(const VisionTransformer& model) const {
+  int64_t multiply_adds(const Network& model) const {
     const PictureSize size = fixed_output_size(options_.preprocess);
-    return size.height > 0
-               ? model_cost(model, size.height, size.width).multiply_adds
-               : model_cost(model, model.config().image_height, model.config().image_width)
-                     .multiply_adds;
+    const PictureInput input = model.pictures();
+    return (size.height > 0 ? model.cost(size.height, size.width)
+                            : model.cost(input.height, input.width))
+        .multiply_adds;
   }
 
   void probe() {
@@ -258,7 +257,7 @@ class Finetuning {
         config.weight_decay, config.patience));
   }
 
-  void write_model(const VisionTransformer& model) const {
+  void write_model(const Network& model) const {
     if (!writes()) return;
     write_model_folder(options_.run.out, {.network = model,
                                           .preprocess = vitrail::to_json(options_.preprocess),
@@ -324,7 +323,7 @@ class Finetuning {
     Finetuning& finetuning_;
   };
 
-  void prepare(VisionTransformer& model) {
+  void prepare(Network& model) {
     load_for_transfer(model, checkpoint_, transfer_);
     if (probe_.weight.defined()) set_head(model, probe_);
     if (plan_.method == How::lora)
@@ -340,7 +339,7 @@ class Finetuning {
   void train_on() {
     RunOptions run = options_.run;
     run.open_data = [this](const TrainConfig&) { return std::move(data_); };
-    run.prepare_model = [this](VisionTransformer& model) { prepare(model); };
+    run.prepare_model = [this](Network& model) { prepare(model); };
     KeepAdapter keep(*this);
     run.observers.push_back(&keep);
     const TrainResult trained = train(plan_.config, run);
@@ -367,7 +366,7 @@ class Finetuning {
   }
 
   // A resumed run has not kept the probe, nor its answers on test pictures.
-  void probe_again(const VisionTransformer& model) {
+  void probe_again(const Network& model) {
     data_ = open_finetune_data(options_);
     Queue queue(options_.run.threads);
     fit(model, queue);

@@ -20,7 +20,7 @@ struct FinetunePlan {
 struct FinetuneFacts {
   int64_t pictures = 0, classes = 0;
   int64_t parameters = 0;
-  int64_t multiply_adds = 0;  // of one picture through the frozen model (infer/cost.h)
+  int64_t multiply_adds = 0;  // of one picture through the frozen model (Network::cost)
   int64_t processes = 1;      // among which a batch must divide
   Measured probe;             // on the validation pictures
 };

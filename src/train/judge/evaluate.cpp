@@ -15,9 +15,9 @@ namespace vitrail {
 namespace {
 
 // A row a picture: its logits, then its labels; every process's, in the order of the pictures.
-Evaluation evaluate_several(const VisionTransformer& model, Queue& queue, Loader& loader,
+Evaluation evaluate_several(const Network& model, Queue& queue, Loader& loader,
                             GradientExchange* exchange) {
-  const int64_t classes = model.config().num_classes;
+  const int64_t classes = model.class_answer().classes;
   const Context context(queue);
   PictureRows rows{.width = 2 * classes};
   Batch batch;
@@ -65,10 +65,10 @@ Evaluation evaluate_labels(const Tensor& logits, const Tensor& labels) {
           .map = scores.classes_shown == 0 ? 0 : scores.mean_average_precision};
 }
 
-Evaluation evaluate(const VisionTransformer& model, Queue& queue, Loader& loader,
+Evaluation evaluate(const Network& model, Queue& queue, Loader& loader,
                     GradientExchange* exchange) {
-  if (model.config().multi_label) return evaluate_several(model, queue, loader, exchange);
-  const bool binary = model.config().answer == Answer::sigmoid;
+  if (model.class_answer().multi_label) return evaluate_several(model, queue, loader, exchange);
+  const bool binary = model.class_answer().meaning == Answer::sigmoid;
   const Context context(queue);
   Tally tally;
   Batch batch;

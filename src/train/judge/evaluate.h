@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "data/loader.h"
-#include "models/vit.h"
+#include "models/network.h"
 #include "train/run/gradient_exchange.h"
 
 namespace vitrail {
@@ -23,7 +23,7 @@ Evaluation evaluate_labels(const Tensor& logits, const Tensor& labels);
 
 // One pass over the loader's epoch 0; with an exchange over the ranks' shares together. Error: too
 // many pictures cannot be read.
-Evaluation evaluate(const VisionTransformer& model, Queue& queue, Loader& loader,
+Evaluation evaluate(const Network& model, Queue& queue, Loader& loader,
                     GradientExchange* exchange = nullptr);
 
 }  // namespace vitrail

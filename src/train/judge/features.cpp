@@ -3,21 +3,22 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "models/heads/classifier_head.h"
 #include "train/judge/picture_rows.h"
 
 namespace vitrail {
 namespace {
 
-const Parameter* second_head(const VisionTransformer& model) {
-  return model.parameters().find("head_dist.weight");
+bool has_second_head(const Network& model) {
+  return model.head().distillation_linear() != nullptr;
 }
 
 // What the heads read: the pooled vector, and for DeiT's second head the distillation token.
-void copy_features(const VisionTransformer& model, const VitOutput& output, int64_t i, float* out) {
+void copy_features(const Network& model, const NetworkOutput& output, int64_t i, float* out) {
   const int64_t width = output.pooled.size(1);
   std::copy_n(output.pooled.value().f32() + i * width, width, out);
-  if (second_head(model) == nullptr) return;
-  const Tensor& tokens = output.tokens.value();
+  if (!has_second_head(model)) return;
+  const Tensor& tokens = output.tokens().value();
   std::copy_n(tokens.f32() + (i * tokens.size(1) + 1) * tokens.size(2), tokens.size(2),
               out + width);
 }
@@ -45,12 +46,11 @@ Features features_from(const PictureRows& rows, int64_t labels, bool several) {
 
 }  // namespace
 
-int64_t feature_width(const VisionTransformer& model) {
-  return model.config().pooled_dim() +
-         (second_head(model) != nullptr ? model.config().embed_dim : 0);
+int64_t feature_width(const Network& model) {
+  return model.head().pooled_dim() + (has_second_head(model) ? model.backbone().embed_dim() : 0);
 }
 
-Features features_of(const VisionTransformer& model, Queue& queue, Loader& loader,
+Features features_of(const Network& model, Queue& queue, Loader& loader,
                      const FeatureOptions& options) {
   const int64_t width = feature_width(model);
   const bool several = loader.multi_label();
@@ -60,7 +60,7 @@ Features features_of(const VisionTransformer& model, Queue& queue, Loader& loade
   Batch batch;
   loader.start(0);
   while (rows.size() < options.limit && loader.next(batch)) {
-    const VitOutput output = model.forward(context, batch.images);
+    const NetworkOutput output = model.forward(context, batch.images);
     const int64_t count = std::min(batch.images.size(0), options.limit - rows.size());
     const size_t before = rows.values.size();
     rows.values.resize(before + static_cast<size_t>(count * rows.width));

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "data/loader.h"
-#include "models/vit.h"
+#include "models/network.h"
 #include "train/run/gradient_exchange.h"
 
 namespace vitrail {
@@ -17,7 +17,7 @@ struct Features {
 };
 
 // F. Pooled features alone where there is no second head.
-int64_t feature_width(const VisionTransformer& model);
+int64_t feature_width(const Network& model);
 
 struct FeatureOptions {
   int64_t limit = std::numeric_limits<int64_t>::max();  // pictures
@@ -27,7 +27,7 @@ struct FeatureOptions {
 };
 
 // One pass over the loader's epoch 0, without a gradient. Error: no picture could be read.
-Features features_of(const VisionTransformer& model, Queue& queue, Loader& loader,
+Features features_of(const Network& model, Queue& queue, Loader& loader,
                      const FeatureOptions& options = {});
 
 // The chosen rows. Error: none is chosen.

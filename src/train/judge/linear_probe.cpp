@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "models/heads/classifier_head.h"
 #include "ops/binary_cross_entropy.h"
 #include "ops/linear.h"
 #include "ops/softmax_cross_entropy.h"
@@ -194,11 +195,12 @@ int64_t count_correct(Queue& queue, const LinearProbe& probe, const Features& fe
   return count_correct(logits_of(queue, probe, features.values), features.labels);
 }
 
-void set_head(VisionTransformer& model, const LinearProbe& probe) {
-  Parameter* second = model.parameters().find("head_dist.weight");
+void set_head(Network& model, const LinearProbe& probe) {
+  const Linear* first = model.head().linear();
+  const Linear* second = model.head().distillation_linear();
   const int64_t classes = probe.weight.size(0), width = probe.weight.size(1);
-  const int64_t first_width = model.config().pooled_dim();
-  check(model.parameters().find("head.weight") != nullptr && width == feature_width(model), "probe",
+  const int64_t first_width = model.head().pooled_dim();
+  check(first != nullptr && width == feature_width(model), "probe",
         "a probe of {} features does not fit this model's head", width);
   // Two heads answer with the mean of both, so each is twice its part.
   const float factor = second == nullptr ? 1.0f : 2.0f;
@@ -209,11 +211,13 @@ void set_head(VisionTransformer& model, const LinearProbe& probe) {
         weight.f32()[c * columns + j] = factor * probe.weight.f32()[c * width + begin + j];
     return weight;
   };
-  model.parameters().at("head.weight").set_value(part(0, first_width));
-  model.parameters().at("head.bias").set_value(probe.bias.clone());
-  if (second == nullptr) return;
-  second->set_value(part(first_width, width - first_width));
-  model.parameters().at("head_dist.bias").set_value(probe.bias.clone());
+  const auto set = [&](const Linear& linear, const Tensor& weight) {
+    check(linear.bias() != nullptr, "probe", "this model's head has no bias, which a probe has");
+    linear.weight().set_value(weight);
+    linear.bias()->set_value(probe.bias.clone());
+  };
+  set(*first, part(0, first_width));
+  if (second != nullptr) set(*second, part(first_width, width - first_width));
 }
 
 }  // namespace vitrail

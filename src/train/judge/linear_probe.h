@@ -47,6 +47,6 @@ Evaluation judge_probe(Queue& queue, const LinearProbe& probe, const Features& f
 int64_t count_correct(Queue& queue, const LinearProbe& probe, const Features& features);
 
 // Makes the probe the model's head (or heads). Error: the model has no head, or another shape.
-void set_head(VisionTransformer& model, const LinearProbe& probe);
+void set_head(Network& model, const LinearProbe& probe);
 
 }  // namespace vitrail

@@ -69,17 +69,17 @@ VisionTransformerConfig dino_backbone(VisionTransformerConfig config) {
   return config;
 }
 
-DinoMethod::Network::Network(VisionTransformer& of, const DinoOptions& options)
+DinoMethod::Projected::Projected(VisionTransformer& of, const DinoOptions& options)
     : backbone(of),
-      head(Scope(parameters).child("head"), {.inputs = of.config().pooled_dim(),
+      head(Scope(parameters).child("head"), {.inputs = of.head().pooled_dim(),
                                              .hidden = options.hidden,
                                              .bottleneck = options.bottleneck,
                                              .outputs = options.outputs}) {
   parameters.include(of.parameters());
 }
 
-Variable DinoMethod::Network::forward(const Context& context, std::span<const Tensor> views,
-                                      bool frozen) const {
+Variable DinoMethod::Projected::forward(const Context& context, std::span<const Tensor> views,
+                                        bool frozen) const {
   std::vector<Variable> pooled;
   for (size_t begin = 0, end = 0; begin < views.size(); begin = end) {
     while (end < views.size() && views[end].shape() == views[begin].shape()) ++end;

@@ -32,7 +32,7 @@ class DinoMethod : public Method {
   // out of range.
   DinoMethod(const VisionTransformerConfig& config, const DinoOptions& options);
 
-  VisionTransformer& model() override { return teacher_; }
+  Network& model() override { return teacher_; }
   ParameterRegistry& parameters() override { return student_.parameters; }
   // The two begin alike: as the student, or as the teacher where it has values already.
   void begin() override;
@@ -49,9 +49,10 @@ class DinoMethod : public Method {
   double teacher_momentum(const StepNumbers& numbers) const;
 
  private:
-  // A backbone with its head; all parameters under the authors' names, the head's below "head".
-  struct Network {
-    Network(VisionTransformer& of, const DinoOptions& options);
+  // A backbone with its projection head; all parameters under the authors' names, the head's below
+  // "head".
+  struct Projected {
+    Projected(VisionTransformer& of, const DinoOptions& options);
     // Views of one size are one batch, as many as follow each other. Returns [V B, outputs].
     Variable forward(const Context& context, std::span<const Tensor> views, bool frozen) const;
 
@@ -62,7 +63,7 @@ class DinoMethod : public Method {
 
   DinoOptions options_;
   VisionTransformer teacher_, student_backbone_;
-  Network student_, teacher_network_;
+  Projected student_, teacher_network_;
   Tensor center_;             // [outputs]
   std::vector<double> sums_;  // of the teacher's outputs in this step, and behind them their number
   int64_t sums_step_ = -1;

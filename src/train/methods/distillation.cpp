@@ -32,15 +32,15 @@ DistillationKind distillation_from_name(const std::string& name) {
 }
 
 void check_teacher(const Teacher& teacher, DistillationKind kind) {
-  const VisionTransformerConfig& config = teacher.model().network->config();
-  refuse_regression(config, kDistillation, "a student follows classes");
-  check(!asks_each_class(config), kDistillation,
+  const ClassAnswer answer = teacher.model().network->class_answer();
+  refuse_regression(answer, kDistillation, "a student follows classes");
+  check(!asks_each_class(answer), kDistillation,
         "the teacher {} answers with {}, and a student follows one class a picture",
-        teacher.model().name, described(config));
-  check(config.answer == Answer::softmax || kind == DistillationKind::hard, kDistillation,
+        teacher.model().name, described(answer));
+  check(answer.meaning == Answer::softmax || kind == DistillationKind::hard, kDistillation,
         "the teacher {} answers with {}, and soft distillation compares softmaxes; follow its best "
         "class with distillation=hard",
-        teacher.model().name, described(config));
+        teacher.model().name, described(answer));
 }
 
 Variable distillation_loss(const Context& context, const Variable& logits, const Tensor& teacher,
@@ -50,7 +50,7 @@ Variable distillation_loss(const Context& context, const Variable& logits, const
   return kl_divergence(context, logits, teacher, options.temperature);
 }
 
-DistillationMethod::DistillationMethod(VisionTransformer& model, const LossOptions& loss,
+DistillationMethod::DistillationMethod(Network& model, const LossOptions& loss,
                                        const DistillationOptions& options,
                                        std::unique_ptr<Teacher> teacher)
     : model_(model), loss_(loss), options_(options), teacher_(std::move(teacher)) {
@@ -62,7 +62,7 @@ DistillationMethod::DistillationMethod(VisionTransformer& model, const LossOptio
 
 MethodLoss DistillationMethod::forward(Context& context, const Batch& batch, const StepNumbers&) {
   const Tensor teacher = teacher_->logits(context.queue, batch.images);
-  const VitOutput output = model_.forward(context, batch.images);
+  const NetworkOutput output = model_.forward(context, batch.images);
   const bool token = output.distillation_logits.defined();
   const Variable& from_labels = token ? output.class_logits : output.logits;
   const Variable& from_teacher = token ? output.distillation_logits : output.logits;

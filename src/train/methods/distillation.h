@@ -35,15 +35,15 @@ void check_teacher(const Teacher& teacher, DistillationKind kind);
 class DistillationMethod : public Method {
  public:
   // The model must outlive the method. Error: an option out of range.
-  DistillationMethod(VisionTransformer& model, const LossOptions& loss,
-                     const DistillationOptions& options, std::unique_ptr<Teacher> teacher);
+  DistillationMethod(Network& model, const LossOptions& loss, const DistillationOptions& options,
+                     std::unique_ptr<Teacher> teacher);
 
-  VisionTransformer& model() override { return model_; }
+  Network& model() override { return model_; }
   ParameterRegistry& parameters() override { return model_.parameters(); }
   MethodLoss forward(Context& context, const Batch& batch, const StepNumbers& numbers) override;
 
  private:
-  VisionTransformer& model_;
+  Network& model_;
   LossOptions loss_;
   DistillationOptions options_;
   std::unique_ptr<Teacher> teacher_;

@@ -78,7 +78,7 @@ void MaeMethod::illustrate(Queue& queue, const Batch& batch, const Preprocess& p
   const PatchMask mask =
       random_mask(RandomKey(0, 0), {batch.indices.begin(), batch.indices.begin() + count},
                   layout.patches(), autoencoder_.config().num_visible(layout.patches()));
-  const std::array rows{images, covered(images, mask, model().config(), preprocess),
+  const std::array rows{images, covered(images, mask, encoder_.config(), preprocess),
                         autoencoder_.reconstruct(queue, images, mask)};
   const auto height = static_cast<int>(images.size(2)), width = static_cast<int>(images.size(3));
   Image sheet(static_cast<int>(count) * (width + kGap) - kGap,

@@ -16,7 +16,7 @@ class MaeMethod : public Method {
   // Error: the config's.
   explicit MaeMethod(const MaeConfig& config, MaskSource masks = nullptr);
 
-  VisionTransformer& model() override { return encoder_; }
+  Network& model() override { return encoder_; }
   ParameterRegistry& parameters() override { return autoencoder_.parameters(); }
   MethodLoss forward(Context& context, const Batch& batch, const StepNumbers& numbers) override;
   // reconstruction.png: the pictures, what the encoder saw of them, and what the decoder made of

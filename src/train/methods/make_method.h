@@ -14,7 +14,7 @@ struct MethodSetup {
   const TrainConfig& config;
   // Of the configuration, without values yet, and the caller's. A method may have one of its own
   // instead, and then answers with that.
-  VisionTransformer& model;
+  Network& model;
   const std::vector<std::string>& classes;  // of the pictures
 };
 // Error: config.method is unknown; the message lists those that there are.

@@ -10,7 +10,7 @@
 #include "data/loader.h"
 #include "formats/tensor_source.h"
 #include "image/preprocess/preprocess.h"
-#include "models/vit.h"
+#include "models/network.h"
 
 namespace vitrail {
 
@@ -31,7 +31,7 @@ class Method {
  public:
   virtual ~Method() = default;
   // What the run exports and evaluates.
-  virtual VisionTransformer& model() = 0;
+  virtual Network& model() = 0;
   // All that is trained: the model's own, and a decoder's for instance.
   virtual ParameterRegistry& parameters() = 0;
   // Records on context.tape. The random key is that of the part.

@@ -3,7 +3,7 @@
 namespace vitrail {
 
 MethodLoss SupervisedMethod::forward(Context& context, const Batch& batch, const StepNumbers&) {
-  const VitOutput output = model_.forward(context, batch.images);
+  const NetworkOutput output = model_.forward(context, batch.images);
   return {.loss = classification_loss(context, output.logits, batch, loss_),
           .correct = count_correct(output.logits.value(), batch.labels)};
 }

@@ -9,15 +9,14 @@ namespace vitrail {
 class SupervisedMethod : public Method {
  public:
   // The model must outlive the method.
-  SupervisedMethod(VisionTransformer& model, const LossOptions& loss)
-      : model_(model), loss_(loss) {}
+  SupervisedMethod(Network& model, const LossOptions& loss) : model_(model), loss_(loss) {}
 
-  VisionTransformer& model() override { return model_; }
+  Network& model() override { return model_; }
   ParameterRegistry& parameters() override { return model_.parameters(); }
   MethodLoss forward(Context& context, const Batch& batch, const StepNumbers& numbers) override;
 
  private:
-  VisionTransformer& model_;
+  Network& model_;
   LossOptions loss_;
 };
 

@@ -40,8 +40,8 @@ PictureSize size_of_input(const Model& model, int64_t chosen) {
   if (chosen > 0) return {static_cast<int>(chosen), static_cast<int>(chosen)};
   const PictureSize fixed = fixed_output_size(model.preprocess);
   if (fixed.height > 0) return fixed;
-  const VisionTransformerConfig& config = model.network->config();
-  return {static_cast<int>(config.image_height), static_cast<int>(config.image_width)};
+  const PictureInput input = model.network->pictures();
+  return {static_cast<int>(input.height), static_cast<int>(input.width)};
 }
 
 std::vector<int64_t> matched(const std::vector<std::string>& classes, const Model& model) {
@@ -100,7 +100,7 @@ Teacher::Teacher(const TeacherOptions& options, const std::vector<std::string>& 
   load.threads = options.threads;
   load.pack = PackOptions{.precision = precision_};
   model_ = load_model(options.model, load);
-  check(model_->network->config().num_classes > 0, kTeacher,
+  check(model_->network->class_answer().classes > 0, kTeacher,
         "the teacher {} has no head that names classes", model_->name);
   classes_ = matched(classes, *model_);
   view_ = {.size = size_of_input(*model_, options.size),

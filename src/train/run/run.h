@@ -43,7 +43,7 @@ class Run {
   Evaluation evaluate_on(const Dataset& set);
   Evaluation evaluate_features(const Dataset& set);
   void illustrate(const Dataset& set);
-  bool classifies() const { return method_->model().config().num_classes > 0; }
+  bool classifies() const { return method_->model().class_answer().classes > 0; }
   TrainResult finish();
   TrainResult result_so_far() const;
 
@@ -62,7 +62,7 @@ class Run {
   RunOptions options_;
   RunData data_;
   Queue queue_;
-  VisionTransformer model_;  // unless the method has its own
+  std::unique_ptr<Network> model_;  // unless the method has its own
   std::unique_ptr<Method> method_;
   Loader loader_;
   int64_t batches_;  // steps of an epoch

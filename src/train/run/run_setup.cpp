@@ -51,7 +51,7 @@ LearnerOptions learner_options(const TrainConfig& config, int64_t batches) {
 }
 
 std::unique_ptr<Method> first_method(const TrainConfig& config, const RunOptions& options,
-                                     VisionTransformer& model, const RunData& data) {
+                                     Network& model, const RunData& data) {
   const MethodSetup setup{.config = config, .model = model, .classes = data.train->classes()};
   std::unique_ptr<Method> method =
       options.make_method ? options.make_method(setup) : make_method(setup);

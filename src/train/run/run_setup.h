@@ -15,6 +15,6 @@ LearnerOptions learner_options(const TrainConfig& config, int64_t batches);
 // The method with first weights, and what the configuration freezes frozen. `model` is for methods
 // without one of their own.
 std::unique_ptr<Method> first_method(const TrainConfig& config, const RunOptions& options,
-                                     VisionTransformer& model, const RunData& data);
+                                     Network& model, const RunData& data);
 
 }  // namespace vitrail

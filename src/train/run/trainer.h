@@ -73,7 +73,7 @@ struct RunOptions {
   std::function<RunData(const TrainConfig&)> open_data;
   // Changes the first weights, or what is trained, before a run begins or is resumed: loads a
   // checkpoint, puts in adapters. Must do the same each time.
-  std::function<void(VisionTransformer&)> prepare_model;
+  std::function<void(Network&)> prepare_model;
 };
 
 struct TrainResult {

@@ -1,0 +1,48 @@
+// Backbone: from a picture to features by stage, which heads consume. A plain Vision Transformer has
+// one stage; a hierarchical one has several, each with fewer and wider tokens than the one before.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/cost.h"
+#include "nn/linear.h"
+#include "nn/token_layout.h"
+
+namespace vitrail {
+
+// The tokens of a stage, and what each of them is.
+struct Feature {
+  Variable tokens;  // [B, N, D]
+  TokenLayout layout;
+};
+
+// An attention layer of the blocks, by the name that a probe knows (ops/attention_probe.h).
+struct AttentionLayer {
+  std::string path;
+  int64_t heads = 0;
+};
+
+class Backbone {
+ public:
+  virtual ~Backbone() = default;
+
+  // images [B, C, H, W]. Error: channels or a size that do not fit.
+  virtual std::vector<Feature> forward(const Context& context, const Variable& images) const = 0;
+
+  // Of the last stage, for a picture of this size. Error: a size that does not fit.
+  virtual TokenLayout layout(int64_t picture_height, int64_t picture_width) const = 0;
+  // Width of the last stage's tokens.
+  virtual int64_t embed_dim() const = 0;
+  // The transformer blocks, by the names under which an observer is told their output.
+  virtual std::vector<std::string> blocks() const = 0;
+  // Their attention, in the order in which it runs.
+  virtual std::vector<AttentionLayer> attentions() const = 0;
+
+  virtual void visit_linears(const VisitLinear& visit) = 0;
+  // Adds a row for each layer, in the order in which they run. Error: as of layout().
+  virtual void count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const = 0;
+};
+
+}  // namespace vitrail

@@ -1,0 +1,228 @@
+#include "models/backbones/vit_backbone.h"
+
+#include "autograd/checkpoint.h"
+#include "autograd/timing.h"
+#include "core/error.h"
+#include "ops/dropout.h"
+#include "ops/elementwise.h"
+#include "ops/tokens.h"
+
+namespace vitrail {
+namespace {
+
+PatchEmbeddingConfig patch_config(const VisionTransformerConfig& c) {
+  return {.channels = c.in_channels,
+          .embed_dim = c.embed_dim,
+          .patch_height = c.patch_height,
+          .patch_width = c.patch_width,
+          .channels_last = c.patch_embedding == PatchEmbedding::linear,
+          .bias = c.patch_bias,
+          .norms = c.patch_norm,
+          .epsilon = c.layer_norm_epsilon};
+}
+
+ConvTokenizerConfig tokenizer_config(const VisionTransformerConfig& c) {
+  return {.channels = c.in_channels,
+          .embed_dim = c.embed_dim,
+          .hidden_channels = c.tokenizer.hidden_channels,
+          .layers = c.tokenizer.layers,
+          .kernel = c.tokenizer.kernel,
+          .stride = c.tokenizer.stride,
+          .padding = c.tokenizer.padding,
+          .pool_kernel = c.tokenizer.pool_kernel,
+          .pool_stride = c.tokenizer.pool_stride,
+          .pool_padding = c.tokenizer.pool_padding,
+          .bias = c.tokenizer.bias,
+          .activation = c.tokenizer.activation};
+}
+
+PositionConfig position_config(const VisionTransformerConfig& c) {
+  return {
+      .kind = c.position,
+      .embed_dim = c.embed_dim,
+      .prefix = c.position_prefix,
+      .grid_height =
+          c.position_grid_height > 0 ? c.position_grid_height : c.grid_height(c.image_height),
+      .grid_width = c.position_grid_width > 0 ? c.position_grid_width : c.grid_width(c.image_width),
+      .resize = c.position_resize};
+}
+
+BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
+  // Stochastic depth grows linearly with depth (Huang et al. 2016, section 3), or is the same in
+  // every block.
+  const double depth_share = c.drop_path_constant ? 1.0
+                             : c.depth > 1
+                                 ? static_cast<double>(index) / static_cast<double>(c.depth - 1)
+                                 : 0.0;
+  return {.attention = {.embed_dim = c.embed_dim,
+                        .num_heads = c.num_heads,
+                        .head_dim = c.head_size(),
+                        .qkv_bias = c.qkv_bias,
+                        .projection = c.attention_projection,
+                        .projection_bias = c.projection_bias,
+                        .qk_norm = c.qk_norm,
+                        .output_norm = c.attention_norm,
+                        .epsilon = c.layer_norm_epsilon,
+                        .dropout = c.attention_dropout},
+          .mlp = {.inputs = c.embed_dim,
+                  .hidden = c.mlp_hidden(),
+                  .kind = c.mlp,
+                  .activation = c.activation,
+                  .bias = c.mlp_bias,
+                  .hidden_norm = c.mlp_norm,
+                  .epsilon = c.layer_norm_epsilon,
+                  .dropout = c.dropout},
+          .norms = c.norm_placement,
+          .epsilon = c.layer_norm_epsilon,
+          .layer_scale = c.layer_scale,
+          .layer_scale_init = c.layer_scale_init,
+          .dropout = c.dropout,
+          .drop_path = c.drop_path * depth_share};
+}
+
+Variable run_block(const Context& context, const Block& block, Variable x) {
+  if (!context.activation_checkpointing) return block.forward(context, std::move(x));
+  return checkpoint(context, x, [&block](const Context& inner, const Variable& input) {
+    return block.forward(inner, input);
+  });
+}
+
+}  // namespace
+
+VitBackbone::VitBackbone(const Scope& root, const VisionTransformerConfig& config)
+    : config_(config) {
+  const VisionTransformerConfig& c = config_;
+  using Section = ParameterPlace::Section;
+  constexpr auto kToken = ParameterRole::Kind::token;
+  const Scope stem = root.in(Section::stem);
+  const int64_t dim = c.embed_dim;
+  const Initializer token = Initializer::truncated_normal(0.02);
+  if (c.class_token) cls_token_ = &stem.parameter("cls_token", {1, 1, dim}, token, kToken);
+  if (c.distillation_token) dist_token_ = &stem.parameter("dist_token", {1, 1, dim}, token, kToken);
+  if (c.register_tokens > 0)
+    reg_token_ = &stem.parameter("reg_token", {1, c.register_tokens, dim}, token, kToken);
+  position_.emplace(stem, position_config(c));
+  if (c.patch_embedding == PatchEmbedding::tokenizer)
+    tokenizer_.emplace(stem.child("tokenizer"), tokenizer_config(c));
+  else if (c.patch_embedding == PatchEmbedding::resnet)
+    resnet_.emplace(stem.child("patch_embed").child("backbone"), c.resnet, c.in_channels,
+                    c.layer_norm_epsilon);
+  else
+    patch_embed_.emplace(stem.child("patch_embed"), patch_config(c));
+  if (c.pre_norm) norm_pre_.emplace(stem.child("norm_pre"), dim, c.layer_norm_epsilon);
+  for (int64_t i = 0; i < c.depth; ++i)
+    blocks_.push_back(
+        std::make_unique<Block>(root.child("blocks").child(i).in_block(i), block_config(c, i)));
+  if (c.final_norm)
+    norm_.emplace(root.in(Section::final_norm).child("norm"), dim, c.layer_norm_epsilon);
+}
+
+TokenLayout VitBackbone::layout(int64_t picture_height, int64_t picture_width) const {
+  const VisionTransformerConfig& c = config_;
+  TokenLayout layout{.class_tokens = c.class_token ? 1 : 0,
+                     .distillation_tokens = c.distillation_token ? 1 : 0,
+                     .register_tokens = c.register_tokens,
+                     .grid_height = c.grid_height(picture_height),
+                     .grid_width = c.grid_width(picture_width),
+                     .patch_height = c.patch_height,
+                     .patch_width = c.patch_width};
+  if (c.has_feature_map()) {
+    layout.patch_height = picture_height / layout.grid_height;
+    layout.patch_width = picture_width / layout.grid_width;
+    layout.of_feature_map = true;
+  }
+  return layout;
+}
+
+Variable VitBackbone::embed(const Context& context, const Variable& images,
+                            const TokenLayout& layout) const {
+  Variable patches = patch_embed_ ? patch_embed_->forward(context, images)
+                     : tokenizer_ ? tokenizer_->forward(context, images)
+                                  : resnet_->forward(context, images);
+  context.observe("patch_embed", patches);
+  const Timed timed(context, {"position", "pos_embed"});
+  std::vector<Variable> prefix;
+  for (const Parameter* token : {cls_token_, dist_token_, reg_token_})
+    if (token != nullptr) prefix.push_back(token->variable());
+
+  const auto with_prefix = [&](const Variable& tokens) {
+    if (prefix.empty()) return tokens;
+    std::vector<Variable> parts = prefix;
+    parts.push_back(tokens);
+    return concatenate(context, parts, 1);
+  };
+  Variable tokens;
+  if (!position_->present()) {
+    tokens = with_prefix(patches);
+  } else {
+    const Variable table = position_->table(context, layout);
+    const int64_t covered = position_->prefix(), total = layout.prefix();
+    if (covered == total) {
+      tokens = add_broadcast(context, with_prefix(patches), table);
+    } else {
+      // Positions for the first `covered` prefix tokens and for the patches; registers have none.
+      patches = add_broadcast(context, patches,
+                              slice(context, table, 1, covered, covered + layout.patches()));
+      tokens = with_prefix(patches);
+      if (covered > 0) {
+        const Variable first = add_broadcast(context, slice(context, tokens, 1, 0, covered),
+                                             slice(context, table, 1, 0, covered));
+        const std::vector<Variable> parts{first,
+                                          slice(context, tokens, 1, covered, tokens.size(1))};
+        tokens = concatenate(context, parts, 1);
+      }
+    }
+  }
+  tokens = dropout(context, tokens, config_.position_dropout, "pos_drop");
+  return norm_pre_ ? norm_pre_->forward(context, tokens) : tokens;
+}
+
+Variable VitBackbone::encode(const Context& context, Variable tokens) const {
+  for (const auto& block : blocks_) {
+    tokens = run_block(context, *block, std::move(tokens));
+    context.observe(block->path(), tokens);
+  }
+  if (norm_) tokens = norm_->forward(context, tokens);
+  context.observe("norm", tokens);
+  return tokens;
+}
+
+std::vector<Feature> VitBackbone::forward(const Context& context, const Variable& images) const {
+  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "vit",
+        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  Feature feature{.tokens = {}, .layout = layout(images.size(2), images.size(3))};
+  Variable tokens = embed(context, images, feature.layout);
+  context.observe("tokens", tokens);
+  feature.tokens = encode(context, std::move(tokens));
+  return {std::move(feature)};
+}
+
+std::vector<std::string> VitBackbone::blocks() const {
+  std::vector<std::string> paths;
+  for (const auto& block : blocks_) paths.push_back(block->path());
+  return paths;
+}
+
+std::vector<AttentionLayer> VitBackbone::attentions() const {
+  std::vector<AttentionLayer> layers;
+  for (const auto& block : blocks_)
+    layers.push_back({.path = block->attention().path(), .heads = block->attention().heads()});
+  return layers;
+}
+
+void VitBackbone::visit_linears(const VisitLinear& visit) {
+  for (const auto& block : blocks_) block->visit_linears(visit);
+}
+
+void VitBackbone::count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const {
+  const TokenLayout tokens = layout(picture_height, picture_width);
+  if (tokenizer_)
+    counter.add(tokenizer_->cost(picture_height, picture_width));
+  else if (resnet_)
+    resnet_->count(counter, picture_height, picture_width);
+  else
+    counter.add(patch_embed_->cost(tokens.patches()));
+  for (const auto& block : blocks_) block->count(counter, tokens.tokens());
+}
+
+}  // namespace vitrail

@@ -1,0 +1,33 @@
+#include "models/network.h"
+
+namespace vitrail {
+
+void Network::visit_linears(const std::function<void(const LinearSlot& slot)>& visit) const {
+  // What is visited is handed out to be looked at alone, so the network stays as it is.
+  const_cast<Network*>(this)->visit_linears(VisitLinear([&](LinearSlot& slot) { visit(slot); }));
+}
+
+ModelCost Network::cost(int64_t picture_height, int64_t picture_width) const {
+  const TokenLayout tokens = layout(picture_height, picture_width);
+  CostCounter counter(parameters());
+  backbone().count(counter, picture_height, picture_width);
+  count_head(counter, tokens);
+  return counter.finish(tokens.tokens());
+}
+
+void Network::pack_for_inference(Queue& queue, const Packing& packing,
+                                 const std::function<void(Parameter&)>& fill) {
+  const auto& all = registry_->all();
+  queue.pool().parallel_for(static_cast<int64_t>(all.size()), [&](int64_t i, int) {
+    Parameter& parameter = *all[static_cast<size_t>(i)];
+    if (fill) fill(parameter);
+    if (!parameter.read_packed()) return;
+    const Precision precision = packing.precision.of(parameter.path());
+    if (packing.single_pass && precision == Precision::f32) return parameter.set_read_in_place();
+    prepare_linear(queue, parameter, precision);
+    parameter.release_source();
+  });
+  release_cached_memory();  // what the sources leave in the pool
+}
+
+}  // namespace vitrail
