@@ -125,14 +125,14 @@ void bench_loading(const BenchArguments& arguments) {
   options.mix = config.mix;
   const auto set = open_dataset(config.data, Split::train, config.open_options());
   const Precision precision = training_precision(arguments.run);
-  VisionTransformer network(config.model);
-  network.parameters().initialise(0);
+  const std::unique_ptr<Network> network = config.model.make();
+  network->parameters().initialise(0);
   const std::string name = arguments.model.model.empty() ? "a model" : arguments.model.model;
   options.batch_size = arguments.run.batch;
   options.workers = arguments.workers;
   options.shuffle = options.drop_last = true;
   options.preprocess = config.preprocess();
-  LoadingBench bench(network, *set, options, arguments.run.threads, precision);
+  LoadingBench bench(*network, *set, options, arguments.run.threads, precision);
   const Figures figures = bench.run(arguments.runs > 0 ? arguments.runs : 5);
   if (arguments.run.json) {
     return print_json({{"model", name},

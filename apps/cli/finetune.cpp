@@ -42,7 +42,7 @@ Family write_in_form(const std::filesystem::path& folder, Family source, const s
   const Checkpoint checkpoint = open_checkpoint(folder);
   std::vector<Family> targets;
   if (!to.empty()) {
-    targets = {conversion_target(to, checkpoint.info.config)};
+    targets = {conversion_target(to, as_vit(checkpoint.info.config))};
   } else {
     // Files of original DINOv2 and vit-pytorch have no place for a head, labels and preprocessing.
     const bool library = source == Family::timm || source == Family::hf_vit ||
@@ -170,11 +170,11 @@ void print_result(const FinetuneArguments& arguments, const FinetuneResult& resu
 // What would be refused when all is learned is refused before.
 void check_form(const Checkpoint& checkpoint, const std::string& to, const Preprocess& preprocess) {
   if (to.empty()) return;
-  const Family target = conversion_target(to, checkpoint.info.config);
+  const Family target = conversion_target(to, as_vit(checkpoint.info.config));
   if (target == Family::vitrail) return;
   std::vector<std::string> differences;
   preprocess_for(target, preprocess, differences);
-  adapt(checkpoint.info.config, *checkpoint.tensors, target);
+  adapt(as_vit(checkpoint.info.config), *checkpoint.tensors, target);
 }
 
 void run_in(TrainJob& job, FinetuneArguments& arguments) {

@@ -59,7 +59,7 @@ void print_report_json(const Model& model, const ModelCost& cost, const Memory& 
   nlohmann::ordered_json json;
   json["model"] = model.name;
   json["family"] = name_of(model.info.family);
-  json["config"] = model.network->config_json();
+  json["config"] = to_json(model.network->config());
   json["height"] = size.height;
   json["width"] = size.width;
   json["batch"] = batch;

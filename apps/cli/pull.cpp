@@ -41,7 +41,7 @@ void print_pulled(const HubModel& model, const PulledModel& pulled) {
 bool has_classes(const HubSettings& settings, const HubModel& model) {
   try {
     const auto path = model_from_hub(settings, model, {}, [] {});
-    return open_checkpoint(path).info.config.num_classes > 0;
+    return open_checkpoint(path).info.config.class_answer().classes > 0;
   } catch (const Error&) {
     return true;
   }

@@ -151,8 +151,9 @@ std::vector<Layer> Model::layers() const {
 }
 
 std::string Model::config_json() const {
-  return of(*this,
-            [](const vitrail::Model& m) { return vitrail::json_text(m.network->config_json()); });
+  return of(*this, [](const vitrail::Model& m) {
+    return vitrail::json_text(vitrail::to_json(m.network->config()));
+  });
 }
 
 Preprocessing Model::preprocessing() const {

@@ -15,7 +15,6 @@
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
 #include "models/families/published.h"
-#include "models/vit.h"
 
 namespace vitrail {
 namespace {
@@ -97,7 +96,7 @@ ClassLabels labels_from(const std::vector<std::string>& names, int64_t classes) 
 
 // Names that config.json gives count before a file of labels in the folder.
 ClassLabels labels_of(const CheckpointInfo& info, const LoadOptions& options) {
-  const int64_t classes = info.config.num_classes;
+  const int64_t classes = info.config.class_answer().classes;
   if (!options.label_names.empty()) return labels_from(options.label_names, classes);
   if (!options.labels.empty()) return read_labels(options.labels, classes);
   ClassLabels labels = unknown_labels(classes);
@@ -154,7 +153,7 @@ std::shared_ptr<Model> model_of(Checkpoint checkpoint, const std::string& name,
   model->precision = model->info.precision;
   model->labels = labels_of(model->info, options);
   model->rejection = model->info.rejection;
-  model->network = std::make_shared<VisionTransformer>(model->info.config);
+  model->network = model->info.config.make();
   fill(*model, options, [&](Parameter& parameter) { load_weight(parameter, *checkpoint.tensors); });
   return model;
 }
@@ -241,17 +240,16 @@ std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t se
     model->info.preprocess_kind = PreprocessKind::timm;
     model->info.preprocess = published_preprocess(*published);
   } else {
-    const VisionTransformerConfig& config = model->info.config;
+    const PictureInput input = model->info.config.pictures();
     model->info.preprocess_kind = PreprocessKind::vitrail;
-    model->info.preprocess =
-        to_json(Preprocess{.channels = static_cast<int>(config.in_channels),
-                           .resize_to = {static_cast<int>(config.image_height),
-                                         static_cast<int>(config.image_width)}});
+    model->info.preprocess = to_json(
+        Preprocess{.channels = static_cast<int>(input.channels),
+                   .resize_to = {static_cast<int>(input.height), static_cast<int>(input.width)}});
   }
   if (options.size) model->info.config.set_image_size(options.size->height, options.size->width);
   model->preprocess = preprocess_of(model->info, options.size);
-  model->network = std::make_shared<VisionTransformer>(model->info.config);
-  model->labels = unknown_labels(model->info.config.num_classes);
+  model->network = model->info.config.make();
+  model->labels = unknown_labels(model->info.config.class_answer().classes);
   fill(*model, options,
        [&](Parameter& parameter) { model->network->parameters().initialise(seed, parameter); });
   return model;

@@ -1,5 +1,6 @@
-// Backbone: from a picture to features by stage, which heads consume. A plain Vision Transformer has
-// one stage; a hierarchical one has several, each with fewer and wider tokens than the one before.
+// Backbone: from a picture to features by stage, which heads consume. A plain Vision Transformer
+// has one stage; a hierarchical one has several, each with fewer and wider tokens than the one
+// before.
 #pragma once
 
 #include <cstdint>

@@ -8,8 +8,8 @@
 
 namespace vitrail {
 
-// Whoever derives from it makes the backbone and then the head, so that parameters come in the order
-// in which they are used.
+// Whoever derives from it makes the backbone and then the head, so that parameters come in the
+// order in which they are used.
 class Classifier : public Network {
  public:
   using Network::visit_linears;
@@ -17,12 +17,12 @@ class Classifier : public Network {
   NetworkOutput forward(const Context& context, const Variable& images) const override {
     return head_->forward(context, backbone().forward(context, images));
   }
-  ClassAnswer class_answer() const override { return head_->class_answer(); }
   ClassifierHead& head() override { return *head_; }
   const ClassifierHead& head() const override { return *head_; }
   void visit_linears(const VisitLinear& visit) override { own_backbone().visit_linears(visit); }
 
  protected:
+  using Network::Network;
   virtual Backbone& own_backbone() = 0;
   void make_head(const ClassifierConfig& config) { head_.emplace(Scope(parameters()), config); }
   void count_head(CostCounter& counter, const TokenLayout& layout) const override {

@@ -51,7 +51,7 @@ void store_rejection(const Rejection& rejection, const std::filesystem::path& fo
 
 void write_model_folder(const std::filesystem::path& folder, const ModelFolder& model) {
   Json config{{"model_type", "vitrail"},
-              {"model", model.network.config_json()},
+              {"model", to_json(model.network.config())},
               {"preprocess", model.preprocess}};
   if (!model.labels.empty()) config["labels"] = model.labels;
   if (!model.wnids.empty()) config["wnids"] = model.wnids;

@@ -1,25 +1,17 @@
-// Network: what every model is to those who load, pack, run, train, save and look at it. They ask it
-// for what they need and never for which model it is.
+// Network: what every model is to those who load, pack, run, train, save and look at it. They ask
+// it for what they need and never for which model it is.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "models/backbone.h"
-#include "models/class_answer.h"
+#include "models/network_config.h"
 
 namespace vitrail {
-
-// What a network takes: [B, channels, height, width] f32, normalised. Other sizes are taken, too,
-// where layout() does not refuse them.
-struct PictureInput {
-  int64_t channels = 3, height = 224, width = 224;
-  bool operator==(const PictureInput&) const = default;
-};
 
 struct NetworkOutput {
   Variable logits;  // [B, classes]; undefined when the network has no head
@@ -57,15 +49,13 @@ class Network {
   // size that do not fit.
   virtual NetworkOutput forward(const Context& context, const Variable& images) const = 0;
 
-  virtual PictureInput pictures() const = 0;
-  virtual ClassAnswer class_answer() const = 0;
+  const NetworkConfig& config() const { return config_; }
+  PictureInput pictures() const { return config_.pictures(); }
+  ClassAnswer class_answer() const { return config_.class_answer(); }
   virtual const Backbone& backbone() const = 0;
   // What makes classes of the features; it is there without classes, too, for it pools.
   virtual ClassifierHead& head() = 0;
   virtual const ClassifierHead& head() const = 0;
-
-  // Its configuration as a model folder keeps it: every field by name.
-  virtual nlohmann::json config_json() const = 0;
 
   // The projections that may be replaced by an adapter, in the order in which they run.
   virtual void visit_linears(const VisitLinear& visit) = 0;
@@ -87,11 +77,16 @@ class Network {
                           const std::function<void(Parameter&)>& fill = nullptr);
 
  protected:
-  Network() : registry_(std::make_unique<ParameterRegistry>()) {}
+  // Error: the configuration's.
+  explicit Network(NetworkConfig config)
+      : config_(std::move(config)), registry_(std::make_unique<ParameterRegistry>()) {
+    config_.validate();
+  }
   // What the head takes, behind the backbone.
   virtual void count_head(CostCounter& counter, const TokenLayout& layout) const = 0;
 
  private:
+  NetworkConfig config_;
   std::unique_ptr<ParameterRegistry> registry_;  // outlives the modules that refer into it
 };
 

@@ -61,22 +61,21 @@ std::string TransferReport::summary() const {
   return text;
 }
 
-VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
-                                        const TransferOptions& options) {
+NetworkConfig transfer_config(const Checkpoint& checkpoint, const TransferOptions& options) {
   check(options.classes.size() >= (options.multi_label ? 1 : 2), "transfer",
         "{} classes are too few to tell apart", options.classes.size());
-  VisionTransformerConfig config = checkpoint.info.config;
-  config.num_classes = static_cast<int64_t>(options.classes.size());
-  config.answer = options.multi_label ? Answer::sigmoid : Answer::softmax;
-  config.multi_label = options.multi_label;
-  config.drop_path = options.drop_path;
-  config.position_grid_height = config.position_grid_width = 0;
+  NetworkConfig config = checkpoint.info.config;
+  config.set_class_answer({.classes = static_cast<int64_t>(options.classes.size()),
+                           .meaning = options.multi_label ? Answer::sigmoid : Answer::softmax,
+                           .multi_label = options.multi_label});
+  config.set_drop_path(options.drop_path);
+  config.fit_positions();
   return config;
 }
 
 TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
                                  const TransferOptions& options) {
-  const VisionTransformerConfig& from = checkpoint.info.config;
+  const VisionTransformerConfig& from = as_vit(checkpoint.info.config);
   const bool same_classes =
       from.num_classes == model.class_answer().classes && checkpoint.info.labels == options.classes;
   const Grid before = table_grid(from), after = picture_grid(from);

@@ -32,8 +32,7 @@ struct TransferReport {
 // The configuration to train: the checkpoint's with these classes, and a position table of the
 // picture's own grid; its answer is softmax, of several classes a picture sigmoid, whatever the
 // checkpoint's is. Error: fewer than two classes, or none of several a picture.
-VisionTransformerConfig transfer_config(const Checkpoint& checkpoint,
-                                        const TransferOptions& options);
+NetworkConfig transfer_config(const Checkpoint& checkpoint, const TransferOptions& options);
 
 // Gives a model of that configuration its values, each in memory of its own (the file's is
 // read-only); positions are resized by the family's rule. Error: a weight that is not finite.

@@ -1,15 +1,9 @@
 #include "models/vit.h"
 
-#include <nlohmann/json.hpp>
-#include <utility>
+#include <memory>
 
 namespace vitrail {
 namespace {
-
-VisionTransformerConfig validated(VisionTransformerConfig config) {
-  config.validate();
-  return config;
-}
 
 ClassifierConfig head_config(const VisionTransformerConfig& c) {
   return {
@@ -29,19 +23,13 @@ ClassifierConfig head_config(const VisionTransformerConfig& c) {
 
 }  // namespace
 
-VisionTransformer::VisionTransformer(VisionTransformerConfig config)
-    : config_(validated(std::move(config))), backbone_(Scope(parameters()), config_) {
-  make_head(head_config(config_));
+VisionTransformer::VisionTransformer(const VisionTransformerConfig& config)
+    : Classifier(config), backbone_(Scope(parameters()), config) {
+  make_head(head_config(config));
 }
 
-PictureInput VisionTransformer::pictures() const {
-  return {.channels = config_.in_channels,
-          .height = config_.image_height,
-          .width = config_.image_width};
-}
-
-nlohmann::json VisionTransformer::config_json() const {
-  return to_json(config_);
+std::unique_ptr<Network> make_network(const VisionTransformerConfig& config) {
+  return std::make_unique<VisionTransformer>(config);
 }
 
 }  // namespace vitrail

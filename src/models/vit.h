@@ -10,18 +10,15 @@ namespace vitrail {
 class VisionTransformer : public Classifier {
  public:
   // Parameters have no values yet: initialise() them or load a checkpoint. Error: the config's.
-  explicit VisionTransformer(VisionTransformerConfig config);
+  explicit VisionTransformer(const VisionTransformerConfig& config);
 
-  const VisionTransformerConfig& config() const { return config_; }
+  const VisionTransformerConfig& config() const { return as_vit(Network::config()); }
   const VitBackbone& backbone() const override { return backbone_; }
-  PictureInput pictures() const override;
-  nlohmann::json config_json() const override;
 
  protected:
   VitBackbone& own_backbone() override { return backbone_; }
 
  private:
-  VisionTransformerConfig config_;
   VitBackbone backbone_;
 };
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <utility>
 
 #include "core/error.h"
 #include "core/nearest.h"
@@ -385,6 +386,18 @@ void VisionTransformerConfig::set_image_size(int64_t height, int64_t width) {
   image_width = width;
 }
 
+void VisionTransformerConfig::set_class_answer(const ClassAnswer& to) {
+  num_classes = to.classes;
+  answer = to.meaning;
+  multi_label = to.multi_label;
+}
+
+void VisionTransformerConfig::set_pictures(const PictureInput& input) {
+  in_channels = input.channels;
+  image_height = input.height;
+  image_width = input.width;
+}
+
 void VisionTransformerConfig::validate() const {
   visit_fields(*this, [&](const char* name, const auto& field) {
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>) {
@@ -432,11 +445,20 @@ void VisionTransformerConfig::validate() const {
   check_probability("drop_path", drop_path);
 }
 
-json to_json(const VisionTransformerConfig& config) {
-  json out = json::object();
+void write_fields(const VisionTransformerConfig& config, json& out) {
   visit_fields(config,
                [&](const char* name, const auto& field) { out[name] = field_to_json(field); });
-  return out;
+}
+
+const VisionTransformerConfig& as_vit(const NetworkConfig& config) {
+  const auto* vit = config.get_if<VisionTransformerConfig>();
+  check(vit != nullptr, "model", "a plain Vision Transformer is needed here, and this is a {}",
+        config.type());
+  return *vit;
+}
+
+VisionTransformerConfig& as_vit(NetworkConfig& config) {
+  return const_cast<VisionTransformerConfig&>(as_vit(std::as_const(config)));
 }
 
 VisionTransformerConfig vit_config_from_json(const json& in) {
@@ -450,7 +472,8 @@ VisionTransformerConfig vit_config_from_json(const json& in) {
     read_field(name, *found, field);
   });
   if (known != in.size()) {
-    const json names = to_json(config);
+    json names;
+    write_fields(config, names);
     for (const auto& item : in.items())
       check(names.contains(item.key()), "model config", "there is no field '{}'", item.key());
   }

@@ -26,9 +26,10 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 
 #include "kernels/activation.h"
-#include "models/class_answer.h"
+#include "models/network_config.h"
 #include "models/pooling.h"
 #include "nn/resnet_config.h"
 #include "nn/variants.h"
@@ -56,6 +57,8 @@ struct TokenizerConfig {
 };
 
 struct VisionTransformerConfig {
+  static constexpr std::string_view kType = "vit";
+
   std::string architecture;  // a name people know: "vit_base_patch16_224"; may be empty
 
   int64_t image_height = 224, image_width = 224, in_channels = 3;
@@ -120,6 +123,10 @@ struct VisionTransformerConfig {
   int64_t pooling_dim() const {
     return pooling == Pooling::class_and_mean ? 2 * embed_dim : embed_dim;
   }
+  PictureInput pictures() const {
+    return {.channels = in_channels, .height = image_height, .width = image_width};
+  }
+  int64_t num_blocks() const { return depth; }
   ClassAnswer class_answer() const {
     return {.classes = num_classes, .meaning = answer, .multi_label = multi_label};
   }
@@ -139,6 +146,12 @@ struct VisionTransformerConfig {
   // and is stretched by position_resize. Error: as grid_height().
   void set_image_size(int64_t height, int64_t width);
 
+  // As of NetworkConfig.
+  void set_pictures(const PictureInput& input);
+  void set_class_answer(const ClassAnswer& to);
+  void set_drop_path(double rate) { drop_path = rate; }
+  void fit_positions() { position_grid_height = position_grid_width = 0; }
+
   // Error naming the field that is out of range or contradicts another.
   void validate() const;
   bool operator==(const VisionTransformerConfig&) const = default;
@@ -146,9 +159,16 @@ struct VisionTransformerConfig {
 
 // Every field, by its name here; enums as their words. from_json: missing fields keep the default,
 // unknown fields and wrong types are an Error; the result is validated.
-nlohmann::json to_json(const VisionTransformerConfig& config);
+void write_fields(const VisionTransformerConfig& config, nlohmann::json& out);
 VisionTransformerConfig vit_config_from_json(const nlohmann::json& json);
 // One field by name, from text ("num_heads=4"): what --set does. Error: unknown name, bad value.
 void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value);
+// models/vit.h. Error: the config's.
+std::unique_ptr<Network> make_network(const VisionTransformerConfig& config);
+
+// The fields of a configuration that is of the plain Vision Transformer. Error: it is of another
+// type of network.
+VisionTransformerConfig& as_vit(NetworkConfig& config);
+const VisionTransformerConfig& as_vit(const NetworkConfig& config);
 
 }  // namespace vitrail

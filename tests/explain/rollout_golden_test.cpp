@@ -25,7 +25,7 @@ TEST(RolloutGolden, RealCheckpointEqualsTheDirectProduct) {
   const auto pictures = SafetensorsFile::open(folder / "golden_4images.safetensors");
 
   const Checkpoint checkpoint = open_checkpoint(folder);
-  VisionTransformer model(checkpoint.info.config);
+  VisionTransformer model(as_vit(checkpoint.info.config));
   load_weights(model, *checkpoint.tensors);
   AttentionProbe probe({.keep = true});
   Queue queue(1);

@@ -91,10 +91,10 @@ TEST(LoadModel, FindsBundledModelsByNameAndByDefault) {
 
 TEST(LoadModel, TheBundledOneForPhotographsKnowsTenThingsAndWhenItSeesNone) {
   const auto model = load_model(std::string(VITRAIL_SOURCE_DIR) + "/models/photos");
-  EXPECT_EQ(model->info.config.architecture, "resnet_vit_micro");
+  EXPECT_EQ(as_vit(model->info.config).architecture, "resnet_vit_micro");
   EXPECT_EQ(model->labels.name(5), "dog");
-  EXPECT_TRUE(model->info.config.class_token);
-  EXPECT_EQ(model->info.config.grid_height(32), 8);
+  EXPECT_TRUE(as_vit(model->info.config).class_token);
+  EXPECT_EQ(as_vit(model->info.config).grid_height(32), 8);
   ASSERT_TRUE(model->rejection && model->rejection->gaussians);
   EXPECT_GE(model->rejection->accepted, 0.9);
 }

@@ -62,7 +62,7 @@ TEST(ClosedTimm, AnUnknownNameIsRefusedUntilADefinitionIsNamed) {
   const NamedTensors tensors = random_weights(tiny_config());
   EXPECT_ERROR(read(tensors, timm_json("my_model")), "'my_model'");
   const Settings said = {{"architecture", "vit_base_patch16_224"}};
-  EXPECT_EQ(read(tensors, timm_json("my_model"), said).info.config.num_heads, 2);
+  EXPECT_EQ(as_vit(read(tensors, timm_json("my_model"), said).info.config).num_heads, 2);
   // A definition whose tensors these are not.
   EXPECT_ERROR(read(tensors, timm_json("my_model"), {{"architecture", "vit_small_patch14_dinov2"}}),
                "layer_scale true, and the tensors have false");
@@ -150,8 +150,8 @@ TEST(ClosedTimm, ADefinitionOfOtherTensorsSettlesNothing) {
       << message;
   const Checkpoint said =
       read(tensors, config, {{"num_heads", "4"}, {"eps", "1e-5"}, {"activation", "relu"}});
-  EXPECT_EQ(said.info.config.num_heads, 4);
-  EXPECT_EQ(said.info.config.pooling, Pooling::class_token);
+  EXPECT_EQ(as_vit(said.info.config).num_heads, 4);
+  EXPECT_EQ(as_vit(said.info.config).pooling, Pooling::class_token);
   // Nor do its published weights say how another's pictures are prepared.
   config = timm_json();
   config["pretrained_cfg"].erase("mean");
@@ -189,8 +189,8 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
   c.fc_norm = true;
   c.position_prefix = 0;
   EXPECT_ERROR(read(random_weights(c), nullptr, rest), "norm_placement");
-  EXPECT_EQ(read(random_weights(c), nullptr, plus("norm_placement", "res_post"))
-                .info.config.norm_placement,
+  EXPECT_EQ(as_vit(read(random_weights(c), nullptr, plus("norm_placement", "res_post")).info.config)
+                .norm_placement,
             NormPlacement::res_post);
   // As its rotary models: no table of positions.
   c = tiny_config();
@@ -200,7 +200,7 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
   sized.emplace_back("image_size", "16");
   EXPECT_ERROR(read(random_weights(c), nullptr, sized), "rotary positions");
   sized.emplace_back("position", "none");
-  EXPECT_EQ(read(random_weights(c), nullptr, sized).info.config.position, Position::none);
+  EXPECT_EQ(as_vit(read(random_weights(c), nullptr, sized).info.config).position, Position::none);
   // As its perception encoders: a table, and rotary positions beside it.
   c = tiny_config();
   c.pre_norm = true;
@@ -216,12 +216,12 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
        {std::pair{"map", Pooling::map}, std::pair{"map_all", Pooling::map_all}}) {
     Settings said = mapped;
     said.emplace_back("pooling", word);
-    EXPECT_EQ(read(random_weights(c), nullptr, said).info.config.pooling, pooling);
+    EXPECT_EQ(as_vit(read(random_weights(c), nullptr, said).info.config).pooling, pooling);
   }
   c.class_token = c.pre_norm = false;
   c.position_prefix = 0;
   c.patch_bias = true;
-  EXPECT_EQ(read(random_weights(c), nullptr, mapped).info.config.pooling, Pooling::map);
+  EXPECT_EQ(as_vit(read(random_weights(c), nullptr, mapped).info.config).pooling, Pooling::map);
 }
 
 TEST(ClosedTimm, OneChannelTakesTheMeanOfThree) {
@@ -269,7 +269,7 @@ TEST(ClosedTimm, ALayerBeforeTheHeadIsPartOfTheAnswer) {
   config_json["num_features"] = 7;
   config_json["num_classes"] = config.num_classes;
   const Checkpoint checkpoint = read(tensors, config_json);
-  EXPECT_EQ(checkpoint.info.config.pre_logits_dim, 7);
+  EXPECT_EQ(as_vit(checkpoint.info.config).pre_logits_dim, 7);
   const Tensor pooled = answer_of(read(bare, timm_json()));
 
   const auto product = [&](const std::string& module, const std::vector<double>& x, int64_t row) {
@@ -445,9 +445,9 @@ TEST(ClosedVitPytorch, GreyPatchesThatMayBeOfFourChannelsAreAskedFor) {
   EXPECT_ERROR(read_vit_pytorch(tiny_vit_pytorch(4, 8)), "in_channels");
   EXPECT_ERROR(read_vit_pytorch(tiny_vit_pytorch(1, 16)), "in_channels");
   const Checkpoint grey = read_vit_pytorch(tiny_vit_pytorch(1, 16), {{"channels", "1"}});
-  EXPECT_EQ(grey.info.config.patch_width, 16);
-  EXPECT_EQ(read_vit_pytorch(tiny_vit_pytorch(3, 16)).info.config.in_channels, 3);
-  EXPECT_EQ(read_vit_pytorch(tiny_vit_pytorch(1, 4)).info.config.in_channels, 1);
+  EXPECT_EQ(as_vit(grey.info.config).patch_width, 16);
+  EXPECT_EQ(as_vit(read_vit_pytorch(tiny_vit_pytorch(3, 16)).info.config).in_channels, 3);
+  EXPECT_EQ(as_vit(read_vit_pytorch(tiny_vit_pytorch(1, 4)).info.config).in_channels, 1);
 }
 
 TEST(ClosedVitPytorch, NamesThatOtherModelsShareAreAskedFor) {
@@ -455,7 +455,7 @@ TEST(ClosedVitPytorch, NamesThatOtherModelsShareAreAskedFor) {
   c.final_norm = false;
   c.fc_norm = true;
   EXPECT_ERROR(read_vit_pytorch(c), "ats_vit");
-  EXPECT_EQ(read_vit_pytorch(c, {{"architecture", "vit"}}).info.config.depth, 2);
+  EXPECT_EQ(as_vit(read_vit_pytorch(c, {{"architecture", "vit"}}).info.config).depth, 2);
   EXPECT_ERROR(read_vit_pytorch(c, {{"architecture", "ats_vit"}}), "'ats_vit'");
 }
 
@@ -471,8 +471,8 @@ TEST(ClosedVitPytorch, ItsArgumentsBesideTheFileAreReadOrRefused) {
                          {"interpolation", "bicubic"}};
   const NamedTensors tensors = renamed(c, spelling_for(Family::vit_pytorch, c));
   const Checkpoint checkpoint = read(tensors, config, rest);
-  EXPECT_EQ(checkpoint.info.config.num_heads, 3);
-  EXPECT_EQ(checkpoint.info.config.pooling, Pooling::mean_all);
+  EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 3);
+  EXPECT_EQ(as_vit(checkpoint.info.config).pooling, Pooling::mean_all);
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, Json>>{
            {"depth", 3}, {"patch_size", 8}, {"dim_head", 7}, {"pool", "max"}, {"registers", 4}})
     EXPECT_ERROR(read(tensors, with(config, std::string("/") + name, value), rest), name);
@@ -495,7 +495,7 @@ TEST(ClosedDinov2, HeadsAndPreprocessingAreAskedForAndANameSettlesThem) {
   EXPECT_NE(message.find("mean"), std::string::npos) << message;
   EXPECT_NE(message.find("dinov2_vits14"), std::string::npos) << message;
   const Checkpoint named = read(tensors, nullptr, {{"architecture", "dinov2_vits14"}});
-  EXPECT_EQ(named.info.config.num_heads, 6);
+  EXPECT_EQ(as_vit(named.info.config).num_heads, 6);
   EXPECT_ERROR(read(tensors, nullptr, {{"architecture", "dinov2_vits14_reg4"}}), "register_tokens");
   EXPECT_ERROR(read(tensors, {{"heads", 6}}), "'heads'");
 }

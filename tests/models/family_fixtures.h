@@ -63,7 +63,7 @@ inline CheckpointOptions without_preprocess(Settings settings = {}) {
 
 // The answer to one fixed random picture: logits, or the pooled vector of a model without a head.
 inline Tensor answer_of(const Checkpoint& checkpoint) {
-  VisionTransformer model(checkpoint.info.config);
+  VisionTransformer model(as_vit(checkpoint.info.config));
   load_weights(model, *checkpoint.tensors);
   const VisionTransformerConfig& c = model.config();
   Tensor images = Tensor::empty({1, c.in_channels, c.image_height, c.image_width});

@@ -33,7 +33,7 @@ TEST_P(FamilyGolden, OpensAndLoads) {
   const std::string family = get<std::string>(golden, "family", "golden.json");
   EXPECT_TRUE(std::string(name_of(checkpoint.info.family)).starts_with(family))
       << name_of(checkpoint.info.family);
-  VisionTransformer model(checkpoint.info.config);
+  VisionTransformer model(as_vit(checkpoint.info.config));
   load_weights(model, *checkpoint.tensors);
   for (const auto& parameter : model.parameters().all())
     EXPECT_TRUE(parameter->has_value()) << parameter->path();

@@ -33,7 +33,7 @@ std::string source_of(const Checkpoint& checkpoint, const std::string& field) {
 TEST(FamilyTimm, ConfigurationNamesShapesAndPreprocessing) {
   const Checkpoint checkpoint = read(random_weights(tiny_config()), timm_json());
   EXPECT_EQ(checkpoint.info.family, Family::timm);
-  const VisionTransformerConfig& c = checkpoint.info.config;
+  const VisionTransformerConfig& c = as_vit(checkpoint.info.config);
   EXPECT_EQ(c.num_heads, 2);
   EXPECT_EQ(c.embed_dim, 24);
   EXPECT_EQ(c.depth, 2);
@@ -49,7 +49,7 @@ TEST(FamilyTimm, ConfigurationNamesShapesAndPreprocessing) {
 TEST(FamilyTimm, SettingsWinOverTheConfiguration) {
   const Checkpoint checkpoint =
       read(random_weights(tiny_config()), timm_json(), {{"heads", "4"}, {"mean", "0.25"}});
-  EXPECT_EQ(checkpoint.info.config.num_heads, 4);
+  EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 4);
   EXPECT_EQ(source_of(checkpoint, "num_heads"), "ModelOptions::settings");
   EXPECT_EQ(checkpoint.info.preprocess.at("mean"), Json({0.25, 0.25, 0.25}));
   EXPECT_ERROR(read(random_weights(tiny_config()), timm_json(), {{"heads", "5"}}), "num_heads 5");
@@ -75,7 +75,7 @@ TEST(FamilyTimm, WhatNobodySaysIsListedCompletely) {
                                       {"std", "0.5"},
                                       {"interpolation", "bicubic"},
                                       {"crop_pct", "0.9"}});
-  EXPECT_EQ(checkpoint.info.config.image_width, 16);
+  EXPECT_EQ(as_vit(checkpoint.info.config).image_width, 16);
   EXPECT_EQ(checkpoint.info.preprocess.at("input_size"), Json({3, 16, 16}));
 }
 
@@ -92,7 +92,7 @@ TEST(FamilyTimm, APublishedShapeSettlesNothingAndANameDoes) {
     EXPECT_NE(message.find(field), std::string::npos) << message;
   EXPECT_NE(message.find("deit_tiny_patch16_224"), std::string::npos) << message;
   const Checkpoint named = read(tensors, nullptr, {{"architecture", "deit_tiny_patch16_224"}});
-  EXPECT_EQ(named.info.config.num_heads, 3);
+  EXPECT_EQ(as_vit(named.info.config).num_heads, 3);
   EXPECT_EQ(named.info.preprocess.at("mean")[0], 0.485);
   EXPECT_NE(origin_of(named.info).find("from ModelOptions::settings architecture"),
             std::string::npos);
@@ -151,9 +151,9 @@ TEST(FamilyTimm, PositionsOfAnotherPictureAreKept) {
   Json config = timm_json();
   config["model_args"]["img_size"] = {24, 32};
   const Checkpoint checkpoint = read(random_weights(tiny_config()), config);
-  EXPECT_EQ(checkpoint.info.config.image_width, 32);
-  EXPECT_EQ(checkpoint.info.config.position_grid_height, 4);
-  EXPECT_EQ(checkpoint.info.config.position_prefix, 1);
+  EXPECT_EQ(as_vit(checkpoint.info.config).image_width, 32);
+  EXPECT_EQ(as_vit(checkpoint.info.config).position_grid_height, 4);
+  EXPECT_EQ(as_vit(checkpoint.info.config).position_prefix, 1);
 }
 
 // --set image_size would read the table of positions as another grid, or leave it unstretched.
@@ -174,7 +174,7 @@ TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {
     const NamedTensors tensors = renamed(config, spelling);
     const Checkpoint checkpoint = read(tensors, hf_json(), {}, preprocessor);
     EXPECT_EQ(checkpoint.info.family, Family::hf_vit);
-    EXPECT_EQ(checkpoint.info.config.layer_norm_epsilon, 1e-12);
+    EXPECT_EQ(as_vit(checkpoint.info.config).layer_norm_epsilon, 1e-12);
     EXPECT_EQ(checkpoint.info.preprocess_kind, PreprocessKind::hf);
     const Checkpoint own = testing::own_checkpoint(config, random_weights(config));
     EXPECT_EQ(std::memcmp(checkpoint.tensors->tensor("blocks.1.attn.qkv.weight").raw(),
@@ -185,7 +185,7 @@ TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {
   NamedTensors base = renamed(config, spelling_for(Family::hf_vit, config));
   base.emplace_back("pooler.dense.weight", Tensor::zeros({24, 24}));
   const Checkpoint checkpoint = read(base, hf_json(), {}, preprocessor);
-  EXPECT_EQ(checkpoint.info.config.num_classes, 0);
+  EXPECT_EQ(as_vit(checkpoint.info.config).num_classes, 0);
   EXPECT_EQ(checkpoint.info.left_out, std::vector<std::string>{"pooler.dense.weight"});
 }
 
@@ -223,8 +223,8 @@ TEST(FamilyDinov2, ChunkedBlocksAndMaskToken) {
   const Checkpoint checkpoint = read_checkpoint(std::make_shared<MemoryTensors>(tensors), {},
                                                 without_preprocess({{"heads", "2"}}));
   EXPECT_EQ(checkpoint.info.family, Family::dinov2);
-  EXPECT_EQ(checkpoint.info.config.depth, 3);
-  EXPECT_EQ(checkpoint.info.config.position_resize, PositionResize::bicubic_offset);
+  EXPECT_EQ(as_vit(checkpoint.info.config).depth, 3);
+  EXPECT_EQ(as_vit(checkpoint.info.config).position_resize, PositionResize::bicubic_offset);
   EXPECT_EQ(checkpoint.info.weights.size(), tensors.size() - 1);
   EXPECT_TRUE(checkpoint.file->contains("blocks.1.2.norm1.weight"));
 }
@@ -278,8 +278,8 @@ TEST(RealCheckpoints, VitTinyOpensByItself) {
     GTEST_SKIP() << "no real checkpoint at " << folder << "; VITRAIL_SHARED_DATA names the data";
   const Checkpoint checkpoint = open_checkpoint(folder);
   EXPECT_EQ(checkpoint.info.family, Family::timm);
-  EXPECT_EQ(checkpoint.info.config.num_heads, 3);
-  EXPECT_EQ(checkpoint.info.config.layer_norm_epsilon, 1e-6);
+  EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 3);
+  EXPECT_EQ(as_vit(checkpoint.info.config).layer_norm_epsilon, 1e-6);
   EXPECT_EQ(checkpoint.info.preprocess.at("mean")[0], 0.5);
   EXPECT_EQ(checkpoint.info.labels_file.filename(), "imagenet_classes.json");
 }
@@ -301,7 +301,7 @@ TEST(RealCheckpoints, VitMnistNeedsExactlyWhatItsFileDoesNotSay) {
                                                                     {"interpolation", "bilinear"},
                                                                     {"crop_pct", "1"}},
                                                        .require_preprocess = true});
-  const VisionTransformerConfig& c = checkpoint.info.config;
+  const VisionTransformerConfig& c = as_vit(checkpoint.info.config);
   EXPECT_EQ(c.head_size(), 64);
   EXPECT_EQ(c.in_channels, 1);
   EXPECT_EQ(c.patch_height, 4);

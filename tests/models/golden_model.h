@@ -40,7 +40,7 @@ inline GoldenModel load_golden_model(const GoldenCase& golden) {
   for (const auto& [key, value] : golden.info.at("settings").items())
     options.settings.emplace_back(key, value.template get<std::string>());
   GoldenModel model{.checkpoint = open_checkpoint(golden.folder, options)};
-  model.vit = std::make_shared<VisionTransformer>(model.checkpoint.info.config);
+  model.vit = std::make_shared<VisionTransformer>(as_vit(model.checkpoint.info.config));
   load_weights(*model.vit, *model.checkpoint.tensors);
   return model;
 }

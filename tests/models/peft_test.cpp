@@ -32,7 +32,7 @@ Checkpoint open_adapted(const fs::path& base, const fs::path& adapter) {
 }
 
 Tensor logits_of(const Checkpoint& checkpoint, const Tensor& input) {
-  VisionTransformer model(checkpoint.info.config);
+  VisionTransformer model(as_vit(checkpoint.info.config));
   load_weights(model, *checkpoint.tensors);
   Queue queue(1);
   return model.forward(Context(queue), input).logits.value().clone();

@@ -76,7 +76,7 @@ TEST(QuantizedTensors, IntegersAndFloatsAreTheSameWeight) {
   EXPECT_FALSE(checkpoint.tensors->quantized("blocks.0.attn.qkv.weight"));
   EXPECT_FALSE(checkpoint.tensors->quantized("no.such.weight"));
 
-  VisionTransformer model(checkpoint.info.config);
+  VisionTransformer model(as_vit(checkpoint.info.config));
   load_weights(model, *checkpoint.tensors);
   const Parameter& parameter = model.parameters().at(kQkv);
   ASSERT_NE(parameter.quantized(), nullptr);
@@ -125,7 +125,7 @@ TEST(QuantizedTensors, ScalesThatMakeNoFiniteWeightAreRefused) {
     for (const auto& [name, tensor] : stored)
       if (name == scale_name(kQkv)) tensor.f32()[3] = bad;
     const Checkpoint checkpoint = own_checkpoint(tiny_config(), stored);
-    VisionTransformer model(checkpoint.info.config);
+    VisionTransformer model(as_vit(checkpoint.info.config));
     EXPECT_ERROR(load_weights(model, *checkpoint.tensors), kQkv);
   }
 }
@@ -134,7 +134,7 @@ TEST(QuantizedTensors, AnAdapterChangesItsOwnModulesAlone) {
   const NamedTensors stored =
       quantized(random_weights(tiny_config()), [](const std::string&) { return true; });
   Checkpoint base = own_checkpoint(tiny_config(), stored);
-  VisionTransformer model(base.info.config);
+  VisionTransformer model(as_vit(base.info.config));
   load_weights(model, *base.tensors);
   add_lora(model, {.rank = 2, .alpha = 2}, 1);
   const testing::TemporaryFolder folder;

@@ -29,7 +29,7 @@ TEST(RealCheckpoint, AttentionRowsOfEveryLayerAndHeadEqualTimms) {
   const auto pictures = SafetensorsFile::open(folder / "golden_4images.safetensors");
 
   const Checkpoint checkpoint = open_checkpoint(folder);
-  VisionTransformer model(checkpoint.info.config);
+  VisionTransformer model(as_vit(checkpoint.info.config));
   load_weights(model, *checkpoint.tensors);
   const Tensor queries = golden->tensor("queries");
   AttentionProbe probe(
@@ -41,7 +41,7 @@ TEST(RealCheckpoint, AttentionRowsOfEveryLayerAndHeadEqualTimms) {
 
   EXPECT_LE(relative_error(output.logits.value(), golden->tensor("logits")), 1e-5);
   const Tensor rows = golden->tensor("rows");  // [layers, heads, queries, N]
-  ASSERT_EQ(rows.size(0), checkpoint.info.config.depth);
+  ASSERT_EQ(rows.size(0), as_vit(checkpoint.info.config).depth);
   for (int64_t layer = 0; layer < rows.size(0); ++layer) {
     const Tensor& ours = probe.record("blocks." + std::to_string(layer) + ".attn").rows;
     EXPECT_LE(relative_error(ours, rows.rows(layer, layer + 1)), 1e-5) << "layer " << layer;

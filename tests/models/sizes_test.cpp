@@ -34,7 +34,7 @@ class Sizes : public ::testing::TestWithParam<std::string> {
     return open_checkpoint(kSizesGolden / name, {.settings = {}, .require_preprocess = false});
   }
   static Tensor logits(const Checkpoint& checkpoint, const Tensor& input) {
-    VisionTransformer model(checkpoint.info.config);
+    VisionTransformer model(as_vit(checkpoint.info.config));
     load_weights(model, *checkpoint.tensors);
     Queue queue(1);
     return model.forward(Context(queue), input).logits.value().clone();
@@ -68,9 +68,10 @@ TEST(SizesGolden, EveryCaseIsThere) {
 
 // timm asserts it, and so does original DINOv2.
 TEST(SizesRefused, PartialPatchesOfAModelThatDoesNotDropThem) {
-  VisionTransformerConfig config = open_checkpoint(kSizesGolden / "timm_class_token",
-                                                   {.settings = {}, .require_preprocess = false})
-                                       .info.config;
+  VisionTransformerConfig config =
+      as_vit(open_checkpoint(kSizesGolden / "timm_class_token",
+                             {.settings = {}, .require_preprocess = false})
+                 .info.config);
   EXPECT_ERROR(config.set_image_size(17, 16),
                "17 is not a whole number of 4 pixel patches, as 16 "
                "or 20 is");
@@ -80,8 +81,8 @@ TEST(SizesRefused, PartialPatchesOfAModelThatDoesNotDropThem) {
 
 TEST(SizesRefused, PicturesSmallerThanAPatch) {
   const VisionTransformerConfig config =
-      open_checkpoint(kSizesGolden / "hf_vit", {.settings = {}, .require_preprocess = false})
-          .info.config;
+      as_vit(open_checkpoint(kSizesGolden / "hf_vit", {.settings = {}, .require_preprocess = false})
+                 .info.config);
   EXPECT_TRUE(config.drop_partial_patches);
   EXPECT_EQ(config.grid_height(7), 1);
   EXPECT_ERROR((void)config.grid_height(3), "a picture height of 3");

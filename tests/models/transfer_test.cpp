@@ -26,8 +26,9 @@ struct Loaded {
   TransferReport report;
 };
 Loaded load(const Checkpoint& checkpoint, const TransferOptions& options) {
-  Loaded loaded{.model = std::make_unique<VisionTransformer>(transfer_config(checkpoint, options)),
-                .report = {}};
+  Loaded loaded{
+      .model = std::make_unique<VisionTransformer>(as_vit(transfer_config(checkpoint, options))),
+      .report = {}};
   loaded.report = load_for_transfer(*loaded.model, checkpoint, options);
   return loaded;
 }
@@ -150,7 +151,7 @@ TEST_F(AdaptedModel, AFolderHoldsTheMergedWeights) {
   write_model_folder(folder_.path(), {.network = model(), .preprocess = {}, .labels = kClasses});
   const Checkpoint read =
       open_checkpoint(folder_.path(), {.settings = {}, .require_preprocess = false});
-  VisionTransformer plain(read.info.config);
+  VisionTransformer plain(as_vit(read.info.config));
   load_weights(plain, *read.tensors);
   EXPECT_LT(max_relative_error(answer(plain).values(), answer(model()).values()), 1e-5);
 }
@@ -161,7 +162,7 @@ TEST_F(AdaptedModel, SavedApartItAppliesToItsBaseAlone) {
   Checkpoint base = own_checkpoint(tiny_config(), weights_);
   apply_adapter(base, folder_.path());
   EXPECT_EQ(base.info.labels, kClasses);
-  VisionTransformer adapted(base.info.config);
+  VisionTransformer adapted(as_vit(base.info.config));
   load_weights(adapted, *base.tensors);
   EXPECT_LT(max_relative_error(answer(adapted).values(), answer(model()).values()), 1e-5);
 

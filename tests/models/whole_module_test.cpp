@@ -39,7 +39,7 @@ class WholeModule : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(WholeModule, AnswersWithoutAdvice) {
   const Checkpoint checkpoint = opened(GetParam());
-  VisionTransformer model(checkpoint.info.config);
+  VisionTransformer model(as_vit(checkpoint.info.config));
   load_weights(model, *checkpoint.tensors);
   const auto answers = SafetensorsFile::open(kWhole / "answers.safetensors");
   Queue queue(1);
@@ -72,10 +72,10 @@ TEST(WholeModules, LabelsAndPreparationAreTheirOwn) {
   EXPECT_EQ(labelled.info.labels.size(), 5u);
   EXPECT_EQ(labelled.info.labels.at(2), "cat");
   const Checkpoint timm = opened("timm_quick_gelu");
-  EXPECT_EQ(timm.info.config.activation, Activation::quick_gelu);
-  EXPECT_EQ(timm.info.config.layer_norm_epsilon, 1e-5);
+  EXPECT_EQ(as_vit(timm.info.config).activation, Activation::quick_gelu);
+  EXPECT_EQ(as_vit(timm.info.config).layer_norm_epsilon, 1e-5);
   EXPECT_EQ(timm.info.preprocess_kind, PreprocessKind::timm);
-  EXPECT_EQ(opened("timm_map_all").info.config.pooling, Pooling::map_all);
+  EXPECT_EQ(as_vit(opened("timm_map_all").info.config).pooling, Pooling::map_all);
 }
 
 }  // namespace

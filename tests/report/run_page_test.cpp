@@ -233,12 +233,12 @@ TEST(RunPage, HostileNamesStayText) {
 TEST_F(RunFolder, TheReportOfARunHasItAll) {
   TrainConfig config;
   config.data = "scenes:size=16,count=64,val=16,test=32";
-  config.model.image_height = config.model.image_width = 16;
-  config.model.patch_height = config.model.patch_width = 8;
-  config.model.embed_dim = 16;
-  config.model.depth = 2;
-  config.model.num_heads = 2;
-  config.model.num_classes = 10;
+  as_vit(config.model).image_height = as_vit(config.model).image_width = 16;
+  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 8;
+  as_vit(config.model).embed_dim = 16;
+  as_vit(config.model).depth = 2;
+  as_vit(config.model).num_heads = 2;
+  as_vit(config.model).num_classes = 10;
   config.epochs = 2;
   config.batch_size = 8;
   config.augment.flip_probability = 0.5;

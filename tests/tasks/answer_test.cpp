@@ -164,17 +164,17 @@ TEST(Answer, IsKeptByConvert) {
                                            {"one", {{"answer", "raw"}}, "regression"}}) {
     place_model(from, one.weights, config_of(one.weights, ""));
     const Checkpoint source = open_checkpoint(from, {.settings = one.settings});
-    const VisionTransformerConfig& wanted = source.info.config;
+    const VisionTransformerConfig& wanted = as_vit(source.info.config);
     for (const Family target : {Family::timm, Family::hf_vit, Family::vitrail}) {
       const ConversionReport report = write_converted(to, source, {.target = target});
       const Checkpoint written = open_checkpoint(to, {.require_preprocess = false});
-      EXPECT_EQ(written.info.config.answer, wanted.answer) << name_of(target);
-      EXPECT_EQ(written.info.config.multi_label, wanted.multi_label) << name_of(target);
+      EXPECT_EQ(as_vit(written.info.config).answer, wanted.answer) << name_of(target);
+      EXPECT_EQ(as_vit(written.info.config).multi_label, wanted.multi_label) << name_of(target);
       // And from there on.
       write_converted(back, written, {.target = Family::hf_vit});
       const Checkpoint returned = open_checkpoint(back, {.require_preprocess = false});
-      EXPECT_EQ(returned.info.config.answer, wanted.answer) << name_of(target);
-      EXPECT_EQ(returned.info.config.multi_label, wanted.multi_label) << name_of(target);
+      EXPECT_EQ(as_vit(returned.info.config).answer, wanted.answer) << name_of(target);
+      EXPECT_EQ(as_vit(returned.info.config).multi_label, wanted.multi_label) << name_of(target);
       // transformers reads problem_type; what it does not read is said.
       if (target == Family::hf_vit) {
         EXPECT_EQ(read_json(to / "config.json").value("problem_type", ""), one.problem);
@@ -207,12 +207,14 @@ TEST(Answer, OfASingleNumberIsAskedFor) {
   EXPECT_NE(
       error_of([&] { open_checkpoint(to, bare); }).find("ModelOptions::settings {{\"answer\""),
       std::string::npos);
-  EXPECT_EQ(open_checkpoint(to, {.settings = {{"answer", "raw"}}, .require_preprocess = false})
-                .info.config.answer,
-            Answer::raw);
+  EXPECT_EQ(
+      as_vit(open_checkpoint(to, {.settings = {{"answer", "raw"}}, .require_preprocess = false})
+                 .info.config)
+          .answer,
+      Answer::raw);
   config["problem_type"] = "regression";  // somebody wrote it
   write_json(to / "config.json", config);
-  EXPECT_EQ(open_checkpoint(to, bare).info.config.answer, Answer::raw);
+  EXPECT_EQ(as_vit(open_checkpoint(to, bare).info.config).answer, Answer::raw);
 }
 
 TEST(Answer, OfOurOwnFolderIsSoftmaxUnlessItSays) {
@@ -224,10 +226,10 @@ TEST(Answer, OfOurOwnFolderIsSoftmaxUnlessItSays) {
   EXPECT_EQ(config["model"]["answer"], "softmax");
   for (const char* field : {"answer", "multi_label"}) config["model"].erase(field);
   write_json(folder.path() / "config.json", config);  // as those of earlier versions
-  EXPECT_EQ(open_checkpoint(folder.path()).info.config.answer, Answer::softmax);
+  EXPECT_EQ(as_vit(open_checkpoint(folder.path()).info.config).answer, Answer::softmax);
   config["model"]["answer"] = "sigmoid";
   write_json(folder.path() / "config.json", config);
-  EXPECT_EQ(open_checkpoint(folder.path()).info.config.answer, Answer::sigmoid);
+  EXPECT_EQ(as_vit(open_checkpoint(folder.path()).info.config).answer, Answer::sigmoid);
   config["model"]["multi_label"] = true;
   config["rejection"] = {{"threshold", 0.5}, {"accepted", 0.95}};
   write_json(folder.path() / "config.json", config);

@@ -41,7 +41,7 @@ TEST_F(Quantize, ReportsEveryLayerAndHoldsTheAccuracy) {
   EXPECT_LE(report.drop_low, report.drop);
   EXPECT_GE(report.drop_high, report.drop);
   // Four projections and the attention of a block, and neither the tokenizer nor the head.
-  const auto depth = static_cast<size_t>(model->info.config.depth);
+  const auto depth = static_cast<size_t>(as_vit(model->info.config).depth);
   EXPECT_EQ(report.layers.size(), 5 * depth);
   size_t attentions = 0;
   for (const LayerError& layer : report.layers) {

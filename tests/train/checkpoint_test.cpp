@@ -170,7 +170,7 @@ TEST(Run, RefusesWhatDiffers) {
   const fs::path out = stopped_run();
   TrainConfig config = tiny_config();
   config.batch_size = 4;
-  config.model.depth = 3;
+  as_vit(config.model).depth = 3;
   const std::string settings = error_of([&] { resume(out, config); });
   EXPECT_NE(settings.find("batch_size is 8 in the run and 4 now"), std::string::npos) << settings;
   EXPECT_NE(settings.find("depth is 2 in the run and 3 now"), std::string::npos) << settings;

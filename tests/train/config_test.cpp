@@ -59,8 +59,8 @@ TEST(TrainConfig, SurvivesJson) {
   EXPECT_TRUE(config.augment.random_resized_crop);
   EXPECT_EQ(config.mix.mixup_alpha, 0.8);
   EXPECT_EQ(config.augment.erase_probability, 0.25);
-  EXPECT_EQ(config.model.depth, 2);
-  EXPECT_EQ(config.model.image_width, 32);
+  EXPECT_EQ(as_vit(config.model).depth, 2);
+  EXPECT_EQ(as_vit(config.model).image_width, 32);
   EXPECT_EQ(train_config_from_json(to_json(config)), config);
   EXPECT_EQ(describe_differences(config, config), "");
   config.precision = "int8";
@@ -88,7 +88,7 @@ TEST(TrainConfig, RefusesWhatCannotBe) {
   refused([](TrainConfig& c) { c.std = {0.0}; });
   refused([](TrainConfig& c) { c.mean = {0.1, 0.2}; });
   refused([](TrainConfig& c) { c.augment.flip_probability = 2; });
-  refused([](TrainConfig& c) { c.model.num_classes = 0; });
+  refused([](TrainConfig& c) { as_vit(c.model).num_classes = 0; });
   refused([](TrainConfig& c) { c.optimizer = "lion"; });
   refused([](TrainConfig& c) { c.schedule = "stairs"; });
   refused([](TrainConfig& c) { c.loss = "hinge"; });

@@ -40,7 +40,7 @@ void follow(const std::string& name, Precision precision, double tolerance) {
   const int64_t steps = pictures.size(0);
   ASSERT_EQ(steps, 20);
 
-  VisionTransformer model(config.model);
+  VisionTransformer model(as_vit(config.model));
   for (const auto& parameter : model.parameters().all())
     parameter->set_value(golden->tensor(parameter->path()).clone());
   SupervisedMethod method(model, {.label_smoothing = config.label_smoothing});

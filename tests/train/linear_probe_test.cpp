@@ -155,7 +155,7 @@ TEST(Probe, ReadsScenesFromLearnedFeatures) {
   const auto accuracy = [](bool learned) {
     const Checkpoint checkpoint =
         open_checkpoint(std::filesystem::path(VITRAIL_SOURCE_DIR) / "models/scenes");
-    VisionTransformer model(checkpoint.info.config);
+    VisionTransformer model(as_vit(checkpoint.info.config));
     if (learned)
       load_weights(model, *checkpoint.tensors);
     else

@@ -92,15 +92,15 @@ TEST(AnsweringModel, IsWhatTheLossTeaches) {
   config.learning.distillation = "hard";  // a teacher's class is followed by softmax
   EXPECT_EQ(answering_model(config).answer, Answer::softmax);
   config.learning.distillation = "none";
-  config.model.answer = Answer::sigmoid;
-  config.model.multi_label = true;
+  as_vit(config.model).answer = Answer::sigmoid;
+  as_vit(config.model).multi_label = true;
   EXPECT_THROW(answering_model(config), Error);  // label_smoothing
   config.label_smoothing = 0;
   EXPECT_TRUE(answering_model(config).multi_label);
   config.loss = "cross_entropy";
   EXPECT_THROW(answering_model(config), Error);
-  config.model.multi_label = false;
-  config.model.answer = Answer::raw;
+  as_vit(config.model).multi_label = false;
+  as_vit(config.model).answer = Answer::raw;
   EXPECT_THROW(answering_model(config), Error);
 }
 
@@ -112,8 +112,8 @@ TEST(AnsweringModel, OfARunIsInItsFolder) {
   const auto out = fresh_folder("bce");
   train(config, quiet_options(out));
   const auto model = load_model(out.string());
-  EXPECT_EQ(model->info.config.answer, Answer::sigmoid);
-  EXPECT_FALSE(model->info.config.multi_label);
+  EXPECT_EQ(as_vit(model->info.config).answer, Answer::sigmoid);
+  EXPECT_FALSE(as_vit(model->info.config).multi_label);
 }
 
 }  // namespace

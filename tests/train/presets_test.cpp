@@ -21,7 +21,7 @@ TEST(Presets, EachMakesAValidConfiguration) {
     TrainConfig config = recipe_for("scenes:count=4,val=2,test=2", {"", name});
     EXPECT_NO_THROW(config.validate());
     if (!preset.architecture.empty()) {
-      EXPECT_EQ(config.model.architecture, preset.architecture);
+      EXPECT_EQ(as_vit(config.model).architecture, preset.architecture);
     }
     EXPECT_EQ(train_config_from_json(to_json(config)), config);
   }

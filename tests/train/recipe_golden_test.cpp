@@ -73,7 +73,7 @@ TEST(RecipeGolden, FiftyStepsOfMixupWithAveragedWeights) {
   const Json golden =
       read_json(std::filesystem::path(VITRAIL_SOURCE_DIR) / "tests/golden/train/recipe.json");
   const TrainConfig config = train_config_from_json(golden["train"]);
-  VisionTransformer model(config.model);
+  VisionTransformer model(as_vit(config.model));
   for (const auto& parameter : model.parameters().all())
     parameter->set_value(weight(parameter->path(), parameter->shape()));
   SupervisedMethod method(model, loss_options(config));

@@ -18,11 +18,11 @@ using testing::quiet_options;
 TrainConfig resnet_config() {
   TrainConfig config = testing::tiny_config();
   config.model = architecture_config("resnet20");
-  config.model.image_height = config.model.image_width = 16;
-  config.model.resnet.blocks = {1, 1};
-  config.model.resnet.channels = {8, 16};
-  config.model.resnet.stem_channels = 8;
-  config.model.embed_dim = 16;
+  as_vit(config.model).image_height = as_vit(config.model).image_width = 16;
+  as_vit(config.model).resnet.blocks = {1, 1};
+  as_vit(config.model).resnet.channels = {8, 16};
+  as_vit(config.model).resnet.stem_channels = 8;
+  as_vit(config.model).embed_dim = 16;
   apply_settings(config, preset_by_name("resnet20"));
   config.learning_rate = 0.1;
   config.batch_size = 16;
@@ -68,7 +68,7 @@ Tensor random_pictures(int64_t count) {
 
 // The weights after two steps.
 std::vector<float> weights_after(const TrainConfig& config, bool checkpointing, int threads) {
-  VisionTransformer model(config.model);
+  VisionTransformer model(as_vit(config.model));
   model.parameters().initialise(7);
   SupervisedMethod method(model, {});
   Learner learner(method, {.schedule = {.learning_rate = 0.01, .total_steps = 2},
@@ -92,8 +92,8 @@ std::vector<float> weights_after(const TrainConfig& config, bool checkpointing, 
 TEST(ResNetTraining, CheckpointingAndThreadsChangeNoBit) {
   for (const Normalisation norm : {Normalisation::batch, Normalisation::group}) {
     TrainConfig config = resnet_config();
-    config.model.resnet.norm = norm;
-    config.model.resnet.norm_groups = 4;
+    as_vit(config.model).resnet.norm = norm;
+    as_vit(config.model).resnet.norm_groups = 4;
     const std::vector<float> plain = weights_after(config, false, 1);
     EXPECT_EQ(weights_after(config, true, 2), plain);
     EXPECT_EQ(weights_after(config, false, 3), plain);

@@ -29,15 +29,15 @@ inline std::filesystem::path fresh_folder(const std::string& name) {
 inline TrainConfig tiny_config() {
   TrainConfig config;
   config.data = "scenes:size=16,count=96,val=16,test=16";
-  config.model.image_height = config.model.image_width = 16;
-  config.model.patch_height = config.model.patch_width = 8;
-  config.model.embed_dim = 16;
-  config.model.depth = 2;
-  config.model.num_heads = 2;
-  config.model.num_classes = 10;
-  config.model.dropout = 0.1;
-  config.model.attention_dropout = 0.1;
-  config.model.drop_path = 0.1;
+  as_vit(config.model).image_height = as_vit(config.model).image_width = 16;
+  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 8;
+  as_vit(config.model).embed_dim = 16;
+  as_vit(config.model).depth = 2;
+  as_vit(config.model).num_heads = 2;
+  as_vit(config.model).num_classes = 10;
+  as_vit(config.model).dropout = 0.1;
+  as_vit(config.model).attention_dropout = 0.1;
+  as_vit(config.model).drop_path = 0.1;
   config.epochs = 3;
   config.batch_size = 8;
   config.warmup_epochs = 0.5;

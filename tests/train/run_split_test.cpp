@@ -36,7 +36,7 @@ class RunSplit : public ::testing::Test {
     config_ = tiny_config();
     config_.data = "flat:" + pictures_.string();
     config_.val_fraction = 0.3;
-    config_.model.num_classes = 2;
+    as_vit(config_.model).num_classes = 2;
     config_.epochs = 1;
     config_.seed = 5;
   }

@@ -113,7 +113,7 @@ TEST(Run, FrozenParametersStay) {
   const fs::path out = fresh_folder("run");
   TrainConfig config = tiny_config();
   config.freeze = "blocks.0.*,pos_embed";
-  VisionTransformer first(config.model);
+  VisionTransformer first(as_vit(config.model));
   first.parameters().initialise(static_cast<uint64_t>(config.seed));
   train(config, quiet_options(out));
   const auto exported = SafetensorsFile::open(out / "model.safetensors");
@@ -151,7 +151,7 @@ TEST(Run, EndsWhenPatienceDoes) {
       write_png(folder / place / name, Image(16, 16, 3));
   }
   config.data = "folder:" + folder.string();
-  config.model.num_classes = 2;
+  as_vit(config.model).num_classes = 2;
   try {
     train(config, quiet_options(fresh_folder("other")));
     ADD_FAILURE() << "test pictures must not choose";
@@ -237,7 +237,7 @@ TEST(Run, PicturesOfOneClassAreRefusedWhereClassesAreLearned) {
   for (int i = 0; i < 24; ++i) write_png(folder / fmt::format("only_{}.png", i), Image(16, 16, 3));
   TrainConfig config = tiny_config();
   config.data = "flat:" + folder.string();
-  config.model.num_classes = 1;
+  as_vit(config.model).num_classes = 1;
   config.val_fraction = 0.4;
   config.epochs = 1;
   config.batch_size = 4;
@@ -248,7 +248,7 @@ TEST(Run, PicturesOfOneClassAreRefusedWhereClassesAreLearned) {
     EXPECT_NE(std::string(error.what()).find("pictures of one class, 'only'"), std::string::npos)
         << error.what();
   }
-  config.model.patch_height = config.model.patch_width = 4;
+  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 4;
   for (const char* method : {"mae", "dino"}) {
     SCOPED_TRACE(method);
     config.method = method;
@@ -273,7 +273,7 @@ TEST(Run, SoManyPicturesMayBeBroken) {
   TrainConfig config = tiny_config();
   config.data = "flat:" + folder.string();
   config.val_fraction = 0.3;
-  config.model.num_classes = 2;
+  as_vit(config.model).num_classes = 2;
   config.epochs = 1;
   EXPECT_THROW(train(config, quiet_options(fresh_folder("strict"))), Error);
   RunOptions options = quiet_options(fresh_folder("lenient"));
@@ -447,7 +447,8 @@ TEST(Run, BatchesThatDoNotDivideAreRefused) {
 // A run in parts takes the same number of steps and ends near the run of whole batches.
 TEST(Run, AccumulatesTheSameSteps) {
   TrainConfig config = tiny_config();
-  config.model.dropout = config.model.attention_dropout = config.model.drop_path = 0;
+  as_vit(config.model).dropout = as_vit(config.model).attention_dropout =
+      as_vit(config.model).drop_path = 0;
   const fs::path whole = fresh_folder("whole"), parts = fresh_folder("parts");
   const TrainResult a = train(config, quiet_options(whole));
   config.accumulate = 4;

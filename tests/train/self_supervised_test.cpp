@@ -21,7 +21,7 @@ using testing::tiny_config;
 
 TrainConfig tiny_method(const std::string& method) {
   TrainConfig config = tiny_config();
-  config.model.patch_height = config.model.patch_width = 4;
+  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 4;
   config.method = method;
   config.learning.decoder_embed_dim = 12;
   config.learning.decoder_depth = 1;
@@ -60,7 +60,7 @@ TEST_P(SelfSupervised, WhatTheRunWritesIsAModelWithoutAHead) {
   const TrainResult result = train(config, quiet_options(out));
   EXPECT_EQ(result.validation->pictures, 16);
   const auto model = load_model(out.string());
-  EXPECT_EQ(model->info.config.num_classes, 0);
+  EXPECT_EQ(as_vit(model->info.config).num_classes, 0);
   Session session(model, {.threads = 1});
   const Image picture = render_scene_image({.size = 16}, 3);
   EXPECT_EQ(session.run(session.prepare(std::span(&picture, 1)).images).pooled.shape(),
@@ -96,11 +96,12 @@ TEST(Mae, TheCheckpointKeepsTheDecoderUnderTheAuthorsNames) {
 TEST(Mae, LearnsToPaint) {
   TrainConfig config = tiny_method("mae");
   config.data = "scenes:size=32,count=2000,val=16,test=16";
-  config.model.image_height = config.model.image_width = 32;
-  config.model.patch_height = config.model.patch_width = 8;
-  config.model.embed_dim = 32;
-  config.model.num_heads = 4;
-  config.model.drop_path = config.model.dropout = config.model.attention_dropout = 0;
+  as_vit(config.model).image_height = as_vit(config.model).image_width = 32;
+  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 8;
+  as_vit(config.model).embed_dim = 32;
+  as_vit(config.model).num_heads = 4;
+  as_vit(config.model).drop_path = as_vit(config.model).dropout =
+      as_vit(config.model).attention_dropout = 0;
   config.augment = {};
   config.learning.decoder_embed_dim = 24;
   config.learning.final_weight_decay = -1;
@@ -131,8 +132,8 @@ TEST(Mae, AnAuthorsCheckpointIsAModel) {
                                                           {"pooling", "mean"}},
                                              .require_preprocess = false});
   EXPECT_EQ(opened.info.family, Family::timm);
-  EXPECT_EQ(opened.info.config.depth, 2);
-  EXPECT_EQ(opened.info.config.num_classes, 0);
+  EXPECT_EQ(as_vit(opened.info.config).depth, 2);
+  EXPECT_EQ(as_vit(opened.info.config).num_classes, 0);
   EXPECT_EQ(opened.info.left_out.size(), 20u);
   EXPECT_TRUE(std::ranges::equal(opened.tensors->tensor("pos_embed").values(),
                                  encoder.parameters().at("pos_embed").value().values()));
@@ -186,12 +187,12 @@ TEST(Mae, WhatIsHiddenDoesNotReachTheEncoder) {
 
 TEST(SelfSupervised, RefusesModelsItCannotTrain) {
   TrainConfig config = tiny_method("mae");
-  config.model.patch_embedding = PatchEmbedding::tokenizer;
+  as_vit(config.model).patch_embedding = PatchEmbedding::tokenizer;
   EXPECT_THROW(train(config, quiet_options(fresh_folder("none"))), Error);
   config = tiny_method("dino");
-  config.model.class_token = false;
-  config.model.position_prefix = 0;
-  config.model.pooling = Pooling::mean;
+  as_vit(config.model).class_token = false;
+  as_vit(config.model).position_prefix = 0;
+  as_vit(config.model).pooling = Pooling::mean;
   EXPECT_THROW(train(config, quiet_options(fresh_folder("none"))), Error);
   config = tiny_method("mae");
   config.learning.mask_ratio = 0.99;  // of 16 patches

@@ -127,7 +127,7 @@ nlohmann::json answer_json(const ClassAnswer& answer) {
 void settle_adapter_answer(CheckpointInfo& info, const nlohmann::json& json,
                            const Settings& settings, const std::string& place) {
   ConfigDraft draft;
-  draft.config = info.config;
+  draft.config = as_vit(info.config);
   draft.open.insert("answer");
   apply_settings(draft, settings);
   if (!json.is_null()) {
@@ -136,19 +136,19 @@ void settle_adapter_answer(CheckpointInfo& info, const nlohmann::json& json,
       settle(draft, *own, place);
     }
   }
-  const bool single = draft.config.num_classes == 1 && info.config.answer == Answer::softmax;
+  const Answer base = info.config.class_answer().meaning;
+  const bool single = draft.config.num_classes == 1 && base == Answer::softmax;
   const bool hf = info.family == Family::hf_vit || info.family == Family::hf_deit ||
                   info.family == Family::hf_dinov2;
   if (!single)
-    draft.settle("answer", &C::answer, info.config.answer, "the adapter's base");
+    draft.settle("answer", &C::answer, base, "the adapter's base");
   else if (hf)
     draft.settle("answer", &C::answer, Answer::sigmoid, "transformers' rule for 1 label");
   finish_answer(draft);
   check(!draft.is_open("answer"), "adapter",
         "{}: its head is of one number, and nothing says what it means: {} or raw", place,
         said_setting("answer", "sigmoid"));
-  info.config.answer = draft.config.answer;
-  info.config.multi_label = draft.config.multi_label;
+  info.config.set_class_answer(draft.config.class_answer());
   std::erase_if(info.sources, [](const Provenance& source) {
     return source.field == "answer" || source.field == kMultiLabel;
   });

@@ -91,7 +91,7 @@ Tensor stacked(const std::vector<Tensor>& parts, const Shape& shape, DType dtype
 
 class CanonicalTensors : public TensorSource {
  public:
-  CanonicalTensors(std::shared_ptr<TensorSource> tensors, const VisionTransformer& model,
+  CanonicalTensors(std::shared_ptr<TensorSource> tensors, const Network& model,
                    const std::vector<WeightRule>& rules)
       : tensors_(std::move(tensors)) {
     for (const WeightRule& rule : rules) {
@@ -162,8 +162,8 @@ class CanonicalTensors : public TensorSource {
 
 }  // namespace
 
-void match_weights(const VisionTransformer& model, const TensorSource& tensors,
-                   const Spelling& spelling, CheckpointInfo& info) {
+void match_weights(const Network& model, const TensorSource& tensors, const Spelling& spelling,
+                   CheckpointInfo& info) {
   std::set<std::string> used;
   for (const auto& parameter : model.parameters().all()) {
     WeightRule rule{parameter->path(), names_in(spelling, parameter->path())};
@@ -190,12 +190,12 @@ void match_weights(const VisionTransformer& model, const TensorSource& tensors,
 }
 
 std::shared_ptr<TensorSource> canonical_tensors(std::shared_ptr<TensorSource> tensors,
-                                                const VisionTransformer& model,
+                                                const Network& model,
                                                 const std::vector<WeightRule>& rules) {
   return std::make_shared<CanonicalTensors>(std::move(tensors), model, rules);
 }
 
-void load_weights(VisionTransformer& model, const TensorSource& canonical) {
+void load_weights(Network& model, const TensorSource& canonical) {
   for (const auto& parameter : model.parameters().all()) load_weight(*parameter, canonical);
 }
 

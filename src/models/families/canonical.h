@@ -8,7 +8,7 @@
 #include "formats/tensor_source.h"
 #include "models/families/family.h"
 #include "models/families/names.h"
-#include "models/vit.h"
+#include "models/network.h"
 
 namespace vitrail {
 
@@ -19,20 +19,20 @@ bool is_float(DType dtype);
 // meaning for the answer are listed in info.left_out. Errors, each naming the tensor: one that is
 // missing, one that the model has no place for, a shape that does not fit, a dtype that is none of
 // the floats.
-void match_weights(const VisionTransformer& model, const TensorSource& tensors,
-                   const Spelling& spelling, CheckpointInfo& info);
+void match_weights(const Network& model, const TensorSource& tensors, const Spelling& spelling,
+                   CheckpointInfo& info);
 
 // Presents `tensors` under the canonical names of the rules, with the model's shapes and in the
 // file's dtype; a single part is as the file's reader gives it.
 // tensor() throws an Error naming the file's tensor when a value is NaN or infinite, quantized()
 // when a scale is.
 std::shared_ptr<TensorSource> canonical_tensors(std::shared_ptr<TensorSource> tensors,
-                                                const VisionTransformer& model,
+                                                const Network& model,
                                                 const std::vector<WeightRule>& rules);
 
 // Gives every parameter of the model its value, in f32, or the integers that the file holds; or one
 // of them.
-void load_weights(VisionTransformer& model, const TensorSource& canonical);
+void load_weights(Network& model, const TensorSource& canonical);
 void load_weight(Parameter& parameter, const TensorSource& canonical);
 
 }  // namespace vitrail

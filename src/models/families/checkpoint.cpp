@@ -17,8 +17,9 @@
 #include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
 #include "models/families/whole_module.h"
+#include "models/heads/classifier_head.h"
+#include "models/network.h"
 #include "models/peft/apply_adapter.h"
-#include "models/vit.h"
 
 namespace vitrail {
 namespace {
@@ -177,13 +178,13 @@ void name_imagenet_classes(CheckpointInfo& info, const std::string& tag) {
 }
 
 void add_labels(CheckpointInfo& info, const CheckpointFiles& files) {
-  if (info.config.num_classes == 0) return;
-  ConfigLabels labels =
-      labels_from_config(files.config, info.config.num_classes, files.config_name);
+  const int64_t classes = info.config.class_answer().classes;
+  if (classes == 0) return;
+  ConfigLabels labels = labels_from_config(files.config, classes, files.config_name);
   if (labels.names.empty()) {
     info.labels_file = files.labels_file;
     if (!info.labels_file.empty()) return;
-    const std::string tag = imagenet_tag(files.config, info.config.num_classes);
+    const std::string tag = imagenet_tag(files.config, classes);
     if (tag.empty()) return info.warnings.push_back("the classes have no names");
     name_imagenet_classes(info, tag);
     return;
@@ -202,14 +203,15 @@ void add_labels(CheckpointInfo& info, const CheckpointFiles& files) {
 void add_rejection(CheckpointInfo& info, const CheckpointFiles& files) {
   info.rejection =
       rejection_from_json(files.config["rejection"], "config.json", files.gaussians.get());
+  const ClassAnswer answer = info.config.class_answer();
   check(
-      info.config.answer != Answer::raw && !asks_each_class(info.config.class_answer()), "model",
+      answer.meaning != Answer::raw && !asks_each_class(answer), "model",
       "config.json: \"rejection\" belongs to a model of one class a picture; this one's answer is "
       "{}",
-      described(info.config.class_answer()));
+      described(answer));
   const auto& gaussians = info.rejection->gaussians;
   if (!gaussians) return;
-  const int64_t classes = info.config.num_classes, width = info.config.pooled_dim();
+  const int64_t classes = answer.classes, width = info.config.make()->head().pooled_dim();
   check(gaussians->classes() == classes && gaussians->width() == width, "model",
         "{} is of {} classes and {} features, the model has {} and {}", files.gaussians->place(),
         gaussians->classes(), gaussians->width(), classes, width);
@@ -250,12 +252,12 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
     info.model_type =
         get_optional<std::string>(files.config, "model_type", "config.json").value_or("");
   // Without values the model costs nothing; it knows its parameters' names and shapes.
-  const VisionTransformer model(info.config);
-  match_weights(model, *checkpoint.file, checkpoint.spelling, info);
+  const std::unique_ptr<Network> network = info.config.make();
+  match_weights(*network, *checkpoint.file, checkpoint.spelling, info);
   if (options.read_labels) add_labels(info, files);
   for (const std::string& name : info.left_out)
     info.warnings.push_back("'" + name + "' is not part of the answer and is left out");
-  checkpoint.tensors = canonical_tensors(checkpoint.file, model, info.weights);
+  checkpoint.tensors = canonical_tensors(checkpoint.file, *network, info.weights);
   return checkpoint;
 }
 

@@ -55,7 +55,7 @@ ConversionReport write_converted(const std::filesystem::path& folder, const Chec
   const auto mask = names_in(checkpoint.spelling, "mask_token");
   const bool masked = !mask.empty() && checkpoint.file->contains(mask.front());
   if (masked) source.emplace_back("mask_token", checkpoint.file->tensor(mask.front()));
-  Adapted adapted = adapt(checkpoint.info.config, MemoryTensors(source), options.target);
+  Adapted adapted = adapt(as_vit(checkpoint.info.config), MemoryTensors(source), options.target);
 
   const Spelling spelling = target_spelling(checkpoint, adapted.config, options.target);
   NamedTensors renamed;

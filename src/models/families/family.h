@@ -47,7 +47,7 @@ struct WeightRule {
 
 struct CheckpointInfo {
   Family family = Family::vitrail;
-  VisionTransformerConfig config;
+  NetworkConfig config = VisionTransformerConfig();
   PrecisionPlan precision;  // of a quantized checkpoint
   std::vector<WeightRule> weights;
 

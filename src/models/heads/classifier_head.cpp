@@ -121,21 +121,19 @@ std::vector<double> ClassifierHead::pooling_weights(const TokenLayout& layout) c
 void ClassifierHead::count(CostCounter& counter, const TokenLayout& layout) const {
   if (sequence_pool_) counter.add(sequence_pool_->cost(layout.tokens()));
   if (map_pool_)
-    counter.add(map_pool_->cost(config_.pooling == Pooling::map ? layout.patches()
-                                                                : layout.tokens()));
+    counter.add(
+        map_pool_->cost(config_.pooling == Pooling::map ? layout.patches() : layout.tokens()));
   const int64_t classes = config_.answer.classes;
   if (config_.pre_logits_dim > 0)
     counter.add({.path = "pre_logits.fc",
                  .output = {config_.pre_logits_dim},
                  .multiply_adds = config_.pooling_dim() * config_.pre_logits_dim});
   if (head_.present())
-    counter.add({.path = "head",
-                 .output = {classes},
-                 .multiply_adds = config_.pooled_dim() * classes});
+    counter.add(
+        {.path = "head", .output = {classes}, .multiply_adds = config_.pooled_dim() * classes});
   if (head_dist_.present())
-    counter.add({.path = "head_dist",
-                 .output = {classes},
-                 .multiply_adds = config_.embed_dim * classes});
+    counter.add(
+        {.path = "head_dist", .output = {classes}, .multiply_adds = config_.embed_dim * classes});
 }
 
 }  // namespace vitrail

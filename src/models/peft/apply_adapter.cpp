@@ -8,8 +8,8 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "models/families/answer_rules.h"
+#include "models/network.h"
 #include "models/peft/adapted_tensors.h"
-#include "models/vit.h"
 
 namespace vitrail {
 namespace {
@@ -41,10 +41,11 @@ std::vector<std::string> parameters_of(const TensorSource& adapter) {
 void set_head(CheckpointInfo& info, const TensorInfo& head, const std::string& place) {
   check(head.shape.rank() == 2 && head.shape[0] > 0, "adapter", "{}: its head is {}", place,
         head.shape.str());
-  info.config.num_classes = head.shape[0];
+  VisionTransformerConfig& config = as_vit(info.config);
+  config.num_classes = head.shape[0];
   // Dinov2ForImageClassification reads class token and mean of the patches, side by side.
-  if (info.family == Family::hf_dinov2 && head.shape[1] == 2 * info.config.embed_dim)
-    info.config.pooling = Pooling::class_and_mean;
+  if (info.family == Family::hf_dinov2 && head.shape[1] == 2 * config.embed_dim)
+    config.pooling = Pooling::class_and_mean;
   info.labels.clear();
   info.wnids.clear();
   info.labels_file.clear();
@@ -61,9 +62,10 @@ void read_labels(CheckpointInfo& info, const std::filesystem::path& path) {
   const Json names = read_json(path);
   const bool strings =
       names.is_array() && std::ranges::all_of(names, [](const Json& n) { return n.is_string(); });
-  if (!strings || static_cast<int64_t>(names.size()) != info.config.num_classes)
+  const int64_t classes = info.config.class_answer().classes;
+  if (!strings || static_cast<int64_t>(names.size()) != classes)
     fail("adapter", "{}: must be an array of the names of the head's {} classes", path.string(),
-         info.config.num_classes);
+         classes);
   info.labels = names.get<std::vector<std::string>>();
 }
 
@@ -89,7 +91,7 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder,
   const auto adapter = open_adapter_tensors(folder);
   CheckpointInfo& info = checkpoint.info;
   const AdapterNames names =
-      AdapterNames::choose(checkpoint.spelling, info.config, parameters_of(*adapter));
+      AdapterNames::choose(checkpoint.spelling, as_vit(info.config), parameters_of(*adapter));
   AdapterPlan plan = plan_adapter(*adapter, config, names);
   check(!plan.edits.empty(), "adapter", "{}: holds nothing that changes the model",
         adapter->place());
@@ -107,8 +109,8 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder,
   say_what_is_dropped(info, plan);
   checkpoint.tensors = adapted_tensors(checkpoint.tensors, adapter, std::move(plan.edits));
   // Parameters and the adapter's tensors fit each other, or an Error says which do not.
-  const VisionTransformer model(info.config);
-  for (const auto& parameter : model.parameters().all()) {
+  const std::unique_ptr<Network> network = info.config.make();
+  for (const auto& parameter : network->parameters().all()) {
     const TensorInfo& found = checkpoint.tensors->info(parameter->path());
     check(found.shape == parameter->shape(), "adapter", "{}: {} is {}, the model's is {}",
           adapter->place(), parameter->path(), found.shape.str(), parameter->shape().str());

@@ -58,7 +58,7 @@ class Finetuning {
     check_class_names(*data_.train, "finetune");
     check(is_utf8(options.data), "finetune", "--data {} is not UTF-8: train.json could not keep it",
           printable(options.data));
-    const int64_t depth = checkpoint.info.config.depth, blocks = options.blocks.value_or(1);
+    const int64_t depth = checkpoint.info.config.num_blocks(), blocks = options.blocks.value_or(1);
     const bool needs_blocks =
         options.blocks || options.method == How::lora || options.method == How::partial;
     check(depth > 0 || !needs_blocks, "finetune",
@@ -221,7 +221,8 @@ class Finetuning {
   }
 
   void probe() {
-    VisionTransformer model(transfer_config(checkpoint_, transfer_));
+    const std::unique_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
+    Network& model = *network;
     say(load_for_transfer(model, checkpoint_, transfer_).summary());
     result_.parameters = model.parameters().num_elements();
     Queue queue(options_.run.threads);
@@ -348,7 +349,8 @@ class Finetuning {
     const Measured after = measured(*trained.validation);
     if (after.score() < result_.probe.score()) {
       say(fmt::format("training came to {}: the probe's model is kept", after.text()));
-      VisionTransformer model(transfer_config(checkpoint_, transfer_));
+      const std::unique_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
+      Network& model = *network;
       load_for_transfer(model, checkpoint_, transfer_);
       if (!probe_.weight.defined()) probe_again(model);
       set_head(model, probe_);

@@ -63,22 +63,24 @@ bool has_won(const Measured& probe) {
              wilson_interval(probe.pictures, probe.pictures).low;
 }
 
-FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneOptions& options,
+FinetunePlan plan_finetune(const NetworkConfig& model, const FinetuneOptions& options,
                            const FinetuneFacts& facts) {
+  const int64_t depth = model.num_blocks();
+  const ClassAnswer answer = model.class_answer();
   FinetunePlan plan;
   plan.method = options.method;
-  plan.blocks = options.blocks.value_or(std::max<int64_t>(1, model.depth / 3));
+  plan.blocks = options.blocks.value_or(std::max<int64_t>(1, depth / 3));
   plan.lora.rank = options.rank.value_or(8);
   plan.lora.alpha = static_cast<double>(2 * plan.lora.rank);
 
   const double budget = 60 * options.minutes;
   const auto epoch_seconds = [&](FinetuneMethod method) {
-    return static_cast<double>(facts.pictures) * cost_of(method, plan.blocks, model.depth) *
+    return static_cast<double>(facts.pictures) * cost_of(method, plan.blocks, depth) *
            static_cast<double>(facts.multiply_adds) / kNominalRate;
   };
   // Without transformer blocks there is nothing between the head and the whole.
   const auto fits = [&](FinetuneMethod method) {
-    if (model.depth == 0 && method != FinetuneMethod::full) return false;
+    if (depth == 0 && method != FinetuneMethod::full) return false;
     return static_cast<double>(kMinEpochs) * epoch_seconds(method) <= budget;
   };
   if (plan.method == FinetuneMethod::automatic) {
@@ -131,9 +133,9 @@ FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneO
   config.min_learning_rate = std::min(1e-6, config.learning_rate);
   config.weight_decay = adapters ? 0 : 0.05;
   config.layer_decay = options.layer_decay.value_or(adapters ? 1 : 0.75);
-  config.label_smoothing = model.multi_label ? 0 : 0.1;
-  if (model.multi_label) config.loss = "bce";
-  config.model.drop_path = plan.method == FinetuneMethod::full ? 0.1 : 0;
+  config.label_smoothing = answer.multi_label ? 0 : 0.1;
+  if (answer.multi_label) config.loss = "bce";
+  config.model.set_drop_path(plan.method == FinetuneMethod::full ? 0.1 : 0);
   config.augment.random_resized_crop = true;
   config.augment.min_scale = 0.35;
   config.augment.flip_probability = 0.5;

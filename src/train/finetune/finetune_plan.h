@@ -37,7 +37,7 @@ inline constexpr double kNominalRate = 1e11;
 bool has_won(const Measured& probe);
 
 // Error: a setting that no field has.
-FinetunePlan plan_finetune(const VisionTransformerConfig& model, const FinetuneOptions& options,
+FinetunePlan plan_finetune(const NetworkConfig& model, const FinetuneOptions& options,
                            const FinetuneFacts& facts);
 
 }  // namespace vitrail

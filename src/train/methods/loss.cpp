@@ -17,22 +17,24 @@ LossOptions loss_options(const TrainConfig& config) {
   return options;
 }
 
-VisionTransformerConfig answering_model(const TrainConfig& config) {
-  VisionTransformerConfig model = config.model;
-  if (config.method != "supervised" || model.num_classes == 0) return model;
+NetworkConfig answering_model(const TrainConfig& config) {
+  NetworkConfig model = config.model;
+  ClassAnswer answer = model.class_answer();
+  if (config.method != "supervised" || answer.classes == 0) return model;
   const char* place = "training config";
-  check(model.answer != Answer::raw, place,
+  check(answer.meaning != Answer::raw, place,
         "answer is raw, the values of a regression: training learns classes alone");
   const bool binary = config.loss == "bce";
-  check(binary || model.answer == Answer::softmax, place,
+  check(binary || answer.meaning == Answer::softmax, place,
         "answer is sigmoid, which loss {} does not teach; set loss=bce", config.loss);
-  check(!model.multi_label || config.label_smoothing == 0, place,
+  check(!answer.multi_label || config.label_smoothing == 0, place,
         "label_smoothing is {}; it spreads one class over all, and pictures of several have it 0",
         config.label_smoothing);
-  check(!model.multi_label || config.learning.distillation == "none", place,
+  check(!answer.multi_label || config.learning.distillation == "none", place,
         "distillation follows a teacher's one class, and the pictures have several");
   // A teacher is followed by softmax.
-  if (binary && config.learning.distillation == "none") model.answer = Answer::sigmoid;
+  if (binary && config.learning.distillation == "none") answer.meaning = Answer::sigmoid;
+  model.set_class_answer(answer);
   return model;
 }
 

@@ -19,7 +19,7 @@ LossOptions loss_options(const TrainConfig& config);
 
 // What a model that learns with this configuration answers: sigmoids where each class is a question
 // of its own, by the loss or the labels. Error: the model is to mean something else.
-VisionTransformerConfig answering_model(const TrainConfig& config);
+NetworkConfig answering_model(const TrainConfig& config);
 
 // Labels of several classes a picture, [B, C] of 0 and 1, as targets [B, C] f32.
 Tensor targets_of(const Tensor& labels);

@@ -29,7 +29,7 @@ std::unique_ptr<Method> make_supervised(const MethodSetup& setup) {
 
 std::unique_ptr<Method> make_mae(const MethodSetup& setup) {
   const MethodConfig& c = setup.config.learning;
-  return std::make_unique<MaeMethod>(MaeConfig{.encoder = setup.config.model,
+  return std::make_unique<MaeMethod>(MaeConfig{.encoder = as_vit(setup.config.model),
                                                .decoder_embed_dim = c.decoder_embed_dim,
                                                .decoder_depth = c.decoder_depth,
                                                .decoder_num_heads = c.decoder_num_heads,
@@ -40,16 +40,17 @@ std::unique_ptr<Method> make_mae(const MethodSetup& setup) {
 std::unique_ptr<Method> make_dino(const MethodSetup& setup) {
   const MethodConfig& c = setup.config.learning;
   return std::make_unique<DinoMethod>(
-      setup.config.model, DinoOptions{.hidden = c.dino_hidden,
-                                      .bottleneck = c.dino_bottleneck,
-                                      .outputs = c.dino_outputs,
-                                      .student_temperature = c.student_temperature,
-                                      .teacher_temperature = c.teacher_temperature,
-                                      .warmup_teacher_temperature = c.warmup_teacher_temperature,
-                                      .warmup_teacher_epochs = c.warmup_teacher_epochs,
-                                      .teacher_momentum = c.teacher_momentum,
-                                      .center_momentum = c.center_momentum,
-                                      .freeze_last_layer = c.freeze_last_layer});
+      as_vit(setup.config.model),
+      DinoOptions{.hidden = c.dino_hidden,
+                  .bottleneck = c.dino_bottleneck,
+                  .outputs = c.dino_outputs,
+                  .student_temperature = c.student_temperature,
+                  .teacher_temperature = c.teacher_temperature,
+                  .warmup_teacher_temperature = c.warmup_teacher_temperature,
+                  .warmup_teacher_epochs = c.warmup_teacher_epochs,
+                  .teacher_momentum = c.teacher_momentum,
+                  .center_momentum = c.center_momentum,
+                  .freeze_last_layer = c.freeze_last_layer});
 }
 
 }  // namespace

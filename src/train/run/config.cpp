@@ -86,10 +86,11 @@ void TrainConfig::validate() const {
         not_utf8);
   model.validate();
   learning.validate(method);
-  check(model.num_classes > 0 || method != "supervised", kTrainingConfig,
+  check(model.class_answer().classes > 0 || method != "supervised", kTrainingConfig,
         "num_classes is 0; a classifier needs a head");
-  check(model.in_channels == 1 || model.in_channels == 3, kTrainingConfig,
-        "in_channels is {}; pictures have 1 or 3", model.in_channels);
+  const int64_t channels = model.pictures().channels;
+  check(channels == 1 || channels == 3, kTrainingConfig, "in_channels is {}; pictures have 1 or 3",
+        channels);
   check_range("epochs", static_cast<double>(epochs), 1, 1e6);
   check_range("batch_size", static_cast<double>(batch_size), 1, 1 << 20);
   check_range("accumulate", static_cast<double>(accumulate), 1, static_cast<double>(batch_size));
@@ -130,9 +131,8 @@ void TrainConfig::validate() const {
   check_range("evaluate_every", static_cast<double>(evaluate_every), 1, 1e6);
   check_range("seed", static_cast<double>(seed), 0, 9e18);
   for (const auto* values : {&mean, &std})
-    check(values->size() == 1 || static_cast<int64_t>(values->size()) == model.in_channels,
-          kTrainingConfig, "mean and std take 1 or {} numbers, not {}", model.in_channels,
-          values->size());
+    check(values->size() == 1 || static_cast<int64_t>(values->size()) == channels, kTrainingConfig,
+          "mean and std take 1 or {} numbers, not {}", channels, values->size());
   for (const double value : std)
     check(value > 0, kTrainingConfig, "std is {}; it must be above 0", value);
   check_preprocess(preprocess());
@@ -143,12 +143,13 @@ void TrainConfig::validate() const {
 Preprocess TrainConfig::preprocess() const {
   if (pictures) return *pictures;
   Preprocess p;
-  p.channels = static_cast<int>(model.in_channels);
-  p.crop_to = {static_cast<int>(model.image_height), static_cast<int>(model.image_width)};
-  if (model.image_height == model.image_width) {
+  const PictureInput input = model.pictures();
+  p.channels = static_cast<int>(input.channels);
+  p.crop_to = {static_cast<int>(input.height), static_cast<int>(input.width)};
+  if (input.height == input.width) {
     p.resize = ResizeMode::shortest_edge;
     p.crop = CropRule::torchvision;
-    const int side = static_cast<int>(static_cast<double>(model.image_height) / crop_fraction);
+    const int side = static_cast<int>(static_cast<double>(input.height) / crop_fraction);
     p.resize_to = {side, side};
   } else {
     p.resize = ResizeMode::squash;
@@ -184,7 +185,7 @@ TrainConfig train_config_from_json(const json& in) {
   from_json(in, config.augment);
   from_json(in, config.mix);
   const auto model = in.find("model");
-  if (model != in.end()) config.model = vit_config_from_json(*model);
+  if (model != in.end()) config.model = network_config_from_json(*model);
   if (const auto pictures = in.find("pictures"); pictures != in.end())
     config.pictures = from_json(*pictures);
   const json known = to_json(config);
@@ -200,7 +201,7 @@ void set_field(TrainConfig& config, const std::string& name, const std::string& 
   const std::vector<std::string>& all = train_setting_names();
   check(std::ranges::find(all, name) != all.end(), kTrainingConfig, "there is no field '{}'{}",
         name, did_you_mean_or_all(name, all));
-  for (const std::string& field : fields_of_setting(name)) set_field(config.model, field, value);
+  for (const std::string& field : fields_of_setting(name)) config.model.set_field(field, value);
 }
 
 const std::vector<std::string>& own_train_setting_names() {

@@ -27,14 +27,18 @@ TrainConfig recipe_for(const std::string& data, const RecipeChoice& choice) {
                                        ? chosen->architecture
                                        : own.architecture;
   config.model = architecture_config(architecture);
-  config.model.num_classes = set->num_classes();
+  const bool several = set->multi_label();
+  config.model.set_class_answer({.classes = set->num_classes(),
+                                 .meaning = several ? Answer::sigmoid : Answer::softmax,
+                                 .multi_label = several});
   // Photographs of any size are cropped to the one that the architecture was made for.
-  if (set->width() > 0) config.model.image_height = config.model.image_width = set->width();
+  if (set->width() > 0)
+    config.model.set_pictures({.channels = config.model.pictures().channels,
+                               .height = set->width(),
+                               .width = set->width()});
   apply_settings(config, chosen == nullptr ? own : normalisation_of(own));
   if (chosen != nullptr) apply_settings(config, *chosen);
-  if (set->multi_label()) {
-    config.model.answer = Answer::sigmoid;
-    config.model.multi_label = true;
+  if (several) {
     config.loss = "bce";
     config.label_smoothing = 0;
   }

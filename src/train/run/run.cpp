@@ -42,7 +42,7 @@ Run::Run(const TrainConfig& config, const RunOptions& options)
             : options.resume  ? reopen_run_data(options.out, config)
                               : open_run_data(config)),
       queue_(options.threads),
-      model_(std::make_unique<VisionTransformer>(answering_model(config))),
+      model_(answering_model(config).make()),
       method_(first_method(config, options, *model_, data_)),
       loader_(*data_.train, training_loader(config, share(), data_.train->size())),
       batches_(loader_.batches_per_epoch() / config.accumulate),

@@ -107,18 +107,18 @@ RunData open_run_data(const TrainConfig& config, const SplitRecord* record) {
       "method {} is judged by what class the nearest neighbours have, and {} has several a picture",
       config.method, config.data);
   const bool several = data.train->multi_label();
-  check(config.model.num_classes == 0 || config.model.multi_label || !several, "train",
+  const ClassAnswer answer = config.model.class_answer();
+  check(answer.classes == 0 || answer.multi_label || !several, "train",
         "{} has several classes a picture, which a model answers with multi_label=true, "
         "answer=sigmoid and loss=bce",
         config.data);
-  check(config.model.num_classes == 0 || !config.model.multi_label || several, "train",
+  check(answer.classes == 0 || !answer.multi_label || several, "train",
         "{} has one class a picture, and the model is to answer with several; set "
         "multi_label=false",
         config.data);
-  check(config.model.num_classes == 0 || config.model.num_classes == data.train->num_classes(),
-        "train", "the model has {} classes and {} has {}; set num_classes={}",
-        config.model.num_classes, config.data, data.train->num_classes(),
-        data.train->num_classes());
+  check(answer.classes == 0 || answer.classes == data.train->num_classes(), "train",
+        "the model has {} classes and {} has {}; set num_classes={}", answer.classes, config.data,
+        data.train->num_classes(), data.train->num_classes());
   return data;
 }
 
