@@ -12,6 +12,7 @@
 
 #include "core/advice.h"
 #include "core/error.h"
+#include "core/prepared_ahead.h"
 #include "core/rng.h"
 #include "data/batch_maker.h"
 
@@ -27,40 +28,6 @@ std::vector<int64_t> epoch_order(int64_t size, bool shuffle, uint64_t seed, int6
     std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(rng.below(i + 1))]);
   return order;
 }
-
-namespace {
-
-// A batch in preparation by a pool: offered as spare work, and ended whatever happens.
-class PoolBatch {
- public:
-  PoolBatch(const BatchMaker& maker, ThreadPool& pool, std::unique_ptr<BatchDraft> draft)
-      : maker_(maker),
-        pool_(pool),
-        draft_(std::move(draft)),
-        work_(static_cast<int64_t>(draft_->left_out.size()),
-              [this](int64_t row) { maker_.picture(*draft_, row); }) {
-    pool_.offer(work_);
-  }
-  ~PoolBatch() {
-    if (draft_) pool_.withdraw(work_);
-  }
-  PoolBatch(const PoolBatch&) = delete;
-  PoolBatch& operator=(const PoolBatch&) = delete;
-
-  std::unique_ptr<BatchDraft> finish() {
-    pool_.finish(work_);
-    maker_.finish(*draft_);
-    return std::move(draft_);
-  }
-
- private:
-  const BatchMaker& maker_;
-  ThreadPool& pool_;
-  std::unique_ptr<BatchDraft> draft_;
-  SpareWork work_;
-};
-
-}  // namespace
 
 struct Loader::State {
   const Dataset& dataset;
@@ -85,7 +52,8 @@ struct Loader::State {
   std::map<int64_t, Result> results;
   std::vector<std::thread> workers;
 
-  std::unique_ptr<PoolBatch> following;  // without workers, with a pool
+  using BatchAhead = PreparedAhead<std::unique_ptr<BatchDraft>>;
+  std::unique_ptr<BatchAhead> following;  // without workers, with a pool
 
   std::vector<BrokenPicture> broken;
   std::set<int64_t> broken_indices;
@@ -124,14 +92,19 @@ struct Loader::State {
     }
   }
 
-  std::unique_ptr<PoolBatch> begin_on_pool(int64_t number) const {
-    return std::make_unique<PoolBatch>(maker, *options.pool, maker.begin(epoch, number));
+  std::unique_ptr<BatchAhead> begin_on_pool(int64_t number) const {
+    std::unique_ptr<BatchDraft> draft = maker.begin(epoch, number);
+    const auto count = static_cast<int64_t>(draft->left_out.size());
+    return std::make_unique<BatchAhead>(
+        *options.pool, std::move(draft), count,
+        [this](int64_t row, std::unique_ptr<BatchDraft>& begun) { maker.picture(*begun, row); });
   }
 
   Result take_from_pool() {
-    std::unique_ptr<PoolBatch> current = std::move(following);
+    std::unique_ptr<BatchAhead> current = std::move(following);
     if (!current) current = begin_on_pool(handed);
     Result result{current->finish(), nullptr};
+    maker.finish(*result.draft);
     if (++handed < end) following = begin_on_pool(handed);
     return result;
   }

@@ -13,23 +13,6 @@ namespace {
 constexpr int kGap = 4, kTextHeight = kLetterHeight + 5;
 constexpr std::array<uint8_t, 3> kPaper{250, 250, 250}, kInk{40, 40, 40};
 
-// The floats of a model's input as bytes again, erased boxes and all.
-Image visible(const std::vector<float>& values, PictureSize size, const Preprocess& preprocess) {
-  Image out(size.width, size.height, preprocess.channels);
-  const auto channels = static_cast<size_t>(preprocess.channels);
-  const size_t pixels = out.pixels.size() / channels;
-  for (size_t c = 0; c < channels; ++c) {
-    const float black = normalized(rescaled(0, preprocess), preprocess, static_cast<int>(c));
-    const float white = normalized(rescaled(255, preprocess), preprocess, static_cast<int>(c));
-    for (size_t i = 0; i < pixels; ++i) {
-      const float level = (values[c * pixels + i] - black) / (white - black) * 255;
-      out.pixels[i * channels + c] =
-          static_cast<uint8_t>(std::clamp(std::nearbyint(level), 0.0f, 255.0f));
-    }
-  }
-  return out;
-}
-
 class Sheet {
  public:
   Sheet(int rows, int columns, int side) : side_(side) {
@@ -93,7 +76,8 @@ Image preview_sheet(const Dataset& set, const LoaderOptions& loader,
         loader.preprocess.channels == 1 ? to_grey(sample.image) : to_rgb(sample.image);
     for (int64_t version = 0; version < options.versions; ++version) {
       augmenter.write(image, {loader.seed, options.epoch + version, index}, values.data());
-      sheet.put(row, static_cast<int>(1 + version), visible(values, size, loader.preprocess));
+      sheet.put(row, static_cast<int>(1 + version),
+                denormalized(values.data(), size, loader.preprocess));
     }
   }
   return sheet.take();

@@ -9,6 +9,7 @@
 #include "core/advice.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/prepared_ahead.h"
 #include "core/stop.h"
 #include "image/codec/codec.h"
 #include "infer/fastest_precision.h"
@@ -222,31 +223,17 @@ void Session::for_each_batch(int64_t count, const std::function<Image(int64_t)>&
 
 void Session::for_each_batch(const Pictures& pictures, const VisitBatch& visit) {
   const bool own_sizes = fixed_output_size(preprocess_).height == 0;
-  ThreadPool& pool = queue_.pool();
-  struct Ahead {  // a batch in preparation, and the end of it whatever visit() throws
-    Ahead(ThreadPool& used, PreparedBatch begun, int64_t count,
-          const std::function<void(int64_t, PreparedBatch&)>& write)
-        : pool(used),
-          batch(std::move(begun)),
-          work(count, [this, write](int64_t i) { write(i, batch); }) {
-      pool.offer(work);
-    }
-    ~Ahead() { pool.withdraw(work); }
-    ThreadPool& pool;
-    PreparedBatch batch;
-    SpareWork work;
-  };
+  using Ahead = PreparedAhead<PreparedBatch>;
   const auto begin = [&](int64_t first) {
     const int64_t count = std::min(batch_size(), pictures.count - first);
     return std::make_unique<Ahead>(
-        pool, begin_batch(pictures, first, count), own_sizes ? 0 : count,
+        queue_.pool(), begin_batch(pictures, first, count), own_sizes ? 0 : count,
         [&, first](int64_t i, PreparedBatch& batch) { write_picture(pictures, first, i, batch); });
   };
   std::unique_ptr<Ahead> next;
   for (int64_t first = 0; first < pictures.count; first += batch_size()) {
     if (!next) next = begin(first);
-    pool.finish(next->work);
-    const PreparedBatch batch = std::move(next->batch);
+    const PreparedBatch batch = next->finish();
     next.reset();
     // A picture of a size of its own is decoded where its memory is taken: in its turn.
     const int64_t following = first + batch_size();

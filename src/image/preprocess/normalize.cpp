@@ -1,5 +1,8 @@
 #include "image/preprocess/normalize.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace vitrail {
 
 float rescaled(uint8_t byte, const Preprocess& p) {
@@ -15,6 +18,22 @@ float normalized(float value, const Preprocess& p, int channel) {
   if (!p.do_normalize) return value;
   const auto index = static_cast<size_t>(channel);
   return (value - static_cast<float>(p.mean[index])) / static_cast<float>(p.std[index]);
+}
+
+Image denormalized(const float* planes, PictureSize size, const Preprocess& preprocess) {
+  Image out(size.width, size.height, preprocess.channels);
+  const auto channels = static_cast<size_t>(preprocess.channels);
+  const size_t pixels = out.pixels.size() / channels;
+  for (size_t c = 0; c < channels; ++c) {
+    const float black = normalized(rescaled(0, preprocess), preprocess, static_cast<int>(c));
+    const float white = normalized(rescaled(255, preprocess), preprocess, static_cast<int>(c));
+    for (size_t i = 0; i < pixels; ++i) {
+      const float level = (planes[c * pixels + i] - black) / (white - black) * 255;
+      out.pixels[i * channels + c] =
+          static_cast<uint8_t>(std::clamp(std::nearbyint(level), 0.0f, 255.0f));
+    }
+  }
+  return out;
 }
 
 Normalizer::Normalizer(const Preprocess& p) : channels_(p.channels) {

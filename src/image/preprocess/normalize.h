@@ -13,6 +13,10 @@ namespace vitrail {
 float rescaled(uint8_t byte, const Preprocess& preprocess);
 float normalized(float value, const Preprocess& preprocess, int channel);
 
+// And back: the picture whose floats [channels, height, width] these are, each rounded to the
+// nearest byte and held within 0 and 255.
+Image denormalized(const float* planes, PictureSize size, const Preprocess& preprocess);
+
 // A byte has 256 values, so the steps are done 256 times a channel, and rows are looked up, or
 // computed by a formula that gives the very same floats.
 class Normalizer {

@@ -6,6 +6,7 @@
 
 #include "core/atomic_file.h"
 #include "image/codec/codec.h"
+#include "image/preprocess/normalize.h"
 
 namespace vitrail {
 namespace {
@@ -14,20 +15,10 @@ constexpr int64_t kPicturesShown = 8;
 constexpr int kGap = 2;          // pixels between pictures
 constexpr float kHidden = 0.5f;  // grey
 
-// One normalised picture [C, H, W] into the sheet.
-void paint(const float* values, const Shape& picture, const Preprocess& preprocess, Image& sheet,
-           int left, int top) {
-  const int64_t channels = picture[1], height = picture[2], width = picture[3];
-  for (int64_t c = 0; c < channels; ++c)
-    for (int64_t y = 0; y < height; ++y)
-      for (int64_t x = 0; x < width; ++x) {
-        const auto channel = static_cast<size_t>(c);
-        const double value = values[(c * height + y) * width + x] * preprocess.std[channel] +
-                             preprocess.mean[channel];
-        const double byte = std::clamp(std::round(255 * value), 0.0, 255.0);
-        const int64_t at = ((top + y) * sheet.width + left + x) * channels + c;
-        sheet.pixels[static_cast<size_t>(at)] = static_cast<uint8_t>(byte);
-      }
+void put(const Image& picture, Image& sheet, int left, int top) {
+  for (int y = 0; y < picture.height; ++y)
+    std::copy_n(picture.row(y), picture.row_bytes(),
+                sheet.row(top + y) + int64_t{left} * sheet.channels);
 }
 
 // The pictures with what the mask hides in grey.
@@ -88,8 +79,8 @@ void MaeMethod::illustrate(Queue& queue, const Batch& batch, const Preprocess& p
   const int64_t pixels = images.numel() / count;
   for (size_t row = 0; row < rows.size(); ++row)
     for (int64_t i = 0; i < count; ++i)
-      paint(rows[row].f32() + i * pixels, images.shape(), preprocess, sheet,
-            static_cast<int>(i) * (width + kGap), static_cast<int>(row) * (height + kGap));
+      put(denormalized(rows[row].f32() + i * pixels, {height, width}, preprocess), sheet,
+          static_cast<int>(i) * (width + kGap), static_cast<int>(row) * (height + kGap));
   write_file_atomically(folder / "reconstruction.png", encode_png(sheet));
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "image/preprocess/normalize.h"
 #include "train/methods/loss.h"
 #include "train/run/run_data.h"
 
@@ -30,21 +31,8 @@ std::vector<LabelShare> labels_of(const Batch& batch, int64_t i) {
 }  // namespace
 
 Image picture_of(const Tensor& images, int64_t i, const Preprocess& preprocess) {
-  const int channels = static_cast<int>(images.size(1));
-  const int64_t height = images.size(2), width = images.size(3), plane = height * width;
-  Image picture(static_cast<int>(width), static_cast<int>(height), channels);
-  const double unit = preprocess.do_rescale ? preprocess.rescale_factor : 1;
-  for (int c = 0; c < channels; ++c) {
-    const double mean = preprocess.do_normalize ? preprocess.mean[static_cast<size_t>(c)] : 0;
-    const double std = preprocess.do_normalize ? preprocess.std[static_cast<size_t>(c)] : 1;
-    const float* values = images.f32() + (i * channels + c) * plane;
-    for (int64_t at = 0; at < plane; ++at) {
-      const double byte = std::clamp((values[at] * std + mean) / unit, 0.0, 255.0);
-      picture.pixels[static_cast<size_t>(at * channels + c)] =
-          static_cast<uint8_t>(std::lround(byte));
-    }
-  }
-  return picture;
+  const PictureSize size{static_cast<int>(images.size(2)), static_cast<int>(images.size(3))};
+  return denormalized(images.f32() + i * images.numel() / images.size(0), size, preprocess);
 }
 
 std::vector<SamplePicture> sample_pictures(const TrainConfig& config, const Dataset& training,
