@@ -33,7 +33,7 @@ void check_weights(const Model& model, std::vector<Finding>& findings) {
   std::vector<std::string> zero;
   for (const auto& parameter : model.network->parameters().all()) {
     const auto values = parameter->value().values();
-    if (parameter->path().ends_with("weight") &&
+    if (parameter->role().is_weight() &&
         std::all_of(values.begin(), values.end(), [](float x) { return x == 0; }))
       zero.push_back(parameter->path());
   }

@@ -43,11 +43,11 @@ struct ParameterRole {
   Muon muon = Muon::none;
   ParameterPlace place;
 
+  // A factor of what goes in: a product's or a convolution's.
+  bool is_weight() const { return kind == Kind::matrix || kind == Kind::filter; }
   // The field's convention (timm's param_groups_weight_decay): weights are pulled to zero; vectors,
   // tokens and positions are not.
-  bool decays() const {
-    return kind == Kind::matrix || kind == Kind::filter || kind == Kind::adapter;
-  }
+  bool decays() const { return is_weight() || kind == Kind::adapter; }
   bool in(ParameterPlace::Section section) const { return place.section == section; }
 };
 

@@ -8,6 +8,7 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "models/families/answer_rules.h"
+#include "models/heads/classifier_head.h"
 #include "models/peft/adapter_names.h"
 #include "models/transfer.h"
 
@@ -98,12 +99,10 @@ void write_adapter(const std::filesystem::path& folder, const Network& model,
   NamedTensors tensors;
   Json modules = Json::array();  // by their whole paths: "proj" alone is the patch embedding's, too
   for (const auto& [path, adapter] : adapters_of(model)) modules.push_back(module_of(*adapter));
-  bool two_heads = false;
   for (const auto& parameter : model.parameters().all()) {
     const std::string& path = parameter->path();
     if (is_adapter(*parameter) || is_head(*parameter))
       tensors.emplace_back(std::string(kPeftPrefix) + path, parameter->value());
-    two_heads |= path.starts_with("head_dist.");
   }
   Json config{{"peft_type", "LORA"},
               {"task_type", nullptr},
@@ -116,7 +115,7 @@ void write_adapter(const std::filesystem::path& folder, const Network& model,
               {"inference_mode", true},
               {"target_modules", modules},
               {"modules_to_save", {"head"}}};
-  if (two_heads) config["modules_to_save"].push_back("head_dist");
+  if (model.head().distillation_linear() != nullptr) config["modules_to_save"].push_back("head_dist");
   write_json(folder / "adapter_config.json", config);
   if (!file.labels.empty()) write_json(folder / kLabels, file.labels);
   write_json(folder / kAdapterAnswer, answer_json(model.class_answer()));

@@ -88,9 +88,9 @@ TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
       continue;
     }
     Tensor value = checkpoint.tensors->tensor(path).to(DType::f32);
-    if (path == "pos_embed" && before != after) {
+    if (parameter->role().kind == ParameterRole::Kind::position && before != after) {
       value = resized_positions(value, from, after);
-      report.resized.push_back(fmt::format("pos_embed from {}x{} to {}x{}", before.height,
+      report.resized.push_back(fmt::format("{} from {}x{} to {}x{}", path, before.height,
                                            before.width, after.height, after.width));
     } else {
       ++report.loaded;
