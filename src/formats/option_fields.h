@@ -1,13 +1,16 @@
 // Options whose fields are known by name, in JSON and in "--set name=value". A struct of options
-// brings one list of its fields, of type bool, int64_t, double, std::string and vectors of the last
-// three:
+// brings one list of its fields, of type bool, int64_t, double, std::string, vectors of the last
+// three, and enums with words:
 //   constexpr auto kFields = [](auto& options, auto visit) { visit("name", options.name); ... };
+// An enum has words where words_of(Enum) is found beside it: a range of Word<Enum>.
 // Several such structs may share one flat object: each takes the names that are its own.
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "core/error.h"
 #include "core/printable.h"
@@ -15,10 +18,34 @@
 
 namespace vitrail {
 
+template <typename Enum>
+struct Word {
+  Enum value;
+  const char* word;
+};
+
+template <typename Enum>
+const char* word_of(Enum value) {
+  for (const auto& entry : words_of(value))
+    if (entry.value == value) return entry.word;
+  return "?";
+}
+
+// Error: there is no such word; the message lists those that there are.
+template <typename Enum>
+Enum value_of_word(const std::string& name, const std::string& text, const char* place) {
+  std::string known;
+  for (const auto& entry : words_of(Enum{})) {
+    if (text == entry.word) return entry.value;
+    known += (known.empty() ? "" : ", ") + std::string(entry.word);
+  }
+  fail(place, "{} takes one of {}, not '{}'", name, known, printable(text));
+}
+
 // A setting's text as the JSON value of a field of this type. Error: it is none.
 template <typename Field>
 Json value_from_text(const std::string& name, const std::string& text, const char* place) {
-  if constexpr (std::is_same_v<Field, std::string>) {
+  if constexpr (std::is_same_v<Field, std::string> || std::is_enum_v<Field>) {
     return text;
   } else {
     const bool list = !std::is_arithmetic_v<Field>;
@@ -34,10 +61,27 @@ Json value_from_text(const std::string& name, const std::string& text, const cha
   }
 }
 
+// A field of the object; nothing when the object has none. Error: a value that it cannot have.
+template <typename Field>
+std::optional<Field> field_of(const Json& object, const std::string& name, const char* place) {
+  if constexpr (std::is_enum_v<Field>) {
+    const auto word = get_optional<std::string>(object, name, place);
+    if (!word) return std::nullopt;
+    return value_of_word<Field>(name, *word, place);
+  } else {
+    return get_optional<Field>(object, name, place);
+  }
+}
+
 template <typename Options, typename Fields>
 Json fields_to_json(const Options& options, Fields fields) {
   Json out = Json::object();
-  fields(options, [&](const char* name, const auto& field) { out[name] = field; });
+  fields(options, [&](const char* name, const auto& field) {
+    if constexpr (std::is_enum_v<std::remove_cvref_t<decltype(field)>>)
+      out[name] = word_of(field);
+    else
+      out[name] = field;
+  });
   return out;
 }
 
@@ -48,7 +92,7 @@ void fields_from_json(Options& options, Fields fields, const Json& in, const cha
   check(in.is_object(), place, "must be a JSON object");
   fields(options, [&](const char* name, auto& field) {
     using Field = std::remove_reference_t<decltype(field)>;
-    if (auto value = get_optional<Field>(in, name, place)) field = std::move(*value);
+    if (auto value = field_of<Field>(in, name, place)) field = std::move(*value);
   });
 }
 
@@ -61,9 +105,18 @@ bool field_from_text(Options& options, Fields fields, const std::string& name,
     using Field = std::remove_reference_t<decltype(field)>;
     if (name != field_name) return;
     found = true;
-    field = get<Field>(Json{{name, value_from_text<Field>(name, text, place)}}, name, place);
+    field = *field_of<Field>(Json{{name, value_from_text<Field>(name, text, place)}}, name, place);
   });
   return found;
+}
+
+// The names of the fields.
+template <typename Options, typename Fields>
+std::vector<std::string> field_names(Fields fields) {
+  std::vector<std::string> names;
+  const Options options;
+  fields(options, [&](const char* name, const auto&) { names.emplace_back(name); });
+  return names;
 }
 
 }  // namespace vitrail

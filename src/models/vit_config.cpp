@@ -2,104 +2,23 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
-#include <span>
 #include <utility>
 
 #include "core/error.h"
 #include "core/nearest.h"
-#include "formats/json_text.h"
 #include "models/field_ranges.h"
+#include "models/field_words.h"
 
 namespace vitrail {
 namespace {
 
 using nlohmann::json;
 
-template <typename Enum>
-struct Word {
-  Enum value;
-  const char* word;
-};
-
-// One table of words for each enum; the overload set is what the visitors below look up.
-constexpr std::array kActivations{Word{Activation::none, "none"},
-                                  Word{Activation::gelu, "gelu"},
-                                  Word{Activation::gelu_tanh, "gelu_tanh"},
-                                  Word{Activation::quick_gelu, "quick_gelu"},
-                                  Word{Activation::relu, "relu"},
-                                  Word{Activation::silu, "silu"},
-                                  Word{Activation::tanh, "tanh"}};
-constexpr std::array kPatchEmbeddings{
-    Word{PatchEmbedding::convolution, "convolution"}, Word{PatchEmbedding::linear, "linear"},
-    Word{PatchEmbedding::tokenizer, "tokenizer"}, Word{PatchEmbedding::resnet, "resnet"}};
-constexpr std::array kPositions{Word{Position::none, "none"}, Word{Position::learned, "learned"},
-                                Word{Position::sinusoidal_1d, "sinusoidal_1d"},
-                                Word{Position::sincos_2d, "sincos_2d"}};
-constexpr std::array kPositionResizes{Word{PositionResize::bicubic_antialias, "bicubic_antialias"},
-                                      Word{PositionResize::bicubic, "bicubic"},
-                                      Word{PositionResize::bicubic_offset, "bicubic_offset"},
-                                      Word{PositionResize::bilinear, "bilinear"}};
-constexpr std::array kNormPlacements{
-    Word{NormPlacement::pre, "pre"}, Word{NormPlacement::post, "post"},
-    Word{NormPlacement::res_post, "res_post"}, Word{NormPlacement::none, "none"},
-    Word{NormPlacement::cct, "cct"}};
-constexpr std::array kMlpKinds{Word{MlpKind::plain, "plain"},
-                               Word{MlpKind::gated_packed, "gated_packed"},
-                               Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},
-                               Word{MlpKind::gated_split, "gated_split"}};
-constexpr std::array kNormalisations{Word{Normalisation::group, "group"},
-                                     Word{Normalisation::batch, "batch"}};
-constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
-                               Word{Pooling::mean, "mean"},
-                               Word{Pooling::mean_all, "mean_all"},
-                               Word{Pooling::class_and_mean, "class_and_mean"},
-                               Word{Pooling::distilled, "distilled"},
-                               Word{Pooling::sequence, "sequence"},
-                               Word{Pooling::map, "map"},
-                               Word{Pooling::map_all, "map_all"}};
-constexpr std::array kAnswers{Word{Answer::softmax, "softmax"}, Word{Answer::sigmoid, "sigmoid"},
-                              Word{Answer::raw, "raw"}};
-
-constexpr auto words_of(Activation) {
-  return std::span(kActivations);
-}
-constexpr auto words_of(PatchEmbedding) {
-  return std::span(kPatchEmbeddings);
-}
-constexpr auto words_of(Position) {
-  return std::span(kPositions);
-}
-constexpr auto words_of(PositionResize) {
-  return std::span(kPositionResizes);
-}
-constexpr auto words_of(NormPlacement) {
-  return std::span(kNormPlacements);
-}
-constexpr auto words_of(MlpKind) {
-  return std::span(kMlpKinds);
-}
-constexpr auto words_of(Normalisation) {
-  return std::span(kNormalisations);
-}
-constexpr auto words_of(Pooling) {
-  return std::span(kPoolings);
-}
-constexpr auto words_of(Answer) {
-  return std::span(kAnswers);
-}
-
-template <typename Enum>
-const char* word_of(Enum value) {
-  for (const auto& entry : words_of(value))
-    if (entry.value == value) return entry.word;
-  return "?";
-}
+constexpr const char* kVitPlace = "model config";
 
 // Calls visit(name, field) for every field: the one list that writing, reading and --set share.
-template <typename Config, typename Visit>
-void visit_fields(Config& c, Visit visit) {
+constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("architecture", c.architecture);
   visit("image_height", c.image_height);
   visit("image_width", c.image_width);
@@ -172,76 +91,7 @@ void visit_fields(Config& c, Visit visit) {
   visit("attention_dropout", c.attention_dropout);
   visit("drop_path", c.drop_path);
   visit("drop_path_constant", c.drop_path_constant);
-}
-
-template <typename Field>
-json field_to_json(const Field& field) {
-  if constexpr (std::is_enum_v<Field>)
-    return word_of(field);
-  else
-    return field;
-}
-
-[[noreturn]] void refuse(const std::string& name, const std::string& value,
-                         const std::string& wanted) {
-  fail("model config", "{} takes {}, not '{}'", name, wanted, value);
-}
-
-using Numbers = std::vector<int64_t>;  // "3,4,6,3" in --set
-
-// From text, as --set and enums in JSON give it.
-template <typename Field>
-void parse_field(const std::string& name, const std::string& text, Field& field) {
-  if constexpr (std::is_enum_v<Field>) {
-    std::string known;
-    for (const auto& entry : words_of(Field{})) {
-      if (text == entry.word) {
-        field = entry.value;
-        return;
-      }
-      known += (known.empty() ? "" : ", ") + std::string(entry.word);
-    }
-    refuse(name, text, "one of " + known);
-  } else if constexpr (std::is_same_v<Field, bool>) {
-    if (text != "true" && text != "false") refuse(name, text, "true or false");
-    field = text == "true";
-  } else if constexpr (std::is_same_v<Field, std::string>) {
-    field = text;
-  } else if constexpr (std::is_same_v<Field, Numbers>) {
-    Numbers numbers;
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t comma = std::min(text.find(',', begin), text.size());
-      parse_field(name, text.substr(begin, comma - begin), numbers.emplace_back());
-      begin = comma + 1;
-    }
-    field = std::move(numbers);
-  } else {
-    const char* end = text.data() + text.size();
-    const auto result = std::from_chars(text.data(), end, field);
-    if (result.ec != std::errc() || result.ptr != end) refuse(name, text, "a number");
-  }
-}
-
-template <typename Field>
-void read_field(const std::string& name, const json& value, Field& field) {
-  if constexpr (std::is_enum_v<Field> || std::is_same_v<Field, std::string>) {
-    if (!value.is_string()) refuse(name, json_text(value), "a word");
-    parse_field(name, value.get<std::string>(), field);
-  } else if constexpr (std::is_same_v<Field, bool>) {
-    if (!value.is_boolean()) refuse(name, json_text(value), "true or false");
-    field = value.get<bool>();
-  } else if constexpr (std::is_same_v<Field, int64_t>) {
-    if (!value.is_number_integer()) refuse(name, json_text(value), "a whole number");
-    field = value.get<int64_t>();
-  } else if constexpr (std::is_same_v<Field, Numbers>) {
-    if (!value.is_array() || !std::ranges::all_of(value, &json::is_number_integer))
-      refuse(name, json_text(value), "a list of whole numbers");
-    field = value.get<Numbers>();
-  } else {
-    if (!value.is_number()) refuse(name, json_text(value), "a number");
-    field = value.get<double>();
-  }
-}
+};
 
 void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
   check(value >= low && value <= high, "model config", "{} is {}; it must lie between {} and {}",
@@ -399,7 +249,7 @@ void VisionTransformerConfig::set_pictures(const PictureInput& input) {
 }
 
 void VisionTransformerConfig::validate() const {
-  visit_fields(*this, [&](const char* name, const auto& field) {
+  kVitFields(*this, [&](const char* name, const auto& field) {
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>) {
       const std::string_view prefix(name);
       const bool read = prefix.starts_with("tokenizer_")
@@ -446,8 +296,7 @@ void VisionTransformerConfig::validate() const {
 }
 
 void write_fields(const VisionTransformerConfig& config, json& out) {
-  visit_fields(config,
-               [&](const char* name, const auto& field) { out[name] = field_to_json(field); });
+  out.update(fields_to_json(config, kVitFields));
 }
 
 const VisionTransformerConfig& as_vit(const NetworkConfig& config) {
@@ -462,38 +311,28 @@ VisionTransformerConfig& as_vit(NetworkConfig& config) {
 }
 
 VisionTransformerConfig vit_config_from_json(const json& in) {
-  check(in.is_object(), "model config", "must be a JSON object");
   VisionTransformerConfig config;
-  size_t known = 0;
-  visit_fields(config, [&](const char* name, auto& field) {
-    const auto found = in.find(name);
-    if (found == in.end()) return;
-    ++known;
-    read_field(name, *found, field);
-  });
-  if (known != in.size()) {
-    json names;
-    write_fields(config, names);
-    for (const auto& item : in.items())
-      check(names.contains(item.key()), "model config", "there is no field '{}'", item.key());
+  fields_from_json(config, kVitFields, in, kVitPlace);
+  const std::vector<std::string> known = field_names<VisionTransformerConfig>(kVitFields);
+  for (const auto& item : in.items()) {
+    check(std::ranges::find(known, item.key()) != known.end(), kVitPlace, "there is no field '{}'",
+          printable(item.key()));
+    check(!item.value().is_null(), kVitPlace, "{} is null; leave it out to have its default",
+          item.key());
   }
   config.validate();
   return config;
 }
 
 void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value) {
-  bool found = false;
-  std::vector<std::string> known;
-  visit_fields(config, [&](const char* field_name, auto& field) {
-    known.emplace_back(field_name);
-    if (name != field_name) return;
-    found = true;
-    parse_field(name, value, field);
-    // At once: what is set is computed with before the whole can be validated.
-    if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>)
-      check_field_range(name, field);
+  if (!field_from_text(config, kVitFields, name, value, kVitPlace))
+    fail(kVitPlace, "there is no field '{}'{}", name,
+         did_you_mean_or_all(name, field_names<VisionTransformerConfig>(kVitFields)));
+  // At once: what is set is computed with before the whole can be validated.
+  kVitFields(config, [&](const char* field_name, const auto& field) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, int64_t>)
+      if (name == field_name) check_field_range(name, field);
   });
-  check(found, "model config", "there is no field '{}'{}", name, did_you_mean_or_all(name, known));
 }
 
 }  // namespace vitrail

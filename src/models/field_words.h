@@ -1,0 +1,84 @@
+// The words that configurations have for the values of enums (formats/option_fields.h).
+#pragma once
+
+#include <array>
+#include <span>
+
+#include "formats/option_fields.h"
+#include "models/vit_config.h"
+
+namespace vitrail::kernels {
+
+inline constexpr std::array kActivations{Word{Activation::none, "none"},
+                                         Word{Activation::gelu, "gelu"},
+                                         Word{Activation::gelu_tanh, "gelu_tanh"},
+                                         Word{Activation::quick_gelu, "quick_gelu"},
+                                         Word{Activation::relu, "relu"},
+                                         Word{Activation::silu, "silu"},
+                                         Word{Activation::tanh, "tanh"}};
+constexpr auto words_of(Activation) {
+  return std::span(kActivations);
+}
+
+}  // namespace vitrail::kernels
+
+namespace vitrail {
+
+inline constexpr std::array kPatchEmbeddings{
+    Word{PatchEmbedding::convolution, "convolution"}, Word{PatchEmbedding::linear, "linear"},
+    Word{PatchEmbedding::tokenizer, "tokenizer"}, Word{PatchEmbedding::resnet, "resnet"}};
+inline constexpr std::array kPositions{
+    Word{Position::none, "none"}, Word{Position::learned, "learned"},
+    Word{Position::sinusoidal_1d, "sinusoidal_1d"}, Word{Position::sincos_2d, "sincos_2d"}};
+inline constexpr std::array kPositionResizes{
+    Word{PositionResize::bicubic_antialias, "bicubic_antialias"},
+    Word{PositionResize::bicubic, "bicubic"},
+    Word{PositionResize::bicubic_offset, "bicubic_offset"},
+    Word{PositionResize::bilinear, "bilinear"}};
+inline constexpr std::array kNormPlacements{
+    Word{NormPlacement::pre, "pre"}, Word{NormPlacement::post, "post"},
+    Word{NormPlacement::res_post, "res_post"}, Word{NormPlacement::none, "none"},
+    Word{NormPlacement::cct, "cct"}};
+inline constexpr std::array kMlpKinds{
+    Word{MlpKind::plain, "plain"}, Word{MlpKind::gated_packed, "gated_packed"},
+    Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},
+    Word{MlpKind::gated_split, "gated_split"}};
+inline constexpr std::array kNormalisations{Word{Normalisation::group, "group"},
+                                            Word{Normalisation::batch, "batch"}};
+inline constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
+                                      Word{Pooling::mean, "mean"},
+                                      Word{Pooling::mean_all, "mean_all"},
+                                      Word{Pooling::class_and_mean, "class_and_mean"},
+                                      Word{Pooling::distilled, "distilled"},
+                                      Word{Pooling::sequence, "sequence"},
+                                      Word{Pooling::map, "map"},
+                                      Word{Pooling::map_all, "map_all"}};
+inline constexpr std::array kAnswers{Word{Answer::softmax, "softmax"},
+                                     Word{Answer::sigmoid, "sigmoid"}, Word{Answer::raw, "raw"}};
+
+constexpr auto words_of(PatchEmbedding) {
+  return std::span(kPatchEmbeddings);
+}
+constexpr auto words_of(Position) {
+  return std::span(kPositions);
+}
+constexpr auto words_of(PositionResize) {
+  return std::span(kPositionResizes);
+}
+constexpr auto words_of(NormPlacement) {
+  return std::span(kNormPlacements);
+}
+constexpr auto words_of(MlpKind) {
+  return std::span(kMlpKinds);
+}
+constexpr auto words_of(Normalisation) {
+  return std::span(kNormalisations);
+}
+constexpr auto words_of(Pooling) {
+  return std::span(kPoolings);
+}
+constexpr auto words_of(Answer) {
+  return std::span(kAnswers);
+}
+
+}  // namespace vitrail
