@@ -54,6 +54,11 @@ void cover_whole_patches(Explanation& explanation) {
 void check_explainable(const Model& model) {
   check(!model.network->backbone().attentions().empty(), ErrorCode::unsupported, "explain",
         "{} has no attention; choose a model with transformer blocks", model.name);
+  for (const AttentionLayer& layer : model.network->backbone().attentions())
+    check(layer.stage == 0 && layer.of_its_tokens, ErrorCode::unsupported, "explain",
+          "{}: the attention of {} is not among the tokens of a single grid, and maps are drawn of "
+          "models where all is",
+          model.name, layer.path);
 }
 
 Explanation explain_picture(Session& session, const Image& photo, const RolloutOptions& options) {

@@ -30,8 +30,8 @@ std::string layer_of(const std::string& path) {
 }
 
 // The same layer of any of the network's blocks: "blocks.3.attn" is one of "blocks.*.attn".
-std::string kind_of(const std::string& path, const std::vector<std::string>& blocks) {
-  for (const std::string& block : blocks)
+std::string kind_of(const std::string& path, const std::vector<BlockPlace>& blocks) {
+  for (const auto& [block, stage] : blocks)
     if (path == block || path.starts_with(block + "."))
       return block.substr(0, block.rfind('.')) + ".*" + path.substr(block.size());
   return path;
@@ -50,7 +50,7 @@ void add(std::vector<ProfileRow>& rows, const ProfileRow& row) {
 }
 
 std::vector<ProfileRow> kinds_of(const std::vector<ProfileRow>& layers,
-                                 const std::vector<std::string>& blocks) {
+                                 const std::vector<BlockPlace>& blocks) {
   std::vector<ProfileRow> kinds;
   for (ProfileRow row : layers) {
     row.path = kind_of(row.path, blocks);

@@ -19,25 +19,40 @@ struct Feature {
   TokenLayout layout;
 };
 
+// A transformer block, by the name under which an observer is told its output, and the stage that
+// it lies in.
+struct BlockPlace {
+  std::string path;
+  int64_t stage = 0;
+};
+
 // An attention layer of the blocks, by the name that a probe knows (ops/attention_probe.h).
 struct AttentionLayer {
   std::string path;
+  int64_t stage = 0;
   int64_t heads = 0;
+  // Its queries and its keys are the stage's tokens, each once; otherwise keys are fewer, or
+  // others.
+  bool of_its_tokens = true;
 };
 
 class Backbone {
  public:
   virtual ~Backbone() = default;
 
-  // images [B, C, H, W]. Error: channels or a size that do not fit.
+  // A feature a stage. images [B, C, H, W]. Error: channels or a size that do not fit.
   virtual std::vector<Feature> forward(const Context& context, const Variable& images) const = 0;
 
-  // Of the last stage, for a picture of this size. Error: a size that does not fit.
-  virtual TokenLayout layout(int64_t picture_height, int64_t picture_width) const = 0;
+  // Of each stage, for a picture of this size. Error: a size that does not fit.
+  virtual std::vector<TokenLayout> layouts(int64_t picture_height, int64_t picture_width) const = 0;
+  // Of the last one.
+  TokenLayout layout(int64_t picture_height, int64_t picture_width) const {
+    return layouts(picture_height, picture_width).back();
+  }
   // Width of the last stage's tokens.
   virtual int64_t embed_dim() const = 0;
-  // The transformer blocks, by the names under which an observer is told their output.
-  virtual std::vector<std::string> blocks() const = 0;
+  // The transformer blocks, in the order in which they run.
+  virtual std::vector<BlockPlace> blocks() const = 0;
   // Their attention, in the order in which it runs.
   virtual std::vector<AttentionLayer> attentions() const = 0;
 

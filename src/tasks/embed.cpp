@@ -13,10 +13,10 @@ bool has_class_token(const Network& network) {
   return network.layout(input.height, input.width).class_tokens > 0;
 }
 
-// The name under which the observer is told the layer; "" for the tokens after the final norm.
-std::string layer_path(const Network& network, std::optional<int64_t> layer) {
-  if (!layer) return "";
-  const std::vector<std::string> blocks = network.backbone().blocks();
+// Where the layer lies; nothing for the tokens after the final norm.
+std::optional<BlockPlace> place_of(const Network& network, std::optional<int64_t> layer) {
+  if (!layer) return std::nullopt;
+  const std::vector<BlockPlace> blocks = network.backbone().blocks();
   const auto depth = static_cast<int64_t>(blocks.size());
   check(depth > 0, "embed",
         "this model has no transformer blocks; its features are the ones without {}",
@@ -69,27 +69,29 @@ EmbeddingKind default_embedding(const Network& network) {
 void check_embedding(const Model& model, const EmbedOptions& options) {
   check(options.kind != EmbeddingKind::class_token || has_class_token(*model.network), "embed",
         "{} has no class token; take the mean or the patches", model.name);
-  (void)layer_path(*model.network, options.layer);
+  (void)place_of(*model.network, options.layer);
 }
 
 Tensor embed(Session& session, const Tensor& images, const EmbedOptions& options) {
   check_embedding(session.model(), options);
-  const std::string path = layer_path(*session.model().network, options.layer);
+  const std::optional<BlockPlace> place = place_of(*session.model().network, options.layer);
   Tensor tokens;
   RunHooks hooks;
-  if (!path.empty())
+  if (place)
     hooks.observer = [&](const std::string& name, const Tensor& value) {
-      if (name == path) tokens = value;
+      if (name == place->path) tokens = value;
     };
   const NetworkOutput output = session.run(images, hooks);
-  if (path.empty()) tokens = output.tokens().value();
+  if (!place) tokens = output.tokens().value();
+  const TokenLayout& layout =
+      place ? output.features[static_cast<size_t>(place->stage)].layout : output.layout();
   switch (options.kind) {
     case EmbeddingKind::class_token:
       return class_tokens(tokens);
     case EmbeddingKind::mean:
-      return patch_mean(tokens, output.layout());
+      return patch_mean(tokens, layout);
     case EmbeddingKind::patches:
-      return patch_grid(tokens, output.layout());
+      return patch_grid(tokens, layout);
   }
   fail("embed", "unknown kind of embedding");
 }

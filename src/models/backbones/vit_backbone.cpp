@@ -117,7 +117,7 @@ VitBackbone::VitBackbone(const Scope& root, const VisionTransformerConfig& confi
     norm_.emplace(root.in(Section::final_norm).child("norm"), dim, c.layer_norm_epsilon);
 }
 
-TokenLayout VitBackbone::layout(int64_t picture_height, int64_t picture_width) const {
+std::vector<TokenLayout> VitBackbone::layouts(int64_t picture_height, int64_t picture_width) const {
   const VisionTransformerConfig& c = config_;
   TokenLayout layout{.class_tokens = c.class_token ? 1 : 0,
                      .distillation_tokens = c.distillation_token ? 1 : 0,
@@ -131,7 +131,7 @@ TokenLayout VitBackbone::layout(int64_t picture_height, int64_t picture_width) c
     layout.patch_width = picture_width / layout.grid_width;
     layout.of_feature_map = true;
   }
-  return layout;
+  return {layout};
 }
 
 Variable VitBackbone::embed(const Context& context, const Variable& images,
@@ -197,10 +197,10 @@ std::vector<Feature> VitBackbone::forward(const Context& context, const Variable
   return {std::move(feature)};
 }
 
-std::vector<std::string> VitBackbone::blocks() const {
-  std::vector<std::string> paths;
-  for (const auto& block : blocks_) paths.push_back(block->path());
-  return paths;
+std::vector<BlockPlace> VitBackbone::blocks() const {
+  std::vector<BlockPlace> places;
+  for (const auto& block : blocks_) places.push_back({.path = block->path()});
+  return places;
 }
 
 std::vector<AttentionLayer> VitBackbone::attentions() const {

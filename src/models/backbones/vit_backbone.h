@@ -32,9 +32,9 @@ class VitBackbone : public Backbone {
   Variable embed(const Context& context, const Variable& images, const TokenLayout& layout) const;
   Variable encode(const Context& context, Variable tokens) const;
 
-  TokenLayout layout(int64_t picture_height, int64_t picture_width) const override;
+  std::vector<TokenLayout> layouts(int64_t picture_height, int64_t picture_width) const override;
   int64_t embed_dim() const override { return config_.embed_dim; }
-  std::vector<std::string> blocks() const override;
+  std::vector<BlockPlace> blocks() const override;
   std::vector<AttentionLayer> attentions() const override;
   void visit_linears(const VisitLinear& visit) override;
   void count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const override;
