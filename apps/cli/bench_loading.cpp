@@ -125,7 +125,7 @@ void bench_loading(const BenchArguments& arguments) {
   options.mix = config.mix;
   const auto set = open_dataset(config.data, Split::train, config.open_options());
   const Precision precision = training_precision(arguments.run);
-  const std::unique_ptr<Network> network = config.model.make();
+  const std::shared_ptr<Network> network = config.model.make();
   network->parameters().initialise(0);
   const std::string name = arguments.model.model.empty() ? "a model" : arguments.model.model;
   options.batch_size = arguments.run.batch;

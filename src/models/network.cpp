@@ -2,6 +2,10 @@
 
 namespace vitrail {
 
+std::shared_ptr<Network> NetworkConfig::make() const {
+  return held_->make();
+}
+
 void Network::visit_linears(const std::function<void(const LinearSlot& slot)>& visit) const {
   // What is visited is handed out to be looked at alone, so the network stays as it is.
   const_cast<Network*>(this)->visit_linears(VisitLinear([&](LinearSlot& slot) { visit(slot); }));

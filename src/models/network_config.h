@@ -43,7 +43,7 @@ concept NetworkSettings = requires(Config config, const Config& fixed, const std
   config.fit_positions();
   set_field(config, text, text);
   write_fields(fixed, json);
-  { make_network(fixed) } -> std::same_as<std::unique_ptr<Network>>;
+  { make_network(fixed) } -> std::same_as<std::shared_ptr<Network>>;
 };
 
 class NetworkConfig {
@@ -75,12 +75,12 @@ class NetworkConfig {
   // Learned positions are of the picture's own grid from here on.
   void fit_positions() { held_->fit_positions(); }
   // One field by name, from text ("num_heads=4"): what --set does. Error: unknown name, bad value.
-  void set_field(const std::string& name, const std::string& value) { held_->set(name, value); }
+  void set(const std::string& name, const std::string& value) { held_->set(name, value); }
 
   // Error naming the field that is out of range or contradicts another.
   void validate() const { held_->validate(); }
   // Parameters without values yet. Error: as of validate().
-  std::unique_ptr<Network> make() const { return held_->make(); }
+  std::shared_ptr<Network> make() const;
 
   // Null: it is of another type.
   template <typename Config>
@@ -118,7 +118,7 @@ class NetworkConfig {
     virtual void set(const std::string& name, const std::string& value) = 0;
     virtual void write(nlohmann::json& out) const = 0;
     virtual void validate() const = 0;
-    virtual std::unique_ptr<Network> make() const = 0;
+    virtual std::shared_ptr<Network> make() const = 0;
   };
 
   template <typename Config>
@@ -147,7 +147,7 @@ class NetworkConfig {
     }
     void write(nlohmann::json& out) const override { write_fields(config, out); }
     void validate() const override { config.validate(); }
-    std::unique_ptr<Network> make() const override { return make_network(config); }
+    std::shared_ptr<Network> make() const override { return make_network(config); }
 
     Config config;
   };

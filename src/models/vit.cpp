@@ -28,8 +28,8 @@ VisionTransformer::VisionTransformer(const VisionTransformerConfig& config)
   make_head(head_config(config));
 }
 
-std::unique_ptr<Network> make_network(const VisionTransformerConfig& config) {
-  return std::make_unique<VisionTransformer>(config);
+std::shared_ptr<Network> make_network(const VisionTransformerConfig& config) {
+  return std::make_shared<VisionTransformer>(config);
 }
 
 }  // namespace vitrail

@@ -164,7 +164,7 @@ VisionTransformerConfig vit_config_from_json(const nlohmann::json& json);
 // One field by name, from text ("num_heads=4"): what --set does. Error: unknown name, bad value.
 void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value);
 // models/vit.h. Error: the config's.
-std::unique_ptr<Network> make_network(const VisionTransformerConfig& config);
+std::shared_ptr<Network> make_network(const VisionTransformerConfig& config);
 
 // The fields of a configuration that is of the plain Vision Transformer. Error: it is of another
 // type of network.

@@ -252,7 +252,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
     info.model_type =
         get_optional<std::string>(files.config, "model_type", "config.json").value_or("");
   // Without values the model costs nothing; it knows its parameters' names and shapes.
-  const std::unique_ptr<Network> network = info.config.make();
+  const std::shared_ptr<Network> network = info.config.make();
   match_weights(*network, *checkpoint.file, checkpoint.spelling, info);
   if (options.read_labels) add_labels(info, files);
   for (const std::string& name : info.left_out)

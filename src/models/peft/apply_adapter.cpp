@@ -109,7 +109,7 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder,
   say_what_is_dropped(info, plan);
   checkpoint.tensors = adapted_tensors(checkpoint.tensors, adapter, std::move(plan.edits));
   // Parameters and the adapter's tensors fit each other, or an Error says which do not.
-  const std::unique_ptr<Network> network = info.config.make();
+  const std::shared_ptr<Network> network = info.config.make();
   for (const auto& parameter : network->parameters().all()) {
     const TensorInfo& found = checkpoint.tensors->info(parameter->path());
     check(found.shape == parameter->shape(), "adapter", "{}: {} is {}, the model's is {}",

@@ -221,7 +221,7 @@ class Finetuning {
   }
 
   void probe() {
-    const std::unique_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
+    const std::shared_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
     Network& model = *network;
     say(load_for_transfer(model, checkpoint_, transfer_).summary());
     result_.parameters = model.parameters().num_elements();
@@ -349,7 +349,7 @@ class Finetuning {
     const Measured after = measured(*trained.validation);
     if (after.score() < result_.probe.score()) {
       say(fmt::format("training came to {}: the probe's model is kept", after.text()));
-      const std::unique_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
+      const std::shared_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
       Network& model = *network;
       load_for_transfer(model, checkpoint_, transfer_);
       if (!probe_.weight.defined()) probe_again(model);

@@ -201,7 +201,7 @@ void set_field(TrainConfig& config, const std::string& name, const std::string& 
   const std::vector<std::string>& all = train_setting_names();
   check(std::ranges::find(all, name) != all.end(), kTrainingConfig, "there is no field '{}'{}",
         name, did_you_mean_or_all(name, all));
-  for (const std::string& field : fields_of_setting(name)) config.model.set_field(field, value);
+  for (const std::string& field : fields_of_setting(name)) config.model.set(field, value);
 }
 
 const std::vector<std::string>& own_train_setting_names() {

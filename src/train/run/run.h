@@ -62,7 +62,7 @@ class Run {
   RunOptions options_;
   RunData data_;
   Queue queue_;
-  std::unique_ptr<Network> model_;  // unless the method has its own
+  std::shared_ptr<Network> model_;  // unless the method has its own
   std::unique_ptr<Method> method_;
   Loader loader_;
   int64_t batches_;  // steps of an epoch
