@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "explain/explanation.h"
 #include "explain/overlay.h"
+#include "models/heads/classifier_head.h"
 #include "report/page_parts.h"
 #include "report/text_encoding.h"
 

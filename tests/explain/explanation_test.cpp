@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "image/codec/codec.h"
+#include "models/vit.h"
 #include "support/compare.h"
 #include "support/random.h"
 

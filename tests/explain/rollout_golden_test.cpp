@@ -8,6 +8,7 @@
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
 #include "models/golden_case.h"
+#include "models/vit.h"
 
 namespace vitrail {
 namespace {

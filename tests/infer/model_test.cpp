@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "infer/session.h"
 #include "infer/small_models.h"
+#include "models/vit.h"
 #include "support/errors.h"
 
 namespace vitrail {

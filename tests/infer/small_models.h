@@ -9,6 +9,7 @@
 
 #include "data/scenes.h"
 #include "infer/model.h"
+#include "models/vit.h"
 #include "support/temporary_folder.h"
 
 namespace vitrail::testing {

@@ -10,6 +10,7 @@
 #include "models/families/convert.h"
 #include "models/families/published.h"
 #include "models/family_fixtures.h"
+#include "models/vit.h"
 
 namespace vitrail {
 namespace {

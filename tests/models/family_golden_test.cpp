@@ -7,6 +7,7 @@
 #include "formats/json.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
+#include "models/vit.h"
 
 namespace vitrail {
 namespace {

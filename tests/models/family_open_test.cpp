@@ -7,6 +7,7 @@
 
 #include "models/families/published.h"
 #include "models/family_fixtures.h"
+#include "models/vit.h"
 
 namespace vitrail {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "models/families/checkpoint.h"
+#include "models/vit.h"
 #include "support/errors.h"
 
 namespace vitrail {

@@ -10,6 +10,7 @@
 #include "models/family_fixtures.h"
 #include "models/lora.h"
 #include "models/peft/apply_adapter.h"
+#include "models/vit.h"
 #include "support/temporary_folder.h"
 
 namespace vitrail {

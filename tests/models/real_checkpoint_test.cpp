@@ -7,6 +7,7 @@
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
 #include "models/golden_case.h"
+#include "models/vit.h"
 #include "ops/attention_probe.h"
 
 namespace vitrail {

@@ -8,6 +8,7 @@
 #include "models/lora.h"
 #include "models/model_folder.h"
 #include "models/peft/apply_adapter.h"
+#include "models/vit.h"
 #include "support/compare.h"
 #include "support/temporary_folder.h"
 

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "data/scenes_dataset.h"
+#include "models/vit.h"
 
 namespace vitrail {
 namespace {

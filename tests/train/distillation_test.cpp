@@ -9,6 +9,7 @@
 #include "data/scenes.h"
 #include "formats/json.h"
 #include "models/model_folder.h"
+#include "models/vit.h"
 #include "support/compare.h"
 #include "support/random.h"
 #include "train/methods/make_method.h"

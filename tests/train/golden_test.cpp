@@ -3,6 +3,7 @@
 
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "models/vit.h"
 #include "support/compare.h"
 #include "train/methods/supervised.h"
 #include "train/run/config.h"

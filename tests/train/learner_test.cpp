@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/memory.h"
+#include "models/vit.h"
 #include "support/errors.h"
 #include "support/random.h"
 #include "train/methods/supervised.h"

@@ -10,6 +10,7 @@
 #include "core/rng.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
+#include "models/vit.h"
 #include "train/methods/loss.h"
 #include "train/optimizer/lbfgs.h"
 

@@ -85,18 +85,18 @@ TEST(MultiLabelTargets, AreMixedAsTheirPicturesAre) {
 
 TEST(AnsweringModel, IsWhatTheLossTeaches) {
   TrainConfig config = tiny_config();
-  EXPECT_EQ(answering_model(config).answer, Answer::softmax);
+  EXPECT_EQ(answering_model(config).class_answer().meaning, Answer::softmax);
   config.loss = "bce";
-  EXPECT_EQ(answering_model(config).answer, Answer::sigmoid);
-  EXPECT_FALSE(answering_model(config).multi_label);
+  EXPECT_EQ(answering_model(config).class_answer().meaning, Answer::sigmoid);
+  EXPECT_FALSE(answering_model(config).class_answer().multi_label);
   config.learning.distillation = "hard";  // a teacher's class is followed by softmax
-  EXPECT_EQ(answering_model(config).answer, Answer::softmax);
+  EXPECT_EQ(answering_model(config).class_answer().meaning, Answer::softmax);
   config.learning.distillation = "none";
   as_vit(config.model).answer = Answer::sigmoid;
   as_vit(config.model).multi_label = true;
   EXPECT_THROW(answering_model(config), Error);  // label_smoothing
   config.label_smoothing = 0;
-  EXPECT_TRUE(answering_model(config).multi_label);
+  EXPECT_TRUE(answering_model(config).class_answer().multi_label);
   config.loss = "cross_entropy";
   EXPECT_THROW(answering_model(config), Error);
   as_vit(config.model).multi_label = false;

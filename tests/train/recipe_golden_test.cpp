@@ -5,6 +5,7 @@
 
 #include "data/mix.h"
 #include "formats/json.h"
+#include "models/vit.h"
 #include "ops/softmax_cross_entropy.h"
 #include "train/methods/supervised.h"
 #include "train/optimizer/ema.h"

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "models/architectures.h"
+#include "models/vit.h"
 #include "train/methods/supervised.h"
 #include "train/run/learner.h"
 #include "train/run/presets.h"

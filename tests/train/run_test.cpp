@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "formats/safetensors.h"
 #include "image/codec/codec.h"
+#include "models/vit.h"
 #include "train/methods/supervised.h"
 #include "train/pair_exchange.h"
 #include "train/run/checkpoint.h"
@@ -163,8 +164,7 @@ TEST(Run, EndsWhenPatienceDoes) {
 // The supervised method with a picture whose loss is NaN.
 class Poisoned : public SupervisedMethod {
  public:
-  Poisoned(VisionTransformer& model, int64_t picture)
-      : SupervisedMethod(model, {}), picture_(picture) {}
+  Poisoned(Network& model, int64_t picture) : SupervisedMethod(model, {}), picture_(picture) {}
   MethodLoss forward(Context& context, const Batch& batch, const StepNumbers& numbers) override {
     for (size_t i = 0; i < batch.indices.size(); ++i) {
       if (batch.indices[i] != picture_ && picture_ >= 0) continue;
@@ -347,7 +347,7 @@ TEST(Run, ObserversSeeWhatIsWritten) {
 // Counts its updates in a tensor of its own, which decides nothing but must survive.
 class Counting : public SupervisedMethod {
  public:
-  explicit Counting(VisionTransformer& model) : SupervisedMethod(model, {}) {}
+  explicit Counting(Network& model) : SupervisedMethod(model, {}) {}
   void after_update(Queue&, const StepNumbers& numbers) override {
     EXPECT_EQ(static_cast<float>(numbers.step), count_.f32()[0]);
     count_.f32()[0] += 1;

@@ -7,6 +7,7 @@
 #include "infer/session.h"
 #include "models/families/checkpoint.h"
 #include "models/mae.h"
+#include "models/vit.h"
 #include "tasks/pointing_game.h"
 #include "train/methods/make_method.h"
 #include "train/run_helpers.h"
@@ -118,7 +119,7 @@ TEST(Mae, LearnsToPaint) {
 
 // A file as the authors publish it: the encoder is a timm ViT, the decoder is left out.
 TEST(Mae, AnAuthorsCheckpointIsAModel) {
-  VisionTransformer encoder(mae_encoder(tiny_method("mae").model));
+  VisionTransformer encoder(mae_encoder(as_vit(tiny_method("mae").model)));
   MaskedAutoencoder model(encoder,
                           {.decoder_embed_dim = 12, .decoder_depth = 1, .decoder_num_heads = 2});
   model.parameters().initialise(1);
@@ -139,7 +140,7 @@ TEST(Mae, AnAuthorsCheckpointIsAModel) {
                                  encoder.parameters().at("pos_embed").value().values()));
 
   // And the whole of it is what masked autoencoding goes on from.
-  VisionTransformer other(mae_encoder(tiny_method("mae").model));
+  VisionTransformer other(mae_encoder(as_vit(tiny_method("mae").model)));
   MaskedAutoencoder copy(other,
                          {.decoder_embed_dim = 12, .decoder_depth = 1, .decoder_num_heads = 2});
   load_mae(copy, MemoryTensors(file));
@@ -170,7 +171,7 @@ TEST(Mae, MasksDependOnThePictureAlone) {
 
 TEST(Mae, WhatIsHiddenDoesNotReachTheEncoder) {
   Queue queue(1);
-  VisionTransformer encoder(mae_encoder(tiny_method("mae").model));
+  VisionTransformer encoder(mae_encoder(as_vit(tiny_method("mae").model)));
   MaskedAutoencoder model(encoder,
                           {.decoder_embed_dim = 12, .decoder_depth = 1, .decoder_num_heads = 2});
   model.parameters().initialise(1);

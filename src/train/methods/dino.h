@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "models/vit.h"
 #include "nn/dino_head.h"
 #include "train/methods/method.h"
 
