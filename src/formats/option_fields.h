@@ -50,14 +50,14 @@ Json value_from_text(const std::string& name, const std::string& text, const cha
   } else {
     const bool list = !std::is_arithmetic_v<Field>;
     try {
-      return parse_json(list ? "[" + text + "]" : text, name);
-    } catch (const Error&) {
-      fail(place, "{} takes {}, not '{}'", name,
-           list                          ? "numbers with commas between them"
-           : std::is_same_v<Field, bool> ? "true or false"
-                                         : "a number",
-           printable(text));
+      if (!text.empty()) return parse_json(list ? "[" + text + "]" : text, name);
+    } catch (const Error&) {  // said below
     }
+    fail(place, "{} takes {}, not '{}'", name,
+         list                          ? "numbers with commas between them"
+         : std::is_same_v<Field, bool> ? "true or false"
+                                       : "a number",
+         printable(text));
   }
 }
 
