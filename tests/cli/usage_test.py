@@ -122,6 +122,14 @@ class Typos(CommandTest):
         self.fails("train", "--data", "scenes", "--arch", "vit_lite_7_5", "--out",
                    self.folder / "run", saying="did you mean 'vit_lite_7_4'?")
         self.fails("data", "get", "cifar-10", saying="did you mean 'cifar10'?")
+        for verb, rest in (("bench", ()), ("bench", ("--train",)), ("inspect", ()),
+                           ("bench", ("--pictures", picture))):
+            for typed, meant in (("vit_bse_patch16_224", "vit_base_patch16_224"),
+                                 ("vit_lite_7_5", "vit_lite_7_4"), ("resnt20", "resnet20"),
+                                 ("vit_tinny", "vit_tiny")):
+                self.fails(verb, typed, *rest, saying=f"did you mean '{meant}'?")
+        self.fails("inspect", MODEL, "--set", "architecture=vit_bse_patch16_224",
+                   saying="did you mean 'vit_base_patch16_224'?")
         self.fails("convert", *model, "--to", "tim", "--out", self.folder / "out",
                    saying="did you mean 'timm'?")
         self.fails("classify", picture, *model, "--set", "family=hf_vitt",
