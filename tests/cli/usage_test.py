@@ -302,6 +302,13 @@ class BeforeTheWork(CommandTest):
         self.refuses(*begin, "--set", "label_smoothing=7", saying="label_smoothing is 7")
         self.refuses(*begin, "--set", "optimizer=adam", saying="there are adamw")
         self.refuses(*begin, "--set", "batch_size=some", saying="a number", status=2)
+        self.refuses(*begin, "--set", "warmup_epochs=21", saying="do not fit into 20 epochs")
+        short = ("--method", "full", "--minutes", 1e-9)
+        self.refuses(*begin, *short, "--set", "warmup_epochs=5", saying="do not fit into 4 epochs")
+        self.refuses(*begin, *short, "--set", "warmup_epochs=2", "--set", "cooldown_epochs=3",
+                     saying="do not fit into 4 epochs")
+        self.refuses(*begin, "--epochs", 2, "--set", "warmup_epochs=3",
+                     saying="do not fit into 2 epochs")
         self.refuses(*begin, "--rank", 0, saying="--rank", status=2)
         self.refuses(*begin, "--lr", -1, saying="--lr", status=2)
         self.refuses(*begin, "--layer-decay", 2, saying="--layer-decay", status=2)
