@@ -146,6 +146,12 @@ std::shared_ptr<Model> load_resolved(const ResolvedModel& place, const LoadOptio
   return model;
 }
 
+std::shared_ptr<Model> open_resolved(const ResolvedModel& place, const LoadOptions& options) {
+  auto model = load_resolved(place, options);
+  log_notes(*model, {.origin = !place.catalogued, .bundled_classes = !place.stands_in});
+  return model;
+}
+
 }  // namespace
 
 std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOptions& options) {
@@ -153,10 +159,7 @@ std::shared_ptr<Model> load_model(const ModelArguments& arguments, const LoadOpt
 }
 
 std::shared_ptr<Model> open_model(const ModelArguments& arguments, const LoadOptions& options) {
-  const ResolvedModel place = resolved(arguments);
-  auto model = load_resolved(place, options);
-  log_notes(*model, {.origin = !place.catalogued, .bundled_classes = !place.stands_in});
-  return model;
+  return open_resolved(resolved(arguments), options);
 }
 
 std::shared_ptr<Model> open_model(const ModelArguments& arguments) {
@@ -168,7 +171,8 @@ std::shared_ptr<Model> open_model_or_architecture(const ModelArguments& argument
   std::error_code ignored;
   // Where weights change nothing, none are fetched.
   const std::string name = arguments.model.empty() ? default_architecture() : arguments.model;
-  if (fs::exists(name, ignored) || !is_architecture(name)) return open_model(arguments, options);
+  if (fs::exists(name, ignored) || !is_architecture(name))
+    return open_resolved(resolve_model(name, architecture_names()), options);
   if (!arguments.settings.empty() || !arguments.labels.empty())
     throw BadUsage("--set and --labels belong to checkpoints, not to architectures' names");
   return random_model(name, 0, options);

@@ -3,7 +3,7 @@
 
 #include "apps/cli/data_verbs.h"
 #include "apps/cli/standard_streams.h"
-#include "data/dataset.h"
+#include "data/picture_source.h"
 
 namespace vitrail::cli {
 namespace {
@@ -36,8 +36,9 @@ nlohmann::ordered_json describe_split(const Dataset& dataset, Split split) {
 
 void describe(const DescribeArguments& arguments) {
   const std::string spec = data_spec(arguments.data);
+  const PictureSource source(spec);
   std::vector<Split> splits =
-      arguments.split.empty() ? own_splits(spec) : std::vector{split_of(arguments.split)};
+      arguments.split.empty() ? source.splits() : std::vector{split_of(arguments.split)};
   if (splits.empty()) splits = {Split::all};  // opening it says what is missing
   nlohmann::ordered_json json;
   json["data"] = spec;
@@ -45,7 +46,7 @@ void describe(const DescribeArguments& arguments) {
   // What is on the disk: of a split that is asked for by name, what a verb would take for it.
   const OpenOptions open{.val_fraction = arguments.split.empty() ? 0 : OpenOptions().val_fraction};
   for (const Split split : splits)
-    json["splits"].push_back(describe_split(*open_dataset(spec, split, open), split));
+    json["splits"].push_back(describe_split(*source.open(split, open), split));
   add_left_out(json);
   if (arguments.json) return print_json(json);
   for (const auto& part : json["splits"]) {

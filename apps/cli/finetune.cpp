@@ -23,6 +23,7 @@
 #include "models/families/convert.h"
 #include "tasks/classify.h"
 #include "tasks/evaluate.h"
+#include "train/finetune/finetune_probe.h"
 #include "train/judge/accuracy_text.h"
 
 namespace vitrail::cli {
@@ -93,13 +94,17 @@ nlohmann::ordered_json for_the_record(const Measured& m) {
 // How often the model is right as it lies in its folder: what eval and the page say of it, too.
 // While it was trained it may have had another precision, or its adapters apart.
 void measure_as_written(const FinetuneArguments& arguments, FinetuneResult& result) {
-  FinetuneOptions options = arguments.options;
-  options.run.resume = true;  // the pictures as they were divided
-  const RunData data = open_finetune_data(options);
-  Session session(vitrail::load_model(arguments.out, {.threads = options.run.threads}),
-                  {.threads = options.run.threads, .batch = 32});
+  const FinetuneOptions& options = arguments.options;
+  const auto model = vitrail::load_model(arguments.out, {.threads = options.run.threads});
+  const int64_t cost = multiply_adds_of_picture(*model->network, model->preprocess);
+  Session session(
+      model, {.threads = options.run.threads, .batch = static_cast<int>(pictures_a_second(cost))});
   const auto measure = [&](const Dataset& set) {
-    const EvaluateOptions judge{.max_broken = options.run.max_broken};
+    const EvaluateOptions judge{
+        .max_broken = options.run.max_broken, .on_broken = {}, .progress = [](int64_t, int64_t) {
+          if (stop_asked())
+            fail(ErrorCode::cancelled, "stop", "asked to stop before the model was judged again");
+        }};
     if (set.multi_label()) {
       const MultiLabelScores scores = evaluate_labels(session, set, kThreshold, judge).scores;
       return Measured{scores.exact, scores.pictures, scores.mean_average_precision};
@@ -108,8 +113,8 @@ void measure_as_written(const FinetuneArguments& arguments, FinetuneResult& resu
     return Measured{answers.top1, answers.count};
   };
   const Measured before = result.validation;
-  result.validation = measure(*data.judge);
-  if (data.test) result.test = measure(*data.test);
+  result.validation = measure(*result.data.judge);
+  if (result.data.test) result.test = measure(*result.data.test);
   if (before.correct != result.validation.correct)
     log_info(fmt::format("the model as it is written: {}; while it was trained: {}",
                          accuracy_text(result.validation.correct, result.validation.pictures),
@@ -202,6 +207,7 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
   options.run.stop = stop_asked;
   const std::optional<SplitRecord> base = record_of(*model, arguments.model);
   options.base_split = base ? &*base : nullptr;
+  note_stop_signals();  // until here, where a model may be fetched, a signal ends the program
   RunDisplay display(options.run);
   FinetuneResult result = finetune(checkpoint, options);
   display.clear();
@@ -212,8 +218,15 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
   if (!job.leads()) return;
   const Family form = write_in_form(arguments.out, checkpoint.info.family, arguments.to,
                                     options.preprocess, result.classes);
-  measure_as_written(arguments, result);
-  display.finish(true);
+  try {
+    measure_as_written(arguments, result);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::cancelled) throw;
+    print_stderr("stopped: the model is whole, in {}; its page: {} report {}\n", arguments.out,
+                 program_name(), shell_word(arguments.out));
+    throw Failed{};
+  }
+  display.finish(true, &result.data);
   print_result(arguments, result, form);
 }
 
@@ -223,10 +236,9 @@ void run(FinetuneArguments& arguments) {
   arguments.options.settings = std::move(settings.training);
   if (!arguments.precision.empty())
     arguments.options.settings.emplace_back("precision", arguments.precision);
-  note_stop_signals();
   arguments.options.resume_command = command_again({{"--resume", ""}});
   TrainJob job(arguments.out, arguments.options.resume_command, stop_is_urgent);
-  if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
+  if (job.exchange() != nullptr) note_stop_signals();  // for TrainJob asks how mpirun ends it
   job.run([&] { run_in(job, arguments); });
 }
 

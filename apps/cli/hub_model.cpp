@@ -36,14 +36,16 @@ ResolvedModel catalogued(const CatalogueModel& model) {
 }
 
 // A name without a slash that is no file: of the catalogue, or bundled, or mistyped.
-ResolvedModel named(const std::string& name) {
+ResolvedModel named(const std::string& name, const std::vector<std::string>& architectures) {
   if (const CatalogueModel* model = find_catalogued(name)) return catalogued(*model);
   const std::vector<std::string> bundled = bundled_models();
   if (std::ranges::find(bundled, name) != bundled.end()) return {.path = name};
   std::vector<std::string> names = catalogue_names();
   names.insert(names.end(), bundled.begin(), bundled.end());
-  fail("model", "{}: no such file or folder, nor a model that 'vitrail models' lists{}",
-       printable(name), did_you_mean(name, names));
+  names.insert(names.end(), architectures.begin(), architectures.end());
+  fail("model", "{}: no such file or folder, nor a model that 'vitrail models' lists{}{}",
+       printable(name), architectures.empty() ? "" : ", nor an architecture",
+       did_you_mean(name, names));
 }
 
 // Why the default model is not here; empty: it is, and `resolved` says where.
@@ -94,10 +96,11 @@ ResolvedModel resolve_default_model(const WithoutModel& without) {
   return {.path = "", .stands_in = true};
 }
 
-ResolvedModel resolve_model(const std::string& model) {
+ResolvedModel resolve_model(const std::string& model,
+                            const std::vector<std::string>& architectures) {
   std::error_code ignored;
   if (std::filesystem::exists(model, ignored)) return {.path = model};
-  if (!model.empty() && model.find('/') == std::string::npos) return named(model);
+  if (!model.empty() && model.find('/') == std::string::npos) return named(model, architectures);
   if (!is_hub_name(model)) return {.path = model};
   // A path whose last folder was mistyped is nobody's business but the user's.
   const std::string first = model.substr(0, model.find('/'));

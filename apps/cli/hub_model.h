@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "fetch/catalogue.h"
 #include "fetch/hub.h"
@@ -16,8 +17,10 @@ struct ResolvedModel {
   bool catalogued = false;  // its preprocessing and classes are known
   bool stands_in = false;   // bundled, because the default model is not to be had
 };
-// What exists as a file counts before the catalogue, and that before a hub's name.
-ResolvedModel resolve_model(const std::string& model);
+// What exists as a file counts before the catalogue, and that before a hub's name. `architectures`:
+// names that the verb takes besides, one of which a mistyped name may have meant.
+ResolvedModel resolve_model(const std::string& model,
+                            const std::vector<std::string>& architectures = {});
 
 // What a verb may do without --model.
 struct WithoutModel {

@@ -10,7 +10,6 @@
 #include "core/log.h"
 #include "core/printable.h"
 #include "data/held_out.h"
-#include "formats/safetensors.h"
 
 namespace vitrail::cli {
 namespace {
@@ -22,14 +21,6 @@ fs::path folder_of(const fs::path& model) {
   if (fs::is_directory(model, ignored)) return model;
   const fs::path parent = model.parent_path();
   return parent.empty() ? fs::path(".") : parent;
-}
-
-// Whether the weights say that a record went with them.
-bool speaks_of_a_record(const fs::path& model) {
-  std::error_code ignored;
-  const fs::path file = fs::is_directory(model, ignored) ? model / "model.safetensors" : model;
-  if (file.extension() != ".safetensors" || !fs::is_regular_file(file, ignored)) return false;
-  return SafetensorsFile::open(file)->metadata().contains(kSplitMetadata);
 }
 
 // How many pictures of the set are among those that the run divided.
@@ -55,12 +46,7 @@ void add_hold_out_options(CLI::App& verb, HoldOutArguments& arguments) {
 
 std::optional<SplitRecord> record_of(const Model& model, const ModelArguments& arguments) {
   if (model.path.empty()) return std::nullopt;
-  std::optional<SplitRecord> record = read_split_record(folder_of(model.path));
-  if (!record && speaks_of_a_record(model.path))
-    log_warning(fmt::format(
-        "{}: the run that made this model kept a list of its pictures, {}, which is not beside it: "
-        "which pictures the model learned from is not known",
-        printable(model.path.string()), kSplitFile));
+  std::optional<SplitRecord> record = read_record_of_model(model.path);
   for (const auto& [name, value] : parse_settings(arguments.settings)) {
     if (name != "adapter") continue;
     std::optional<SplitRecord> adapter = read_split_record(folder_of(value));
@@ -92,8 +78,18 @@ JudgedSets::JudgedSets(const Model& model, const ModelArguments& arguments,
   options_.group = hold_out.group.value_or("");
 }
 
+// A verb may ask for several splits of one set.
+const PictureSource& JudgedSets::source_of(const std::string& spec) {
+  if (!source_ || source_spec_ != spec) {
+    source_ = std::make_unique<PictureSource>(spec, options_.decode);
+    source_spec_ = spec;
+  }
+  return *source_;
+}
+
 std::unique_ptr<Dataset> JudgedSets::open(const std::string& spec, Split split) {
-  const std::vector<Split> own = own_splits(spec);
+  const PictureSource& source = source_of(spec);
+  const std::vector<Split> own = source.splits();
   const auto has = [&](Split which) { return std::ranges::find(own, which) != own.end(); };
   const bool divide = (split == Split::val || split == Split::train) && !has(Split::val) &&
                       (has(Split::all) || has(Split::train));
@@ -104,13 +100,13 @@ std::unique_ptr<Dataset> JudgedSets::open(const std::string& spec, Split split) 
         "{} pictures of {} are there as they are",
         name_of(split), printable(spec)));
   divided_by_ = "the set itself";
-  return open_dataset(spec, split, options_);
+  return source.open(split, options_);
 }
 
 std::unique_ptr<Dataset> JudgedSets::open_divided(const std::string& spec, Split split) {
   OpenOptions all = options_;
   all.val_fraction = 0;
-  std::shared_ptr<const Dataset> whole = open_dataset(spec, Split::train, all);
+  std::shared_ptr<const Dataset> whole = source_of(spec).open(Split::train, all);
   if (record_) {
     const std::vector<uint64_t> contents = contents_of(*whole, threads_);
     const int64_t known = count_known(*record_, contents);
@@ -135,7 +131,7 @@ std::unique_ptr<Dataset> JudgedSets::as_the_run(const std::string& spec, Split s
                                                 std::shared_ptr<const Dataset> whole,
                                                 const std::vector<uint64_t>& contents) {
   const std::string set = printable(spec);
-  const std::vector<Split> own = own_splits(spec);
+  const std::vector<Split> own = source_of(spec).splits();
   const bool has_test = std::ranges::find(own, Split::test) != own.end();
   if (hold_out_.any())
     throw BadUsage(

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include "apps/cli/command_line.h"
 #include "apps/cli/common.h"
 #include "data/dataset.h"
+#include "data/picture_source.h"
 #include "data/split_record.h"
 #include "infer/model.h"
 
@@ -49,6 +51,7 @@ class JudgedSets {
   std::optional<int64_t> learned(const Dataset& set, int64_t limit = 0);
 
  private:
+  const PictureSource& source_of(const std::string& spec);
   std::unique_ptr<Dataset> open_divided(const std::string& spec, Split split);
   std::unique_ptr<Dataset> as_the_run(const std::string& spec, Split split,
                                       std::shared_ptr<const Dataset> whole,
@@ -60,6 +63,8 @@ class JudgedSets {
   int threads_;
   std::optional<SplitRecord> record_;
   std::string divided_by_;
+  std::unique_ptr<PictureSource> source_;  // of the set that was opened last
+  std::string source_spec_;
 };
 
 // {"pictures": 3, "of": 240}, or null where it is not known.

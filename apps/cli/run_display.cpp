@@ -53,15 +53,19 @@ void RunDisplay::show_step(const TrainProgress& p) {
   });
 }
 
-void RunDisplay::finish(bool pictures) {
+void RunDisplay::finish(bool pictures, const RunData* data) {
   clear();
-  if (begun_) write_page(pictures, false);
+  if (begun_) write_page(pictures, false, data);
 }
 
-void RunDisplay::write_page(bool pictures, bool running) {
+void RunDisplay::write_page(bool pictures, bool running, const RunData* data) {
   std::optional<Progress> progress;
-  RunReportOptions options{.pictures = pictures, .threads = options_.threads, .running = running};
+  RunReportOptions options{
+      .pictures = pictures, .opened = data, .threads = options_.threads, .running = running};
   options.progress = [&](int64_t done, int64_t total) {
+    // The page then says that it lacks them.
+    if (options_.stop && options_.stop())
+      fail(ErrorCode::cancelled, "stop", "asked to stop before the model was judged");
     if (!progress) progress.emplace("report", total);
     progress->update(done);
   };

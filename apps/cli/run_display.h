@@ -20,13 +20,14 @@ class RunDisplay {
 
   void clear() { line_.clear(); }
   // The run is over, well or not: its last page, with the model's mistakes on pictures where they
-  // are wanted. A page that cannot be made is a warning, since the model is there.
-  void finish(bool pictures);
+  // are wanted; `data`: these pictures, where they are open. A page that cannot be made is a
+  // warning, since the model is there.
+  void finish(bool pictures, const RunData* data = nullptr);
 
  private:
   bool speaks() const;  // one of the processes that train together
   void show_step(const TrainProgress& progress);
-  void write_page(bool pictures, bool running);
+  void write_page(bool pictures, bool running, const RunData* data = nullptr);
 
   const RunOptions& options_;
   ProgressLine line_{0};

@@ -8,6 +8,7 @@
 #include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
+#include "apps/cli/judged_set.h"
 #include "apps/cli/run_display.h"
 #include "apps/cli/standard_streams.h"
 #include "apps/cli/stop_signal.h"
@@ -101,8 +102,11 @@ void print_json(const TrainArguments& arguments, const TrainResult& result) {
                               {"steps", result.step},
                               {"parameters", result.parameters},
                               {"validation", to_json(result.validation)},
+                              {"trained_on", nullptr},
                               {"test", to_json(result.test)},
                               {"seconds", result.seconds}};
+  if (result.validation)
+    line["trained_on"] = trained_on_json(result.validation_learned, result.data.judge->size());
   add_left_out(line);
   cli::print_json(line);
 }
@@ -134,6 +138,7 @@ void print_what_follows(const std::string& out, const TrainConfig& config) {
 
 void run_in(TrainJob& job, const TrainArguments& arguments) {
   const TrainConfig config = resolve(arguments);
+  note_stop_signals();  // until here, where a teacher may be fetched, a signal ends the program
   RunOptions options;
   RunDisplay display(options);
   options.out = arguments.out;
@@ -154,7 +159,7 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
     display.finish(false);  // the error has a line of its own
     throw;
   }
-  display.finish(!result.interrupted);
+  display.finish(!result.interrupted, result.data.train ? &result.data : nullptr);
   if (arguments.json && job.leads()) print_json(arguments, result);
   if (result.interrupted) {
     if (job.leads())
@@ -168,9 +173,8 @@ void run_in(TrainJob& job, const TrainArguments& arguments) {
 void run(const TrainArguments& arguments) {
   if (arguments.preset == "list") return list_presets();
   if (arguments.out.empty()) throw BadUsage("--out is missing: the folder of the run");
-  note_stop_signals();
   TrainJob job(arguments.out, resume_command(arguments), stop_is_urgent);
-  if (job.exchange() != nullptr) note_stop_signals();  // MPI may have taken some for itself
+  if (job.exchange() != nullptr) note_stop_signals();  // for TrainJob asks how mpirun ends it
   job.run([&] { run_in(job, arguments); });
 }
 

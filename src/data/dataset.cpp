@@ -12,6 +12,7 @@
 #include "core/rng.h"
 #include "core/utf8.h"
 #include "data/held_out.h"
+#include "data/picture_source.h"
 #include "data/sources.h"
 
 namespace vitrail {
@@ -180,19 +181,30 @@ std::unique_ptr<Dataset> memory_dataset(MemoryPictures pictures) {
   return std::make_unique<MemoryDataset>(std::move(pictures));
 }
 
+PictureSource::PictureSource(const std::string& spec, const DecodeOptions& decode)
+    : spec_(spec), source_(source_of(spec, decode)) {}
+PictureSource::~PictureSource() = default;
+
+std::vector<Split> PictureSource::splits() const {
+  return source_->splits();
+}
+
+std::unique_ptr<Dataset> PictureSource::open(Split split, const OpenOptions& options) const {
+  check(options.val_fraction >= 0 && options.val_fraction < 1, "data",
+        "val_fraction {} is outside [0, 1)", options.val_fraction);
+  std::unique_ptr<Dataset> set = open_split(*source_, spec_, split, options);
+  check_names(*set);
+  announce(set->intake(), spec_);
+  return set;
+}
+
 std::vector<Split> own_splits(const std::string& spec) {
-  return source_of(spec, {})->splits();
+  return PictureSource(spec).splits();
 }
 
 std::unique_ptr<Dataset> open_dataset(const std::string& spec, Split split,
                                       const OpenOptions& options) {
-  check(options.val_fraction >= 0 && options.val_fraction < 1, "data",
-        "val_fraction {} is outside [0, 1)", options.val_fraction);
-  const std::unique_ptr<Source> source = source_of(spec, options.decode);
-  std::unique_ptr<Dataset> set = open_split(*source, spec, split, options);
-  check_names(*set);
-  announce(set->intake(), spec);
-  return set;
+  return PictureSource(spec, options.decode).open(split, options);
 }
 
 }  // namespace vitrail

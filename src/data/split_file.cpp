@@ -8,9 +8,11 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/printable.h"
 #include "core/rng.h"
 #include "data/split_record.h"
+#include "formats/safetensors.h"
 
 namespace vitrail {
 namespace {
@@ -186,6 +188,21 @@ std::map<std::string, std::string> split_metadata(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(folder / kSplitFile, ignored)) return {};
   return {{kSplitMetadata, kSplitFile}};
+}
+
+std::optional<SplitRecord> read_record_of_model(const fs::path& model) {
+  std::error_code ignored;
+  const bool is_folder = fs::is_directory(model, ignored);
+  const fs::path beside = model.has_parent_path() ? model.parent_path() : fs::path(".");
+  std::optional<SplitRecord> record = read_split_record(is_folder ? model : beside);
+  const fs::path weights = is_folder ? model / "model.safetensors" : model;
+  if (!record && weights.extension() == ".safetensors" && fs::is_regular_file(weights, ignored) &&
+      SafetensorsFile::open(weights)->metadata().contains(kSplitMetadata))
+    log_warning(fmt::format(
+        "{}: the run that made this model kept a list of its pictures, {}, which is not beside it: "
+        "which pictures the model learned from is not known",
+        printable(model.string()), kSplitFile));
+  return record;
 }
 
 void copy_split_record(const fs::path& from, const fs::path& to) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
@@ -51,16 +52,27 @@ std::string SplitRecord::rule() const {
                      group.empty() ? "" : fmt::format(", group '{}'", printable(group)));
 }
 
-std::vector<uint64_t> contents_of(const Dataset& set, int threads, int64_t limit) {
+std::vector<uint64_t> contents_of(const Dataset& set, int threads, int64_t limit,
+                                  const std::function<bool()>& stop) {
   const int64_t count = limit > 0 ? std::min(limit, set.size()) : set.size();
   std::vector<uint64_t> contents(static_cast<size_t>(count));
   ThreadPool pool(threads);
+  std::atomic<bool> stopped = false;
   pool.parallel_for(count, [&](int64_t i, int) {
+    if (stop && (stopped || stop())) {
+      stopped = true;
+      return;
+    }
     try {
       contents[static_cast<size_t>(i)] = set.content(i);
     } catch (const Error&) {  // whoever looks at the picture says so
     }
   });
+  if (stopped)
+    fail(ErrorCode::cancelled, "stop",
+         "the work was asked to stop, and has, while the pictures of {} were read; nothing was "
+         "changed",
+         printable(set.name()));
   return contents;
 }
 

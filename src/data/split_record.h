@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,7 +30,7 @@ inline constexpr size_t kMaxSplitBytes = size_t{256} << 20;
 enum class Part : uint8_t {
   training,
   validation,
-  earlier,  // what the model that the run began with had learned from, as far as it is known
+  earlier,  // what the run's base model or teacher had learned from, as far as it is known
 };
 
 struct SplitRecord {
@@ -55,8 +56,9 @@ struct SplitRecord {
 };
 
 // The hash of each picture, or of the first `limit`; 0 for one that cannot be read. threads 0: all
-// cores.
-std::vector<uint64_t> contents_of(const Dataset& set, int threads, int64_t limit = 0);
+// cores. Error (ErrorCode::cancelled): `stop`, which is asked before each picture, said yes.
+std::vector<uint64_t> contents_of(const Dataset& set, int threads, int64_t limit = 0,
+                                  const std::function<bool()>& stop = {});
 
 // Adds a set's pictures as one part.
 void add_part(SplitRecord& record, Part part, const Dataset& set,
@@ -68,6 +70,9 @@ void add_earlier(SplitRecord& record, const SplitRecord& model);
 void write_split_record(const std::filesystem::path& folder, const SplitRecord& record);
 // Nothing where the folder has none. Error: it is damaged.
 std::optional<SplitRecord> read_split_record(const std::filesystem::path& folder);
+// The record beside a model, which is a folder or a file of weights. Nothing: no run of Vitrail
+// made the model, or its record is lost; then the weights speak of it, and a warning says so.
+std::optional<SplitRecord> read_record_of_model(const std::filesystem::path& model);
 // `place` names the text in messages. Error: it is no whole record.
 SplitRecord parse_split_record(std::string_view text, const std::string& place);
 // Into the folder of a model that is made of another one; nothing happens where there is none, or

@@ -1,7 +1,11 @@
-// Repositories, licences, classes and preprocessing are those of timm 1.0.31's pretrained
-// configurations (vit_*, deit_*) and of the model cards (dinov2_*); weights are counted from the
-// definitions. No revision is pinned: the hub's `main` of these repositories is what their
-// libraries take, and each file is checked against the hash that the hub gives.
+// Repositories, licences, classes and preprocessing of vit_* and deit_* are those of timm 1.0.31's
+// pretrained configurations. Those of dinov2_* are the cards of facebook/dinov2-small and -base
+// (Apache-2.0, as the code and the weights of github.com/facebookresearch/dinov2) and their
+// preprocessor_config.json: shortest edge 256, bicubic, crop of 224x224, which is also
+// make_classification_eval_transform() of the original code.
+// Weights are counted from the definitions. No revision is pinned: the hub's `main` of these
+// repositories is what their libraries take, and each file is checked against the hash that the hub
+// gives.
 #include "fetch/catalogue.h"
 
 #include <algorithm>

@@ -173,6 +173,14 @@ bool is_architecture(const std::string& name) {
          find_published(name) != nullptr;
 }
 
+std::vector<std::string> architecture_names() {
+  std::vector<std::string> names;
+  for (const CompactArchitecture& row : kCompact) names.emplace_back(row.name);
+  for (const ResidualArchitecture& row : kResidual) names.emplace_back(row.name);
+  for (const PublishedArchitecture& row : published_architectures()) names.emplace_back(row.name);
+  return names;
+}
+
 VisionTransformerConfig architecture_config(const std::string& name) {
   const auto found = std::ranges::find(kCompact, name, &CompactArchitecture::name);
   if (found != kCompact.end()) return compact_config(*found);
@@ -180,16 +188,14 @@ VisionTransformerConfig architecture_config(const std::string& name) {
   if (residual != kResidual.end()) return residual_config(*residual);
   if (const PublishedArchitecture* published = find_published(name))
     return published_config(*published);
-  std::vector<std::string> known;
-  for (const CompactArchitecture& row : kCompact) known.emplace_back(row.name);
-  for (const ResidualArchitecture& row : kResidual) known.emplace_back(row.name);
-  const std::string small = fmt::format("{}", fmt::join(known, ", "));
-  for (const PublishedArchitecture& row : published_architectures()) known.emplace_back(row.name);
+  const std::vector<std::string> known = architecture_names();
+  const std::string nearest = did_you_mean(name, known);
+  const auto small = std::span(known).first(kCompact.size() + kResidual.size());
   fail("architecture", "there is no '{}'{}", name,
-       nearest_name(name, known)
-           ? did_you_mean(name, known)
+       !nearest.empty()
+           ? nearest
            : fmt::format("; small ones are {}; timm's names of published ViTs are known too",
-                         small));
+                         fmt::join(small, ", ")));
 }
 
 }  // namespace vitrail

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/vit_config.h"
 
@@ -52,6 +53,8 @@ struct ResidualArchitecture {
 std::span<const ResidualArchitecture> residual_architectures();
 
 bool is_architecture(const std::string& name);
+// All of them: compact, residual, published.
+std::vector<std::string> architecture_names();
 
 // The configuration of a compact, a residual or a published architecture, under its name. Error: an
 // unknown name; the message lists all but the published ones.

@@ -14,12 +14,12 @@ namespace vitrail {
 
 class ClassGaussians {
  public:
-  // means [C, F]. whitening [F, F], lower triangular: of features of a class less its mean it makes
-  // uncorrelated numbers of variance 1. Error: other shapes or types.
+  // means [C, F]. whitening [F, F], lower triangular: times features minus their class's mean it
+  // gives uncorrelated numbers of variance 1. Error: other shapes or types.
   ClassGaussians(Tensor means, Tensor whitening);
 
   // From features [N, F] of pictures of the classes 0 to C - 1, labels [N]. The covariance has a
-  // thousandth of its mean variance added to the diagonal, so that few pictures do.
+  // thousandth of its mean variance added to the diagonal, so that few pictures are enough.
   // Error: a class without pictures, features that do not vary.
   static ClassGaussians fit(const Tensor& features, std::span<const int64_t> labels,
                             int64_t classes);

@@ -39,15 +39,15 @@ struct PatchMask {
   Tensor visible;  // i64 [B, V]
   Tensor hidden;   // i64 [B, N - V]
 };
-// A mask of its own for each picture, drawn from (key, picture, its how manyeth appearance in the
-// batch) alone: neither its place in the batch nor the other pictures matter.
+// A mask of its own for each picture, drawn from the key, the picture's number and how often it has
+// come before in the batch: neither its place in the batch nor the other pictures matter.
 PatchMask random_mask(RandomKey key, const std::vector<int64_t>& pictures, int64_t patches,
                       int64_t visible);
 // The mask of flags u8 [B, N], 1 where hidden. Error: rows that hide different numbers, or all.
 PatchMask mask_from_flags(const Tensor& flags);
 
-// The hidden patches' pixels [B, M, ph*pw*C], pixel by pixel, channel fastest; with norm_pix less
-// the patch's mean and over its deviation (the unbiased variance, + 1e-6).
+// The hidden patches' pixels [B, M, ph*pw*C], pixel by pixel, channel fastest. With norm_pix minus
+// the patch's mean, divided by its deviation (from the unbiased variance + 1e-6).
 Tensor patch_targets(Queue& queue, const Tensor& images, const Tensor& patches,
                      const VisionTransformerConfig& config, bool norm_pix);
 

@@ -23,7 +23,7 @@ struct AttentionConfig {
 class Attention {
  public:
   Attention(const Scope& scope, const AttentionConfig& config);
-  // [B, N, D] to [B, N, D]; the epilogue rides on the output projection.
+  // [B, N, D] to [B, N, D]; the output projection applies the epilogue.
   Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue) const;
   // Over so many tokens.

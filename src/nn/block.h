@@ -24,7 +24,7 @@ struct BlockConfig {
 class Block {
  public:
   Block(const Scope& scope, const BlockConfig& config);
-  // [B, N, D], both. A caller that needs x no more moves it in.
+  // [B, N, D] to [B, N, D]. A caller that does not need x any more moves it in.
   Variable forward(const Context& context, Variable x) const;
   const std::string& path() const { return path_; }
   const Attention& attention() const { return attn_; }

@@ -40,7 +40,7 @@ class Linear {
   Parameter* bias() const { return bias_; }
 
  protected:
-  // For what stands around another projection: the same parameters.
+  // For a layer that wraps another projection: it has the same parameters.
   Linear(Parameter& weight, Parameter* bias) : weight_(weight), bias_(bias) {}
 
  private:

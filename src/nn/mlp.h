@@ -24,8 +24,8 @@ struct MlpConfig {
 class Mlp {
  public:
   Mlp(const Scope& scope, const MlpConfig& config);
-  // [..., D] to [..., D]; the epilogue rides on fc2. Without a tape the hidden layer exists for
-  // some rows at a time, never whole.
+  // [..., D] to [..., D]; fc2 applies the epilogue. Without a tape only some rows of the hidden
+  // layer exist at a time.
   Variable forward(const Context& context, const LinearInput& input,
                    const LinearEpilogue& epilogue = {}) const;
   // Over so many tokens.

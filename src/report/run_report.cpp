@@ -146,9 +146,14 @@ void add_pictures(RunPage& page, const RunReportOptions& options) {
   const fs::path& folder = page.record->folder;
   try {
     const std::optional<TrainConfig> config = config_of_run(folder);
-    const RunData data = pictures_of(folder, config, options.data);
-    if (const auto record = read_split_record(folder))
-      check_contents(*record, data, options.threads);
+    RunData data;
+    if (options.opened != nullptr) {
+      data = *options.opened;
+    } else {
+      data = pictures_of(folder, config, options.data);
+      if (const auto record = read_split_record(folder))
+        check_contents(*record, data, {.threads = options.threads});
+    }
     page.sample_classes = data.train->classes();
     if (config) page.samples = sample_pictures(*config, *data.train, kShownSamples);
     add_model(page, options, data);

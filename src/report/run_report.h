@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "infer/session.h"
 #include "tasks/evaluate.h"
+#include "train/run/run_data.h"
 
 namespace vitrail {
 
@@ -16,8 +17,9 @@ struct RunReportOptions {
   // Judges the folder's model and shows its mistakes with their attention, and training pictures;
   // without, the page is made of the run's records alone, in milliseconds.
   bool pictures = true;
-  std::string data;   // where the pictures are now; empty: where the run had them
-  int64_t limit = 0;  // judge the first so many pictures; 0: all
+  std::string data;                 // where the pictures are now; empty: where the run had them
+  const RunData* opened = nullptr;  // the run's pictures, of a caller that has just used them
+  int64_t limit = 0;                // judge the first so many pictures; 0: all
   int threads = 0;
   bool running = false;  // the run goes on
   std::function<void(int64_t done, int64_t total)> progress;

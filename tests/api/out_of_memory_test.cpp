@@ -5,7 +5,8 @@
 #include <functional>
 
 #include "api/small_world.h"
-#include "support/failing_allocations.h"
+#include "support/allocations.h"
+#include "support/failing_threads.h"
 
 namespace vit {
 namespace {

@@ -307,6 +307,10 @@ class Advice(unittest.TestCase):
                      "({} vit_lite_2_4, for instance)",
                      "vitrail train --data folder:photos --method dino --arch vit_lite_2_4 --epochs 1 "
                      "--batch 4 --out runs/y1")
+        begin = "vitrail finetune --model MODEL --data folder:photos --method full --set "
+        self.advised(begin + "warmup_epochs=21 --out runs/warm",
+                     "--epochs says how many there are to be",
+                     begin + "warmup_epochs=21 --epochs 22 --out runs/warm")
         twins = self.folder / "twins"
         fill_classes(twins, 1)
         for name in CLASSES:

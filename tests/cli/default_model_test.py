@@ -217,6 +217,15 @@ class Catalogue(HubTest):
             self.assertEqual(found["parameters"], row["weights"])
             self.assertEqual(found["config"]["num_classes"], row["classes"])
 
+    def test_transformers_dinov2_has_one_token_more_than_the_original(self):
+        """The one that hides patches in training, which is in its files."""
+        rows = {row["name"]: row for row in self.run_vitrail("models", "--json").json()}
+        for name, original in (("dinov2_small", "dinov2_vits14"), ("dinov2_base", "dinov2_vitb14")):
+            found = self.run_vitrail("inspect", original, "--json").json()[0]
+            self.assertEqual(found["parameters"] + found["config"]["embed_dim"],
+                             rows[name]["weights"])
+            self.assertEqual((rows[name]["licence"], rows[name]["classes"]), ("Apache-2.0", 0))
+
     def test_timms_definitions_have_so_many_weights(self):
         for row in self.run_vitrail("models", "--json").json():
             if not (row["repository"] or "").startswith("timm/"):

@@ -1,20 +1,56 @@
 #!/usr/bin/env python3
 """vitrail finetune on a tiny checkpoint and a few pictures: each method, what it writes, how it
 fails. usage: finetune_test.py BINARY SOURCE_DIR"""
+import ctypes
 import json
+import os
 import pathlib
+import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import zlib
 
 from command import BINARY, GOLDENS, SOURCE, Result, read_safetensors, vitrail, write_png
 
 MODEL = GOLDENS / "timm" / "augreg"  # 5 classes at 12 x 12
 HF = GOLDENS / "hf" / "vit_10"  # 5 classes at 16 x 16
 HOSTILE = SOURCE / "tests" / "golden" / "formats" / "hostile_pth"
+
+
+class FolderOpenings:
+    """How often a folder was opened, by whomever: what inotify(7) tells."""
+    OPEN, CLOSE, IS_FOLDER = 0x20, 0x10, 0x40000000
+
+    def __init__(self, folder):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.queue = self.libc.inotify_init1(os.O_NONBLOCK)
+        # With the closings, since two equal events in a row would be told as one.
+        watch = self.libc.inotify_add_watch(self.queue, str(folder).encode(), self.OPEN | self.CLOSE)
+        if self.queue < 0 or watch < 0:
+            raise unittest.SkipTest("this system has no inotify: " + os.strerror(ctypes.get_errno()))
+        self.seen = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.queue)
+
+    def count(self):
+        while True:
+            try:
+                events = os.read(self.queue, 1 << 16)
+            except BlockingIOError:
+                return self.seen
+            while events:
+                _, mask, _, length = struct.unpack_from("iIII", events)
+                self.seen += bool(mask & self.OPEN and mask & self.IS_FOLDER and not length)
+                events = events[16 + length:]
 
 
 class Finetune(unittest.TestCase):
@@ -191,6 +227,78 @@ class Finetune(unittest.TestCase):
         self.assertEqual(process.returncode, 1, seen)
         self.assertNotIn("epoch 40/40: ", "".join(seen))
         return self.advised("stopped; continue with: ", seen)
+
+    def make_pictures_slow(self):
+        """Each takes a while to decode, so that a signal comes in time on a busy machine, too."""
+        side = 3000
+        row = b"\0" + random.Random(1).randbytes(3 * side)
+        packed = zlib.compress(row * side, 1)
+
+        def chunk(kind, data):
+            return (struct.pack(">I", len(data)) + kind + data
+                    + struct.pack(">I", zlib.crc32(kind + data)))
+
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        for number, path in enumerate(sorted(self.data.rglob("*.png"))):
+            path.write_bytes(b"\x89PNG\r\n\x1a\n" + header
+                             + chunk(b"tEXt", b"Title\0" + str(number).encode())
+                             + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
+
+    def stopped_at(self, start, stopped, *arguments):
+        """What a run printed that was sent a signal at the line that begins so."""
+        command = [BINARY, "finetune", "--model", MODEL, "--data", f"folder:{self.data}", "--out",
+                   self.folder / "run", "--threads", 1, "--json", "--method", "probe", *arguments]
+        for _ in range(20):
+            shutil.rmtree(self.folder / "run", ignore_errors=True)
+            with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True) as process:
+                seen = []
+                for text in process.stderr:
+                    seen.append(text)
+                    if text.startswith(start):
+                        process.send_signal(signal.SIGINT)
+                out = process.stdout.read()
+            if any(stopped in text for text in seen):
+                break
+        self.assertEqual((process.returncode, out), (1, ""), seen)
+        return seen
+
+    def test_a_run_that_was_stopped_in_its_probe_begins_the_probe_again(self):
+        self.make_pictures_slow()
+        seen = self.stopped_at("20 pictures of ", "stopped; continue with: ")
+        self.assertFalse([text for text in seen if text.startswith("linear probe")], seen)
+        self.fails("holds a run already", "--method", "probe")
+        page = vitrail("report", self.folder / "run")
+        self.assertEqual(page.status, 0, page.errors)
+        self.assertIn("--resume", (self.folder / "run" / "report.html").read_text())
+        line, result = self.run_advice(self.advised("stopped; continue with: ", seen))
+        self.assertEqual((line["method"], line["count"]), ("probe", 4))
+        self.assertTrue(any("stopped before its probe" in text for text in result.errors))
+        self.assertEqual(vitrail("report", self.folder / "run").status, 0)
+        self.fails("holds no run that began to train", "--method", "probe", "--resume")
+
+    def test_a_run_that_was_stopped_after_its_probe_has_its_model(self):
+        self.make_pictures_slow()
+        seen = self.stopped_at("method probe: ", "stopped: the model is whole, in ")
+        self.run_advice(self.advised("its page: ", seen))
+        self.assertTrue((self.folder / "run" / "report.html").is_file())
+        self.assertIn("light", str(self.answers("--model", self.folder / "run")))
+
+    def test_a_folder_is_walked_once(self):
+        """However many splits there are, and though the model is judged and shown at the end."""
+        divided = self.folder / "divided"
+        for split in ("train", "val", "test"):
+            shutil.copytree(self.data, divided / split)
+        for data, looked_at, arguments in (
+                (self.data, "dark", ("--method", "probe")),
+                (divided, "train/dark", ("--method", "full", "--epochs", 1))):
+            shutil.rmtree(self.folder / "run", ignore_errors=True)
+            with FolderOpenings(data / looked_at) as openings:
+                self.succeeds(*arguments, data=f"folder:{data}")
+                self.assertEqual(openings.count(), 1)
+                self.assertTrue((self.folder / "run" / "report.html").is_file())
+                vitrail("data", "describe", f"folder:{data}")
+                self.assertEqual(openings.count(), 2)
 
     def test_another_size_and_hard_names_are_in_what_is_advised(self):
         """The command that resumes says all that the first one said, quoted for a shell."""

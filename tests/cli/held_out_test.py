@@ -241,6 +241,35 @@ class Divided(HeldOutTest):
         judged, _ = self.evaluate("--split", "val", model=self.folder / "second")
         self.assertEqual(judged["trained_on"], second["trained_on"])
 
+    def distil(self, *arguments, out="student"):
+        result = self.succeeds("train", "--data", self.data, "--out", self.folder / out, "--arch",
+                               "vit_lite_7_4", "--set", "image_size=12", "--set", "patch_size=4",
+                               "--set", "depth=1", "--epochs", 1, "--set", "val_fraction=0.2",
+                               "--json", *arguments)
+        line, = result.json()
+        self.assertEqual(line["trained_on"]["of"], line["validation"]["count"])
+        return line["trained_on"]["pictures"], [e for e in result.errors if "the teacher" in e]
+
+    def test_what_the_teacher_learned_the_student_knows(self):
+        learned, said = self.distil("--teacher", self.run_folder, "--seed", 7)
+        self.assertGreater(learned, 0)
+        self.assertEqual(len(said), 1, said)
+        self.assertIn(f"{learned} of the 24 validation pictures were learned by the teacher", said[0])
+        self.assertIn(said[0], (self.folder / "student" / "train.log").read_text())
+        judged, _ = self.evaluate("--split", "val", model=self.folder / "student")
+        self.assertEqual(judged["trained_on"]["pictures"], learned)
+        # A run without a teacher, and one that divides the pictures as its teacher did.
+        self.assertEqual(self.distil("--seed", 7, out="alone"), (0, []))
+        self.assertEqual(self.distil("--seed", 7, "--teacher", self.folder / "alone", out="same"),
+                         (0, []))
+
+    def test_what_the_teacher_of_a_fine_tuning_learned(self):
+        line, result = self.finetune("--method", "full", "--epochs", 1, "--seed", 7, "--set",
+                                     f"teacher={self.run_folder}", "--set", "distillation=soft",
+                                     out=self.folder / "second")
+        self.assertGreater(line["trained_on"]["pictures"], 0)
+        self.assertTrue(any("learned by the teacher" in e for e in result.errors), result.errors)
+
     def test_copies_among_the_held_out_are_counted(self):
         for path in sorted(self.data.rglob("*.png")):
             shutil.copy(path, path.with_name("copy-" + path.name))

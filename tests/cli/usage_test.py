@@ -122,6 +122,14 @@ class Typos(CommandTest):
         self.fails("train", "--data", "scenes", "--arch", "vit_lite_7_5", "--out",
                    self.folder / "run", saying="did you mean 'vit_lite_7_4'?")
         self.fails("data", "get", "cifar-10", saying="did you mean 'cifar10'?")
+        for verb, rest in (("bench", ()), ("bench", ("--train",)), ("inspect", ()),
+                           ("bench", ("--pictures", picture))):
+            for typed, meant in (("vit_bse_patch16_224", "vit_base_patch16_224"),
+                                 ("vit_lite_7_5", "vit_lite_7_4"), ("resnt20", "resnet20"),
+                                 ("vit_tinny", "vit_tiny")):
+                self.fails(verb, typed, *rest, saying=f"did you mean '{meant}'?")
+        self.fails("inspect", MODEL, "--set", "architecture=vit_bse_patch16_224",
+                   saying="did you mean 'vit_base_patch16_224'?")
         self.fails("convert", *model, "--to", "tim", "--out", self.folder / "out",
                    saying="did you mean 'timm'?")
         self.fails("classify", picture, *model, "--set", "family=hf_vitt",
@@ -294,6 +302,13 @@ class BeforeTheWork(CommandTest):
         self.refuses(*begin, "--set", "label_smoothing=7", saying="label_smoothing is 7")
         self.refuses(*begin, "--set", "optimizer=adam", saying="there are adamw")
         self.refuses(*begin, "--set", "batch_size=some", saying="a number", status=2)
+        self.refuses(*begin, "--set", "warmup_epochs=21", saying="do not fit into 20 epochs")
+        short = ("--method", "full", "--minutes", 1e-9)
+        self.refuses(*begin, *short, "--set", "warmup_epochs=5", saying="do not fit into 4 epochs")
+        self.refuses(*begin, *short, "--set", "warmup_epochs=2", "--set", "cooldown_epochs=3",
+                     saying="do not fit into 4 epochs")
+        self.refuses(*begin, "--epochs", 2, "--set", "warmup_epochs=3",
+                     saying="do not fit into 2 epochs")
         self.refuses(*begin, "--rank", 0, saying="--rank", status=2)
         self.refuses(*begin, "--lr", -1, saying="--lr", status=2)
         self.refuses(*begin, "--layer-decay", 2, saying="--layer-decay", status=2)

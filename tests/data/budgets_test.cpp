@@ -35,7 +35,9 @@ Cost cost_of_refusal(const std::string& spec, const std::string& words) {
 
 void expect_within(const Cost& cost, uint64_t bytes) {
   EXPECT_TRUE(cost.succeeded);
-  if (testing::kMemoryIsOurs) EXPECT_LE(cost.bytes, bytes);
+  if (testing::kMemoryIsOurs) {
+    EXPECT_LE(cost.bytes, bytes);
+  }
 }
 
 class DataBudgets : public ::testing::Test {

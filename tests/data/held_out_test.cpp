@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <set>
 
@@ -139,6 +140,18 @@ TEST(SplitRecord, ComesBackAsItWasWritten) {
   const std::vector<bool> out = held_out_in(*back, set);
   EXPECT_FALSE(out[17]);
   EXPECT_TRUE(out[18]);
+}
+
+TEST(SplitRecord, ReadingContentsCanBeStopped) {
+  const Grouped set;
+  std::atomic<int> asked = 0;
+  try {
+    contents_of(set, 2, 0, [&] { return ++asked > 5; });
+    FAIL() << "went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::cancelled);
+  }
+  EXPECT_EQ(contents_of(set, 2, 0, [] { return false; }), contents_of(set, 1));
 }
 
 TEST(SplitRecord, DamageIsRefused) {

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "support/counted_allocations.h"
+#include "support/allocations.h"
 #include "targets.h"
 
 // GoogleTest names the cases by it.

@@ -18,6 +18,7 @@ COMMAND_ALONE = {
     "report/run_report.cpp": "a page for people: commands to go on with",
     "report/web/": "the page itself",
     "train/finetune.cpp": "vitrail finetune",
+    "train/finetune_data.cpp": "vitrail finetune",
     "distributed/mpi.cpp": "training by several processes, which the command begins",
     "models/lora.cpp": "vitrail finetune: adapters are put in by nothing else",
     "tasks/calibrate.cpp": "vitrail calibrate",

@@ -47,6 +47,21 @@ Features clouds(int64_t count, int64_t classes, int64_t width, uint64_t seed) {
   return features;
 }
 
+TEST(Probe, StopsBetweenTwoLooksAtTheLoss) {
+  const Features train = clouds(200, 4, 7, 1);
+  Queue queue(1);
+  int looks = 0;
+  ProbeOptions options;
+  options.stop = [&] { return ++looks == 20; };
+  try {
+    fit_probe(queue, train, train, 4, options);
+    FAIL() << "went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::cancelled);
+  }
+  EXPECT_EQ(looks, 20);
+}
+
 // The gradient of the penalised loss vanishes at the answer, computed here in double precision.
 TEST(Probe, AnswersWhereThePenalisedLossIsLowest) {
   constexpr int64_t kClasses = 4, kWidth = 7, kCount = 200;

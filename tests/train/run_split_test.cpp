@@ -74,7 +74,7 @@ TEST_F(RunSplit, IsKeptAndFollowed) {
   const RunData data = reopen_run_data(out_, config_);
   EXPECT_EQ(ids_of(*data.judge), ids_of(*open_run_data(config_).judge));
   EXPECT_EQ(data.judge->size(), 18);  // 0.3 of each class of 30
-  EXPECT_NO_THROW(check_contents(*record, data, 1));
+  EXPECT_NO_THROW(check_contents(*record, data, {.threads = 1}));
   // The record counts, not the rule.
   SplitRecord other = *record;
   std::swap(other.pictures.front().part, other.pictures.back().part);

@@ -3,6 +3,7 @@
 
 #include "core/advice.h"
 #include "core/error.h"
+#include "core/nearest.h"
 #include "core/printable.h"
 #include "formats/json.h"
 #include "models/families/answer_rules.h"
@@ -238,8 +239,13 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
   const bool said = !draft.architecture_said.empty();
   const std::string& name = said ? draft.architecture_said : parts.architecture;
   const PublishedArchitecture* published = find_published(name);
-  if (published == nullptr)
-    fail("family", "'{}' is not an architecture that Vitrail knows by name", printable(name));
+  if (published == nullptr) {
+    std::vector<std::string> known;
+    for (const PublishedArchitecture& each : published_architectures())
+      known.emplace_back(each.name);
+    fail("family", "'{}' is not an architecture that Vitrail knows by name{}", printable(name),
+         did_you_mean(name, known));
+  }
   // There they are where its norms start.
   if (published->flags & PublishedArchitecture::kResPost) parts.arguments.erase("init_values");
   check_arguments(draft, parts.arguments, place);

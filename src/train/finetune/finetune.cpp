@@ -2,10 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <chrono>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -16,8 +13,7 @@
 #include "formats/json_text.h"
 #include "models/model_folder.h"
 #include "train/finetune/finetune_plan.h"
-#include "train/judge/accuracy_text.h"
-#include "train/judge/linear_probe.h"
+#include "train/finetune/finetune_probe.h"
 #include "train/run/run_split.h"
 
 namespace vitrail {
@@ -27,19 +23,8 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 using How = FinetuneMethod;
 
-constexpr std::array<std::pair<How, const char*>, 5> kMethods = {{{How::automatic, "auto"},
-                                                                  {How::probe, "probe"},
-                                                                  {How::lora, "lora"},
-                                                                  {How::partial, "partial"},
-                                                                  {How::full, "full"}}};
-
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-Measured measured(const Evaluation& evaluation) {
-  return {std::llround(evaluation.accuracy * static_cast<double>(evaluation.pictures)),
-          evaluation.pictures, evaluation.map};
 }
 
 Json to_json(const Measured& m) {
@@ -70,7 +55,8 @@ class Finetuning {
     transfer_ = {.classes = result_.classes,
                  .multi_label = data_.train->multi_label(),
                  .seed = static_cast<uint64_t>(options.seed)};
-    if (!options.run.resume) check_settings();
+    begins_ = !options.run.resume || stopped_before_training();
+    if (begins_) check_settings();
   }
 
   FinetuneResult run() {
@@ -78,16 +64,23 @@ class Finetuning {
     say(fmt::format("{} pictures of {} classes to learn from, {} to validate on{}",
                     data_.train->size(), data_.train->num_classes(), data_.judge->size(),
                     data_.test ? fmt::format(", {} to test on", data_.test->size()) : ""));
-    if (options_.run.resume) {
-      resume();
-    } else {
-      begin_folder();
-      probe();
-      if (writes()) save_choices();
+    try {
+      if (begins_) {
+        begin_folder();
+        probe();
+        if (writes()) save_choices();
+      } else {
+        resume();
+      }
+      if (plan_.method != How::probe) train_on();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::cancelled) throw;
+      result_.interrupted = true;
+      leave_mark();
     }
-    if (plan_.method != How::probe) train_on();
     if (result_.interrupted) return result_;
     result_.seconds = seconds_since(begin);
+    result_.data = data_;
     if (writes()) write_json(options_.run.out / "finetune.json", summary());
     return result_;
   }
@@ -100,18 +93,58 @@ class Finetuning {
   GradientExchange* exchange() const { return options_.run.exchange; }
   bool writes() const { return exchange() == nullptr || exchange()->rank() == 0; }
 
-  // A setting that training would refuse is refused before the probe takes its time. How large the
-  // model is, and so how many epochs fit, is not known yet: as many as there may be.
-  void check_settings() const {
-    FinetuneOptions whole = options_;
-    if (whole.method == How::automatic) whole.method = How::full;
-    plan_finetune(transfer_config(checkpoint_, transfer_), whole,
-                  {.pictures = data_.train->size(),
-                   .classes = data_.train->num_classes(),
-                   .parameters = 0,
-                   .multiply_adds = 1,
-                   .probe = {}})
-        .config.validate();
+  FinetuneFacts facts(const Network& model, int64_t pictures, const Measured& probe) const {
+    return {.pictures = pictures,
+            .classes = data_.train->num_classes(),
+            .parameters = model.parameters().num_elements(),
+            .multiply_adds = multiply_adds_of_picture(model, options_.preprocess),
+            .processes = exchange() != nullptr ? exchange()->ranks() : 1,
+            .probe = probe};
+  }
+
+  // A setting that training would refuse is refused before the probe takes its time.
+  void check_settings() {
+    const std::shared_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
+    const Network& model = *network;
+    FinetuneFacts known = facts(model, data_.train->size(), {});
+    FinetuneOptions options = options_;
+    const bool trains = plan_finetune(model.config(), options, known).method != How::probe;
+    if (!trains) {  // a setting that cannot be right is refused all the same
+      if (options.method == How::automatic) options.method = How::full;
+      known.multiply_adds = 1;
+    }
+    const TrainConfig config = plan_finetune(model.config(), options, known).config;
+    check(config.warmup_epochs + config.cooldown_epochs <= static_cast<double>(config.epochs),
+          "finetune", "warmup_epochs {:g} and cooldown_epochs {:g} do not fit into {} epochs{}",
+          config.warmup_epochs, config.cooldown_epochs, config.epochs,
+          options_.epochs ? ""
+                          : fmt::format(", as many as are chosen for --minutes {:g}; --epochs says "
+                                        "how many there are to be",
+                                        options_.minutes));
+    config.validate();
+    if (trains && writes()) teacher_ = record_of_teacher(config);
+  }
+
+  // Whether the run in the folder was stopped before it trained: its probe is not kept.
+  bool stopped_before_training() const {
+    const fs::path choices = options_.run.out / "finetune.json";
+    return fs::exists(choices) && !config_of_run(options_.run.out) &&
+           !read_json(choices).contains("validation");
+  }
+
+  // What a run leaves that was stopped before it had chosen anything: it can be resumed.
+  void leave_mark() const {
+    const fs::path choices = options_.run.out / "finetune.json";
+    if (!writes() || fs::exists(choices)) return;
+    write_json(choices, {{"method", name_of(options_.method)},
+                         {"base", options_.base_name},
+                         {"resume", options_.resume_command}});
+  }
+
+  // One process alone that stops would keep the others waiting.
+  ReadContents reading() const {
+    return {.threads = options_.run.threads,
+            .stop = exchange() == nullptr ? options_.run.stop : nullptr};
   }
 
   // Process 0 looks before anybody computes.
@@ -119,105 +152,29 @@ class Finetuning {
     if (writes()) {
       const fs::path& out = options_.run.out;
       const bool taken = config_of_run(out).has_value() || fs::exists(out / "finetune.json");
-      check(!taken, "finetune",
+      check(options_.run.resume || !taken, "finetune",
             "{} holds a run already: continue it with --resume, or choose another --out",
             out.string());
-      keep_split(out, data_, options_.run.threads, options_.base_split);
+      if (options_.run.resume)
+        say("the run was stopped before its probe was done, which begins again");
+      if (const auto record = options_.run.resume ? read_split_record(out) : std::nullopt)
+        check_contents(*record, data_, reading());
+      else
+        keep_split(out, data_, {.base = options_.base_split, .teacher = teacher()}, reading());
       warn_of_learned();
     }
+    data_.split_is_kept = true;
     synchronise(exchange());
   }
 
-  // Validation pictures that are training pictures under another name, or that the model began with
-  // having learned.
+  const SplitRecord* teacher() const { return teacher_ ? &*teacher_ : nullptr; }
+
   void warn_of_learned() {
-    const auto record = read_split_record(options_.run.out);
-    if (!record) return;
-    std::vector<uint64_t> judged;
-    SplitRecord here = *record;
-    std::erase_if(here.pictures, [](const auto& p) { return p.part == Part::earlier; });
-    for (const SplitRecord::Picture& picture : record->pictures)
-      if (picture.part == Part::validation) judged.push_back(picture.content);
-    result_.validation_learned = count_learned(*record, judged);
-    const int64_t copies = count_learned(here, judged);
-    if (copies > 0)
-      say(fmt::format(
-          "{} of the {} validation pictures are copies of training pictures: accuracy on "
-          "them says little (--group keeps what belongs together on one side)",
-          copies, judged.size()));
-    if (result_.validation_learned > copies)
-      say(
-          fmt::format("{} of the {} validation pictures were learned by the model that this begins "
-                      "with: accuracy on them says little",
-                      result_.validation_learned - copies, judged.size()));
-  }
-
-  // Each process computes a share, and gets all.
-  Features features(const Network& model, Queue& queue, const Dataset& set) const {
-    LoaderOptions loader;
-    loader.batch_size = 32;
-    loader.workers = options_.run.workers;
-    loader.pool = &queue.pool();
-    loader.max_broken = options_.run.max_broken;
-    loader.preprocess = options_.preprocess;
-    if (exchange() != nullptr) {
-      loader.rank = exchange()->rank();
-      loader.ranks = exchange()->ranks();
-    }
-    loader.on_broken = [&](const BrokenPicture& broken) {
-      say(fmt::format("{} cannot be read and is left out: {}", broken.id, broken.what));
-    };
-    Loader pictures(set, loader);
-    return features_of(model, queue, pictures, {.exchange = exchange()});
-  }
-
-  // What process 0 has, for all: the last bits of other processors may differ.
-  void share(std::span<double> values) const {
-    if (exchange() == nullptr) return;
-    if (!writes()) std::ranges::fill(values, 0);
-    exchange()->sum(values);
-  }
-  void share(Tensor& values) const {
-    std::vector<double> numbers(values.values().begin(), values.values().end());
-    share(numbers);
-    std::ranges::transform(numbers, values.values().begin(),
-                           [](double number) { return static_cast<float>(number); });
-  }
-
-  struct Probed {
-    int64_t pictures = 0;  // learned from
-    Measured validation;
-    double rate = 0;  // pictures a second
-  };
-  Probed fit(const Network& model, Queue& queue) {
-    const Clock::time_point begin = Clock::now();
-    const Features train = features(model, queue, *data_.train);
-    const double rate = static_cast<double>(train.pictures()) / seconds_since(begin);
-    const Features validation = features(model, queue, *data_.judge);
-    probe_ = fit_probe(queue, train, validation, model.class_answer().classes);
-    std::array<double, 3> answers{static_cast<double>(probe_.correct), probe_.penalty,
-                                  probe_.map.value_or(0)};
-    share(answers);
-    share(probe_.weight);
-    share(probe_.bias);
-    probe_.correct = std::llround(answers[0]);
-    probe_.penalty = answers[1];
-    if (probe_.map) probe_.map = answers[2];
-    return {train.pictures(), {probe_.correct, validation.pictures(), probe_.map}, rate};
-  }
-
-  Measured judged(Queue& queue, const Features& features) const {
-    if (transfer_.multi_label) return measured(judge_probe(queue, probe_, features));
-    return {count_correct(queue, probe_, features), features.pictures()};
-  }
-
-  // Of one picture; of pictures that differ in size, at the model's own.
-  int64_t multiply_adds(const Network& model) const {
-    const PictureSize size = fixed_output_size(options_.preprocess);
-    const PictureInput input = model.pictures();
-    return (size.height > 0 ? model.cost(size.height, size.width)
-                            : model.cost(input.height, input.width))
-        .multiply_adds;
+    LearnedValidation learned = learned_validation(options_.run.out, teacher());
+    result_.validation_learned = learned.learned;
+    if (learned.copies > 0)
+      learned.warnings.front() += " (--group keeps what belongs together on one side)";
+    for (const std::string& warning : learned.warnings) say(warning);
   }
 
   void probe() {
@@ -227,25 +184,19 @@ class Finetuning {
     result_.parameters = model.parameters().num_elements();
     Queue queue(options_.run.threads);
     const Clock::time_point begin = Clock::now();
-    const Probed probed = fit(model, queue);
+    const FinetuneProbe::Fit probed = probe_.fit(model, queue, data_);
     result_.probe = probed.validation;
     result_.method = How::probe;
     result_.validation = result_.probe;
-    result_.trained_parameters = probe_.weight.numel() + probe_.bias.numel();
+    result_.trained_parameters = probe_.weights();
     say(fmt::format("linear probe: {}; penalty {}, {:.0f} s ({:.0f} pictures/s)",
-                    probed.validation.text(), probe_.penalty, seconds_since(begin), probed.rate));
-    if (data_.test) {
-      result_.test = judged(queue, features(model, queue, *data_.test));
-    }
-    set_head(model, probe_);
+                    probed.validation.text(), probe_.found().penalty, seconds_since(begin),
+                    probed.rate));
+    if (data_.test) result_.test = probe_.judged(model, queue, *data_.test);
+    set_head(model, probe_.found());
     write_model(model);
-    plan_ = plan_finetune(model.config(), options_,
-                          {.pictures = probed.pictures,
-                           .classes = data_.train->num_classes(),
-                           .parameters = result_.parameters,
-                           .multiply_adds = multiply_adds(model),
-                           .processes = exchange() != nullptr ? exchange()->ranks() : 1,
-                           .probe = probed.validation});
+    plan_ =
+        plan_finetune(model.config(), options_, facts(model, probed.pictures, probed.validation));
     result_.spared = plan_.spared;
     say(fmt::format("method {}: {}", name_of(plan_.method), plan_.why));
     if (plan_.method == How::probe) return;
@@ -288,7 +239,8 @@ class Finetuning {
     check(config->seed == options_.seed, "resume", "--seed is {} in the run and {} now",
           config->seed, options_.seed);
     if (data_.split_is_kept && writes()) {
-      check_contents(*read_split_record(options_.run.out), data_, options_.run.threads);
+      teacher_ = record_of_teacher(*config);
+      check_contents(*read_split_record(options_.run.out), data_, reading());
       warn_of_learned();
     }
     plan_.config = *config;
@@ -326,7 +278,7 @@ class Finetuning {
 
   void prepare(Network& model) {
     load_for_transfer(model, checkpoint_, transfer_);
-    if (probe_.weight.defined()) set_head(model, probe_);
+    if (probe_.fitted()) set_head(model, probe_.found());
     if (plan_.method == How::lora)
       add_lora(model, plan_.lora, static_cast<uint64_t>(options_.seed));
     if (plan_.method == How::partial) freeze_all_but_last(model, plan_.blocks);
@@ -339,7 +291,7 @@ class Finetuning {
 
   void train_on() {
     RunOptions run = options_.run;
-    run.open_data = [this](const TrainConfig&) { return std::move(data_); };
+    run.open_data = [this](const TrainConfig&) { return data_; };
     run.prepare_model = [this](Network& model) { prepare(model); };
     KeepAdapter keep(*this);
     run.observers.push_back(&keep);
@@ -352,14 +304,14 @@ class Finetuning {
       const std::shared_ptr<Network> network = transfer_config(checkpoint_, transfer_).make();
       Network& model = *network;
       load_for_transfer(model, checkpoint_, transfer_);
-      if (!probe_.weight.defined()) probe_again(model);
-      set_head(model, probe_);
+      if (!probe_.fitted()) probe_again(model);
+      set_head(model, probe_.found());
       write_model(model);
       std::error_code ignored;
       if (writes()) fs::remove_all(options_.run.out / "adapter", ignored);
       result_.method = How::probe;
       result_.validation = result_.probe;
-      result_.trained_parameters = probe_.weight.numel() + probe_.bias.numel();
+      result_.trained_parameters = probe_.weights();
       return;
     }
     result_.method = plan_.method;
@@ -369,11 +321,9 @@ class Finetuning {
 
   // A resumed run has not kept the probe, nor its answers on test pictures.
   void probe_again(const Network& model) {
-    data_ = open_finetune_data(options_);
     Queue queue(options_.run.threads);
-    fit(model, queue);
-    if (!data_.test) return;
-    result_.test = judged(queue, features(model, queue, *data_.test));
+    probe_.fit(model, queue, data_);
+    if (data_.test) result_.test = probe_.judged(model, queue, *data_.test);
   }
 
   Json summary() const {
@@ -399,56 +349,14 @@ class Finetuning {
   const FinetuneOptions& options_;
   RunData data_;
   TransferOptions transfer_;
-  LinearProbe probe_;
+  FinetuneProbe probe_{options_};
   FinetunePlan plan_;
+  std::optional<SplitRecord> teacher_;  // what it learned from; of process 0
+  bool begins_ = true;                  // and does not go on with training
   FinetuneResult result_;
 };
 
 }  // namespace
-
-std::string Measured::text() const {
-  const std::string exact = accuracy_text(correct, pictures);
-  return map ? fmt::format("mAP {:.2f}%, exact match {}", 100 * *map, exact) : exact;
-}
-
-const char* name_of(FinetuneMethod method) {
-  for (const auto& [value, name] : kMethods)
-    if (value == method) return name;
-  return "?";
-}
-
-FinetuneMethod finetune_method_from_name(const std::string& name) {
-  for (const auto& [value, text] : kMethods)
-    if (name == text) return value;
-  fail("finetune", "'{}' is not a method; there are auto, probe, lora, partial and full", name);
-}
-
-RunData open_finetune_data(const FinetuneOptions& options) {
-  const auto record =
-      options.run.resume ? read_split_record(options.run.out) : std::optional<SplitRecord>();
-  OpenOptions open;
-  open.decode = options.preprocess.decode_options();
-  open.val_fraction = options.val_fraction;
-  open.split_seed = static_cast<uint64_t>(options.seed);
-  open.group = options.group;
-  if (record && record->held_out)
-    check(record->fraction == open.val_fraction && record->seed == open.split_seed &&
-              record->group == open.group,
-          "resume",
-          "the run held out {}, and this command says another --val-fraction, --seed or --group",
-          record->rule());
-  RunData data = open_pictures({.data = options.data,
-                                .val = "",
-                                .open = open,
-                                .validate_beside_test = true,
-                                .record = record ? &*record : nullptr});
-  check(data.split.held_out || options.group.empty(), "--group",
-        "{} has validation pictures of its own", options.data);
-  check_classes(*data.train, "finetune");
-  // What an older version began has no list yet; it gets one when its checkpoint has been compared.
-  data.split_is_kept = record.has_value() || !options.run.resume;
-  return data;
-}
 
 FinetuneResult finetune(const Checkpoint& checkpoint, const FinetuneOptions& options) {
   check(!options.run.out.empty(), "finetune", "--out names the folder of the run");

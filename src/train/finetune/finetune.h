@@ -45,7 +45,9 @@ struct FinetuneOptions {
   std::vector<std::pair<std::string, std::string>> settings;  // of TrainConfig
   const SplitRecord* base_split = nullptr;  // what the checkpoint learned from, where that is known
   std::string resume_command;               // that continues the run, for its page
-  RunOptions run;  // run.out is the folder; with run.resume an interrupted run goes on
+  // run.out is the folder; with run.resume an interrupted run goes on; run.stop is asked within the
+  // probe, too.
+  RunOptions run;
 };
 
 struct Measured {
@@ -55,19 +57,23 @@ struct Measured {
   double score() const { return map.value_or(static_cast<double>(correct)); }
   std::string text() const;  // "91.2% ...", "mAP 71.3%, exact match 40.1% ..."
 };
+// The right answers of an evaluation, as counts.
+Measured measured(const Evaluation& evaluation);
+
 struct FinetuneResult {
-  bool interrupted = false;
+  bool interrupted = false;  // run.resume goes on, or begins again with the probe
   FinetuneMethod method = FinetuneMethod::probe;  // that made the model
   // What would have been tried, had the probe not won (finetune_plan.h).
   std::optional<FinetuneMethod> spared;
   Measured probe, validation;
   std::optional<Measured> test;
   // Of the validation pictures, those that are copies of training pictures, or that the checkpoint
-  // learned from.
+  // or a teacher learned from.
   int64_t validation_learned = 0;
   int64_t parameters = 0, trained_parameters = 0;
   std::vector<std::string> classes;
   double seconds = 0;
+  RunData data;  // the pictures, for who goes on with them
 };
 
 // The set's own validation pictures, or a part of the training ones; never its test pictures. With

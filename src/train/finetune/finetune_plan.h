@@ -1,4 +1,4 @@
-// What fine-tuning chooses when nobody says it.
+// What fine-tuning chooses where the options leave it open.
 #pragma once
 
 #include <string>
@@ -30,10 +30,10 @@ struct FinetuneFacts {
 // AVX2 come to.
 inline constexpr double kNominalRate = 1e11;
 
-// Whether the probe has won: even a model that is right on every validation picture could not be
-// told from it, since the 95% interval of such a result (wilson_interval) holds the probe's
-// accuracy. Of fewer than thirty pictures that interval holds almost anything, and only a probe
-// that makes no mistake counts. Of several classes a picture: never, mAP has no such interval.
+// Whether the probe has won: these validation pictures could not show that a model without any
+// mistake is better, since the 95% interval of its accuracy (wilson_interval) contains the probe's.
+// With fewer than thirty pictures that interval contains almost anything, so the probe must make no
+// mistake. With several classes a picture it never wins: mAP has no such interval.
 bool has_won(const Measured& probe);
 
 // Error: a setting that no field has.

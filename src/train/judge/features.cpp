@@ -1,6 +1,7 @@
 #include "train/judge/features.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/error.h"
 #include "models/heads/classifier_head.h"
@@ -44,6 +45,13 @@ Features features_from(const PictureRows& rows, int64_t labels, bool several) {
   return features;
 }
 
+void check_nobody_stopped(bool stopped, GradientExchange* exchange) {
+  std::array<double, 1> anybody{stopped ? 1.0 : 0.0};
+  if (exchange != nullptr) exchange->sum(anybody);
+  if (anybody[0] > 0)
+    fail(ErrorCode::cancelled, "stop", "the work was asked to stop, and has, between two pictures");
+}
+
 }  // namespace
 
 int64_t feature_width(const Network& model) {
@@ -59,7 +67,9 @@ Features features_of(const Network& model, Queue& queue, Loader& loader,
   const Context context(queue);
   Batch batch;
   loader.start(0);
-  while (rows.size() < options.limit && loader.next(batch)) {
+  bool stopped = false;
+  const auto asked_to_stop = [&] { return stopped = options.stop && options.stop(); };
+  while (rows.size() < options.limit && !asked_to_stop() && loader.next(batch)) {
     const NetworkOutput output = model.forward(context, batch.images);
     const int64_t count = std::min(batch.images.size(0), options.limit - rows.size());
     const size_t before = rows.values.size();
@@ -74,6 +84,7 @@ Features features_of(const Network& model, Queue& queue, Loader& loader,
     rows.indices.insert(rows.indices.end(), batch.indices.begin(), batch.indices.begin() + count);
   }
   loader.stop();
+  check_nobody_stopped(stopped, options.exchange);
   return features_from(options.exchange != nullptr ? gather(rows, *options.exchange) : rows, labels,
                        several);
 }

@@ -2,6 +2,7 @@
 // judge or replace a head.
 #pragma once
 
+#include <functional>
 #include <limits>
 
 #include "data/loader.h"
@@ -24,9 +25,11 @@ struct FeatureOptions {
   // The processes whose loaders take the batches of one order in turn; each gets the features of
   // all, in the order of the pictures' indices. Then there is no limit.
   GradientExchange* exchange = nullptr;
+  std::function<bool()> stop = {};  // asked before each batch; one process's yes ends all
 };
 
-// One pass over the loader's epoch 0, without a gradient. Error: no picture could be read.
+// One pass over the loader's epoch 0, without a gradient. Error: no picture could be read; it was
+// asked to stop (ErrorCode::cancelled).
 Features features_of(const Network& model, Queue& queue, Loader& loader,
                      const FeatureOptions& options = {});
 

@@ -69,8 +69,11 @@ class Objective {
     return static_cast<size_t>(weight_.shape().numel() + bias_.shape().numel());
   }
   double penalty = 0;
+  std::function<bool()> stop;
 
   double operator()(std::span<const double> at, std::span<double> gradient) {
+    if (stop && stop())
+      fail(ErrorCode::cancelled, "stop", "the work was asked to stop, and has, within a fit");
     place(at);
     Tape tape;
     Context context(queue_);
@@ -141,6 +144,7 @@ LinearProbe fit_probe(Queue& queue, const Features& train, const Features& valid
         validation.values.size(1));
   const Scaling scaling(train.values);
   Objective objective(queue, scaling.apply(train.values), train.labels, classes);
+  objective.stop = options.stop;
   std::vector<double> at(objective.size(), 0);
   LinearProbe best;
   const Context context(queue);

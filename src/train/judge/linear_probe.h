@@ -3,6 +3,7 @@
 // one answer and nothing depends on a learning rate.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -12,11 +13,12 @@
 namespace vitrail {
 
 struct ProbeOptions {
-  // Tried from the strongest on, each from the last one's answer. Of mean cross-entropy, in units
-  // of features scaled to deviation 1.
+  // Factors of the penalty beside the mean cross-entropy, for features scaled to deviation 1. Tried
+  // from the strongest on; each fit begins at the last one's answer.
   std::vector<double> penalties = {1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4};
   int max_iterations = 200;
-  double tolerance = 1e-4;  // of the gradient's norm
+  double tolerance = 1e-4;          // of the gradient's norm
+  std::function<bool()> stop = {};  // asked before each look at the loss
 };
 
 struct LinearProbe {
@@ -30,13 +32,14 @@ struct LinearProbe {
 
 // The probe of the penalty that answers most validation features rightly, of several classes a
 // picture the one of the highest mean average precision (of equal ones, with the lowest loss).
-// Error: a label outside [0, classes), features of different widths.
+// Error: a label outside [0, classes), features of different widths; it was asked to stop
+// (ErrorCode::cancelled).
 LinearProbe fit_probe(Queue& queue, const Features& train, const Features& validation,
                       int64_t classes, const ProbeOptions& options = {});
 
 // How good features are: a probe of the training pictures, judged on others that choose nothing; a
-// fifth of the training pictures chooses the penalty, with which all of them are fitted. The loss
-// is the mean cross-entropy of the judged. Error: fewer than two training pictures.
+// fifth of the training pictures chooses the penalty, then all of them are fitted with it. The loss
+// is the mean cross-entropy of the judged ones. Error: fewer than two training pictures.
 Evaluation judge_by_probe(Queue& queue, const Features& train, const Features& judged,
                           const ProbeOptions& options = {});
 

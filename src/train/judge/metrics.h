@@ -25,10 +25,10 @@ class LineFile {
   std::filesystem::path path_;
 };
 
-// Keeps only the lines that a run resumed at `step`, with `epochs` ended, does not write again:
-// those up to the step, and of lines of kind "epoch" those of epochs that ended (the last batch's
-// checkpoint may be older than the line of its epoch). An incomplete line goes, and that of an end.
-// A missing file stays missing.
+// Removes the lines that a run resumed at `step`, with `epochs` ended, writes again: those after
+// the step, those of kind "epoch" of epochs that have not ended (the checkpoint of an epoch's last
+// batch may be older than the epoch's line), an incomplete line, and that of an end. A file that is
+// missing stays missing.
 void cut_metrics(const std::filesystem::path& path, int64_t step, int64_t epochs);
 
 // The objects of a file of JSON lines, one after the other; a file that is not there has none.

@@ -14,7 +14,7 @@ struct NeighbourOptions {
   int64_t max_pictures = 10000;  // of the training set that vote
 };
 
-// Accuracy on the judged pictures; the loss stands at 0, for votes are no probabilities. Ties go to
+// Accuracy on the judged pictures; the loss is 0, since votes are no probabilities. Ties go to
 // the lower class. Error: no picture.
 Evaluation vote_of_neighbours(Queue& queue, const Features& train, const Features& judged,
                               const NeighbourOptions& options = {});

@@ -1,4 +1,4 @@
-// Rows of numbers, one a picture, that several processes compute and each of them wants all of.
+// Rows of numbers, one for each picture: several processes compute them, and each gets all.
 #pragma once
 
 #include <cstdint>

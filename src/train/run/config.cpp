@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "formats/json.h"
 #include "formats/json_text.h"
 #include "formats/option_fields.h"
 #include "models/setting_names.h"
@@ -14,8 +15,6 @@
 
 namespace vitrail {
 namespace {
-
-using nlohmann::json;
 
 // Calls visit(name, field) for every field but the model and the options that have a list of their
 // own: the one list of them.
@@ -170,8 +169,8 @@ OpenOptions TrainConfig::open_options() const {
   return options;
 }
 
-json to_json(const TrainConfig& config) {
-  json out = fields_to_json(config, kFields);
+Json to_json(const TrainConfig& config) {
+  Json out = fields_to_json(config, kFields);
   out.update(to_json(config.augment));
   out.update(to_json(config.mix));
   out["model"] = to_json(config.model);
@@ -179,7 +178,7 @@ json to_json(const TrainConfig& config) {
   return out;
 }
 
-TrainConfig train_config_from_json(const json& in) {
+TrainConfig train_config_from_json(const Json& in) {
   TrainConfig config;
   fields_from_json(config, kFields, in, kTrainingConfig);
   from_json(in, config.augment);
@@ -188,7 +187,7 @@ TrainConfig train_config_from_json(const json& in) {
   if (model != in.end()) config.model = network_config_from_json(*model);
   if (const auto pictures = in.find("pictures"); pictures != in.end())
     config.pictures = from_json(*pictures);
-  const json known = to_json(config);
+  const Json known = to_json(config);
   for (const auto& item : in.items())
     check(known.contains(item.key()), kTrainingConfig, "there is no field '{}'", item.key());
   config.validate();
@@ -207,7 +206,7 @@ void set_field(TrainConfig& config, const std::string& name, const std::string& 
 const std::vector<std::string>& own_train_setting_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> own;
-    const json fields = to_json(TrainConfig());
+    const Json fields = to_json(TrainConfig());
     for (const auto& item : fields.items())
       if (item.key() != "model" && item.key() != "pictures") own.push_back(item.key());
     return own;
@@ -225,7 +224,7 @@ const std::vector<std::string>& train_setting_names() {
 }
 
 std::string describe_differences(const TrainConfig& run, const TrainConfig& now) {
-  json before = to_json(run), after = to_json(now);
+  Json before = to_json(run), after = to_json(now);
   before.update(before.at("model"));
   after.update(after.at("model"));
   before.erase("model");
@@ -233,7 +232,7 @@ std::string describe_differences(const TrainConfig& run, const TrainConfig& now)
   std::string text;
   after["accumulate"] = before.at("accumulate");  // changes how a step is computed, not which
   for (const auto& item : before.items()) {
-    const json& other = after[item.key()];  // null: one of them has no preprocessing of its own
+    const Json& other = after[item.key()];  // null: one of them has no preprocessing of its own
     if (item.value() == other) continue;
     text += fmt::format("{}{} is {} in the run and {} now", text.empty() ? "" : "; ", item.key(),
                         json_text(item.value()), json_text(other));

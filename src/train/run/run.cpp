@@ -126,11 +126,20 @@ void Run::take_up(const TrainState& state) {
 // A list of the pictures is kept from the start on; one that is there is what they must be.
 void Run::keep_or_check_split(bool resumed) {
   const auto record = options_.resume ? read_split_record(options_.out) : std::nullopt;
-  if (record) return check_contents(*record, data_, queue_.pool().num_threads());
-  if (resumed)
-    say(fmt::format("this run kept no list of its pictures: {} keeps one from here on",
-                    kSplitFile));
-  keep_split(options_.out, data_, queue_.pool().num_threads());
+  const auto teacher = record_of_teacher(config_);
+  const SplitRecord* const teacher_record = teacher ? &*teacher : nullptr;
+  const ReadContents how{.threads = queue_.pool().num_threads()};  // stop is for steps
+  if (record) {
+    check_contents(*record, data_, how);
+  } else {
+    if (resumed)
+      say(fmt::format("this run kept no list of its pictures: {} keeps one from here on",
+                      kSplitFile));
+    keep_split(options_.out, data_, {.base = nullptr, .teacher = teacher_record}, how);
+  }
+  const LearnedValidation learned = learned_validation(options_.out, teacher_record);
+  validation_learned_ = learned.learned;
+  for (const std::string& warning : learned.warnings) say(warning);
 }
 
 // Sums are taken in another order by another instruction set.

@@ -75,6 +75,7 @@ class Run {
   RunView view_;
   TrainState state_;
   std::optional<Evaluation> last_evaluation_;
+  int64_t validation_learned_ = 0;
   Clock::time_point began_ = Clock::now();
   Clock::time_point epoch_began_ = began_;
   Clock::time_point log_began_ = began_;  // what the next line of metrics counts from

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "data/held_out.h"
+#include "data/picture_source.h"
 #include "formats/json_text.h"
 #include "train/methods/make_method.h"
 
@@ -51,7 +52,8 @@ void check_class_names(const Dataset& set, const char* place) {
 }
 
 RunData open_pictures(const RunPictures& pictures) {
-  const std::vector<Split> splits = own_splits(pictures.data);
+  const PictureSource source(pictures.data, pictures.open.decode);
+  const std::vector<Split> splits = source.splits();
   const bool own_test = has_split(splits, Split::test), own_val = has_split(splits, Split::val);
   const SplitRecord* record = pictures.record;
   OpenOptions open = pictures.open;
@@ -62,8 +64,8 @@ RunData open_pictures(const RunPictures& pictures) {
   data.split.held_out = record != nullptr ? record->held_out
                                           : pictures.val.empty() && !own_val &&
                                                 (!own_test || pictures.validate_beside_test);
-  data.train = open_dataset(pictures.data, Split::train, open);
-  if (own_test) data.test = open_dataset(pictures.data, Split::test, open);
+  data.train = source.open(Split::train, open);
+  if (own_test) data.test = source.open(Split::test, open);
   data.judged_on = "val";
   if (data.split.held_out) {
     data.split.fraction = record != nullptr ? record->fraction : pictures.open.val_fraction;
@@ -79,18 +81,19 @@ RunData open_pictures(const RunPictures& pictures) {
   }
   if (record != nullptr) check_names(*record, *data.train, {Part::training});
   if (!pictures.val.empty()) {
-    const std::vector<Split> theirs = own_splits(pictures.val);
+    const PictureSource other(pictures.val, pictures.open.decode);
+    const std::vector<Split> theirs = other.splits();
     const Split split = has_split(theirs, Split::val)    ? Split::val
                         : has_split(theirs, Split::test) ? Split::test
                                                          : Split::all;
-    data.judge = open_dataset(pictures.val, split, open);
+    data.judge = other.open(split, open);
     check(data.judge->multi_label() == data.train->multi_label(), "train",
           "one of {} {} and {} has several classes a picture, and the other one", said(Option::val),
           pictures.val, pictures.data);
     check(data.judge->classes() == data.train->classes(), "train",
           "{} {} has other classes than {}", said(Option::val), pictures.val, pictures.data);
   } else if (own_val) {
-    data.judge = open_dataset(pictures.data, Split::val, open);
+    data.judge = source.open(Split::val, open);
   } else {
     data.judged_on = "test";
   }

@@ -14,8 +14,9 @@
 namespace vitrail {
 
 // `judge` chooses the best weights; it is nothing when the set has only test pictures besides.
+// A copy shares the pictures.
 struct RunData {
-  std::unique_ptr<Dataset> train, judge, test;
+  std::shared_ptr<const Dataset> train, judge, test;
   std::string judged_on;  // "val" or "test": what each epoch is evaluated on
   SplitRecord split;      // how they were divided; its list of pictures is made when it is kept
   bool split_is_kept = false;  // by whoever opened them (train/run/run_split.h)

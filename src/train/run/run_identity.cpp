@@ -4,17 +4,16 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "formats/json.h"
 
 namespace vitrail {
 namespace {
 
-using nlohmann::json;
-
 // The fields of `object`, and of the objects in it, that differ from those of `usual`.
-json unusual(const json& object, const json& usual) {
-  json fields = json::object();
+Json unusual(const Json& object, const Json& usual) {
+  Json fields = Json::object();
   for (const auto& item : object.items()) {
-    const json& other = usual.value(item.key(), json());
+    const Json& other = usual.value(item.key(), Json());
     if (item.value() == other) continue;
     fields[item.key()] =
         item.value().is_object() && other.is_object() ? unusual(item.value(), other) : item.value();
@@ -24,7 +23,7 @@ json unusual(const json& object, const json& usual) {
 
 }  // namespace
 
-json identity_of(const Dataset& set) {
+Json identity_of(const Dataset& set) {
   std::string text;
   for (const std::string& name : set.classes()) text += name + "\n";
   for (int64_t i = 0; i < set.size(); ++i)
@@ -34,12 +33,12 @@ json identity_of(const Dataset& set) {
           {"fingerprint", fmt::format("{:016x}", hash_path(text))}};
 }
 
-json identity_of(const TrainConfig& config, const RunData& data) {
+Json identity_of(const TrainConfig& config, const RunData& data) {
   // Without defaults: checkpoints outlive the arrival of a field.
   static const TrainConfig kUsual;
-  json settings = unusual(to_json(config), to_json(kUsual));
+  Json settings = unusual(to_json(config), to_json(kUsual));
   for (const char* elsewhere : {"data", "val", "accumulate"}) settings.erase(elsewhere);
-  json identity{{"training pictures", identity_of(*data.train)}};
+  Json identity{{"training pictures", identity_of(*data.train)}};
   if (data.judge) identity["validation pictures"] = identity_of(*data.judge);
   identity["configuration"] = settings;
   return identity;

@@ -136,7 +136,9 @@ TrainResult Run::result_so_far() const {
           .parameters = method_->model().parameters().num_elements(),
           .validation = {},
           .test = {},
-          .seconds = seconds()};
+          .validation_learned = validation_learned_,
+          .seconds = seconds(),
+          .data = data_};
 }
 
 TrainResult Run::finish() {

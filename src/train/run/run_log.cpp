@@ -6,21 +6,20 @@
 #include "core/isa.h"
 #include "core/machine.h"
 #include "core/parallel.h"
+#include "formats/json.h"
 #include "formats/json_text.h"
 
 namespace vitrail {
 namespace {
 
-using nlohmann::json;
-
 // Where a line stands, or for the clock that TensorBoard has itself.
-bool is_scalar(std::string_view name, const json& value) {
+bool is_scalar(std::string_view name, const Json& value) {
   for (const std::string_view other : {"kind", "step", "epoch", "seconds", "pictures"})
     if (name == other) return false;
   return value.is_number() || value.is_null();
 }
 
-void collect(const std::string& group, const json& object, std::vector<NamedScalar>& scalars) {
+void collect(const std::string& group, const Json& object, std::vector<NamedScalar>& scalars) {
   for (const auto& [name, value] : object.items())
     if (is_scalar(name, value))
       scalars.push_back({group + "/" + name, value.is_null() ? NAN : value.get<double>()});
@@ -28,7 +27,7 @@ void collect(const std::string& group, const json& object, std::vector<NamedScal
 
 }  // namespace
 
-std::vector<NamedScalar> scalars_of(const json& line) {
+std::vector<NamedScalar> scalars_of(const Json& line) {
   std::vector<NamedScalar> scalars;
   const auto found = line.find("kind");
   const std::string kind =
@@ -41,7 +40,7 @@ std::vector<NamedScalar> scalars_of(const json& line) {
 
 std::string isa_of_run(const std::filesystem::path& folder) {
   std::string isa;
-  for_each_object(folder / "machine.jsonl", [&](const json& line, std::string_view) {
+  for_each_object(folder / "machine.jsonl", [&](const Json& line, std::string_view) {
     const auto found = line.find("isa");
     isa = found != line.end() && found->is_string() ? found->get<std::string>() : "";
   });
@@ -56,20 +55,20 @@ void RunLog::begin(const RunPosition& position) {
   events_.clear();
   events_.emplace_back(folder_, position.step);
   // Readers drop everything from the position's step on: what was kept of that step comes again.
-  for_each_object(metrics_.path(), [&](const json& line, std::string_view) {
-    if (line.value("step", json()) == position.step)
+  for_each_object(metrics_.path(), [&](const Json& line, std::string_view) {
+    if (line.value("step", Json()) == position.step)
       events_.back().add(position.step, scalars_of(line));
   });
 }
 
-void RunLog::machine(const RunPosition& position, json more) const {
-  json line{{"step", position.step}, {"started", utc_time()},      {"host", host_name()},
+void RunLog::machine(const RunPosition& position, Json more) const {
+  Json line{{"step", position.step}, {"started", utc_time()},      {"host", host_name()},
             {"cpu", cpu_name()},     {"cores", available_cores()}, {"isa", active_isa()}};
   line.update(more);
   LineFile(folder_ / "machine.jsonl").append(json_text(line));
 }
 
-void RunLog::append(const json& line) const {
+void RunLog::append(const Json& line) const {
   metrics_.append(json_text(line));
   const std::vector<NamedScalar> scalars = scalars_of(line);
   if (events_.empty() || scalars.empty()) return;

@@ -1,5 +1,7 @@
 #include "train/run/run_split.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -55,18 +57,60 @@ bool gives(const HeldOut& parts, const Json& pictures) {
 
 }  // namespace
 
-void keep_split(const fs::path& out, const RunData& data, int threads, const SplitRecord* base) {
+void keep_split(const fs::path& out, const RunData& data, const LearnedBefore& before,
+                const ReadContents& how) {
   SplitRecord record = data.split;
-  add_part(record, Part::training, *data.train, contents_of(*data.train, threads));
-  if (data.judge)
-    add_part(record, Part::validation, *data.judge, contents_of(*data.judge, threads));
-  if (base != nullptr) add_earlier(record, *base);
+  const auto add = [&](Part part, const Dataset& set) {
+    add_part(record, part, set, contents_of(set, how.threads, 0, how.stop));
+  };
+  add(Part::training, *data.train);
+  if (data.judge) add(Part::validation, *data.judge);
+  for (const SplitRecord* earlier : {before.base, before.teacher})
+    if (earlier != nullptr) add_earlier(record, *earlier);
   write_split_record(out, record);
 }
 
-void check_contents(const SplitRecord& record, const RunData& data, int threads) {
+std::optional<SplitRecord> record_of_teacher(const TrainConfig& config) {
+  const std::string& teacher = config.learning.teacher;
+  std::error_code ignored;
+  if (teacher.empty() || !fs::exists(teacher, ignored)) return std::nullopt;  // a bundled model
+  return read_record_of_model(teacher);
+}
+
+LearnedValidation learned_validation(const fs::path& out, const SplitRecord* teacher) {
+  const auto record = read_split_record(out);
+  if (!record) return {};
+  std::vector<uint64_t> judged;
+  for (const SplitRecord::Picture& picture : record->pictures)
+    if (picture.part == Part::validation) judged.push_back(picture.content);
+  const auto count = static_cast<int64_t>(judged.size());
+  LearnedValidation result{.pictures = count, .learned = count_learned(*record, judged)};
+  SplitRecord here = *record;
+  std::erase_if(here.pictures, [](const auto& p) { return p.part == Part::earlier; });
+  const int64_t copies = result.copies = count_learned(here, judged);
+  const int64_t from_teacher = teacher != nullptr ? count_learned(*teacher, judged) : 0;
+  if (copies > 0)
+    result.warnings.push_back(
+        fmt::format("{} of the {} validation pictures are copies of training pictures: accuracy on "
+                    "them says little",
+                    copies, count));
+  if (from_teacher > 0)
+    result.warnings.push_back(
+        fmt::format("{} of the {} validation pictures were learned by the teacher: accuracy on "
+                    "them says little, since the model learns the teacher's answers",
+                    from_teacher, count));
+  // Some pictures may be of several kinds.
+  if (const int64_t others = result.learned - copies - from_teacher; others > 0)
+    result.warnings.push_back(
+        fmt::format("{} of the {} validation pictures were learned by the model that this begins "
+                    "with: accuracy on them says little",
+                    others, count));
+  return result;
+}
+
+void check_contents(const SplitRecord& record, const RunData& data, const ReadContents& how) {
   const auto compare = [&](const Dataset& set, Part part) {
-    const std::vector<uint64_t> contents = contents_of(set, threads);
+    const std::vector<uint64_t> contents = contents_of(set, how.threads, 0, how.stop);
     const std::string text = differences(record, {&set, &contents, {part}});
     check(
         text.empty(), "split",

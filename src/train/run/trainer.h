@@ -83,7 +83,11 @@ struct TrainResult {
   int64_t parameters = 0;
   std::optional<Evaluation> validation;  // of the model that the folder holds
   std::optional<Evaluation> test;        // when the set has test pictures
+  // Of the validation pictures, those that are copies of training pictures or that the teacher
+  // learned from (train/run/run_split.h).
+  int64_t validation_learned = 0;
   double seconds = 0;
+  RunData data;  // the pictures, for who goes on with them
 };
 
 // Trains, or continues a run in options.out. The model that the folder holds at the end is the one

@@ -1,4 +1,4 @@
-#include "support/counted_allocations.h"
+#include "support/allocations.h"
 
 #include <malloc.h>
 
@@ -13,6 +13,20 @@ std::atomic<bool> counting{false};
 std::atomic<ptrdiff_t> in_use{0};
 std::atomic<ptrdiff_t> most{0};
 std::atomic<size_t> in_all{0};
+
+constexpr int64_t kNever = -1;
+std::atomic<int64_t> until_failure{kNever};  // allocations; kNever: none fails
+std::atomic<size_t> smallest{0};
+std::atomic<bool> stays_out{false};
+std::atomic<bool> has_failed{false};
+
+bool fails(size_t bytes) {
+  if (bytes < smallest || until_failure.load(std::memory_order_relaxed) == kNever) return false;
+  if (until_failure.fetch_sub(1) > 0) return false;
+  has_failed = true;
+  until_failure = stays_out ? 0 : kNever;
+  return true;
+}
 
 void count(void* block) {
   if (!counting.load(std::memory_order_relaxed)) return;
@@ -34,7 +48,7 @@ void discount(void* block) {
 // Every form there is: under a sanitizer those left out would be its own, and what one of them gave
 // may not come back through another.
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
-  void* block = std::malloc(bytes == 0 ? 1 : bytes);
+  void* block = fails(bytes) ? nullptr : std::malloc(bytes == 0 ? 1 : bytes);
   if (block != nullptr) count(block);
   return block;
 }
@@ -46,7 +60,7 @@ void* operator new(size_t bytes) {
 void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   void* block = nullptr;
   const size_t at_least = std::max(static_cast<size_t>(alignment), sizeof(void*));
-  if (posix_memalign(&block, at_least, bytes == 0 ? 1 : bytes) != 0) return nullptr;
+  if (fails(bytes) || posix_memalign(&block, at_least, bytes == 0 ? 1 : bytes) != 0) return nullptr;
   count(block);
   return block;
 }
@@ -105,6 +119,19 @@ size_t CountedAllocations::peak() const {
 }
 size_t CountedAllocations::total() const {
   return in_all.load();
+}
+
+FailingAllocations::FailingAllocations(int64_t number, Failing how, size_t at_least) {
+  smallest = at_least;
+  stays_out = how == Failing::from_then_on;
+  has_failed = false;
+  until_failure = number;
+}
+FailingAllocations::~FailingAllocations() {
+  until_failure = kNever;
+}
+bool FailingAllocations::failed() const {
+  return has_failed;
 }
 
 }  // namespace vitrail::testing
