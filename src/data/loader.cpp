@@ -28,9 +28,8 @@ std::vector<int64_t> epoch_order(int64_t size, bool shuffle, uint64_t seed, int6
   return order;
 }
 
-namespace {
-
-// A batch in preparation by a pool: offered as spare work, and ended whatever happens.
+// A batch in preparation by a pool: offered as spare work, and ended whatever happens. Not of this
+// file alone, since Loader::State, which loader.h names, holds one.
 class PoolBatch {
  public:
   PoolBatch(const BatchMaker& maker, ThreadPool& pool, std::unique_ptr<BatchDraft> draft)
@@ -59,8 +58,6 @@ class PoolBatch {
   std::unique_ptr<BatchDraft> draft_;
   SpareWork work_;
 };
-
-}  // namespace
 
 struct Loader::State {
   const Dataset& dataset;

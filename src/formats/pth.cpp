@@ -15,11 +15,17 @@
 #include "formats/stored_zip.h"
 
 namespace vitrail {
+
+// Held by PthBuilder, which pth.h names: so neither is of this file alone.
+struct PthContents {
+  Pickle pickle;
+  std::map<std::string, std::span<const std::byte>, std::less<>> storages;
+};
+
 namespace {
 
 using Kind = PickleValue::Kind;
 using Bytes = std::span<const std::byte>;
-using StorageBytes = std::map<std::string, Bytes, std::less<>>;
 
 constexpr std::string_view kZipMagic = "PK\x03\x04";
 // 0x1950a86a20f9469cfc6c, with which torch's older files begin.
@@ -38,13 +44,8 @@ bool is_pickle(Bytes bytes) {
          !begins_like_safetensors(bytes);
 }
 
-struct Contents {
-  Pickle pickle;
-  StorageBytes storages;
-};
-
 // DIR/data.pkl, and DIR/data/KEY for each storage.
-Contents read_zip(Bytes bytes, const std::string& place) {
+PthContents read_zip(Bytes bytes, const std::string& place) {
   const StoredZip zip = read_stored_zip(bytes, place);
   const auto& entries = zip.entries;
   if (const std::string kind = foreign_zip_kind(zip); !kind.empty())
@@ -63,7 +64,7 @@ Contents read_zip(Bytes bytes, const std::string& place) {
   if (const auto order = entries.find(folder + "/byteorder");
       order != entries.end() && text_of(order->second) != "little")
     fail("pth", "{}: was written on a big-endian machine", place);
-  Contents contents;
+  PthContents contents;
   const Bytes pickle = entries.at(folder + std::string(kPickle));
   if (pickle.size() > kMaxPickleBytes)
     fail("pth", "{}: its pickle of {} bytes is above the limit of {}", place, pickle.size(),
@@ -77,7 +78,7 @@ Contents read_zip(Bytes bytes, const std::string& place) {
 
 // Pickles of the magic number, the protocol, the machine, the object and the storages' keys; then,
 // in the keys' order, each storage's length in elements and its bytes.
-Contents read_legacy(Bytes bytes, const std::string& place) {
+PthContents read_legacy(Bytes bytes, const std::string& place) {
   size_t at = 0;
   const auto next = [&](size_t limit = kMaxPickleBytes) {
     const Bytes rest = bytes.subspan(at);
@@ -101,7 +102,7 @@ Contents read_legacy(Bytes bytes, const std::string& place) {
     if (machine.at(machine.top().items[i]).text == "little_endian" &&
         machine.at(machine.top().items[i + 1]).integer == 0)
       fail("pth", "{}: was written on a big-endian machine", place);
-  Contents contents;
+  PthContents contents;
   contents.pickle = next();
   const Pickle keys = next();
   if (keys.top().kind != Kind::list) refuse("no list of storages");
@@ -135,7 +136,7 @@ Contents read_legacy(Bytes bytes, const std::string& place) {
 // Ties the pickle's tensors to the file's bytes.
 class PthBuilder {
  public:
-  PthBuilder(Bytes bytes, Contents contents, std::string place)
+  PthBuilder(Bytes bytes, PthContents contents, std::string place)
       : bytes_(bytes), contents_(std::move(contents)), place_(std::move(place)) {}
 
   std::shared_ptr<PthFile> build(const PthOptions& options, std::shared_ptr<void> keep_alive) {
@@ -181,7 +182,7 @@ class PthBuilder {
   }
 
   Bytes bytes_;
-  Contents contents_;
+  PthContents contents_;
   std::string place_;
 };
 
@@ -207,7 +208,7 @@ std::shared_ptr<PthFile> PthFile::parse(Bytes bytes, std::shared_ptr<void> keep_
     fail("pth", "{}: is {}", place, kind);
   if (!is_zip(bytes) && !is_pickle(bytes))
     fail("pth", "{}: is neither a zip archive nor a pickle, so not a file of torch.save", place);
-  Contents contents = is_zip(bytes) ? read_zip(bytes, place) : read_legacy(bytes, place);
+  PthContents contents = is_zip(bytes) ? read_zip(bytes, place) : read_legacy(bytes, place);
   return PthBuilder(bytes, std::move(contents), std::move(place))
       .build(options, std::move(keep_alive));
 }
