@@ -29,6 +29,10 @@ if(BUILD_SHARED_LIBS)
   install(TARGETS vitrail_library EXPORT vitrailSharedTargets
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT vitrailSharedTargets NAMESPACE vitrail:: DESTINATION ${package})
+  cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "\${CMAKE_INSTALL_PREFIX}"
+             OUTPUT_VARIABLE library_dir)
+  install(CODE "set(VITRAIL_LIBRARY_DIR \"${library_dir}\")
+    include(\"${PROJECT_SOURCE_DIR}/cmake/renew_loader.cmake\")")
   set(only_when_asked COMPONENT static EXCLUDE_FROM_ALL)
   install(TARGETS vitrail_static EXPORT vitrailStaticTargets
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} ${only_when_asked})

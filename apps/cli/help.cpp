@@ -1,6 +1,9 @@
 // vitrail help and vitrail version.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/standard_streams.h"
 #include "apps/cli/verb_list.h"
@@ -42,7 +45,8 @@ void help(const CLI::App& app, const HelpArguments& arguments) {
     }
   }();
   if (!arguments.json) return write_stdout(text);
-  if (!arguments.verb.empty()) throw BadUsage("--json has all verbs at once: vitrail help --json");
+  if (!arguments.verb.empty())
+    throw BadUsage(fmt::format("--json has all verbs at once: {} help --json", program_name()));
   ordered_json json{{"version", VITRAIL_VERSION}, {"verbs", ordered_json::array()}};
   const CLI::VerbDescription program = app.described();
   for (const CLI::VerbDescription* verb : last_verbs(program))

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/question.h"
 #include "core/log.h"
@@ -43,8 +44,8 @@ ResolvedModel named(const std::string& name, const std::vector<std::string>& arc
   std::vector<std::string> names = catalogue_names();
   names.insert(names.end(), bundled.begin(), bundled.end());
   names.insert(names.end(), architectures.begin(), architectures.end());
-  fail("model", "{}: no such file or folder, nor a model that 'vitrail models' lists{}{}",
-       printable(name), architectures.empty() ? "" : ", nor an architecture",
+  fail("model", "{}: no such file or folder, nor a model that '{} models' lists{}{}",
+       printable(name), program_name(), architectures.empty() ? "" : ", nor an architecture",
        did_you_mean(name, names));
 }
 
@@ -83,9 +84,9 @@ ResolvedModel resolve_default_model(const WithoutModel& without) {
   const std::string why = try_default(without, resolved);
   if (why.empty()) return resolved;
   check(without.bundled_answers, "model",
-        "no --model is given, and {}; 'vitrail pull {}' fetches it, and --model names another one "
-        "('vitrail models' lists them)",
-        why, default_model().name);
+        "no --model is given, and {}; '{} pull {}' fetches it, and --model names another one "
+        "('{} models' lists them)",
+        why, program_name(), default_model().name, program_name());
   log_info(why);
   log_warning(
       fmt::format("the small bundled model '{}' answers instead: it knows only {}, and is "

@@ -55,10 +55,10 @@ void add_verbs(CLI::App& app) {
                             "results and errors alone: no progress, no notes, no warnings");
 }
 
-// Where to read on: "; see vitrail data get --help".
+// Where to read on: "; see build/release/vitrail data get --help".
 std::string see_help(const CLI::App& app) {
   const std::string verb = app.parsed_verb();
-  return fmt::format("; see vitrail {}--help", verb.empty() ? "" : verb + " ");
+  return fmt::format("; see {} {}--help", program_name(), verb.empty() ? "" : verb + " ");
 }
 
 int run(int argc, char** argv) {

@@ -1,6 +1,7 @@
 // vitrail models: the catalogue, what --model takes by name.
 #include <fmt/format.h>
 
+#include "apps/cli/command_text.h"
 #include "apps/cli/common.h"
 #include "apps/cli/hub_model.h"
 #include "apps/cli/standard_streams.h"
@@ -53,10 +54,10 @@ void list_models(bool as_json) {
   }
   if (!as_json)
     print_stdout(
-        "\nEach name stands wherever --model does: vitrail classify --model {} PICTURE\n"
-        "'hub': fetched when it is first used, or by vitrail pull NAME; 'here': it was. Any other\n"
+        "\nEach name stands wherever --model does: {} classify --model {} PICTURE\n"
+        "'hub': fetched when it is first used, or by {} pull NAME; 'here': it was. Any other\n"
         "model of a Hugging Face hub is --model OWNER/NAME.\n",
-        default_model().name);
+        program_name(), default_model().name, program_name());
 }
 
 }  // namespace

@@ -50,10 +50,9 @@ bool has_classes(const HubSettings& settings, const HubModel& model) {
 void pull_model(const PullArguments& arguments) {
   const std::string name = hub_name_of(arguments.model);
   if (!is_hub_name(name))
-    throw BadUsage(
-        fmt::format("pull takes OWNER/NAME or a name that 'vitrail models' lists, not "
-                    "'{}'{}",
-                    printable(name), did_you_mean(name, catalogue_names())));
+    throw BadUsage(fmt::format("pull takes OWNER/NAME or a name that '{} models' lists, not '{}'{}",
+                               program_name(), printable(name),
+                               did_you_mean(name, catalogue_names())));
   HubModel model = parse_hub_name(name);
   if (!arguments.revision.empty()) {
     if (name.find('@') != std::string::npos)

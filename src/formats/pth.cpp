@@ -16,7 +16,7 @@
 
 namespace vitrail {
 
-// Not in the anonymous namespace, since PthBuilder, which the header knows, holds one.
+// Held by PthBuilder, which pth.h names: so neither is of this file alone.
 struct PthContents {
   Pickle pickle;
   std::map<std::string, std::span<const std::byte>, std::less<>> storages;

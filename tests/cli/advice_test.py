@@ -11,7 +11,7 @@ from command import SOURCE, write_png
 from stand_ins import CLASSES, World, fill_classes
 
 LITERAL = r'"(?:[^"\\\n]|\\.)*"'
-ADVISES = r"(^|[^-\w])--[a-z]|vitrail [a-z]+|HF_[A-Z]+"
+ADVISES = r"(^|[^-\w])--[a-z]|vitrail [a-z]+|'\{\} (pull|models)\b|HF_[A-Z]+"
 
 # Messages that name the flag that was wrong and what it takes; there is nothing else to run.
 SAYS_WHAT_IS_WRONG = [
@@ -58,7 +58,7 @@ ELSEWHERE = {
 }
 # Literals that look like advice and are none: parts of scripts, names of sources.
 NO_MESSAGE = ["Completion of vitrail", "compdef vitrail", "Help on a verb",
-              "vitrail train", "; see vitrail {}--help", "the last good checkpoint is",
+              "vitrail train", "; see {} {}--help", "the last good checkpoint is",
               "8 bits are no faster"]
 
 
@@ -123,7 +123,7 @@ class Advice(unittest.TestCase):
             self.assertEqual(result.returncode, 2)
             command = re.search(r"; see (vitrail .*--help)$", result.stderr.strip())[1]
             self.assertEqual(self.world.run(command).returncode, 0, command)
-        self.advised("vitrail help classify --json", "all verbs at once: vitrail help --json",
+        self.advised("vitrail help classify --json", "all verbs at once: {} help --json",
                      "vitrail help --json", status=2)
 
     def test_of_what_a_verb_ends_with(self):
@@ -325,13 +325,13 @@ class Advice(unittest.TestCase):
 
     def test_of_models_with_names(self):
         begin = "mkdir -p apart && cd apart && HF_HOME=$PWD vitrail "  # where no folder has the name
-        self.advised("vitrail classify PICTURE --model vit_tinny", "nor a model that 'vitrail models' "
+        self.advised("vitrail classify PICTURE --model vit_tinny", "nor a model that '{} models' "
                      "lists{}", "vitrail models")
         self.advised(begin + "classify ../PICTURE", "is not here yet; with --yes it is fetched from {}",
                      begin + "classify ../PICTURE --yes", status=0)
         self.world.must("rm -rf apart")
         self.advised(begin + "finetune --data ../photos --out run --method probe",
-                     "'vitrail pull {}' fetches it, and --model names another one ('vitrail models' "
+                     "'{} pull {}' fetches it, and --model names another one ('{} models' "
                      "lists them)", begin + "pull vit_tiny",
                      begin + "finetune --data ../photos --out run --method probe")
 

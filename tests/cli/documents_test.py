@@ -21,6 +21,9 @@ NOT_RUN = {
     "bench/": "measures, for a machine to oneself",
     "tools/test_arm64": "needs a cross compiler, and takes half an hour",
     "cmake": "tests/install builds against the installed library",
+    "sudo": "installs for everyone",
+    "build/my_program": "tests/install builds against the installed library",
+    "./my_program": "tests/install builds against the installed library",
     "g++": "tests/install builds against the installed library",
     "vitrail data get": "the publishers' archives are pinned byte for byte; pull_test.py fetches them",
 }

@@ -2,11 +2,13 @@
 """How the command takes arguments: help, version, what is refused and what it is taken for, --set,
 --data and --quiet, over all verbs. usage: usage_test.py BINARY SOURCE_DIR"""
 import json
+import shlex
 import sys
 import unittest
 
-from command import MODEL, CommandTest, vitrail, write_png
+from command import BINARY, MODEL, CommandTest, vitrail, write_png
 
+PROGRAM = shlex.quote(BINARY)
 VERBS = {verb["name"]: verb for verb in vitrail("help", "--json").json()[0]["verbs"]}
 
 
@@ -89,8 +91,8 @@ class Typos(CommandTest):
                 if word in flags or word == flag:
                     continue
                 self.fails(*verb.split(), word, status=2,
-                           saying=f"{verb} takes no {word}; did you mean '{flag}'?; see vitrail "
-                                  f"{verb} --help")
+                           saying=f"{verb} takes no {word}; did you mean '{flag}'?; see "
+                                  f"{PROGRAM} {verb} --help")
         self.fails("classify", self.folder / "a.png", "--modle=x", status=2,
                    saying="classify takes no --modle; did you mean '--model'?")
         self.fails("--versoin", status=2, saying="vitrail takes no --versoin; did you mean "
@@ -108,7 +110,7 @@ class Typos(CommandTest):
                     result = vitrail(*verb.split(), option["names"][0], typo)
                     self.assertEqual(result.status, 2)
                     self.assertIn(f"there is no '{typo}'", result.errors[-1])
-                    self.assertIn(f"see vitrail {verb} --help", result.errors[-1])
+                    self.assertIn(f"see {PROGRAM} {verb} --help", result.errors[-1])
         self.fails("classify", self.folder / "a.png", "--exif", "aply", status=2,
                    saying="did you mean 'apply'?")
 

@@ -34,6 +34,31 @@ rm -f "$build_dir"/lib/libvitrail.so*
 quietly install cmake --install "$build_dir" --prefix "$prefix"
 lib=$prefix/lib
 [[ -d $lib ]] || lib=$(dirname "$(find "$prefix" -name libvitrail.so)")
+
+# Where the loader searches the library's folder by its cache, that is renewed, or the user is told
+# to; elsewhere it is left alone. With a stand-in for the system's own ldconfig.
+cat >"$work/ldconfig" <<TEXT
+#!/bin/sh
+case " \$* " in
+  *" -v -N -X "*) echo "\$LOADER_FOLDER: (from /etc/ld.so.conf.d/libc.conf:2)" ;;
+  *) echo renewed >>"$work/renewed" ;;
+esac
+TEXT
+chmod +x "$work/ldconfig"
+# install_where FOLDER: installs where the loader searches FOLDER.
+install_where() {
+  PATH=$work:$PATH LOADER_FOLDER=$1 quietly install cmake --install "$build_dir" --prefix "$prefix"
+}
+install_where "$lib/elsewhere"
+if [[ -e $work/renewed ]] || grep -q 'sudo ldconfig' "$work/install.log"; then
+  fail "the loader's cache is renewed for a folder that it does not search"
+fi
+install_where "$lib"
+if ((EUID == 0)); then
+  [[ -e $work/renewed ]] || fail "the loader's cache is not renewed"
+else
+  grep -q 'sudo ldconfig' "$work/install.log" || fail "nobody is told to renew the loader's cache"
+fi
 for file in bin/vitrail include/vitrail/{vitrail,version}.h "${lib#"$prefix"/}"/libvitrail.so \
   "${lib#"$prefix"/}"/{cmake/vitrail/vitrailConfig.cmake,pkgconfig/vitrail.pc}; do
   [[ -e $prefix/$file ]] || fail "$file was not installed"

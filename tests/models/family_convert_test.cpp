@@ -245,6 +245,13 @@ TEST(ConvertRefuses, WhatTheTargetCannotExpress) {
   expect(refusal(with([](auto& c) { c.mlp = MlpKind::gated_split; }), Family::timm), "gated");
   expect(refusal(with([](auto& c) { c.head_dim = 10; }), Family::timm), "heads of 10");
   expect(refusal(with([](auto& c) { c.pooling = Pooling::sequence; }), Family::timm), "sequence");
+  const auto config_refusal = [&](Activation activation) {
+    std::vector<std::string> folds;
+    const VisionTransformerConfig config = with([&](auto& c) { c.activation = activation; });
+    return testing::error_of([&] { config_for(config, {.target = Family::timm}, folds); });
+  };
+  expect(config_refusal(Activation::tanh), "tanh");
+  expect(config_refusal(Activation::none), "without activation");
 }
 
 TEST(Convert, LabelsAndMetadataTravel) {

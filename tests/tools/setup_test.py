@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Which packages tools/setup asks for, by purpose and by system. Installs nothing."""
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 SETUP = pathlib.Path(__file__).resolve().parents[2] / "tools" / "setup"
@@ -64,6 +67,28 @@ class SetupTest(unittest.TestCase):
                 self.assertEqual(result.stdout, "")
                 self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
                 self.assertIn(expected, result.stderr)
+
+    def test_who_may_not_use_sudo_is_told_what_root_has_to_install(self):
+        """With stand-ins for what installs; nobody is who runs it, for root needs no sudo."""
+        refusal = "ann is not in the sudoers file."
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            for name, does in (("dpkg-query", "exit 1"), ("apt-get", "exit 1"), ("apt-cache", ""),
+                               ("sudo", f"echo '{refusal}' >&2; exit 1")):
+                program = pathlib.Path(folder, name)
+                program.write_text(f"#!/bin/sh\n{does}\n")
+                program.chmod(0o755)
+            shutil.copy(SETUP, folder)
+            result = subprocess.run([pathlib.Path(folder, "setup"), "--run"],
+                                    capture_output=True, text=True, timeout=60, cwd="/",
+                                    stdin=subprocess.DEVNULL,
+                                    env={"PATH": f"{folder}:{os.environ['PATH']}"},
+                                    user=65534 if os.geteuid() == 0 else None)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        self.assertIn(refusal, result.stderr)
+        self.assertIn("run as root", result.stderr)
+        self.assertIn("apt-get install g++ cmake", result.stderr)
 
 
 if __name__ == "__main__":

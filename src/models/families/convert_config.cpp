@@ -29,10 +29,12 @@ const char* activation_name(Activation activation, Family target) {
       return "relu";
     case Activation::silu:
       return "silu";
+    case Activation::tanh:  // of the layer before the head; nobody's MLP has it
     case Activation::none:
       break;
   }
-  fail("convert", "{} models cannot express an MLP without activation", name_of(target));
+  fail("convert", "{} models cannot express an MLP {}", name_of(target),
+       activation == Activation::none ? "without activation" : "whose activation is tanh");
 }
 
 // timm computes int(dim * ratio); the quotient may fall a bit short.

@@ -30,9 +30,9 @@ Json pictures_of_checkpoint(const fs::path& out) {
       const auto file = SafetensorsFile::open(checkpoints.path_of(*step));
       const auto description = file->metadata().find("vitrail");
       if (description == file->metadata().end()) continue;
-      const Json json = parse_json(description->second, file->place());
-      if (json.is_object() && json.contains("identity") && json.at("identity").is_object())
-        return json.at("identity");
+      const Json known = parse_json(description->second, file->place());
+      if (known.is_object() && known.contains("identity") && known.at("identity").is_object())
+        return known.at("identity");
     } catch (const Error&) {  // resuming names the damaged ones
     }
   }
