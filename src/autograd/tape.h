@@ -53,7 +53,15 @@ class Tape {
   // tensors as it goes: a tape is walked once. Gradients of leaves are added to what is there.
   // Error: output was not recorded here, or the tape was already walked.
   void backward(Queue& queue, const Variable& output, Tensor seed = {});
+  // The same from several outputs at once.
+  struct Seed {
+    Variable output;
+    Tensor gradient;
+  };
+  void backward(Queue& queue, std::span<const Seed> seeds);
 
+  // Whether this tape made the variable, which is not so of leaves and constants.
+  bool recorded(const Variable& variable) const;
   size_t num_nodes() const { return nodes_.size(); }
 
  private:
