@@ -18,10 +18,12 @@ void GradientSlot::accumulate(Queue& queue, Tensor contribution) {
                        .a = gradient_.f32(),
                        .b = contribution.f32(),
                        .out = gradient_.f32()});
+  gradient_.storage()->bump_version();
 }
 
 Tensor GradientSlot::accumulator(const Shape& shape) {
   if (!gradient_.defined()) gradient_ = Tensor::zeros(shape);
+  gradient_.storage()->bump_version();
   return gradient_;
 }
 

@@ -13,7 +13,11 @@
 
 namespace vitrail {
 
-// A tensor kept for the backward pass. get() throws Error when it was changed in place since.
+// A tensor kept for the backward pass. get() throws Error when its storage was told of a write
+// since: by Tensor::copy_from and fill_zero, Parameter::changed (every optimizer's step), gradients
+// that add up in a slot, and operations that write where a caller says
+// (LinearEpilogue::destination). Kernels take raw memory and tell nobody: whoever hands one memory
+// that others may have kept tells the storage (Storage::bump_version).
 class SavedTensor {
  public:
   SavedTensor() = default;

@@ -32,6 +32,7 @@ Tensor forward(Queue& queue, const Tensor& x, const kernels::RowNorm* norm, cons
   Shape shape = x.shape();
   shape[-1] = outputs;
   Tensor y = epilogue.destination == nullptr ? Tensor::empty(shape) : *epilogue.destination;
+  y.storage()->bump_version();  // the destination may have been kept
   const int64_t rows = inputs == 0 ? 0 : x.numel() / inputs;
   kernels::GemmOutput output{.data = y.f32(), .row_stride = outputs};
   output.epilogue.bias = bias == nullptr ? nullptr : bias->value().f32();

@@ -66,6 +66,37 @@ TEST_F(Tapes, NoticesASavedTensorThatChanged) {
   EXPECT_THROW(tape.backward(queue, y), Error);
 }
 
+// Every kind of write that tape.h names; LinearEpilogue::destination is in
+// tests/ops/linear_test.cpp.
+TEST_F(Tapes, StoragesAreToldOfWrites) {
+  const auto expect_noticed = [](const Tensor& tensor, const std::function<void()>& write) {
+    const SavedTensor saved(tensor), part(tensor.rows(0, 1));
+    EXPECT_NO_THROW((void)saved.get());
+    write();
+    EXPECT_THROW((void)saved.get(), Error);
+    EXPECT_THROW((void)part.get(), Error);  // the storage is one
+  };
+  Tensor tensor = ones();
+  expect_noticed(tensor, [&] { tensor.copy_from(ones()); });
+  expect_noticed(tensor, [&] { tensor.fill_zero(); });
+  expect_noticed(tensor, [&] { tensor.rows(1, 2).fill_zero(); });
+  Parameter parameter("w", {2});
+  parameter.set_value(ones());
+  expect_noticed(parameter.value(), [&] { parameter.changed(); });
+  GradientSlot slot;
+  slot.accumulate(queue, ones());
+  expect_noticed(slot.gradient(), [&] { slot.accumulate(queue, ones()); });
+  expect_noticed(slot.gradient(), [&] { slot.accumulator({2}); });
+}
+
+TEST_F(Tapes, WalksFromSeveralOutputsAtOnce) {
+  const Variable x = Variable::leaf(ones());
+  const Variable a = times(context, x, 3), b = times(context, a, 5);
+  const std::vector<Tape::Seed> seeds{{a, Tensor::full({2}, 2.0f)}, {b, {}}};
+  tape.backward(queue, seeds);
+  EXPECT_EQ(x.gradient().f32()[0], 3 * 2 + 3 * 5);
+}
+
 TEST_F(Tapes, TellsWhenAGradientIsComplete) {
   Parameter parameter("w", {2});
   parameter.set_value(ones());
