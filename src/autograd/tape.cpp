@@ -18,10 +18,12 @@ void GradientSlot::accumulate(Queue& queue, Tensor contribution) {
                        .a = gradient_.f32(),
                        .b = contribution.f32(),
                        .out = gradient_.f32()});
+  gradient_.storage()->bump_version();
 }
 
 Tensor GradientSlot::accumulator(const Shape& shape) {
   if (!gradient_.defined()) gradient_ = Tensor::zeros(shape);
+  gradient_.storage()->bump_version();
   return gradient_;
 }
 
@@ -58,16 +60,28 @@ Variable Tape::record(const char* operation, Tensor output, std::span<const Vari
   return {std::move(output), nodes_.back().output};
 }
 
+bool Tape::recorded(const Variable& variable) const {
+  return variable.needs_gradient() &&
+         std::ranges::find(nodes_, variable.slot(), &Node::output) != nodes_.end();
+}
+
 void Tape::backward(Queue& queue, const Variable& output, Tensor seed) {
+  const Seed one{output, std::move(seed)};
+  backward(queue, std::span(&one, 1));
+}
+
+void Tape::backward(Queue& queue, std::span<const Seed> seeds) {
   check(!walked_, "autograd", "this tape was already walked: record a new forward pass");
-  const auto found = std::ranges::find(nodes_, output.slot(), &Node::output);
-  check(output.needs_gradient() && found != nodes_.end(), "autograd",
-        "backward needs an output that this tape recorded");
+  for (const Seed& seed : seeds) {
+    check(recorded(seed.output), "autograd", "backward needs an output that this tape recorded");
+    check(!seed.gradient.defined() || seed.gradient.shape() == seed.output.shape(), "autograd",
+          "a seed of {} does not fit an output of {}", seed.gradient.shape().str(),
+          seed.output.shape().str());
+  }
   walked_ = true;
-  if (!seed.defined()) seed = Tensor::full(output.shape(), 1.0f);
-  check(seed.shape() == output.shape(), "autograd", "a seed of {} does not fit an output of {}",
-        seed.shape().str(), output.shape().str());
-  output.slot()->accumulate(queue, std::move(seed));
+  for (const auto& [output, gradient] : seeds)
+    output.slot()->accumulate(queue,
+                              gradient.defined() ? gradient : Tensor::full(output.shape(), 1.0f));
   for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
     const Tensor gradient = node->output->take();
     if (gradient.defined()) {

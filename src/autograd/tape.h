@@ -13,7 +13,11 @@
 
 namespace vitrail {
 
-// A tensor kept for the backward pass. get() throws Error when it was changed in place since.
+// A tensor kept for the backward pass. get() throws Error when its storage was told of a write
+// since: by Tensor::copy_from and fill_zero, Parameter::changed (every optimizer's step), gradients
+// that add up in a slot, and operations that write where a caller says
+// (LinearEpilogue::destination). Kernels take raw memory and tell nobody: whoever hands one memory
+// that others may have kept tells the storage (Storage::bump_version).
 class SavedTensor {
  public:
   SavedTensor() = default;
@@ -53,7 +57,15 @@ class Tape {
   // tensors as it goes: a tape is walked once. Gradients of leaves are added to what is there.
   // Error: output was not recorded here, or the tape was already walked.
   void backward(Queue& queue, const Variable& output, Tensor seed = {});
+  // The same from several outputs at once.
+  struct Seed {
+    Variable output;
+    Tensor gradient;
+  };
+  void backward(Queue& queue, std::span<const Seed> seeds);
 
+  // Whether this tape made the variable, which is not so of leaves and constants.
+  bool recorded(const Variable& variable) const;
   size_t num_nodes() const { return nodes_.size(); }
 
  private:

@@ -21,7 +21,8 @@ class GradientSlot {
   void clear() { gradient_ = {}; }
   Tensor take() { return std::exchange(gradient_, Tensor{}); }
 
-  // A kernel that adds in place gets the existing gradient, or a zeroed one of this shape.
+  // A kernel that adds in place gets the existing gradient, or a zeroed one of this shape. Counts
+  // as a write.
   Tensor accumulator(const Shape& shape);
 
   // Uses recorded and not yet walked back; at zero the gradient is complete and on_ready is told

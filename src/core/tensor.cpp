@@ -181,6 +181,7 @@ void Tensor::copy_from(const Tensor& other) {
 
 void Tensor::fill_zero() {
   if (numel_ > 0) std::memset(raw(), 0, bytes());
+  if (storage_ != nullptr) storage_->bump_version();
 }
 
 View Tensor::view() const {

@@ -14,7 +14,13 @@ enum class Activation : uint8_t {
   quick_gelu,  // x sigmoid(1.702 x)
   relu,
   silu,  // x sigmoid(x)
-  tanh
+  tanh,
+  // From here on without a tile of its own behind a product (kernels/cpu/gemm_driver-inl.h).
+  relu6,         // min(max(x, 0), 6)
+  sigmoid,       // 1 / (1 + exp(-x))
+  softplus,      // log(1 + exp(x))
+  hard_sigmoid,  // relu6(x + 3) / 6
+  hard_swish     // x relu6(x + 3) / 6
 };
 
 struct ActivationArgs {

@@ -1,10 +1,11 @@
-// Arithmetic over contiguous f32 arrays. Every `out` may be one of the inputs. Threads take fixed
-// ranges.
+// Arithmetic and functions of f32 arrays, contiguous but for `arithmetic`. Every output may be one
+// of the inputs. Threads take fixed ranges.
 #pragma once
 
 #include <cstdint>
 
 #include "core/queue.h"
+#include "core/tensor.h"
 
 namespace vitrail::kernels {
 
@@ -33,20 +34,43 @@ struct AddScaledArgs {
 };
 void add_scaled(Queue& queue, const AddScaledArgs& args);
 
-// x, out: [rows, dim]; vector: [period, dim], row r uses vector row r % period. A bias or
-// LayerScale has period 1; a position embedding [N, D] on tokens [B, N, D] has rows B N and period
-// N.
-struct BroadcastArgs {
-  int64_t rows = 0;
-  int64_t dim = 0;
-  const float* x = nullptr;
-  const float* vector = nullptr;
-  int64_t period = 1;
-  float* out = nullptr;
+enum class Arithmetic : uint8_t { add, subtract, multiply, divide };
+
+// Views of one shape, f32. A stride of 0 repeats an element: broadcast_to() of kernels/copy.h makes
+// such views as NumPy does.
+struct ArithmeticArgs {
+  Arithmetic operation = Arithmetic::add;
+  View a;
+  View b;
+  View out;  // distinct elements; may be a or b itself
 };
-// out = x + vector
-void add_broadcast(Queue& queue, const BroadcastArgs& args);
-// out = x vector
-void multiply_broadcast(Queue& queue, const BroadcastArgs& args);
+// out = a operation b. Threads take blocks.
+void arithmetic(Queue& queue, const ArithmeticArgs& args);
+
+enum class Function : uint8_t {
+  exp,
+  log,  // -inf at 0, NaN below
+  sqrt,
+  rsqrt  // 1 / sqrt(x)
+};
+
+struct FunctionArgs {
+  Function function = Function::exp;
+  int64_t count = 0;
+  const float* x = nullptr;
+  float* y = nullptr;
+};
+// y = function(x), to 2 ulp (exp: within its range, see cpu/vector_math-inl.h).
+void apply(Queue& queue, const FunctionArgs& args);
+
+struct FunctionBackwardArgs {
+  Function function = Function::exp;
+  int64_t count = 0;
+  const float* saved = nullptr;  // the forward's y; for log its x
+  const float* dy = nullptr;
+  float* dx = nullptr;
+};
+// dx = dy function'(x).
+void apply_backward(Queue& queue, const FunctionBackwardArgs& args);
 
 }  // namespace vitrail::kernels

@@ -15,8 +15,9 @@ struct GatherArgs {
   const float* x = nullptr;        // [outer, rows, dim], contiguous
   const int64_t* index = nullptr;  // [outer, picked], each in [0, rows); a row may be picked often
   float* y = nullptr;              // = [outer, picked, dim]
+  bool shared_index = false;       // index is [picked], one for all samples
 };
-// y[o, p, :] = x[o, index[o, p], :]. Threads take samples.
+// y[o, p, :] = x[o, index[o, p], :]. Threads take rows of y.
 void gather(Queue& queue, const GatherArgs& args);
 
 struct GatherBackwardArgs {
@@ -27,8 +28,9 @@ struct GatherBackwardArgs {
   const int64_t* index = nullptr;
   const float* dy = nullptr;  // [outer, picked, dim]
   float* dx = nullptr;        // += [outer, rows, dim]
+  bool shared_index = false;
 };
-// dx[o, index[o, p], :] += dy[o, p, :], in the order of p. Threads take samples.
+// dx[o, index[o, p], :] += dy[o, p, :], in the order of p. Threads take samples and strips of dim.
 void gather_backward(Queue& queue, const GatherBackwardArgs& args);
 
 }  // namespace vitrail::kernels

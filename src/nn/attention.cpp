@@ -3,8 +3,6 @@
 #include <array>
 
 #include "ops/attention.h"
-#include "ops/dropout.h"
-#include "ops/elementwise.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -52,11 +50,7 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);
   // Without a projection (one head as wide as the model) its epilogue is applied by itself.
-  const std::string path(epilogue.path);
-  mixed = dropout(context, mixed, epilogue.dropout, path + ".dropout");
-  if (epilogue.layer_scale != nullptr) mixed = layer_scale(context, mixed, *epilogue.layer_scale);
-  mixed = drop_path(context, mixed, epilogue.drop_path, path + ".drop_path");
-  return epilogue.residual == nullptr ? mixed : add(context, mixed, *epilogue.residual);
+  return apply_epilogue(context, mixed, epilogue);
 }
 
 LayerCost Attention::cost(int64_t tokens) const {

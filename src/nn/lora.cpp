@@ -5,8 +5,6 @@
 
 #include "core/error.h"
 #include "kernels/gemm.h"
-#include "ops/activation.h"
-#include "ops/dropout.h"
 #include "ops/elementwise.h"
 
 namespace vitrail {
@@ -48,15 +46,9 @@ Variable LoraLinear::forward(const Context& context, const LinearInput& input,
   // added while a tile is in registers.
   const Variable beside =
       linear(context, thin, b_, nullptr, {.residual = chained ? nullptr : epilogue.residual});
-  Variable y = base_->forward(
+  const Variable y = base_->forward(
       context, x, {.residual = &beside, .destination = chained ? nullptr : epilogue.destination});
-  if (!chained) return y;
-  y = activation(context, y, epilogue.activation);
-  const std::string path(epilogue.path);
-  y = dropout(context, y, epilogue.dropout, path + ".dropout");
-  if (epilogue.layer_scale != nullptr) y = layer_scale(context, y, *epilogue.layer_scale);
-  y = drop_path(context, y, epilogue.drop_path, path + ".drop_path");
-  return epilogue.residual == nullptr ? y : add(context, y, *epilogue.residual);
+  return chained ? apply_epilogue(context, y, epilogue) : y;
 }
 
 Tensor LoraLinear::merged_weight(Queue& queue) const {

@@ -5,15 +5,14 @@
 #include "autograd/timing.h"
 #include "kernels/convolution.h"
 #include "kernels/copy.h"
-#include "kernels/isa.h"
 #include "kernels/reduce.h"
+#include "ops/filter.h"
 #include "ops/recorded_linear.h"
 #include "ops/window.h"
 
 namespace vitrail {
 namespace {
 
-using kernels::Matrix;
 using kernels::UnfoldGeometry;
 
 UnfoldGeometry geometry_of(const Variable& x, const WindowOptions& window) {
@@ -21,51 +20,6 @@ UnfoldGeometry geometry_of(const Variable& x, const WindowOptions& window) {
         x.shape().str());
   return patches_of("convolution", {x.size(0), x.size(3), x.size(1), x.size(2)}, window);
 }
-
-// Axis 1 of a weight [O, C, kh, kw] behind the others.
-View channels_last(const Tensor& weight) {
-  View view = weight.view();
-  view.shape = Shape{view.shape[0], view.shape[2], view.shape[3], view.shape[1]};
-  const auto strides = view.strides;
-  view.strides[1] = strides[2];
-  view.strides[2] = strides[3];
-  view.strides[3] = strides[1];
-  return view;
-}
-
-// The weight as the kernel names it, [O, kh * kw * C], for one direction and precision.
-class PackedWeight {
- public:
-  enum class Direction : uint8_t { forward, backward };
-
-  PackedWeight(Queue& queue, const Parameter& weight, Direction direction, bool bf16) {
-    const bool transposed = direction == Direction::forward;
-    const std::string form = std::string("convolution.") + (transposed ? "forward." : "backward.") +
-                             (bf16 ? "bf16." : "f32.") + kernels::active_isa();
-    const auto pack = [&](auto by) {
-      return [&queue, transposed, by](const Tensor& value) {
-        const View view = channels_last(value);
-        const Tensor ordered = Tensor::empty(view.shape);
-        kernels::copy_strided(queue, ordered.view(), view);
-        const int64_t outputs = value.size(0);
-        const Matrix matrix = Matrix::row_major(ordered.f32(), outputs, value.numel() / outputs);
-        return by(queue, transposed ? matrix.transposed() : matrix);
-      };
-    };
-    if (bf16)
-      bf16_ = weight.derived<kernels::PackedBf16>(form, pack(kernels::pack_bf16));
-    else
-      f32_ = weight.derived<kernels::PackedMatrix>(form, pack(kernels::pack));
-  }
-  kernels::ConvolutionWeight get() const {
-    if (bf16_ != nullptr) return *bf16_;
-    return *f32_;
-  }
-
- private:
-  std::shared_ptr<const kernels::PackedMatrix> f32_;
-  std::shared_ptr<const kernels::PackedBf16> bf16_;
-};
 
 }  // namespace
 
@@ -91,13 +45,13 @@ Variable convolution(const Context& context, const Variable& x, const Parameter&
                      bf16 ? Precision::bf16 : Precision::f32});
   Queue& queue = context.queue;
   Tensor y = Tensor::empty({geometry.batch, geometry.out_height(), geometry.out_width(), outputs});
-  using Direction = PackedWeight::Direction;
+  using Reads = PackedFilter::Reads;
   kernels::convolution(queue, geometry, x.value().f32(),
-                       PackedWeight(queue, weight, Direction::forward, bf16).get(),
+                       PackedFilter(queue, weight, Reads::patches, bf16).get(),
                        bias == nullptr ? nullptr : bias->value().f32(), y.f32());
   if (!recorded) return y;
-  std::optional<PackedWeight> backward;
-  if (x.needs_gradient()) backward.emplace(queue, weight, Direction::backward, bf16);
+  std::optional<PackedFilter> backward;
+  if (x.needs_gradient()) backward.emplace(queue, weight, Reads::outputs, bf16);
   return context.tape->record(
       "convolution", std::move(y), {x, w, b},
       [geometry, outputs, bf16, backward, weight_shape = weight.shape(), x_slot = x.slot(),

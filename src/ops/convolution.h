@@ -26,6 +26,25 @@ constexpr WindowOptions square_window(int64_t kernel, int64_t stride, int64_t pa
 Variable convolution(const Context& context, const Variable& x, const Parameter& weight,
                      const Parameter* bias, const WindowOptions& options);
 
+struct DepthwiseOptions {
+  WindowOptions window;
+  int64_t dilation_height = 1, dilation_width = 1;  // pixels from one tap to the next
+};
+// Each channel with a filter of its own: x [B, H, W, C], weight [C, 1, kh, kw], bias [C] or null;
+// returns [B, OH, OW, C]. f32 in every precision. Error: as convolution().
+Variable depthwise_convolution(const Context& context, const Variable& x, const Parameter& weight,
+                               const Parameter* bias, const DepthwiseOptions& options);
+
+struct TransposedOptions {
+  WindowOptions window;                       // of the convolution whose adjoint this is
+  int64_t extra_height = 0, extra_width = 0;  // torch's output_padding, below the stride
+};
+// The adjoint of a convolution, as torch.nn.ConvTranspose2d: x [B, H, W, C], weight [C, O, kh, kw],
+// bias [O] or null; returns [B, (H - 1) stride - 2 padding + kh + extra, .., O]; the precision is
+// linear's. Error: channels that do not match; nothing is left of the picture.
+Variable transposed_convolution(const Context& context, const Variable& x, const Parameter& weight,
+                                const Parameter* bias, const TransposedOptions& options);
+
 // [B, H, W, C] to [B, OH, OW, C]. Padding never wins a maximum, and counts as zeros in an average.
 Variable max_pool2d(const Context& context, const Variable& x, const WindowOptions& options);
 Variable average_pool2d(const Context& context, const Variable& x, const WindowOptions& options);

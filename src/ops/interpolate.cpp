@@ -1,61 +1,62 @@
 #include "ops/interpolate.h"
 
 #include "autograd/timing.h"
-#include "kernels/copy.h"
+#include "ops/tokens.h"
 
 namespace vitrail {
-namespace {
 
-// [tokens, D] to [D, tokens], or back.
-Tensor transposed(Queue& queue, const Tensor& x, int64_t rows, int64_t columns) {
-  Tensor out = Tensor::empty({columns, rows});
-  View source = x.reshape({rows, columns}).view();
-  std::swap(source.shape[0], source.shape[1]);
-  std::swap(source.strides[0], source.strides[1]);
-  kernels::copy_strided(queue, out.view(), source);
-  return out;
+Variable interpolate(const Context& context, const Variable& x, MapOrder order,
+                     const MapResize& resize) {
+  check(x.shape().rank() == 4, "interpolate", "{} is no map of four axes", x.shape().str());
+  const bool last = order == MapOrder::channels_last;
+  kernels::InterpolateArgs args{.mode = resize.mode,
+                                .antialias = resize.antialias,
+                                .planes = last ? x.size(0) : x.size(0) * x.size(1),
+                                .inner = last ? x.size(3) : 1,
+                                .in_height = x.size(last ? 1 : 2),
+                                .in_width = x.size(last ? 2 : 3),
+                                .out_height = resize.out_height,
+                                .out_width = resize.out_width,
+                                .scale_height = resize.scale_height,
+                                .scale_width = resize.scale_width,
+                                .align_corners = resize.align_corners};
+  check(args.in_height > 0 && args.in_width > 0 && args.out_height > 0 && args.out_width > 0,
+        "interpolate", "a map of {}x{} cannot become one of {}x{}: each side needs a pixel",
+        args.in_height, args.in_width, args.out_height, args.out_width);
+  const Timed timed(context, {"interpolate"});
+  Shape shape = x.shape();
+  shape[last ? 1 : 2] = args.out_height;
+  shape[last ? 2 : 3] = args.out_width;
+  Tensor y = Tensor::empty(shape);
+  args.x = x.value().f32();
+  args.y = y.f32();
+  kernels::interpolate(context.queue, args);
+  if (!records(context, {&x})) return y;
+  return context.tape->record(
+      "interpolate", std::move(y), {x},
+      [args, from = x.shape(), slot = x.slot()](Queue& queue, const Tensor& dy) {
+        Tensor dx = Tensor::empty(from);
+        kernels::interpolate_backward(queue, {.geometry = args, .dy = dy.f32(), .dx = dx.f32()});
+        slot->accumulate(queue, std::move(dx));
+      });
 }
-
-kernels::InterpolateArgs arguments(const GridResize& r, int64_t planes) {
-  return {.mode = r.mode,
-          .antialias = r.antialias,
-          .planes = planes,
-          .in_height = r.in_height,
-          .in_width = r.in_width,
-          .out_height = r.out_height,
-          .out_width = r.out_width,
-          .scale_height = r.scale_height,
-          .scale_width = r.scale_width};
-}
-
-}  // namespace
 
 Variable interpolate_tokens(const Context& context, const Variable& tokens,
                             const GridResize& resize) {
   const int64_t in = resize.in_height * resize.in_width;
-  const int64_t out = resize.out_height * resize.out_width;
-  check(tokens.shape().rank() == 3 && tokens.size(0) == 1 && tokens.size(1) == in, "interpolate",
+  check(tokens.shape().rank() == 3 && tokens.size(1) == in, "interpolate",
         "{} is not a grid of {} by {} tokens", tokens.shape().str(), resize.in_height,
         resize.in_width);
-  const Timed timed(context, {"interpolate"});
-  const int64_t dim = tokens.size(2);
-  const Tensor planes = transposed(context.queue, tokens.value(), in, dim);
-  const Tensor resampled = Tensor::empty({dim, out});
-  kernels::InterpolateArgs args = arguments(resize, dim);
-  args.x = planes.f32();
-  args.y = resampled.f32();
-  kernels::interpolate(context.queue, args);
-  Tensor result = transposed(context.queue, resampled, dim, out).reshape({1, out, dim});
-  if (!records(context, {&tokens})) return result;
-  return context.tape->record(
-      "interpolate", std::move(result), {tokens},
-      [slot = tokens.slot(), resize, in, out, dim](Queue& queue, const Tensor& gradient) {
-        const Tensor dy = transposed(queue, gradient, out, dim);
-        const Tensor dx = Tensor::empty({dim, in});
-        kernels::interpolate_backward(
-            queue, {.geometry = arguments(resize, dim), .dy = dy.f32(), .dx = dx.f32()});
-        slot->accumulate(queue, transposed(queue, dx, dim, in).reshape({1, in, dim}));
-      });
+  const int64_t batch = tokens.size(0), dim = tokens.size(2);
+  const Variable grid = reshape(context, tokens, {batch, resize.in_height, resize.in_width, dim});
+  const Variable resized = interpolate(context, grid, MapOrder::channels_last,
+                                       {.mode = resize.mode,
+                                        .antialias = resize.antialias,
+                                        .scale_height = resize.scale_height,
+                                        .scale_width = resize.scale_width,
+                                        .out_height = resize.out_height,
+                                        .out_width = resize.out_width});
+  return reshape(context, resized, {batch, resize.out_height * resize.out_width, dim});
 }
 
 }  // namespace vitrail

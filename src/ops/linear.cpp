@@ -32,6 +32,7 @@ Tensor forward(Queue& queue, const Tensor& x, const kernels::RowNorm* norm, cons
   Shape shape = x.shape();
   shape[-1] = outputs;
   Tensor y = epilogue.destination == nullptr ? Tensor::empty(shape) : *epilogue.destination;
+  y.storage()->bump_version();  // the destination may have been kept
   const int64_t rows = inputs == 0 ? 0 : x.numel() / inputs;
   kernels::GemmOutput output{.data = y.f32(), .row_stride = outputs};
   output.epilogue.bias = bias == nullptr ? nullptr : bias->value().f32();
@@ -130,15 +131,20 @@ Variable linear(const Context& context, const LinearInput& input, const Paramete
   const bool plain = !random && epilogue.layer_scale == nullptr &&
                      epilogue.activation == kernels::Activation::none;
   if (plain) return recorded_linear(context, x, weight, bias, residual, bf16);
-  Variable y = recorded_linear(context, x, weight, bias, nullptr, bf16);
-  if (epilogue.activation != kernels::Activation::none)
-    y = activation(context, y, epilogue.activation);
+  return apply_epilogue(context, recorded_linear(context, x, weight, bias, nullptr, bf16),
+                        epilogue);
+}
+
+Variable apply_epilogue(const Context& context, Variable y, const LinearEpilogue& epilogue) {
+  check(epilogue.residual == nullptr || epilogue.residual->shape() == y.shape(), "linear",
+        "{}: a residual of {} does not fit an output of {}", epilogue.path,
+        epilogue.residual == nullptr ? "" : epilogue.residual->shape().str(), y.shape().str());
+  y = activation(context, y, epilogue.activation);
   const std::string path(epilogue.path);
   y = dropout(context, y, epilogue.dropout, path + ".dropout");
   if (epilogue.layer_scale != nullptr) y = layer_scale(context, y, *epilogue.layer_scale);
   y = drop_path(context, y, epilogue.drop_path, path + ".drop_path");
-  if (residual != nullptr) y = add(context, y, *residual);
-  return y;
+  return epilogue.residual == nullptr ? y : add(context, y, *epilogue.residual);
 }
 
 void prepare_linear(Queue& queue, const Parameter& weight, Precision precision) {

@@ -25,6 +25,10 @@ struct LinearEpilogue {
   const Tensor* destination = nullptr;
 };
 
+// The epilogue as a chain of operations of its own, for what does not end in one product. It writes
+// no destination. Error: the residual is not of y's shape.
+Variable apply_epilogue(const Context& context, Variable y, const LinearEpilogue& epilogue);
+
 // What a projection reads: x, or LayerNorm of x. Where the product converts its input anyhow (bf16
 // and int8 in inference) the rows are normalised on the way in; else LayerNorm comes first.
 class LinearInput {

@@ -33,7 +33,7 @@ class ParameterGradient {
   ParameterGradient(GradientSlot& slot, const Shape& shape)
       : slot_(slot),
         first_(!slot.has_gradient()),
-        value_(first_ ? Tensor::empty(shape) : slot.gradient()) {}
+        value_(first_ ? Tensor::empty(shape) : slot.accumulator(shape)) {}
   kernels::GradientOutput output() const { return {value_.f32(), !first_}; }
   void finish(Queue& queue) {
     if (first_) slot_.accumulate(queue, std::move(value_));
@@ -74,7 +74,7 @@ void weight_backward(Queue& queue, const Saved& saved, const Tensor& dy, Gradien
 void input_backward(Queue& queue, const Saved& saved, const Tensor& dy, GradientSlot& slot) {
   (void)saved.weight.get();  // throws if the weight was changed since it was packed
   const bool first = !slot.has_gradient();
-  Tensor dx = first ? Tensor::empty(saved.x_shape) : slot.gradient();
+  Tensor dx = first ? Tensor::empty(saved.x_shape) : slot.accumulator(saved.x_shape);
   const GemmOutput output{
       .data = dx.f32(), .row_stride = saved.inputs, .accumulate = !first, .epilogue = {}};
   const Matrix gradient = Matrix::row_major(dy.f32(), saved.rows, saved.outputs);

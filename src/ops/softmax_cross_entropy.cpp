@@ -1,9 +1,14 @@
 #include "ops/softmax_cross_entropy.h"
 
+#include <numeric>
+#include <vector>
+
 #include "autograd/timing.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
+#include "ops/axes.h"
 #include "ops/class_targets.h"
+#include "ops/tokens.h"
 
 namespace vitrail {
 namespace {
@@ -64,9 +69,16 @@ Variable soft_cross_entropy(const Context& context, const Variable& logits, cons
   return cross_entropy(context, logits, targets, label_smoothing);
 }
 
-Variable softmax(const Context& context, const Variable& x) {
-  check(x.shape().rank() >= 1 && x.size(-1) > 0, "softmax", "{} has no last axis to normalise",
-        x.shape().str());
+Variable softmax(const Context& context, const Variable& x, int axis) {
+  axis = checked_axis("softmax", x.shape(), axis);
+  check(x.size(axis) > 0, "softmax", "axis {} of {} is empty", axis, x.shape().str());
+  const int last = x.shape().rank() - 1;
+  if (axis != last) {
+    std::vector<int> order(static_cast<size_t>(last) + 1);
+    std::iota(order.begin(), order.end(), 0);
+    std::swap(order[static_cast<size_t>(axis)], order.back());
+    return permute(context, softmax(context, permute(context, x, order)), order);
+  }
   const int64_t classes = x.size(-1), rows = x.value().numel() / classes;
   const Timed timed(context, {"softmax"});
   Tensor y = Tensor::empty(x.shape());

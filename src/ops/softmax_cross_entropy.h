@@ -14,7 +14,7 @@ Variable softmax_cross_entropy(const Context& context, const Variable& logits, c
 Variable soft_cross_entropy(const Context& context, const Variable& logits, const Tensor& targets,
                             double label_smoothing = 0);
 
-// Softmax over the last axis.
-Variable softmax(const Context& context, const Variable& x);
+// Softmax over an axis; a negative one counts from the end. Error: there is none, or it is empty.
+Variable softmax(const Context& context, const Variable& x, int axis = -1);
 
 }  // namespace vitrail

@@ -66,6 +66,37 @@ TEST_F(Tapes, NoticesASavedTensorThatChanged) {
   EXPECT_THROW(tape.backward(queue, y), Error);
 }
 
+// Every kind of write that tape.h names; LinearEpilogue::destination is in
+// tests/ops/linear_test.cpp.
+TEST_F(Tapes, StoragesAreToldOfWrites) {
+  const auto expect_noticed = [](const Tensor& tensor, const std::function<void()>& write) {
+    const SavedTensor saved(tensor), part(tensor.rows(0, 1));
+    EXPECT_NO_THROW((void)saved.get());
+    write();
+    EXPECT_THROW((void)saved.get(), Error);
+    EXPECT_THROW((void)part.get(), Error);  // the storage is one
+  };
+  Tensor tensor = ones();
+  expect_noticed(tensor, [&] { tensor.copy_from(ones()); });
+  expect_noticed(tensor, [&] { tensor.fill_zero(); });
+  expect_noticed(tensor, [&] { tensor.rows(1, 2).fill_zero(); });
+  Parameter parameter("w", {2});
+  parameter.set_value(ones());
+  expect_noticed(parameter.value(), [&] { parameter.changed(); });
+  GradientSlot slot;
+  slot.accumulate(queue, ones());
+  expect_noticed(slot.gradient(), [&] { slot.accumulate(queue, ones()); });
+  expect_noticed(slot.gradient(), [&] { slot.accumulator({2}); });
+}
+
+TEST_F(Tapes, WalksFromSeveralOutputsAtOnce) {
+  const Variable x = Variable::leaf(ones());
+  const Variable a = times(context, x, 3), b = times(context, a, 5);
+  const std::vector<Tape::Seed> seeds{{a, Tensor::full({2}, 2.0f)}, {b, {}}};
+  tape.backward(queue, seeds);
+  EXPECT_EQ(x.gradient().f32()[0], 3 * 2 + 3 * 5);
+}
+
 TEST_F(Tapes, TellsWhenAGradientIsComplete) {
   Parameter parameter("w", {2});
   parameter.set_value(ones());
@@ -101,6 +132,84 @@ TEST_F(Tapes, CheckpointGivesTheSameGradientsAndSavesNothing) {
   EXPECT_EQ(y.value().f32()[0], 42);
   tape.backward(queue, y);
   EXPECT_EQ(x.gradient().f32()[0], 42);
+}
+
+// y = a + b, the smallest operation of two.
+Variable plus(const Context& context, const Variable& a, const Variable& b) {
+  Tensor y = a.value().clone();
+  for (int64_t i = 0; i < y.numel(); ++i) y.f32()[i] += b.value().f32()[i];
+  if (!records(context, {&a, &b})) return y;
+  return context.tape->record("plus", y, {a, b}, [a, b](Queue& queue, const Tensor& gradient) {
+    for (const Variable* side : {&a, &b})
+      if (side->needs_gradient()) side->slot()->accumulate(queue, gradient.clone());
+  });
+}
+
+// (a, b, c) to (3 a + b, 7 (3 a + b), b, c): two outputs are made, one input is handed through, and
+// one is a constant.
+std::vector<Variable> several(const Context& context, std::span<const Variable> inputs) {
+  const Variable first = plus(context, times(context, inputs[0], 3), inputs[1]);
+  return {first, times(context, first, 7), inputs[1], inputs[2]};
+}
+
+TEST_F(Tapes, CheckpointsHaveSeveralInputsAndOutputs) {
+  const Variable constant(ones());
+  // Which outputs go on, and what that makes of the gradients of a and b.
+  struct Use {
+    std::vector<size_t> outputs;
+    float da, db;
+  };
+  for (const Use& use : {Use{{0}, 3, 1}, Use{{1}, 21, 7}, Use{{0, 1}, 24, 8}, Use{{0, 0, 1}, 27, 9},
+                         Use{{2}, 0, 1}, Use{{1, 2, 3}, 21, 8}}) {
+    Tape own;
+    context.tape = &own;
+    const Variable a = Variable::leaf(ones()), b = Variable::leaf(ones());
+    const std::vector<Variable> inputs{a, b, constant};
+    const std::vector<Variable> outputs = checkpoint(context, inputs, several);
+    ASSERT_EQ(outputs.size(), 4u);
+    EXPECT_EQ(own.num_nodes(), 3u);  // one for each output that was made, one for both
+    EXPECT_EQ(outputs[0].value().f32()[1], 4);
+    EXPECT_EQ(outputs[1].value().f32()[1], 28);
+    EXPECT_EQ(outputs[2].slot(), b.slot());
+    EXPECT_FALSE(outputs[3].needs_gradient());
+    Variable sum = times(context, outputs[use.outputs[0]], 1);
+    for (size_t i = 1; i < use.outputs.size(); ++i)
+      sum = plus(context, sum, outputs[use.outputs[i]]);
+    own.backward(queue, sum);
+    if (use.da == 0)
+      EXPECT_FALSE(a.gradient().defined());
+    else
+      EXPECT_EQ(a.gradient().f32()[1], use.da);
+    EXPECT_EQ(b.gradient().f32()[1], use.db);
+  }
+}
+
+TEST_F(Tapes, ACheckpointOfConstantsIsAConstant) {
+  const std::vector<Variable> inputs{ones(), ones(), ones()};
+  for (const Variable& output : checkpoint(context, inputs, several))
+    EXPECT_FALSE(output.needs_gradient());
+  EXPECT_EQ(tape.num_nodes(), 0u);
+  context.tape = nullptr;
+  EXPECT_EQ(checkpoint(context, inputs, several)[1].value().f32()[0], 28);
+}
+
+TEST_F(Tapes, ACheckpointNoticesAnInputThatChanged) {
+  Tensor value = ones();
+  const std::vector<Variable> inputs{Variable::leaf(value), ones(), ones()};
+  const Variable y = checkpoint(context, inputs, several)[1];
+  value.copy_from(ones());
+  EXPECT_THROW(tape.backward(queue, y), Error);
+}
+
+TEST_F(Tapes, CheckpointsNest) {
+  const Variable x = Variable::leaf(ones());
+  const Segment outer = [](const Context& inner, std::span<const Variable> inputs) {
+    const std::vector<Variable> three{inputs[0], times(inner, inputs[0], 2), ones()};
+    const std::vector<Variable> made = checkpoint(inner, three, several);
+    return std::vector<Variable>{plus(inner, made[0], made[1])};
+  };
+  tape.backward(queue, checkpoint(context, std::span(&x, 1), outer)[0]);
+  EXPECT_EQ(x.gradient().f32()[0], 8 * 5);
 }
 
 TEST_F(Tapes, AParameterInACheckpointIsReadyOnce) {

@@ -16,9 +16,10 @@ using testing::kEpsilon;
 using testing::max_relative_error;
 using testing::random_floats;
 
-constexpr Activation kAll[] = {Activation::none,       Activation::gelu, Activation::gelu_tanh,
-                               Activation::quick_gelu, Activation::relu, Activation::silu,
-                               Activation::tanh};
+constexpr Activation kAll[] = {
+    Activation::none,    Activation::gelu,     Activation::gelu_tanh,    Activation::quick_gelu,
+    Activation::relu,    Activation::silu,     Activation::tanh,         Activation::relu6,
+    Activation::sigmoid, Activation::softplus, Activation::hard_sigmoid, Activation::hard_swish};
 constexpr int64_t kCounts[] = {1, 2, 7, 8, 15, 17, 63, 65, 193, 20001};
 
 TEST(Activation, MatchesTheOracleOnEveryTarget) {

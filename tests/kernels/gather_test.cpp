@@ -51,6 +51,24 @@ TEST(Gather, PicksRowsAndPutsTheirGradientsBackOnEveryTarget) {
   });
 }
 
+TEST(Gather, OneIndexServesAllSamples) {
+  for_each_isa([](Queue& queue) {
+    const int64_t outer = 3, rows = 6, picked = 9, dim = 300;
+    const auto x = random_floats(outer * rows * dim, 1),
+               dy = random_floats(outer * picked * dim, 2);
+    const std::vector<int64_t> once = random_index(picked, rows);
+    std::vector<int64_t> repeated;
+    for (int64_t o = 0; o < outer; ++o) repeated.insert(repeated.end(), once.begin(), once.end());
+    std::vector<float> y(dy.size()), dx(x.size()), want_y(dy.size()), want_dx(x.size());
+    gather(queue, {outer, rows, picked, dim, x.data(), once.data(), y.data(), true});
+    gather_backward(queue, {outer, rows, picked, dim, once.data(), dy.data(), dx.data(), true});
+    gather(queue, {outer, rows, picked, dim, x.data(), repeated.data(), want_y.data()});
+    gather_backward(queue, {outer, rows, picked, dim, repeated.data(), dy.data(), want_dx.data()});
+    EXPECT_EQ(y, want_y);
+    EXPECT_EQ(dx, want_dx);
+  });
+}
+
 TEST(Gather, SameBitsOnAnyThreads) {
   const auto dy = random_floats(64 * 40 * 33, 2);
   const std::vector<int64_t> index = random_index(64 * 40, 7);

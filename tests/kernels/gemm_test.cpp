@@ -61,7 +61,8 @@ TEST(Gemm, EveryEpilogueAgreesWithTheReference) {
       const PackedMatrix packed = pack(queue, o.b_matrix());
       for (const Activation activation :
            {Activation::none, Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu,
-            Activation::relu, Activation::silu, Activation::tanh}) {
+            Activation::relu, Activation::silu, Activation::tanh, Activation::sigmoid,
+            Activation::hard_swish}) {
         reference::GemmInput input = o.input();
         input.bias = to_double(o.bias);
         input.scale = to_double(o.scale);
@@ -100,6 +101,21 @@ TEST(Gemm, ReadsEitherOperandTransposedAndAccumulates) {
           for (double& x : sum) x += 0.5;
           EXPECT_LE(max_relative_error(c, sum), 4 * sum_tolerance(size.k));
         }
+    }
+  });
+}
+
+TEST(Gemm, ActivationsWithoutATileOfTheirOwnAreApplied) {
+  for_each_isa([](Queue& queue) {
+    const GemmOperands o({33, 100, 40});
+    const PackedMatrix packed = pack(queue, o.b_matrix());
+    for (const Activation activation : {Activation::relu6, Activation::softplus}) {
+      reference::GemmInput input = o.input();
+      input.activation = activation;
+      std::vector<float> c(33 * 100);
+      gemm(queue, o.a_matrix(), packed,
+           {.data = c.data(), .row_stride = 100, .epilogue = {.activation = activation}});
+      EXPECT_LE(max_relative_error(c, reference::gemm(input)), 4 * sum_tolerance(40));
     }
   });
 }

@@ -121,6 +121,76 @@ TEST(WeightedSum, MatchesTheOracleBothWaysOnEveryTarget) {
   });
 }
 
+TEST(SumAxis, MatchesTheOracleOnEveryTarget) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t axis : {0, 1, 3, 65, 1000, 20001})
+      for (const int64_t inner : {1, 2, 17, 70, 300}) {
+        if (axis * inner > 200000) continue;
+        const int64_t outer = 3;
+        const auto x = random_floats(outer * axis * inner, 10);
+        const auto y = random_floats(outer * axis * inner, 11);
+        std::vector<float> sum(static_cast<size_t>(outer * inner) + 1, 77), dot = sum;
+        std::vector<double> want(sum.size() - 1), want_dot = want;
+        sum_axis(queue,
+                 {.outer = outer, .axis = axis, .inner = inner, .x = x.data(), .out = sum.data()});
+        sum_axis(queue, {.outer = outer,
+                         .axis = axis,
+                         .inner = inner,
+                         .x = x.data(),
+                         .y = y.data(),
+                         .out = dot.data()});
+        for (size_t i = 0; i < x.size(); ++i) {
+          const auto width = static_cast<size_t>(inner);
+          const size_t to = i / (static_cast<size_t>(axis) * width) * width + i % width;
+          want[to] += x[i];
+          want_dot[to] += double(x[i]) * y[i];
+        }
+        EXPECT_EQ(sum.back(), 77);
+        sum.pop_back();
+        dot.resize(want_dot.size());
+        // Sums of both signs may be small: the terms count.
+        const double bound = sum_tolerance(axis) * std::sqrt(double(axis) + 1);
+        for (size_t i = 0; i < want.size(); ++i) {
+          ASSERT_NEAR(sum[i], want[i], bound) << axis << " by " << inner;
+          ASSERT_NEAR(dot[i], want_dot[i], bound) << axis << " by " << inner;
+        }
+      }
+  });
+}
+
+TEST(MaxAxis, FindsTheFirstOfTiesOnEveryTarget) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t axis : {1, 2, 7, 8, 16, 17, 100})
+      for (const int64_t inner : {1, 3, 16, 37}) {
+        const int64_t outer = 3, size = axis * inner;
+        auto x = random_floats(outer * size, 12);
+        for (float& value : x) value = std::round(value * 4);  // ties
+        if (size > 50) x[30] = x[41] = std::nanf("");
+        const auto dy = random_floats(outer * inner, 13);
+        std::vector<float> y(dy.size() + 1, 77), dx(x.size(), 77), want_dx(x.size());
+        std::vector<int32_t> index(dy.size());
+        max_axis(queue, {outer, axis, inner, x.data(), y.data(), index.data()});
+        max_axis_backward(queue, {outer, axis, inner, index.data(), dy.data(), dx.data()});
+        for (int64_t at = 0; at < outer * inner; ++at) {
+          const float* first = x.data() + at / inner * size + at % inner;
+          int64_t best = 0;
+          for (int64_t a = 1; a < axis; ++a) {
+            const float value = first[a * inner], highest = first[best * inner];
+            if (value > highest || (std::isnan(value) && !std::isnan(highest))) best = a;
+          }
+          ASSERT_EQ(index[at], best) << axis << " by " << inner;
+          if (std::isnan(first[best * inner]))
+            ASSERT_TRUE(std::isnan(y[at]));
+          else
+            ASSERT_EQ(y[at], first[best * inner]);
+          want_dx[at / inner * size + best * inner + at % inner] = dy[at];
+        }
+        EXPECT_EQ(y.back(), 77);
+        EXPECT_EQ(dx, want_dx);
+      }
+  });
+}
+
 TEST(SumSquares, MatchesTheOracleAndShowsNan) {
   for_each_isa([](Queue& queue) {
     for (const int64_t count : {1, 7, 8, 193, 1024, 1025, 100003}) {
@@ -163,7 +233,14 @@ TEST(Reduce, DoesNotDependOnThreads) {
     mean_axis(queue, {.outer = 1, .axis = rows, .inner = dim, .x = x.data(), .out = mean.data()});
     double squares = 0;
     sum_squares(queue, rows * dim, x.data(), &squares);
-    return std::tuple(columns, tokens, mean, squares);
+    std::vector<float> total(1), rows_of_one(rows), grouped(7 * dim);
+    sum_axis(queue,
+             {.outer = 1, .axis = rows * dim, .inner = 1, .x = x.data(), .out = total.data()});
+    sum_axis(queue,
+             {.outer = rows, .axis = dim, .inner = 1, .x = x.data(), .out = rows_of_one.data()});
+    sum_axis(queue,
+             {.outer = 7, .axis = rows / 7, .inner = dim, .x = x.data(), .out = grouped.data()});
+    return std::tuple(columns, tokens, mean, squares, total, rows_of_one, grouped);
   });
 }
 

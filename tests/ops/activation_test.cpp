@@ -12,8 +12,9 @@ using testing::check_gradients;
 using testing::Operands;
 
 // ReLU apart: a difference across its kink is no derivative.
-constexpr Activation kSmooth[] = {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu,
-                                  Activation::silu, Activation::tanh};
+constexpr Activation kSmooth[] = {
+    Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu, Activation::silu,
+    Activation::tanh, Activation::sigmoid,   Activation::softplus};
 
 TEST(ActivationOp, GradientsMatchDifferences) {
   for (const Activation kind : kSmooth) {
@@ -33,6 +34,25 @@ TEST(ActivationOp, ReluPassesWhatIsPositive) {
   tape.backward(queue, activation(context, x, Activation::relu));
   EXPECT_EQ(std::vector<float>(x.gradient().values().begin(), x.gradient().values().end()),
             (std::vector<float>{0, 1, 0, 1}));
+}
+
+// At their kinks the slopes are those of torch.
+TEST(ActivationOp, HardFunctionsHaveTheSlopesOfTorch) {
+  Queue queue(1);
+  const std::vector<float> at{-4, -3, -1.5f, 0, 1.5f, 3, 5, 6, 7};
+  const auto slopes = [&](Activation kind) {
+    Context context(queue);
+    Tape tape;
+    context.tape = &tape;
+    const Variable x = Variable::leaf(Tensor::from(at, {9}));
+    tape.backward(queue, activation(context, x, kind));
+    return std::vector<float>(x.gradient().values().begin(), x.gradient().values().end());
+  };
+  const float sixth = 1.0f / 6.0f;
+  EXPECT_EQ(slopes(Activation::relu6), (std::vector<float>{0, 0, 0, 0, 1, 1, 1, 0, 0}));
+  EXPECT_EQ(slopes(Activation::hard_sigmoid),
+            (std::vector<float>{0, 0, sixth, sixth, sixth, 0, 0, 0, 0}));
+  EXPECT_EQ(slopes(Activation::hard_swish), (std::vector<float>{0, 0, 0, 0.5f, 1, 1, 1, 1, 1}));
 }
 
 TEST(ActivationOp, NoneIsTheInputItself) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/errors.h"
 #include "support/gradient_check.h"
 
 namespace vitrail {
@@ -19,6 +20,40 @@ TEST(InterpolateOp, GradientsMatchDifferences) {
       return interpolate_tokens(context, at.inputs[0], resize);
     });
   }
+}
+
+TEST(InterpolateOp, GradientsOfMapsMatchDifferences) {
+  for (const MapOrder order : {MapOrder::channels_first, MapOrder::channels_last})
+    for (const auto mode : {kernels::InterpolateMode::bilinear, kernels::InterpolateMode::bicubic})
+      for (const bool antialias : {false, true})
+        for (const bool align_corners : {false, true}) {
+          Operands o({{2, 3, 4, 3}});
+          check_gradients(o, [&](const Context& context, const Operands& at) {
+            return interpolate(context, at.inputs[0], order,
+                               {.mode = mode,
+                                .antialias = antialias,
+                                .align_corners = align_corners,
+                                .out_height = 2,
+                                .out_width = 5});
+          });
+        }
+}
+
+TEST(InterpolateOp, TokensOfABatchAreEachInterpolated) {
+  Queue queue(2);
+  const Context context(queue);
+  const GridResize resize{.in_height = 2, .in_width = 3, .out_height = 4, .out_width = 4};
+  const Tensor tokens = testing::random_tensor({3, 6, 5}, 2);
+  const Tensor all = interpolate_tokens(context, tokens, resize).value();
+  ASSERT_EQ(all.shape(), Shape({3, 16, 5}));
+  for (int64_t b = 0; b < 3; ++b) {
+    const Tensor one = interpolate_tokens(context, tokens.rows(b, b + 1), resize).value();
+    EXPECT_TRUE(std::ranges::equal(one.values(), all.rows(b, b + 1).values()));
+  }
+  Operands o({{2, 6, 2}});
+  check_gradients(o, [&](const Context& c, const Operands& at) {
+    return interpolate_tokens(c, at.inputs[0], resize);
+  });
 }
 
 TEST(InterpolateOp, KeepsConstantsAndTheGridItHas) {
@@ -43,7 +78,23 @@ TEST(InterpolateOp, RefusesTokensThatAreNotTheGrid) {
   const Context context(queue);
   const GridResize resize{.in_height = 2, .in_width = 3, .out_height = 4, .out_width = 4};
   EXPECT_THROW(interpolate_tokens(context, Tensor::zeros({1, 7, 4}), resize), Error);
-  EXPECT_THROW(interpolate_tokens(context, Tensor::zeros({2, 6, 4}), resize), Error);
+  EXPECT_THROW(interpolate_tokens(context, Tensor::zeros({6, 4}), resize), Error);
+}
+
+TEST(InterpolateOp, RefusesMapsWithoutPixels) {
+  Queue queue(1);
+  const Context context(queue);
+  const MapResize two{.out_height = 2, .out_width = 2};
+  EXPECT_ERROR(interpolate(context, Tensor::zeros({1, 2, 0, 3}), MapOrder::channels_first, two),
+               "each side needs a pixel");
+  EXPECT_ERROR(interpolate(context, Tensor::zeros({1, 2, 3, 3}), MapOrder::channels_last,
+                           {.out_height = 0, .out_width = 2}),
+               "each side needs a pixel");
+  EXPECT_ERROR(interpolate(context, Tensor::zeros({2, 3, 3}), MapOrder::channels_last, two),
+               "four axes");
+  EXPECT_EQ(
+      interpolate(context, Tensor::zeros({0, 2, 3, 3}), MapOrder::channels_first, two).shape(),
+      Shape({0, 2, 2, 2}));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "support/errors.h"
 #include "support/gradient_check.h"
 
 namespace vitrail {
@@ -35,6 +36,38 @@ TEST(LinearOp, EveryEpilogueAtOnce) {
                    .residual = &at.inputs[1],
                    .path = "blocks.0.mlp.fc2"});
   });
+}
+
+// What no product carries along: the chain by itself is what linear records.
+TEST(LinearOp, AnEpilogueByItselfIsThatOfAProduct) {
+  Queue queue(2);
+  Context context(queue);
+  context.dropout = true;
+  context.random = RandomKey(3, 4);
+  Operands o({{2, 3, 5}, {2, 3, 7}}, {{7, 5}, {7}, {7}});
+  const LinearEpilogue epilogue{.activation = Activation::gelu,
+                                .dropout = 0.2,
+                                .layer_scale = o.parameters[2].get(),
+                                .drop_path = 0.3,
+                                .residual = &o.inputs[1],
+                                .path = "blocks.0.mlp.fc2"};
+  const Parameter &weight = *o.parameters[0], &bias = *o.parameters[1];
+  const Tensor whole = linear(context, o.inputs[0], weight, &bias, epilogue).value();
+  const Tensor chain =
+      apply_epilogue(context, linear(context, o.inputs[0], weight, &bias), epilogue).value();
+  EXPECT_TRUE(std::ranges::equal(whole.values(), chain.values()));
+  EXPECT_ERROR(apply_epilogue(context, o.inputs[0], epilogue), "does not fit an output");
+}
+
+TEST(LinearOp, AWriteIntoADestinationIsNoticed) {
+  Queue queue(1);
+  const Context context(queue);
+  Operands o({{2, 5}}, {{5, 5}});
+  const Tensor destination = Tensor::zeros({2, 5});
+  const SavedTensor saved(destination);
+  EXPECT_NO_THROW((void)saved.get());
+  linear(context, o.inputs[0], *o.parameters[0], nullptr, {.destination = &destination});
+  EXPECT_ERROR(saved.get(), "was changed in place");
 }
 
 TEST(LinearOp, DropoutsDrawTheSameMasksBothWays) {

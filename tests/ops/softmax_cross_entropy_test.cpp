@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "support/errors.h"
 #include "support/gradient_check.h"
 
 namespace vitrail {
@@ -35,6 +38,27 @@ TEST(SoftmaxCrossEntropyOp, GradientsMatchDifferences) {
   check_gradients(plain, [](const Context& context, const Operands& o) {
     return softmax(context, o.inputs[0]);
   });
+}
+
+TEST(SoftmaxOp, RunsAlongAnyAxis) {
+  Queue queue(1);
+  const Context context(queue);
+  for (const int axis : {0, 1, 2, -1}) {
+    Operands o({{2, 3, 4}});
+    check_gradients(
+        o, [axis](const Context& c, const Operands& at) { return softmax(c, at.inputs[0], axis); });
+    const Tensor y = softmax(context, o.inputs[0], axis).value();
+    const int64_t step = axis == 0 ? 12 : axis == 1 ? 4 : 1, size = y.size(axis);
+    for (int64_t i = 0; i < 24; ++i) {
+      const int64_t first = i - i / step % size * step;
+      double sum = 0;
+      for (int64_t j = 0; j < size; ++j)
+        sum += std::exp(double(o.inputs[0].value().f32()[first + j * step]));
+      EXPECT_NEAR(y.f32()[i], std::exp(double(o.inputs[0].value().f32()[i])) / sum, 1e-6);
+    }
+  }
+  EXPECT_ERROR(softmax(context, Tensor::zeros({2, 3}), 2), "no axis 2");
+  EXPECT_ERROR(softmax(context, Tensor::zeros({0, 3}), 0), "is empty");
 }
 
 TEST(SoftmaxCrossEntropyOp, UniformLogitsCostTheLogOfTheClasses) {

@@ -113,7 +113,8 @@ template <class Precision>
 using FinishedTileFunction = void (*)(const Task<Precision>&, int64_t, int64_t,
                                       const TileWork<typename Precision::Step>&);
 
-// Null where an activation is followed by LayerScale or a residual: too rare for code of its own.
+// Null where an activation is followed by LayerScale or a residual, and for activations that come
+// after tanh in the list: too rare for code of their own. FinishSums has all of them.
 template <class Precision>
 FinishedTileFunction<Precision> FinishedTileFor(const GemmOutput& c) {
   const bool adds =
@@ -124,7 +125,8 @@ FinishedTileFunction<Precision> FinishedTileFor(const GemmOutput& c) {
                                           : nullptr;
   FinishedTileFunction<Precision> function = nullptr;
   WithActivation(activation, [&](auto kind) {
-    function = FinishedTile<Precision, decltype(kind)::value, false>;
+    if constexpr (decltype(kind)::value <= Activation::tanh)
+      function = FinishedTile<Precision, decltype(kind)::value, false>;
   });
   return function;
 }

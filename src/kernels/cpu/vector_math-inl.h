@@ -44,6 +44,35 @@ HWY_INLINE V Exp(D d, V x) {
   return hn::IfThenZeroElse(flushed, hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent)));
 }
 
+// log(x) to 2 ulp. -inf at zero, NaN below; inf and NaN stay.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Log(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  const V zero = hn::Zero(d), one = hn::Set(d, 1.0f), infinity = hn::Inf(d);
+  // Subnormal numbers have no exponent to read: they are taken 2^23 times as large.
+  const auto subnormal = hn::Lt(x, hn::Set(d, 1.17549435e-38f));
+  const auto bits =
+      hn::BitCast(di, hn::IfThenElse(subnormal, hn::Mul(x, hn::Set(d, 8388608.0f)), x));
+  // x = 2^n m with m in [sqrt(1/2), sqrt(2)): 0x3F3504F3 is sqrt(1/2).
+  const auto exponent = hn::ShiftRight<23>(hn::Sub(bits, hn::Set(di, 0x3F3504F3)));
+  const V m = hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<23>(exponent)));
+  const V n = hn::Sub(hn::ConvertTo(d, exponent), hn::IfThenElseZero(subnormal, hn::Set(d, 23.0f)));
+  // log(m) = 2 s (1 + s^2 / 3 + s^4 / 5 + ...) with s = (m - 1) / (m + 1), |s| < 0.172: what is
+  // left out is 2e-9 of the whole.
+  const V s = hn::Div(hn::Sub(m, one), hn::Add(m, one));
+  const V t = hn::Mul(s, s), twice = hn::Add(s, s);
+  V p = hn::MulAdd(t, hn::Set(d, 1.0f / 9.0f), hn::Set(d, 1.0f / 7.0f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 5.0f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 3.0f));
+  const V log_m = hn::MulAdd(hn::Mul(twice, t), p, twice);
+  // n log(2) in the two parts of Exp.
+  const V y =
+      hn::MulAdd(n, hn::Set(d, 0.693145752f), hn::MulAdd(n, hn::Set(d, 1.42860677e-6f), log_m));
+  const V beyond = hn::IfThenElse(hn::Eq(x, zero), hn::Neg(infinity),
+                                  hn::IfThenElse(hn::Eq(x, infinity), infinity, hn::NaN(d)));
+  return hn::IfThenElse(hn::And(hn::Gt(x, zero), hn::Lt(x, infinity)), y, beyond);
+}
+
 // 1 / (1 + exp(-x)).
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Sigmoid(D d, V x) {
@@ -178,6 +207,65 @@ HWY_INLINE V TanhDerivative(D d, V x) {
   return hn::NegMulAdd(t, t, hn::Set(d, 1.0f));
 }
 
+// Limits [0, 6]; as the second operand a NaN stays one on x86, too.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Relu6(D d, V x) {
+  return hn::Min(hn::Set(d, 6.0f), hn::Max(hn::Zero(d), x));
+}
+
+// 1 strictly inside, as torch has it.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Relu6Derivative(D d, V x) {
+  const auto inside = hn::And(hn::Gt(x, hn::Zero(d)), hn::Lt(x, hn::Set(d, 6.0f)));
+  return hn::IfThenElseZero(inside, hn::Set(d, 1.0f));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V SigmoidDerivative(D d, V x) {
+  const V s = Sigmoid(d, x);
+  return hn::Mul(s, hn::Sub(hn::Set(d, 1.0f), s));
+}
+
+// log(1 + exp(x)) = max(x, 0) + log(1 + u), u = exp(-|x|): nothing overflows or cancels.
+// log(1 + u) = 2 s (1 + s^2 / 3 + ...) with s = u / (2 + u) <= 1/3; what is left out is 2e-9 of it.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Softplus(D d, V x) {
+  const V u = Exp(d, hn::Neg(hn::Abs(x)));
+  const V s = hn::Div(u, hn::Add(u, hn::Set(d, 2.0f)));
+  const V t = hn::Mul(s, s), twice = hn::Add(s, s);
+  V p = hn::MulAdd(t, hn::Set(d, 1.0f / 15.0f), hn::Set(d, 1.0f / 13.0f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 11.0f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 9.0f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 7.0f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 5.0f));
+  p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 3.0f));
+  return hn::Add(hn::Max(hn::Zero(d), x), hn::MulAdd(hn::Mul(twice, t), p, twice));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V HardSigmoid(D d, V x) {
+  return hn::Mul(Relu6(d, hn::Add(x, hn::Set(d, 3.0f))), hn::Set(d, 1.0f / 6.0f));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V HardSigmoidDerivative(D d, V x) {
+  return hn::IfThenElseZero(hn::Lt(hn::Abs(x), hn::Set(d, 3.0f)), hn::Set(d, 1.0f / 6.0f));
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V HardSwish(D d, V x) {
+  return hn::Mul(x, HardSigmoid(d, x));
+}
+
+// x / 3 + 1/2 within (-3, 3), 0 below and 1 above, as torch has it.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V HardSwishDerivative(D d, V x) {
+  const V three = hn::Set(d, 3.0f);
+  const V slope = hn::Add(hn::Div(x, three), hn::Set(d, 0.5f));
+  const V above = hn::IfThenElse(hn::Ge(x, three), hn::Set(d, 1.0f), slope);
+  return hn::IfThenZeroElse(hn::Le(x, hn::Neg(three)), above);
+}
+
 // The function and its derivative chosen at compile time: Activate<Activation::gelu>(d, x).
 // kCoarse: for results that are rounded to 8 bits of precision.
 template <Activation kActivation, bool kCoarse = false, class D, class V = hn::Vec<D>>
@@ -189,6 +277,11 @@ HWY_INLINE V Activate(D d, V x) {
   if constexpr (kActivation == Activation::relu) return Relu(d, x);
   if constexpr (kActivation == Activation::silu) return Silu(d, x);
   if constexpr (kActivation == Activation::tanh) return Tanh(d, x);
+  if constexpr (kActivation == Activation::relu6) return Relu6(d, x);
+  if constexpr (kActivation == Activation::sigmoid) return Sigmoid(d, x);
+  if constexpr (kActivation == Activation::softplus) return Softplus(d, x);
+  if constexpr (kActivation == Activation::hard_sigmoid) return HardSigmoid(d, x);
+  if constexpr (kActivation == Activation::hard_swish) return HardSwish(d, x);
   if constexpr (kActivation == Activation::none) return x;
 }
 
@@ -200,6 +293,11 @@ HWY_INLINE V ActivateDerivative(D d, V x) {
   if constexpr (kActivation == Activation::relu) return ReluDerivative(d, x);
   if constexpr (kActivation == Activation::silu) return SiluDerivative(d, x);
   if constexpr (kActivation == Activation::tanh) return TanhDerivative(d, x);
+  if constexpr (kActivation == Activation::relu6) return Relu6Derivative(d, x);
+  if constexpr (kActivation == Activation::sigmoid) return SigmoidDerivative(d, x);
+  if constexpr (kActivation == Activation::softplus) return Sigmoid(d, x);
+  if constexpr (kActivation == Activation::hard_sigmoid) return HardSigmoidDerivative(d, x);
+  if constexpr (kActivation == Activation::hard_swish) return HardSwishDerivative(d, x);
   if constexpr (kActivation == Activation::none) return hn::Set(d, 1.0f);
 }
 
@@ -221,6 +319,16 @@ HWY_INLINE void WithActivation(Activation activation, Body&& body) {
       return body(std::integral_constant<Activation, Activation::silu>{});
     case Activation::tanh:
       return body(std::integral_constant<Activation, Activation::tanh>{});
+    case Activation::relu6:
+      return body(std::integral_constant<Activation, Activation::relu6>{});
+    case Activation::sigmoid:
+      return body(std::integral_constant<Activation, Activation::sigmoid>{});
+    case Activation::softplus:
+      return body(std::integral_constant<Activation, Activation::softplus>{});
+    case Activation::hard_sigmoid:
+      return body(std::integral_constant<Activation, Activation::hard_sigmoid>{});
+    case Activation::hard_swish:
+      return body(std::integral_constant<Activation, Activation::hard_swish>{});
   }
 }
 

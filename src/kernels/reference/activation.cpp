@@ -1,5 +1,6 @@
 #include "kernels/reference/activation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -30,6 +31,16 @@ double activation(Activation kind, double x) {
       return x * sigmoid(x);
     case Activation::tanh:
       return std::tanh(x);
+    case Activation::relu6:
+      return std::clamp(x, 0.0, 6.0);
+    case Activation::sigmoid:
+      return sigmoid(x);
+    case Activation::softplus:
+      return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));
+    case Activation::hard_sigmoid:
+      return std::clamp(x + 3, 0.0, 6.0) / 6;
+    case Activation::hard_swish:
+      return x * std::clamp(x + 3, 0.0, 6.0) / 6;
   }
   return 0;
 }
@@ -57,6 +68,16 @@ double activation_derivative(Activation kind, double x) {
     }
     case Activation::tanh:
       return 1 - std::tanh(x) * std::tanh(x);
+    case Activation::relu6:
+      return x > 0 && x < 6 ? 1 : 0;
+    case Activation::sigmoid:
+      return sigmoid(x) * sigmoid(-x);
+    case Activation::softplus:
+      return sigmoid(x);
+    case Activation::hard_sigmoid:
+      return std::abs(x) < 3 ? 1.0 / 6 : 0;
+    case Activation::hard_swish:
+      return x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 0.5;
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "core/advice.h"
 #include "core/error.h"
+#include "kernels/copy.h"
 #include "kernels/elementwise.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
@@ -32,11 +33,11 @@ Tensor stacked(std::span<const Tensor> tensors) {
 // softmax((x - center) / temperature), row by row (eq. 1, with the centre of section 3.1).
 Tensor sharpened(Queue& queue, const Tensor& x, const Tensor& center, double temperature) {
   const int64_t rows = x.size(0), dim = x.size(1);
-  const Tensor shift = Tensor::empty({dim});
-  kernels::scale(queue, dim, -1, center.f32(), shift.f32());
   Tensor y = Tensor::empty(x.shape());
-  kernels::add_broadcast(
-      queue, {.rows = rows, .dim = dim, .x = x.f32(), .vector = shift.f32(), .out = y.f32()});
+  kernels::arithmetic(queue, {.operation = kernels::Arithmetic::subtract,
+                              .a = x.view(),
+                              .b = kernels::broadcast_to(center.view(), x.shape()),
+                              .out = y.view()});
   kernels::scale(queue, y.numel(), static_cast<float>(1 / temperature), y.f32(), y.f32());
   kernels::softmax(queue, {.rows = rows, .classes = dim, .x = y.f32(), .y = y.f32()});
   return y;

@@ -1,4 +1,5 @@
-"""Writes interpolate.txt and adamw.txt beside itself: what PyTorch computes in f32.
+"""Writes interpolate.txt, interpolate_corners.txt and adamw.txt beside itself: what PyTorch computes
+in f32.
 
 Needs torch; the tests need neither. Inputs are made from integers, so that the tests make the same
 ones: value(i) = (37 i mod 101) / 64 - 3/4.
@@ -42,6 +43,20 @@ def interpolate():
     (HERE / "interpolate.txt").write_text("\n".join(lines) + "\n")
 
 
+def interpolate_corners():
+    """The same with align_corners."""
+    lines = []
+    for mode in ("bilinear", "bicubic"):
+        for antialias in (False, True):
+            for in_h, in_w, out_h, out_w in ((7, 5, 9, 11), (16, 12, 5, 6), (8, 8, 3, 17), (1, 1, 4, 4),
+                                             (5, 4, 1, 1), (5, 5, 5, 5)):
+                x = values(2 * in_h * in_w).reshape(1, 2, in_h, in_w)
+                y = F.interpolate(x, (out_h, out_w), mode=mode, antialias=antialias,
+                                  align_corners=True)
+                lines.append(f"{mode} {int(antialias)} 2 {in_h} {in_w} {out_h} {out_w} 0 0 : {numbers(y)}")
+    (HERE / "interpolate_corners.txt").write_text("\n".join(lines) + "\n")
+
+
 def adamw():
     """lr beta1 beta2 epsilon weight_decay gradient_scale steps : the parameter's 19 values after"""
     lines = []
@@ -61,4 +76,5 @@ def adamw():
 
 
 interpolate()
+interpolate_corners()
 adamw()
