@@ -24,8 +24,10 @@ struct BlockConfig {
 class Block {
  public:
   Block(const Scope& scope, const BlockConfig& config);
-  // [B, N, D], both. A caller that needs x no more moves it in.
-  Variable forward(const Context& context, Variable x) const;
+  // [B, N, D], both. A caller that needs x no more moves it in. `terms`: what this pass adds to
+  // attention (nn/attention.h); null: nothing.
+  Variable forward(const Context& context, Variable x,
+                   const AttentionOptions* terms = nullptr) const;
   const std::string& path() const { return path_; }
   void visit_linears(const VisitLinear& visit) {
     attn_.visit_linears(visit);
@@ -33,7 +35,8 @@ class Block {
   }
 
  private:
-  Variable attend(const Context& context, const LinearInput& input, const Variable* residual) const;
+  Variable attend(const Context& context, const LinearInput& input, const Variable* residual,
+                  const AttentionOptions* terms) const;
   // Without a tape the answer may take the place of the residual, which must be the block's own.
   Variable transform(const Context& context, const LinearInput& input,
                      const Variable* residual) const;
