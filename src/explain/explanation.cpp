@@ -8,30 +8,22 @@
 namespace vitrail {
 namespace {
 
-// [H, N, d] of the first sample, wherever a fused projection left the heads, as they were
-// multiplied.
-Tensor gather_heads(const kernels::HeadView& view, const kernels::AttentionArgs& args) {
+LayerAttention copy_layer(Queue& queue, const AttentionRecord& record) {
+  const kernels::AttentionArgs args = kernels::attention_of_sample(record.args, 0);
   const kernels::AttentionShape& shape = args.shape;
-  Tensor out = Tensor::empty({shape.heads, shape.queries, shape.head_dim});
-  for (int64_t h = 0; h < shape.heads; ++h)
-    for (int64_t n = 0; n < shape.queries; ++n)
-      std::copy_n(view.data + h * view.stride[1] + n * view.stride[2], shape.head_dim,
-                  out.f32() + (h * shape.queries + n) * shape.head_dim);
-  return args.precision == Precision::f32 ? out : out.to(DType::bf16).to(DType::f32);
-}
-
-LayerAttention copy_layer(const AttentionRecord& record) {
-  const kernels::AttentionArgs& args = record.args;
-  const kernels::AttentionShape& shape = args.shape;
-  check(args.bias.dense == nullptr && !args.bias.causal && args.bias.key_lengths == nullptr,
-        "explain", "{} adds a bias to its scores, which this explanation does not carry",
+  check(!args.bias.present() && args.tokens.windows == 1, "explain",
+        "{} adds a bias to its scores or attends in windows, which this explanation does not carry",
         record.path);
+  const Shape heads{shape.heads, shape.queries, shape.head_dim};
+  const Tensor q = Tensor::empty(heads), k = Tensor::empty(heads);
+  kernels::attention_queries(queue, args, q.f32());
+  kernels::attention_keys(queue, args, k.f32());
   return {.path = record.path,
           .heads = shape.heads,
           .head_dim = shape.head_dim,
           .scale = args.scale,
-          .q = gather_heads(args.q, args),
-          .k = gather_heads(args.k, args),
+          .q = q,
+          .k = k,
           .lse = Tensor::from({record.lse.f32(), static_cast<size_t>(shape.heads * shape.queries)},
                               {shape.heads, shape.queries})};
 }
@@ -90,7 +82,7 @@ Explanation explain_picture(Session& session, const Image& photo, const RolloutO
   stoppable.stop = session.stop_token();
   explanation.rollout = attention_rollout(session.queue(), probe, 0, start, stoppable);
   for (const AttentionRecord& record : probe.records())
-    explanation.layers.push_back(copy_layer(record));
+    explanation.layers.push_back(copy_layer(session.queue(), record));
   return explanation;
 }
 

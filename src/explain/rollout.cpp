@@ -18,13 +18,10 @@ constexpr int64_t kRowBlock = 64;
 class FusedRows {
  public:
   FusedRows(Queue& queue, const AttentionRecord& record, int64_t sample, HeadFusion fusion)
-      : queue_(queue), fusion_(fusion), args_(record.args) {
-    for (kernels::HeadView* view : {&args_.q, &args_.k, &args_.v})
-      view->data += sample * view->stride[0];
-    if (args_.bias.dense != nullptr) args_.bias.dense += sample * args_.bias.stride[0];
-    if (args_.bias.key_lengths != nullptr) args_.bias.key_lengths += sample;
+      : queue_(queue), fusion_(fusion), args_(kernels::attention_of_sample(record.args, sample)) {
+    check(args_.tokens.windows == 1, "rollout",
+          "{} attends in windows, which rollout does not follow", record.path);
     lse_ = record.lse.f32() + sample * args_.shape.heads * args_.shape.queries;
-    args_.shape.batch = 1;
   }
 
   int64_t tokens() const { return args_.shape.keys; }

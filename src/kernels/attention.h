@@ -2,39 +2,27 @@
 //
 //   S = scale * Q K^T + bias,  P = softmax over keys (S),  O = dropout(P) V      (Vaswani 2017, 1)
 //
+// with Q and K as their transforms leave them (attention_operands.h), and the bias a sum of terms
+// (attention_bias.h).
+//
 // Nothing of size N x N is ever stored: keys are visited in blocks (Milakov and Gimelshein 2018;
 // Dao et al. 2022), and the forward pass leaves the log-sum-exp of each row of S, from which the
 // backward pass and the exact maps recompute P = exp(S - lse). A row depends on its own query and
 // on the keys alone: not on its neighbours, the batch or the threads.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "core/precision.h"
 #include "core/queue.h"
 #include "core/tensor.h"
+#include "kernels/attention_bias.h"
+#include "kernels/attention_operands.h"
 
 namespace vitrail::kernels {
 
-// Element (b, h, n, i) is data[b*stride[0] + h*stride[1] + n*stride[2] + i]: heads are read where
-// a fused projection left them, [B, N, 3, H, d] included.
-struct HeadView {
-  float* data = nullptr;
-  std::array<int64_t, 3> stride{};  // batch, head, token
-};
-
-// What is added to the scores. A descriptor: broadcast axes have stride 0, so a mask per key or a
-// table shared by the batch is never spread out to N x N.
-struct AttentionBias {
-  const float* dense = nullptr;  // element (b, h, query, key) at the strides below; null: none
-  std::array<int64_t, 4> stride{};
-  bool causal = false;                   // key j is visible to query i when j <= i + (Nk - Nq)
-  const int64_t* key_lengths = nullptr;  // [B]: keys from there on are invisible; null: all seen
-};
-
 struct AttentionShape {
-  int64_t batch = 0;
+  int64_t batch = 0;  // sequences: samples times windows
   int64_t heads = 0;
   int64_t queries = 0;
   int64_t keys = 0;
@@ -50,6 +38,8 @@ struct AttentionDropout {
 struct AttentionArgs {
   AttentionShape shape;
   HeadView q, k, v;
+  AttentionTokens tokens;  // of q and o; of k and v
+  HeadTransform q_transform, k_transform;
   float scale = 1;
   AttentionBias bias;
   AttentionDropout dropout;
@@ -66,10 +56,13 @@ struct AttentionArgs {
 // int8 is for the forward pass without bias, dropout and a scale below zero: whatever has one of
 // them runs in bf16 instead, and so does the backward pass, which wants that pass's lse.
 inline bool attends_in_int8(const AttentionArgs& args) {
-  const AttentionBias& bias = args.bias;
-  return args.precision == Precision::int8 && bias.dense == nullptr && !bias.causal &&
-         bias.key_lengths == nullptr && args.dropout.probability == 0 && args.scale > 0;
+  return args.precision == Precision::int8 && !args.bias.present() &&
+         args.dropout.probability == 0 && args.scale > 0;
 }
+
+// The same attention for one sample of the batch alone, all its windows: what reads rows of a map
+// sample by sample asks for it.
+AttentionArgs attention_of_sample(const AttentionArgs& args, int64_t sample);
 
 // Writes o, and lse [B, H, Nq] unless null. A query that sees no key gets zeros and lse -inf.
 struct AttentionForward {
@@ -80,14 +73,15 @@ int64_t attention_workspace(const AttentionShape& shape);
 void attention(Queue& queue, const AttentionArgs& args, const AttentionForward& out,
                void* workspace);
 
-// Gradients, all `=`: dq, dk, dv; dbias (dense [B|1, H|1, Nq|1, Nk|1] by dbias_stride, 0 where
-// broadcast) is `+=` and may be null.
+// Gradients: dq, dk, dv are `=`, in every row that is a token; of what is learned `+=`. What many
+// sequences share is summed in chunks of the batch that the shape alone fixes, and the chunks in
+// order, so few heads keep many threads busy and their number changes no bit.
 struct AttentionBackward {
   HeadView o, d_o;
   const float* lse = nullptr;
   HeadView dq, dk, dv;
-  float* dbias = nullptr;
-  std::array<int64_t, 4> dbias_stride{};
+  AttentionBiasGradient bias;
+  HeadTransformGradient q_transform, k_transform;
 };
 int64_t attention_backward_workspace(Queue& queue, const AttentionShape& shape);
 void attention_backward(Queue& queue, const AttentionArgs& args, const AttentionBackward& grad,
@@ -102,6 +96,11 @@ struct AttentionRows {
   float* rows = nullptr;
 };
 void attention_rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows);
+
+// q and k as they are multiplied, behind their transforms and rounded to bf16 where the precision
+// has it: [B, H, N, d].
+void attention_queries(Queue& queue, const AttentionArgs& args, float* out);
+void attention_keys(Queue& queue, const AttentionArgs& args, float* out);
 
 // Gradient of a loss with respect to those rows of P: dP = dO v^T, [B, H, count, Nk].
 void attention_row_gradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,

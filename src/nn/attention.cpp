@@ -1,52 +1,76 @@
 #include "nn/attention.h"
 
-#include <array>
+#include <cmath>
 
-#include "ops/attention.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
 namespace {
 
-// LayerNorm of each head's d values: x [B, N, H*d].
-Variable norm_heads(const Context& context, const LayerNorm& norm, const Variable& x, int64_t heads,
-                    int64_t dim) {
-  const Variable split = reshape(context, x, {x.size(0), x.size(1), heads, dim});
-  return reshape(context, norm.forward(context, split), x.shape());
-}
+// The logarithm of what scales a head's scores starts at ln 10 and counts as at most ln 100
+// (Liu et al. 2022).
+const double kFirstLogitScale = std::log(10.0), kMostLogitScale = std::log(100.0);
+// A shorter query or key is divided by this, as torch's normalize has it.
+constexpr double kShortest = 1e-12;
 
 }  // namespace
+
+Attention::HeadNormParameters Attention::head_norm(const Scope& scope) const {
+  using kernels::HeadNormKind;
+  if (!config_.qk_norm || config_.qk_norm_kind == HeadNormKind::l2) return {};
+  const auto parameter = [&](const char* name, double value) {
+    return &scope.parameter(name, {config_.head_dim}, Initializer::constant(value),
+                            ParameterRole::Kind::norm);
+  };
+  HeadNormParameters parameters{.weight = parameter("weight", 1)};
+  if (config_.qk_norm_kind == HeadNormKind::layer) parameters.bias = parameter("bias", 0);
+  return parameters;
+}
 
 Attention::Attention(const Scope& scope, const AttentionConfig& config)
     : config_(config), path_(scope.path()) {
   const int64_t width = config.num_heads * config.head_dim;
   qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
-  if (config.qk_norm) {
-    q_norm_.emplace(scope.child("q_norm"), config.head_dim, config.epsilon);
-    k_norm_.emplace(scope.child("k_norm"), config.head_dim, config.epsilon);
-  }
+  q_norm_ = head_norm(scope.child("q_norm"));
+  k_norm_ = head_norm(scope.child("k_norm"));
+  if (config.qk_norm && config.qk_norm_kind == kernels::HeadNormKind::l2)
+    logit_scale_ =
+        &scope.parameter("logit_scale", {config.num_heads, 1, 1},
+                         Initializer::constant(kFirstLogitScale), ParameterRole::Kind::scale);
   if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon);
   if (config.projection)
     proj_ =
         LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.projection_bias});
 }
 
+HeadNormalization Attention::normalization(const HeadNormParameters& parameters) const {
+  HeadNormalization norm{.kind = config_.qk_norm_kind, .epsilon = config_.epsilon};
+  if (parameters.weight != nullptr) norm.weight = parameters.weight->variable();
+  if (parameters.bias != nullptr) norm.bias = parameters.bias->variable();
+  return norm;
+}
+
+void Attention::add_norms(const Context& context, AttentionOptions* options) const {
+  if (!config_.qk_norm) return;
+  options->q_norm = normalization(q_norm_);
+  options->k_norm = normalization(k_norm_);
+  if (logit_scale_ == nullptr) return;
+  options->q_norm.epsilon = options->k_norm.epsilon = kShortest;
+  options->q_norm.gain = exponential_gain(
+      context, reshape(context, logit_scale_->variable(), {config_.num_heads}), kMostLogitScale);
+  options->scale = 1;
+}
+
 Variable Attention::forward(const Context& context, const LinearInput& input,
-                            const LinearEpilogue& epilogue) const {
-  const int64_t heads = config_.num_heads, dim = config_.head_dim, width = heads * dim;
-  const AttentionOptions options{.heads = heads, .dropout = config_.dropout, .path = path_};
-  Variable qkv = qkv_->forward(context, input);
-  Variable mixed;
-  if (q_norm_) {
-    const auto part = [&](int64_t index) {
-      return slice(context, qkv, 2, index * width, (index + 1) * width);
-    };
-    mixed = attention(context, norm_heads(context, *q_norm_, part(0), heads, dim),
-                      norm_heads(context, *k_norm_, part(1), heads, dim), part(2), options);
-  } else {
-    mixed = self_attention(context, qkv, options);
-  }
-  qkv = {};
+                            const LinearEpilogue& epilogue, const AttentionOptions* terms) const {
+  AttentionOptions options = terms == nullptr ? AttentionOptions() : *terms;
+  options.heads = config_.num_heads;
+  options.dropout = config_.dropout;
+  options.path = path_;
+  add_norms(context, &options);
+  if (options.windows != nullptr && qkv_->bias() != nullptr)
+    options.padding = qkv_->bias()->variable();
+  Variable mixed = self_attention(context, qkv_->forward(context, input), options);
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);
   // Without a projection (one head as wide as the model) its epilogue is applied by itself.
@@ -65,6 +89,26 @@ LayerCost Attention::cost(int64_t tokens) const {
           .scores = static_cast<double>(tokens) * static_cast<double>(tokens) *
                     static_cast<double>(config_.num_heads),
           .qkv_values = tokens * 3 * inner};
+}
+
+CrossAttention::CrossAttention(const Scope& scope, const CrossAttentionConfig& config)
+    : config_(config), path_(scope.path()) {
+  const int64_t width = config.num_heads * config.head_dim;
+  q_ = LinearSlot(scope.child("q"), config.embed_dim, width, {.bias = config.bias});
+  kv_ = LinearSlot(scope.child("kv"), config.memory_dim, 2 * width, {.bias = config.bias});
+  proj_ = LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.bias});
+}
+
+Variable CrossAttention::forward(const Context& context, const LinearInput& queries,
+                                 const LinearInput& memory, const LinearEpilogue& epilogue,
+                                 const AttentionOptions* terms) const {
+  AttentionOptions options = terms == nullptr ? AttentionOptions() : *terms;
+  options.heads = config_.num_heads;
+  options.dropout = config_.dropout;
+  options.path = path_;
+  const Variable mixed = cross_attention(context, q_->forward(context, queries),
+                                         kv_->forward(context, memory), options);
+  return proj_->forward(context, mixed, epilogue);
 }
 
 }  // namespace vitrail

@@ -29,14 +29,15 @@ Block::Block(const Scope& scope, const BlockConfig& config)
     norm2_.emplace(scope.child("norm2"), dim, config.epsilon);
 }
 
-Variable Block::attend(const Context& context, const LinearInput& input,
-                       const Variable* residual) const {
+Variable Block::attend(const Context& context, const LinearInput& input, const Variable* residual,
+                       const AttentionOptions* terms) const {
   return attn_.forward(context, input,
                        {.dropout = config_.dropout,
                         .layer_scale = scale1_,
                         .drop_path = residual == nullptr ? 0 : config_.drop_path,
                         .residual = residual,
-                        .path = attention_path_});
+                        .path = attention_path_},
+                       terms);
 }
 
 Variable Block::transform(const Context& context, const LinearInput& input,
@@ -51,15 +52,15 @@ Variable Block::transform(const Context& context, const LinearInput& input,
                        .destination = in_place ? &residual->value() : nullptr});
 }
 
-Variable Block::forward(const Context& context, Variable x) const {
+Variable Block::forward(const Context& context, Variable x, const AttentionOptions* terms) const {
   switch (config_.norms) {
     case NormPlacement::pre: {
-      const Variable y = attend(context, norm1_->before(x), &x);
+      const Variable y = attend(context, norm1_->before(x), &x, terms);
       x = {};
       return transform(context, norm2_->before(y), &y);
     }
     case NormPlacement::post: {
-      const Variable y = norm1_->forward(context, attend(context, x, &x));
+      const Variable y = norm1_->forward(context, attend(context, x, &x, terms));
       return norm2_->forward(context, transform(context, y, &y));
     }
     case NormPlacement::res_post: {
@@ -67,15 +68,15 @@ Variable Block::forward(const Context& context, Variable x) const {
         return drop_path(context, norm.forward(context, f), config_.drop_path, path);
       };
       const Variable y =
-          add(context, x, branch(*norm1_, attend(context, x, nullptr), attention_path_));
+          add(context, x, branch(*norm1_, attend(context, x, nullptr, terms), attention_path_));
       return add(context, y, branch(*norm2_, transform(context, y, nullptr), mlp_path_));
     }
     case NormPlacement::none: {
-      const Variable y = attend(context, x, &x);
+      const Variable y = attend(context, x, &x, terms);
       return transform(context, y, &y);
     }
     case NormPlacement::cct: {
-      const Variable y = norm1_->forward(context, attend(context, pre_norm_->before(x), &x));
+      const Variable y = norm1_->forward(context, attend(context, pre_norm_->before(x), &x, terms));
       return transform(context, y, &y);
     }
   }

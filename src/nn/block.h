@@ -24,8 +24,10 @@ struct BlockConfig {
 class Block {
  public:
   Block(const Scope& scope, const BlockConfig& config);
-  // [B, N, D] to [B, N, D]. A caller that does not need x any more moves it in.
-  Variable forward(const Context& context, Variable x) const;
+  // [B, N, D] to [B, N, D]. A caller that does not need x any more moves it in. `terms`: what this
+  // pass adds to attention (nn/attention.h); null: nothing.
+  Variable forward(const Context& context, Variable x,
+                   const AttentionOptions* terms = nullptr) const;
   const std::string& path() const { return path_; }
   const Attention& attention() const { return attn_; }
   // Its attention and its MLP, over so many tokens.
@@ -39,7 +41,8 @@ class Block {
   }
 
  private:
-  Variable attend(const Context& context, const LinearInput& input, const Variable* residual) const;
+  Variable attend(const Context& context, const LinearInput& input, const Variable* residual,
+                  const AttentionOptions* terms) const;
   // Without a tape the answer may take the place of the residual, which must be the block's own.
   Variable transform(const Context& context, const LinearInput& input,
                      const Variable* residual) const;

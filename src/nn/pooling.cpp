@@ -39,8 +39,7 @@ Variable MapPool::forward(const Context& context, const Variable& tokens) const 
   const Variable q = concatenate(context, copies, 0);
   const Variable kv = kv_->forward(context, tokens);
   const Variable mixed =
-      attention(context, q, slice(context, kv, 2, 0, dim), slice(context, kv, 2, dim, 2 * dim),
-                {.heads = config_.num_heads, .path = path_});
+      cross_attention(context, q, kv, {.heads = config_.num_heads, .path = path_});
   const Variable x = proj_->forward(context, mixed);
   const Variable y = mlp_.forward(context, norm_.forward(context, x), {.residual = &x});
   return reshape(context, y, {batch, dim});

@@ -1,10 +1,9 @@
-// Position embeddings: none, learned, sinusoidal; learned and 2-D ones follow the picture's grid.
+// Positions that are added to the tokens, chosen by a configuration (nn/position/added.h).
 #pragma once
 
-#include "autograd/context.h"
-#include "nn/registry.h"
-#include "nn/token_layout.h"
-#include "nn/variants.h"
+#include <memory>
+
+#include "nn/position/added.h"
 
 namespace vitrail {
 
@@ -21,20 +20,15 @@ class PositionEmbedding {
   PositionEmbedding(const Scope& scope, const PositionConfig& config);
   // [1, prefix + patches, D] for a picture of this grid; undefined when there are no positions.
   // A stored table of another grid is resized by the family's rule; the prefix rows stay.
-  Variable table(const Context& context, const TokenLayout& layout) const;
+  Variable table(const Context& context, const TokenLayout& layout) const {
+    return strategy_->table(context, layout);
+  }
   bool present() const { return config_.kind != Position::none; }
   int64_t prefix() const { return config_.prefix; }
 
  private:
-  Variable resized(const Context& context, const TokenLayout& layout) const;
   PositionConfig config_;
-  Parameter* weight_ = nullptr;
+  std::unique_ptr<PositionStrategy> strategy_;
 };
-
-// Table of `rows` positions: even columns sin, odd columns cos of p / 10000^(2 floor(i/2) / D).
-Tensor sinusoidal_1d_table(int64_t rows, int64_t embed_dim);
-// [grid_height * grid_width, D]: quarters are sin(x w), cos(x w), sin(y w), cos(y w) with
-// w = 10000^(-4 i / D). Error: D is not a multiple of 4.
-Tensor sincos_2d_table(int64_t grid_height, int64_t grid_width, int64_t embed_dim);
 
 }  // namespace vitrail

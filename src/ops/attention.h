@@ -1,13 +1,14 @@
-// Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1), self or cross. It
-// multiplies in the precision that the context's plan gives to PATH.sdpa, and so to PATH and what
-// PATH lies in (kernels/attention.h), backward as forward. int8 becomes bf16 where a gradient is
-// recorded or the scores have a bias.
+// Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1), self or cross, of all
+// tokens or of windows. It multiplies in the precision that the context's plan gives to PATH.sdpa,
+// and so to PATH and what PATH lies in (kernels/attention.h), backward as forward. int8 becomes
+// bf16 where a gradient is recorded, a bias is added to the scores or keys are hidden.
 #pragma once
 
 #include <string>
 
 #include "autograd/context.h"
 #include "kernels/attention.h"
+#include "ops/attention_terms.h"
 
 namespace vitrail {
 
@@ -23,12 +24,33 @@ struct AttentionOptions {
   bool causal = false;
   const int64_t* key_lengths = nullptr;  // [B]: later keys are padding; must outlive the backward
   std::string path;                      // of the module: names the probe's record, keys dropout
+
+  // More terms of the bias, each added where it is defined (ops/attention_terms.h).
+  Variable key_bias;  // each of [B, H, Nk] may be 1
+  RelativeBias relative;
+  DecomposedBias decomposed;
+  DistanceBias distance;
+  GroupBias groups;
+
+  // Windows are sequences: Nq and Nk above are their tokens, B is samples times windows, sample by
+  // sample. Null: a sample is one sequence. Must outlive the call, not the backward.
+  const AttentionWindows* windows = nullptr;
+  Variable padding;  // [3*H*d]: q, k and v of a window's padding; undefined: zeros
+
+  // What becomes of q and k before they are multiplied: the norm, then the rotation.
+  HeadNormalization q_norm, k_norm;
+  RotaryPositions q_rotary, k_rotary;
 };
 
 // qkv [B, N, 3*H*d] as a fused projection leaves it: q, k, v, heads outermost within each.
-// Returns [B, N, H*d]. Error: the width is not 3*H*d; a bias that does not broadcast.
+// Returns [B, N, H*d]. Error: the width is not 3*H*d; a term that does not fit, by its name.
 Variable self_attention(const Context& context, const Variable& qkv,
                         const AttentionOptions& options);
+
+// q [B, Nq, H*d]; kv [B, Nk, 2*H*d] as a fused projection leaves them: k, then v. Returns
+// [B, Nq, H*d]. Error: as above.
+Variable cross_attention(const Context& context, const Variable& q, const Variable& kv,
+                         const AttentionOptions& options);
 
 // q [B, Nq, H*d], k and v [B, Nk, H*d]; returns [B, Nq, H*d]. Error: as above.
 Variable attention(const Context& context, const Variable& q, const Variable& k, const Variable& v,

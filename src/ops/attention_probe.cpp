@@ -80,7 +80,7 @@ Tensor AttentionProbe::row_gradients(Queue& queue, const std::string& path,
   kernels::attention_row_gradients(
       queue, layer.args,
       {.data = layer.output_gradient.f32(),
-       .stride = {shape.queries * width, shape.head_dim, width}},
+       .stride = {layer.output_gradient.size(1) * width, shape.head_dim, width}},
       {.queries = queries.data(), .count = count, .lse = layer.lse.f32(), .rows = rows.f32()});
   return rows;
 }

@@ -4,6 +4,9 @@
 // head is exp(scale * q k^T + bias - lse): O(N d) a row, no second forward pass. A probe asks for
 // rows while the model runs (cheap in memory: nothing else is kept), or keeps q, k, v and lse so
 // that rows can be asked for afterwards.
+//
+// Where a layer attends in windows, B counts samples times windows, sample by sample, and tokens
+// are those of a window: AttentionWindows::place_of() says where a token of the picture is.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +26,7 @@ struct AttentionRecord {
   Tensor lse;                    // [B, H, Nq]
   kernels::AttentionArgs args;   // q, k, v point into `operands`
   std::vector<Tensor> operands;  // empty unless kept
-  Tensor output_gradient;        // dO [B, Nq, H*d], when kept and a backward pass ran
+  Tensor output_gradient;        // dO [samples, N, H*d], when kept and a backward pass ran
   bool kept() const { return !operands.empty(); }
 };
 

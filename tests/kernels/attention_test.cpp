@@ -65,8 +65,7 @@ Result run(Queue& queue, Data& data) {
                       .dq = data.view(r.dq, s.queries),
                       .dk = data.view(r.dk, s.keys),
                       .dv = data.view(r.dv, s.keys),
-                      .dbias = r.dbias.empty() ? nullptr : r.dbias.data(),
-                      .dbias_stride = data.args.bias.stride},
+                      .bias = {.dense = r.dbias.empty() ? nullptr : r.dbias.data()}},
                      Tensor::empty({attention_backward_workspace(queue, s)}, DType::u8).raw());
   return r;
 }

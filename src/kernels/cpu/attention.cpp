@@ -23,10 +23,11 @@ int64_t PackedKeyFloats(const AttentionShape& s) {
 
 // Running softmax of a panel, by query, and what it has summed up.
 struct Panel {
-  float* queries;  // [units(d), kQueryPanel]
-  float* out;      // [kQueryPanel, RoundUp(d, kLanes)]
-  float* maximum;  // of the scores so far
-  float* sum;      // of the exponentials relative to it
+  float* queries;     // [units(d), kQueryPanel]
+  float* decomposed;  // terms of rows and columns, where the bias has them
+  float* out;         // [kQueryPanel, RoundUp(d, kLanes)]
+  float* maximum;     // of the scores so far
+  float* sum;         // of the exponentials relative to it
 };
 
 // What one thread needs.
@@ -37,13 +38,18 @@ struct Scratch {
   float* previous;  // [kQueryPanel]: the maximum before this block
   float* shrink;    // [kQueryPanel]: the factor of what was summed before
   float* head;      // packed K and V, where a task packs its own
+  float* fetched;   // rows of a head that do not lie in memory as they are multiplied
+  float* columns;   // [d, kQueryPanel] and the products with it, for the bias by rows and columns
+  float* products;
 
   // Returns the floats used; base may be null to measure.
-  int64_t carve(const AttentionShape& s, bool packs, float* base) {
+  int64_t carve(const AttentionArgs& args, bool packs, float* base) {
+    const AttentionShape& s = args.shape;
     Carver memory{base};
     const int64_t width = RoundUp(s.head_dim, kLanes);
     for (Panel& panel : panels) {
       memory.take(panel.queries, s.head_dim * kQueryPanel);
+      memory.take(panel.decomposed, DecomposedTermFloats(args));
       memory.take(panel.out, kQueryPanel * width);
       memory.take(panel.maximum, kQueryPanel);
       memory.take(panel.sum, kQueryPanel);
@@ -53,6 +59,9 @@ struct Scratch {
     memory.take(previous, kQueryPanel);
     memory.take(shrink, kQueryPanel);
     memory.take(head, packs ? 2 * PackedKeyFloats(s) : 0);
+    memory.take(fetched, FetchedFloats(args));
+    memory.take(products, DecomposedProductFloats(args));
+    memory.take(columns, args.bias.decomposed.rows == nullptr ? 0 : s.head_dim * kQueryPanel);
     return memory.used;
   }
 };
@@ -134,26 +143,25 @@ void DropAndPack(const Arithmetic& arithmetic, const AttentionArgs& args, const 
 // Panels of queries of one head, in one thread's memory.
 class HeadForward {
  public:
-  HeadForward(const AttentionArgs& args, const AttentionForward& result, float* scratch, bool packs)
-      : args_(args), result_(result), arithmetic_(ArithmeticOf(args.precision)) {
-    s_.carve(args.shape, packs, scratch);
+  using Call = BiasTerms;
+  HeadForward(const AttentionArgs& args, const BiasTerms& bias, const AttentionForward& result,
+              float* scratch, bool packs)
+      : args_(args), bias_(bias), result_(result), arithmetic_(ArithmeticOf(args.precision)) {
+    s_.carve(args, packs, scratch);
   }
 
   static int64_t head_floats(const AttentionShape& shape) { return 2 * PackedKeyFloats(shape); }
-  static int64_t scratch_floats(const AttentionShape& shape, bool packs) {
+  static int64_t scratch_floats(const AttentionArgs& args, bool packs) {
     Scratch measure;
-    return measure.carve(shape, packs, nullptr);
+    return measure.carve(args, packs, nullptr);
   }
   float* head() const { return s_.head; }
 
   // Rows of K as units, then V as units of two rows.
   void pack(const Block& block, float* memory) const {
-    const AttentionShape& s = args_.shape;
-    const auto rows = [&](const HeadView& x) {
-      return RowView{Head(x, block.b, block.h), x.stride[2], s.keys, s.head_dim};
-    };
-    PackRows(arithmetic_, rows(args_.k), memory);
-    PackRowPairs(arithmetic_, rows(args_.v), memory + PackedKeyFloats(s));
+    PackRows(arithmetic_, FetchKeys(args_, block.b, block.h, s_.fetched), memory);
+    PackRowPairs(arithmetic_, FetchValues(args_, block.b, block.h, s_.fetched),
+                 memory + PackedKeyFloats(args_.shape));
   }
 
   // Panels [first, last) of at most kPanelsPerTask.
@@ -176,11 +184,13 @@ class HeadForward {
   }
 
   void start(const Block& block, const Panel& panel) const {
-    const int64_t stride = args_.q.stride[2];
-    PackColumns(arithmetic_,
-                {Head(args_.q, block.b, block.h) + block.query * stride, stride, block.queries,
-                 args_.shape.head_dim},
-                s_.scores, panel.queries);
+    const Lanes lanes{block.query, block.queries};
+    const RowView queries = FetchQueries(args_, block.b, block.h, lanes, s_.fetched);
+    PackColumns(arithmetic_, queries, s_.scores, panel.queries);
+    if (args_.bias.decomposed.rows != nullptr) {
+      PackColumns({}, queries, s_.scores, s_.columns);
+      bias_.decomposed_terms(s_.columns, lanes, s_.products, panel.decomposed);
+    }
     std::fill_n(panel.maximum, kQueryPanel, -std::numeric_limits<float>::infinity());
     std::fill_n(panel.sum, kQueryPanel, 0.0f);
   }
@@ -204,7 +214,9 @@ class HeadForward {
               .c_row = kQueryPanel,
               .maximum = plain ? panel.maximum : nullptr},
              ahead);
-    if (!plain) FinishScores(args_, block, s_.scores, s_.tile, panel.maximum);
+    if (!plain)
+      FinishScores(args_, block, bias_.of_block(block, panel.decomposed, s_.tile), s_.scores,
+                   panel.maximum);
     const bool drops = args_.dropout.probability > 0;
     SoftmaxStep(drops ? Packing::floats : arithmetic_.packing, block, ExponentFactor(args_), panel,
                 s_);
@@ -229,11 +241,14 @@ class HeadForward {
     const AttentionShape& shape = args_.shape;
     const float factor = ExponentFactor(args_);
     const int64_t width = RoundUp(shape.head_dim, kLanes);
+    const HeadRows rows = QueryRows(args_, result_.o, block.b, block.h);
     for (int64_t r = 0; r < block.queries; ++r) {
       const float sum = panel.sum[r];
       const bool seen = sum != 0;  // a NaN is passed on
-      float* out = Head(result_.o, block.b, block.h) + (block.query + r) * result_.o.stride[2];
-      if (seen)
+      float* out = rows.row(block.query + r);
+      if (out == nullptr) {
+        // Padding: nobody reads it.
+      } else if (seen)
         CopyScaled(panel.out + r * width, shape.head_dim, 1.0f / sum, out);
       else
         std::fill_n(out, shape.head_dim, 0.0f);
@@ -246,6 +261,7 @@ class HeadForward {
   }
 
   const AttentionArgs& args_;
+  const BiasTerms& bias_;
   const AttentionForward& result_;
   const Arithmetic arithmetic_;
   Scratch s_;
@@ -269,6 +285,24 @@ namespace vitrail::kernels {
 
 HWY_EXPORT(ForwardWorkspace);
 HWY_EXPORT(Forward);
+
+AttentionArgs attention_of_sample(const AttentionArgs& args, int64_t sample) {
+  AttentionArgs one = args;
+  const int64_t b = sample * args.tokens.windows;
+  for (HeadView* view : {&one.q, &one.k, &one.v}) view->data += sample * view->stride[0];
+  AttentionBias& bias = one.bias;
+  if (bias.dense != nullptr) bias.dense += b * bias.stride[0];
+  if (bias.by_key != nullptr) bias.by_key += b * bias.key_stride[0];
+  if (bias.key_lengths != nullptr) bias.key_lengths += b;
+  if (bias.groups.query_groups != nullptr && bias.groups.periods > args.tokens.windows) {
+    // As many groups as sequences: the sample's own.
+    bias.groups.query_groups += b % bias.groups.periods * args.shape.queries;
+    bias.groups.key_groups += b % bias.groups.periods * args.shape.keys;
+    bias.groups.periods = args.tokens.windows;
+  }
+  one.shape.batch = args.tokens.windows;
+  return one;
+}
 
 int64_t attention_workspace(const AttentionShape& shape) {
   return std::max(VITRAIL_DISPATCH(ForwardWorkspace)(shape), attention_int8_workspace(shape));

@@ -1,9 +1,10 @@
 // How the forward pass of attention is cut into tasks, for every arithmetic.
 //
 // Per-target code: included once for each instruction set. A Kernel has
+//   Call                          what it needs to know of the whole call: built of (queue, args)
 //   head_floats(shape)            floats of one head's packed K and V
-//   scratch_floats(shape, packs)  floats of a thread's memory, with room for a packed head if asked
-//   Kernel(args, result, scratch, packs)
+//   scratch_floats(args, packs)   floats of a thread's memory, with room for a packed head if asked
+//   Kernel(args, call, result, scratch, packs)
 //   head()                        where a task packs its own head (packs)
 //   pack(block, memory)           packs K and V of head (block.b, block.h)
 //   run(memory, block, first, last, ahead)  panels of queries [first, last) of that head
@@ -40,6 +41,7 @@ inline int64_t PackedHeadsBytes(const AttentionShape& s, int64_t head_floats) {
 // What is ahead of (b, h): its operands, and the output that will be written.
 inline RowsAhead AheadOf(const AttentionArgs& args, const HeadView& o, int64_t b, int64_t h) {
   const AttentionShape& s = args.shape;
+  if (!ReadsInPlace(args)) return {};  // a window's rows are not one behind the other
   constexpr int64_t kRowsPerTile = 2;  // 65 tokens have 45 tiles
   return {
       .views = {RowsOf(args.q, b, h, s.queries, s.head_dim),
@@ -60,13 +62,14 @@ void RunHeads(Queue& queue, const AttentionArgs& args, const AttentionForward& r
   const int64_t head_floats = Kernel::head_floats(shape);
   constexpr int64_t kTasksPerThread = 12;
   const bool by_head = heads >= kTasksPerThread * threads;
-  const int64_t scratch_floats = Kernel::scratch_floats(shape, by_head);
+  const int64_t scratch_floats = Kernel::scratch_floats(args, by_head);
+  const typename Kernel::Call call(queue, args);
   const Tensor memory = Tensor::empty({threads, scratch_floats});
   const auto block_of = [&](int64_t head) {
     return Block{.b = head / shape.heads, .h = head % shape.heads};
   };
   const auto kernel_of = [&](int worker) {
-    return Kernel(args, result, memory.f32() + worker * scratch_floats, by_head);
+    return Kernel(args, call, result, memory.f32() + worker * scratch_floats, by_head);
   };
   if (by_head) {
     const int64_t step = heads / (kTasksPerThread * threads);

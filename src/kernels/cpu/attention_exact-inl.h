@@ -18,20 +18,19 @@ namespace vitrail::kernels {
 namespace HWY_NAMESPACE {
 
 // row[0, keys) holds q k^T of keys [key, key + keys): it becomes exp(scale * q k^T + bias - lse).
+// `bias` is the query's lane of the block's bias (attention_bias-inl.h); null: none.
 inline void FinishExactRow(const AttentionArgs& args, const AttentionRows& rows, int64_t b,
-                           int64_t h, int64_t query, int64_t key, int64_t keys, float* row) {
+                           int64_t h, int64_t query, int64_t key, int64_t keys, const float* bias,
+                           float* row) {
   const FloatTag d;
   const AttentionShape& shape = args.shape;
   const float lse = rows.lse[(b * shape.heads + h) * shape.queries + query];
   const bool seen = lse != -std::numeric_limits<float>::infinity();
   const int64_t visible =
       seen ? std::clamp<int64_t>(VisibleKeys(args, b, query) - key, 0, keys) : 0;
-  if (args.bias.dense != nullptr) {
-    const auto& s = args.bias.stride;
-    const float* bias = args.bias.dense + b * s[0] + h * s[1] + query * s[2] + key * s[3];
-    for (int64_t j = 0; j < visible; ++j) row[j] = row[j] * args.scale + bias[j * s[3]];
-  }
-  const auto scale = hn::Set(d, args.bias.dense == nullptr ? args.scale : 1.0f);
+  if (bias != nullptr)
+    for (int64_t j = 0; j < visible; ++j) row[j] = row[j] * args.scale + bias[j * kQueryPanel];
+  const auto scale = hn::Set(d, bias == nullptr ? args.scale : 1.0f);
   const auto shift = hn::Set(d, lse);
   for (int64_t j = 0; j < visible; j += kLanes) {
     HWY_ALIGN float part[kLanes];

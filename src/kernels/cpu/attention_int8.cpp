@@ -30,9 +30,11 @@ struct Int8Scratch {
   float* previous;  // [kQueryPanel]: the maximum before this block
   float* shrink;    // [kQueryPanel]: the factor of what was summed before
   float* head;      // packed K and V, where a task packs its own
+  float* fetched;   // rows of a head that do not lie in memory as they are multiplied
 
   // Returns the floats used; base may be null to measure.
-  int64_t carve(const AttentionShape& s, bool packs, float* base) {
+  int64_t carve(const AttentionArgs& args, bool packs, float* base) {
+    const AttentionShape& s = args.shape;
     Carver memory{base};
     const int64_t width = RoundUp(s.head_dim, kLanes);
     for (Int8Panel& panel : panels) {
@@ -49,6 +51,7 @@ struct Int8Scratch {
     memory.take(shrink, kQueryPanel);
     Int8Head measure;
     memory.take(head, packs ? measure.carve(s, nullptr) : 0);
+    memory.take(fetched, FetchedFloats(args));
     return memory.used;
   }
 };
@@ -129,27 +132,30 @@ void AddValuesInt8(const Int8Head& head, const Block& block, int64_t dim, const 
 template <class Dot>
 class HeadInt8 {
  public:
-  HeadInt8(const AttentionArgs& args, const AttentionForward& result, float* scratch, bool packs)
+  struct Call {
+    Call(Queue&, const AttentionArgs&) {}
+  };
+  HeadInt8(const AttentionArgs& args, const Call&, const AttentionForward& result, float* scratch,
+           bool packs)
       : args_(args), result_(result) {
-    s_.carve(args.shape, packs, scratch);
+    s_.carve(args, packs, scratch);
   }
 
   static int64_t head_floats(const AttentionShape& shape) {
     Int8Head measure;
     return measure.carve(shape, nullptr);
   }
-  static int64_t scratch_floats(const AttentionShape& shape, bool packs) {
+  static int64_t scratch_floats(const AttentionArgs& args, bool packs) {
     Int8Scratch measure;
-    return measure.carve(shape, packs, nullptr);
+    return measure.carve(args, packs, nullptr);
   }
   float* head() const { return s_.head; }
 
   void pack(const Block& block, float* memory) const {
-    const AttentionShape& s = args_.shape;
     Int8Head head;
-    head.carve(s, memory);
-    PackKeysInt8({Head(args_.k, block.b, block.h), args_.k.stride[2], s.keys, s.head_dim}, head);
-    PackValuesInt8({Head(args_.v, block.b, block.h), args_.v.stride[2], s.keys, s.head_dim}, head);
+    head.carve(args_.shape, memory);
+    PackKeysInt8(FetchKeys(args_, block.b, block.h, s_.fetched), head);
+    PackValuesInt8(FetchValues(args_, block.b, block.h, s_.fetched), head);
   }
 
   // Panels [first, last) of at most kPanelsPerTask.
@@ -178,10 +184,9 @@ class HeadInt8 {
   }
 
   void start(const Block& block, const Int8Panel& panel) const {
-    const int64_t stride = args_.q.stride[2];
-    PackQueriesInt8<Dot>({Head(args_.q, block.b, block.h) + block.query * stride, stride,
-                          block.queries, args_.shape.head_dim},
-                         s_.scores, panel.queries);
+    PackQueriesInt8<Dot>(
+        FetchQueries(args_, block.b, block.h, {block.query, block.queries}, s_.fetched), s_.scores,
+        panel.queries);
     std::fill_n(panel.maximum, kQueryPanel, -std::numeric_limits<float>::infinity());
     for (int64_t c = 0; c < kQueryPanel; ++c)
       panel.factor[c] = panel.queries.scale[c] * ExponentFactor(args_);
@@ -200,10 +205,11 @@ class HeadInt8 {
     const FloatTag d;
     const AttentionShape& shape = args_.shape;
     const int64_t width = RoundUp(shape.head_dim, kLanes);
+    const HeadRows rows = QueryRows(args_, result_.o, block.b, block.h);
     for (int64_t r = 0; r < block.queries; ++r) {
-      float* out = Head(result_.o, block.b, block.h) + (block.query + r) * result_.o.stride[2];
+      float* out = rows.row(block.query + r);
       const auto share = hn::Set(d, 1.0f / (255.0f * panel.sum[r]));
-      for (int64_t i = 0; i < shape.head_dim; i += kLanes) {
+      for (int64_t i = 0; i < shape.head_dim && out != nullptr; i += kLanes) {
         const auto scale = hn::Mul(hn::LoadU(d, head.value_scale + i), share);
         const auto x = hn::MulAdd(hn::LoadU(d, panel.out + r * width + i), scale,
                                   hn::LoadU(d, head.value_mean + i));
@@ -244,7 +250,7 @@ void ExactRowsInt8(Queue& queue, const AttentionArgs& args, const AttentionRows&
   Int8Queries query_measure;
   const int64_t head_floats = head_measure.carve(shape, nullptr);
   const int64_t query_floats = query_measure.carve(dim, nullptr);
-  const int64_t gathered_floats = RoundUp(kQueryPanel * dim, 16);
+  const int64_t gathered_floats = RoundUp(std::max(kQueryPanel * dim, FetchedFloats(args)), 16);
   const int64_t scores_floats =
       RoundUp(std::max(kQueryPanel * kKeyBlock, QueryScratchFloats(dim)), 16);
   const int64_t total = head_floats + query_floats + gathered_floats + scores_floats;
@@ -257,13 +263,11 @@ void ExactRowsInt8(Queue& queue, const AttentionArgs& args, const AttentionRows&
     head.carve(shape, gathered + gathered_floats);
     Int8Queries queries;
     queries.carve(dim, gathered + gathered_floats + head_floats);
-    PackKeysInt8({Head(args.k, b, h), args.k.stride[2], shape.keys, dim}, head);
+    PackKeysInt8(FetchKeys(args, b, h, gathered), head);
     for (int64_t first = 0; first < rows.count; first += kQueryPanel) {
       const int64_t count = std::min(kQueryPanel, rows.count - first);
-      for (int64_t r = 0; r < count; ++r)
-        std::copy_n(Head(args.q, b, h) + rows.queries[first + r] * args.q.stride[2], dim,
-                    gathered + r * dim);
-      PackQueriesInt8<WidenedDot>({gathered, dim, count, dim}, scores, queries);
+      const Lanes lanes{.count = count, .chosen = rows.queries + first};
+      PackQueriesInt8<WidenedDot>(FetchQueries(args, b, h, lanes, gathered), scores, queries);
       for (int64_t key = 0; key < shape.keys; key += kKeyBlock) {
         const int64_t keys = std::min(kKeyBlock, shape.keys - key);
         ScoresInt8<WidenedDot>(head, queries, dim, key, keys, count, scores, nullptr);
@@ -271,7 +275,7 @@ void ExactRowsInt8(Queue& queue, const AttentionArgs& args, const AttentionRows&
         transpose(scores, kQueryPanel, keys, count, row, shape.keys);
         for (int64_t r = 0; r < count; ++r, row += shape.keys) {
           CopyScaled(row, keys, queries.scale[r], row);
-          FinishExactRow(args, rows, b, h, rows.queries[first + r], key, keys, row);
+          FinishExactRow(args, rows, b, h, rows.queries[first + r], key, keys, nullptr, row);
         }
       }
     }

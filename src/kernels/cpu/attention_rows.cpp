@@ -46,16 +46,26 @@ void ForEachRow(Queue& queue, const AttentionShape& shape, const AttentionRows& 
   });
 }
 
-// A few rows: a dot product for each key, with no packing.
+// A few rows of heads that lie in memory as they are multiplied: a dot product for each key, with
+// no packing.
 template <bool kRounds>
 void FewRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
   const AttentionShape& shape = args.shape;
+  const BiasTerms bias(queue, args, false);
   ForEachRow(queue, shape, rows, [&](int64_t b, int64_t h, int64_t query, float* row) {
     const float* q = Head(args.q, b, h) + query * args.q.stride[2];
     const float* k = Head(args.k, b, h);
     for (int64_t j = 0; j < shape.keys; ++j)
       row[j] = Dot<kRounds>(q, k + j * args.k.stride[2], shape.head_dim);
-    FinishExactRow(args, rows, b, h, query, 0, shape.keys, row);
+    if (!args.bias.adds())
+      return FinishExactRow(args, rows, b, h, query, 0, shape.keys, nullptr, row);
+    HWY_ALIGN float tile[kKeyBlock * kQueryPanel];
+    for (int64_t key = 0; key < shape.keys; key += kKeyBlock) {
+      const int64_t keys = std::min(kKeyBlock, shape.keys - key);
+      const float* added =
+          bias.of_lanes(b, h, {.first = query, .count = 1}, key, keys, nullptr, tile);
+      FinishExactRow(args, rows, b, h, query, key, keys, added, row + key);
+    }
   });
 }
 
@@ -65,28 +75,43 @@ void ManyRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows
   const Arithmetic arithmetic = ArithmeticOf(args.precision);
   const int64_t dim = shape.head_dim, heads = shape.batch * shape.heads;
   const int64_t row_units = arithmetic.row_units(dim), units = arithmetic.units(dim);
+  const BiasTerms bias(queue, args, false);
   const Tensor packed = Tensor::empty({heads, shape.keys, row_units});
-  queue.pool().parallel_for(heads, [&](int64_t i, int) {
-    PackRows(arithmetic,
-             {Head(args.k, i / shape.heads, i % shape.heads), args.k.stride[2], shape.keys, dim},
-             packed.f32() + i * shape.keys * row_units);
+  const int64_t fetched_floats = std::max(kQueryPanel * dim, FetchedFloats(args));
+  const Tensor fetched = Tensor::empty({queue.pool().num_threads(), fetched_floats});
+  queue.pool().parallel_for(heads, [&](int64_t i, int worker) {
+    PackRows(
+        arithmetic,
+        FetchKeys(args, i / shape.heads, i % shape.heads, fetched.f32() + worker * fetched_floats),
+        packed.f32() + i * shape.keys * row_units);
   });
-  // Scores; then the chosen queries, gathered, packed and packed again as columns.
-  const int64_t scratch_rows = kKeyBlock + dim + row_units + units;
-  const Tensor memory = Tensor::empty({queue.pool().num_threads(), scratch_rows * kQueryPanel});
+  // Scores and their bias; then the chosen queries, packed and packed again as columns.
+  const int64_t scratch_rows = 2 * kKeyBlock + row_units + units;
+  const int64_t decomposed_floats =
+      args.bias.decomposed.rows == nullptr
+          ? 0
+          : dim * kQueryPanel + DecomposedTermFloats(args) + DecomposedProductFloats(args);
+  const int64_t scratch_floats = scratch_rows * kQueryPanel + decomposed_floats;
+  const Tensor memory = Tensor::empty({queue.pool().num_threads(), scratch_floats});
   const int64_t panels = (rows.count + kQueryPanel - 1) / kQueryPanel;
   queue.pool().parallel_for(heads * panels, [&](int64_t i, int worker) {
     const int64_t head = i / panels, b = head / shape.heads, h = head % shape.heads;
     const int64_t first = i % panels * kQueryPanel;
     const int64_t count = std::min(kQueryPanel, rows.count - first);
-    float* scores = memory.f32() + worker * scratch_rows * kQueryPanel;
-    float* gathered = scores + kKeyBlock * kQueryPanel;
-    float* scratch = gathered + dim * kQueryPanel;
+    float* scores = memory.f32() + worker * scratch_floats;
+    float* tile = scores + kKeyBlock * kQueryPanel;
+    float* scratch = tile + kKeyBlock * kQueryPanel;
     float* columns = scratch + row_units * kQueryPanel;
-    for (int64_t r = 0; r < count; ++r)
-      std::copy_n(Head(args.q, b, h) + rows.queries[first + r] * args.q.stride[2], dim,
-                  gathered + r * dim);
-    PackColumns(arithmetic, {gathered, dim, count, dim}, scratch, columns);
+    float* decomposed = columns + units * kQueryPanel;
+    const Lanes lanes{.count = count, .chosen = rows.queries + first};
+    const RowView queries =
+        FetchQueries(args, b, h, lanes, fetched.f32() + worker * fetched_floats);
+    PackColumns(arithmetic, queries, scratch, columns);
+    if (decomposed_floats > 0) {
+      float* q_columns = decomposed + DecomposedTermFloats(args);
+      PackColumns({}, queries, scratch, q_columns);
+      bias.decomposed_terms(q_columns, lanes, q_columns + dim * kQueryPanel, decomposed);
+    }
     for (int64_t key = 0; key < shape.keys; key += kKeyBlock) {
       const int64_t keys = std::min(kKeyBlock, shape.keys - key);
       Multiply(arithmetic, keys, count,
@@ -100,26 +125,52 @@ void ManyRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows
                 .c_row = kQueryPanel});
       float* row = rows.rows + (head * rows.count + first) * shape.keys + key;
       transpose(scores, kQueryPanel, keys, count, row, shape.keys);
+      const float* added = bias.of_lanes(b, h, lanes, key, keys, decomposed, tile);
       for (int64_t r = 0; r < count; ++r, row += shape.keys)
-        FinishExactRow(args, rows, b, h, rows.queries[first + r], key, keys, row);
+        FinishExactRow(args, rows, b, h, rows.queries[first + r], key, keys,
+                       added == nullptr ? nullptr : added + r, row);
     }
   });
 }
 
 void ExactRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
-  if (rows.count >= kAttentionRows) return ManyRows(queue, args, rows);
+  if (rows.count >= kAttentionRows || !ReadsInPlace(args) || args.bias.decomposed.rows != nullptr)
+    return ManyRows(queue, args, rows);
   if (args.precision == Precision::f32) return FewRows<false>(queue, args, rows);
   FewRows<true>(queue, args, rows);
+}
+
+// One operand as it is multiplied, [B, H, N, d].
+void MultipliedRows(Queue& queue, const AttentionArgs& args, bool keys, float* out) {
+  const AttentionShape& shape = args.shape;
+  const int64_t dim = shape.head_dim, count = keys ? shape.keys : shape.queries;
+  const bool rounds = args.precision != Precision::f32;
+  queue.pool().parallel_for(shape.batch * shape.heads, [&](int64_t i, int) {
+    const int64_t b = i / shape.heads, h = i % shape.heads;
+    float* to = out + i * count * dim;
+    const HeadRows rows = keys ? KeyRows(args, args.k, b, h) : QueryRows(args, args.q, b, h);
+    const HeadTransform& transform = keys ? args.k_transform : args.q_transform;
+    const RowView view = FetchRows(rows, transform, h, {.count = count}, dim, to);
+    for (int64_t n = 0; n < count; ++n)
+      Transform(
+          FloatTag(), to + n * dim, dim,
+          [&](auto x) HWY_ATTR { return rounds ? Rounded(FloatTag(), x) : x; },
+          view.data + n * view.stride);
+  });
 }
 
 void RowGradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
                   const AttentionRows& rows) {
   const AttentionShape& shape = args.shape;
   ForEachRow(queue, shape, rows, [&](int64_t b, int64_t h, int64_t query, float* row) {
-    const float* gradient = Head(d_o, b, h) + query * d_o.stride[2];
-    const float* v = Head(args.v, b, h);
-    for (int64_t j = 0; j < shape.keys; ++j)
-      row[j] = Dot<false>(gradient, v + j * args.v.stride[2], shape.head_dim);
+    // A token without a row has no output, and values of its own or none.
+    const float* gradient = QueryRows(args, d_o, b, h).row(query);
+    const HeadRows values = KeyRows(args, args.v, b, h);
+    for (int64_t j = 0; j < shape.keys; ++j) {
+      const float* v = values.row(j);
+      if (v == nullptr) v = values.padding();
+      row[j] = gradient == nullptr || v == nullptr ? 0.0f : Dot<false>(gradient, v, shape.head_dim);
+    }
   });
 }
 
@@ -131,11 +182,20 @@ HWY_AFTER_NAMESPACE();
 namespace vitrail::kernels {
 
 HWY_EXPORT(ExactRows);
+HWY_EXPORT(MultipliedRows);
 HWY_EXPORT(RowGradients);
 
 void attention_rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
   if (attends_in_int8(args)) return attention_rows_int8(queue, args, rows);
   VITRAIL_DISPATCH(ExactRows)(queue, args, rows);
+}
+
+void attention_queries(Queue& queue, const AttentionArgs& args, float* out) {
+  VITRAIL_DISPATCH(MultipliedRows)(queue, args, false, out);
+}
+
+void attention_keys(Queue& queue, const AttentionArgs& args, float* out) {
+  VITRAIL_DISPATCH(MultipliedRows)(queue, args, true, out);
 }
 
 void attention_row_gradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,

@@ -12,7 +12,7 @@
 #endif
 
 #include "core/rng.h"
-#include "kernels/cpu/attention_block-inl.h"
+#include "kernels/cpu/attention_bias-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
@@ -41,8 +41,7 @@ inline constexpr float kLog2 = 0.693147181f;
 
 // Where every key is seen and nothing is added, the scale goes into the exponential.
 inline bool ScalesLate(const AttentionArgs& args) {
-  const AttentionBias& bias = args.bias;
-  return bias.dense == nullptr && bias.key_lengths == nullptr && !bias.causal && args.scale > 0;
+  return !args.bias.present() && args.scale > 0;
 }
 // What brings the scores to powers of two.
 inline float ExponentFactor(const AttentionArgs& args) {
@@ -57,34 +56,10 @@ inline int64_t VisibleKeys(const AttentionArgs& args, int64_t b, int64_t query) 
   return std::max<int64_t>(end, 0);
 }
 
-// Queries [query, query + queries) against keys [key, key + keys) of one head.
-struct Block {
-  int64_t b, h;
-  int64_t query, queries;
-  int64_t key, keys;
-};
-
 // scores[keys, kQueryPanel] = scale * scores + bias, -inf where a query does not see the key; the
-// largest by query goes into `maximum` unless null. `scratch` has the size of scores and is used
-// where there is a dense bias.
-inline void FinishScores(const AttentionArgs& args, const Block& block, float* HWY_RESTRICT scores,
-                         float* HWY_RESTRICT scratch, float* maximum) {
-  const float* bias = nullptr;
-  if (args.bias.dense != nullptr) {
-    const auto& s = args.bias.stride;
-    const float* from =
-        args.bias.dense + block.b * s[0] + block.h * s[1] + block.query * s[2] + block.key * s[3];
-    if (s[3] == 1 && s[2] != 0) {
-      transpose(from, s[2], block.queries, block.keys, scratch, kQueryPanel);
-    } else {
-      for (int64_t j = 0; j < block.keys; ++j)
-        for (int64_t c = 0; c < block.queries; ++c)
-          scratch[j * kQueryPanel + c] = from[c * s[2] + j * s[3]];
-    }
-    for (int64_t j = 0; j < block.keys; ++j)
-      std::fill(scratch + j * kQueryPanel + block.queries, scratch + (j + 1) * kQueryPanel, 0.0f);
-    bias = scratch;
-  }
+// largest by query goes into `maximum` unless null. `bias` lies as the scores do; null: none.
+inline void FinishScores(const AttentionArgs& args, const Block& block, const float* bias,
+                         float* HWY_RESTRICT scores, float* maximum) {
   float visible[kQueryPanel];  // keys of this block, by query
   for (int64_t c = 0; c < kQueryPanel; ++c)
     visible[c] = static_cast<float>(

@@ -1,0 +1,136 @@
+#include "nn/position/rotary.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "core/error.h"
+#include "ops/tokens.h"
+
+namespace vitrail {
+namespace {
+
+constexpr double kTurn = 2 * std::numbers::pi;
+
+// Every head's frequencies have the directions of a random rotation (Heo et al. 2024, section 3.2):
+// here those of heads and blocks in equal steps, which needs no generator.
+Tensor first_frequencies(const MixedRotaryConfig& c) {
+  Tensor out = Tensor::empty({2, c.depth, c.num_heads, c.head_dim / 2});
+  const int64_t half = c.head_dim / 2, quarter = c.head_dim / 4;
+  const auto heads = static_cast<double>(c.depth * c.num_heads);
+  for (int64_t at = 0; at < out.numel() / 2; ++at) {
+    const int64_t i = at % half;
+    const double size =
+        std::pow(c.base, -static_cast<double>(i % quarter) / static_cast<double>(quarter));
+    const double direction =
+        kTurn * static_cast<double>(at / half) / heads + (i < quarter ? 0 : std::numbers::pi / 2);
+    out.f32()[at] = static_cast<float>(size * std::cos(direction));
+    out.f32()[out.numel() / 2 + at] = static_cast<float>(size * std::sin(direction));
+  }
+  return out;
+}
+
+}  // namespace
+
+AxialRotaryConfig dinov3_rotary(int64_t head_dim, double base) {
+  return {.head_dim = head_dim,
+          .base = base,
+          .coordinates = AxialRotaryConfig::Coordinates::centred,
+          .interleaved = false};
+}
+
+AxialRotary::AxialRotary(const AxialRotaryConfig& config) : config_(config) {
+  check(config.head_dim > 0 && config.head_dim % 4 == 0, "position",
+        "rotary positions on two axes need a head_dim divisible by 4, not {}", config.head_dim);
+  const int64_t quarter = config.head_dim / 4;
+  if (config_.frequencies.empty()) {
+    check(config.base > 0, "position", "rotary positions need a base above 0, not {}", config.base);
+    const double factor =
+        config.coordinates == AxialRotaryConfig::Coordinates::centred ? kTurn : 1.0;
+    for (int64_t i = 0; i < quarter; ++i)
+      config_.frequencies.push_back(
+          factor * std::pow(config.base, -static_cast<double>(i) / static_cast<double>(quarter)));
+  }
+  check(static_cast<int64_t>(config_.frequencies.size()) == quarter, "position",
+        "{} frequencies do not turn heads of {}: it takes {}", config_.frequencies.size(),
+        config.head_dim, quarter);
+}
+
+double AxialRotary::coordinate(int64_t index, int64_t size, int64_t reference) const {
+  const auto place = static_cast<double>(index), count = static_cast<double>(size);
+  double out = 0;
+  switch (config_.coordinates) {
+    case AxialRotaryConfig::Coordinates::index:
+      out = place + config_.offset;
+      break;
+    case AxialRotaryConfig::Coordinates::centred:
+      return 2 * (place + 0.5 + config_.offset) / count - 1;
+    case AxialRotaryConfig::Coordinates::pixel:
+      out = size == 1 ? -1 : -1 + 2 * place / (count - 1);
+      break;
+  }
+  return reference > 0 ? out / count * static_cast<double>(reference) : out;
+}
+
+Tensor AxialRotary::angles(int64_t height, int64_t width) const {
+  const auto quarter = static_cast<int64_t>(config_.frequencies.size());
+  Tensor out = Tensor::empty({height * width, 2 * quarter});
+  for (int64_t n = 0; n < height * width; ++n) {
+    const double y = coordinate(n / width, height, config_.reference_height);
+    const double x = coordinate(n % width, width, config_.reference_width);
+    float* row = out.f32() + n * 2 * quarter;
+    for (int64_t i = 0; i < quarter; ++i) {
+      row[i] = static_cast<float>((config_.column_first ? x : y) * config_.frequencies[i]);
+      row[quarter + i] =
+          static_cast<float>((config_.column_first ? y : x) * config_.frequencies[i]);
+    }
+  }
+  return out;
+}
+
+void AxialRotary::describe(const Context& /*context*/, const TokenLayout& layout, int64_t /*block*/,
+                           AttentionOptions* options) const {
+  const auto positions = cache_.get(layout, [&] {
+    const Tensor table = angles(layout.grid_height, layout.grid_width);
+    return rotary_positions(table.reshape({1, table.size(0), table.size(1)}), layout.prefix(),
+                            config_.interleaved);
+  });
+  options->q_rotary = options->k_rotary = *positions;
+}
+
+MixedRotary::MixedRotary(const Scope& scope, const MixedRotaryConfig& config)
+    : config_(config),
+      frequencies_(scope.parameter(
+          "freqs", {2, config.depth, config.num_heads, config.head_dim / 2},
+          Initializer::table(first_frequencies(config)), ParameterRole::Kind::position)) {
+  check(config.head_dim % 4 == 0, "position",
+        "mixed rotary positions need a head_dim divisible by 4, not {}", config.head_dim);
+}
+
+RotaryPositions MixedRotary::positions(const Context& context, const TokenLayout& layout,
+                                       int64_t block) const {
+  // x before y, as the frequencies are stored.
+  const Tensor rows_first = grid_places(layout.grid_height, layout.grid_width);
+  Tensor places = Tensor::empty(rows_first.shape());
+  for (int64_t i = 0; i < places.numel(); ++i) places.f32()[i] = rows_first.f32()[i ^ 1];
+  const Variable own =
+      reshape(context, slice(context, frequencies_.variable(), 1, block, block + 1),
+              {2, config_.num_heads, config_.head_dim / 2});
+  return rotary_positions(rotary_angles(context, places, own), layout.prefix(), true);
+}
+
+void MixedRotary::describe(const Context& context, const TokenLayout& layout, int64_t block,
+                           AttentionOptions* options) const {
+  check(block >= 0 && block < config_.depth, "position",
+        "block {} has no rotary frequencies: there are {}", block, config_.depth);
+  if (context.tape != nullptr) {
+    options->q_rotary = options->k_rotary = positions(context, layout, block);
+    return;
+  }
+  const std::string key = "rotary." + std::to_string(block) + "." +
+                          std::to_string(layout.grid_height) + "x" +
+                          std::to_string(layout.grid_width) + "+" + std::to_string(layout.prefix());
+  options->q_rotary = options->k_rotary = *frequencies_.derived<RotaryPositions>(
+      key, [&](const Tensor&) { return positions(context, layout, block); });
+}
+
+}  // namespace vitrail

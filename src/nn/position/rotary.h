@@ -1,0 +1,69 @@
+// Rotary positions of a grid (Su et al. 2021; on two axes: Heo et al. 2024): pairs of q's and k's
+// values are turned by angles that grow with a patch's row and column. Prefix tokens stay.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "nn/position/grid_cache.h"
+#include "nn/position/position.h"
+
+namespace vitrail {
+
+// Half of a head's pairs turn with the row, half with the column, at frequencies that fall
+// geometrically: angle = coordinate * factor * base^(-i / (d/4)), i < d/4.
+struct AxialRotaryConfig {
+  int64_t head_dim = 0;
+  double base = 10000;  // rope_theta, temperature
+  enum class Coordinates : uint8_t {
+    index,    // the patch's number, times factor
+    centred,  // its middle between the picture's borders at -1 and 1, times 2 pi (DINOv3)
+    pixel     // evenly from -1 to 1 (Perceiver's bands, timm's in_pixels)
+  };
+  Coordinates coordinates = Coordinates::index;
+  double offset = 0;  // added to the patch's number (timm's grid_offset)
+  // Patches of another grid take the places of this one's (EVA's ref_feat_shape); 0: they do not.
+  int64_t reference_height = 0, reference_width = 0;
+  bool interleaved = true;    // pairs (2i, 2i + 1); else (i, i + d/2): rotate_half
+  bool column_first = false;  // the first half turns with the column (timm's grid_indexing 'xy')
+  // What a checkpoint stores instead of the rule: d/4 frequencies, factor included.
+  std::vector<double> frequencies;
+};
+// DINOv3's: centred, rotate-half (Simeoni et al. 2025).
+AxialRotaryConfig dinov3_rotary(int64_t head_dim, double base = 100);
+
+class AxialRotary : public PositionStrategy {
+ public:
+  // Error: head_dim is not a multiple of 4, a wrong number of frequencies.
+  explicit AxialRotary(const AxialRotaryConfig& config);
+  void describe(const Context& context, const TokenLayout& layout, int64_t block,
+                AttentionOptions* options) const override;
+  // [height * width, d/2].
+  Tensor angles(int64_t height, int64_t width) const;
+
+ private:
+  double coordinate(int64_t index, int64_t size, int64_t reference) const;
+  AxialRotaryConfig config_;
+  GridCache<RotaryPositions> cache_;
+};
+
+// Frequencies on both axes that each head of each block has learned: angle = x f[0] + y f[1], of
+// interleaved pairs. "freqs" [2, depth, H, d/2] (timm's RotaryEmbeddingMixed). The grid needs no
+// rule: a patch's place is its number.
+struct MixedRotaryConfig {
+  int64_t depth = 0, num_heads = 0, head_dim = 0;
+  double base = 10;
+};
+class MixedRotary : public PositionStrategy {
+ public:
+  MixedRotary(const Scope& scope, const MixedRotaryConfig& config);
+  void describe(const Context& context, const TokenLayout& layout, int64_t block,
+                AttentionOptions* options) const override;
+
+ private:
+  RotaryPositions positions(const Context& context, const TokenLayout& layout, int64_t block) const;
+  MixedRotaryConfig config_;
+  Parameter& frequencies_;
+};
+
+}  // namespace vitrail

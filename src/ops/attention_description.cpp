@@ -1,0 +1,262 @@
+#include "ops/attention_description.h"
+
+#include <cmath>
+#include <span>
+
+namespace vitrail {
+namespace {
+
+using kernels::AttentionArgs;
+
+// Strides of a bias over `sizes`, 0 along the axes it broadcasts.
+template <size_t kAxes>
+std::array<int64_t, kAxes> broadcast_strides(const char* name, const Shape& bias,
+                                             const std::array<int64_t, kAxes>& sizes) {
+  const Shape wanted{std::span<const int64_t>(sizes)};
+  bool fits = bias.rank() == static_cast<int>(kAxes);
+  std::array<int64_t, kAxes> strides{};
+  int64_t stride = 1;
+  for (int axis = static_cast<int>(kAxes) - 1; axis >= 0 && fits; --axis) {
+    fits = bias[axis] == 1 || bias[axis] == wanted[axis];
+    strides[axis] = bias[axis] == 1 ? 0 : stride;
+    stride *= bias[axis];
+  }
+  check(fits, "attention", "{} of {} does not broadcast to {}", name, bias.str(), wanted.str());
+  return strides;
+}
+
+class Describer {
+ public:
+  Describer(AttentionDescription& to, const AttentionOptions& options)
+      : to_(to), args_(to.args), options_(options) {}
+
+  void describe() {
+    describe_windows();
+    describe_dense();
+    describe_positions();
+    describe_groups();
+    describe_transform("q", options_.q_norm, options_.q_rotary, args_.shape.queries,
+                       &args_.q_transform);
+    describe_transform("k", options_.k_norm, options_.k_rotary, args_.shape.keys,
+                       &args_.k_transform);
+  }
+
+ private:
+  const float* use(const Variable& x) {
+    to_.variables.push_back(x);
+    return x.value().f32();
+  }
+  template <class T>
+  const T* use(const Tensor& table) {
+    to_.tables.push_back(table);
+    return table.data<T>();
+  }
+  // Error: x is defined and has another shape.
+  void expect(const char* name, const Shape& shape, const Shape& wanted) const {
+    check(shape == wanted, "attention", "{}: {} of {} must be {}", options_.path, name, shape.str(),
+          wanted.str());
+  }
+
+  void describe_windows() {
+    if (options_.windows == nullptr) {
+      check(!options_.padding.defined(), "attention", "{}: only windows have padding",
+            options_.path);
+      return;
+    }
+    const AttentionWindows& windows = *options_.windows;
+    check(windows.memory == args_.shape.queries && windows.memory == args_.shape.keys, "attention",
+          "{}: windows of {} tokens do not cut {} queries and {} keys", options_.path,
+          windows.memory, args_.shape.queries, args_.shape.keys);
+    args_.shape.batch *= windows.windows;
+    args_.shape.queries = args_.shape.keys = windows.tokens;
+    args_.tokens = {.windows = windows.windows,
+                    .query_rows = use<int32_t>(windows.rows),
+                    .key_rows = windows.rows.data<int32_t>()};
+    if (!options_.padding.defined()) return;
+    expect("the padding", options_.padding.shape(), {3 * to_.width});
+    float* values = options_.padding.value().f32();
+    use(options_.padding);
+    args_.q.padding = values;
+    args_.k.padding = values + to_.width;
+    args_.v.padding = values + 2 * to_.width;
+  }
+
+  void describe_dense() {
+    const kernels::AttentionShape& s = args_.shape;
+    kernels::AttentionBias& bias = args_.bias;
+    bias.causal = options_.causal;
+    bias.key_lengths = options_.key_lengths;
+    if (options_.bias != nullptr && options_.bias->defined()) {
+      bias.stride = broadcast_strides<4>("a bias", options_.bias->shape(),
+                                         {s.batch, s.heads, s.queries, s.keys});
+      bias.dense = use(*options_.bias);
+    }
+    if (options_.key_bias.defined()) {
+      bias.key_stride = broadcast_strides<3>("a bias by key", options_.key_bias.shape(),
+                                             {s.batch, s.heads, s.keys});
+      bias.by_key = use(options_.key_bias);
+    }
+  }
+
+  void describe_positions() {
+    const kernels::AttentionShape& s = args_.shape;
+    if (options_.relative.table.defined()) describe_relative(options_.relative);
+    const DecomposedBias& decomposed = options_.decomposed;
+    if (decomposed.rows.defined()) {
+      expect("the table of rows", decomposed.rows.shape(), {2 * decomposed.height - 1, s.head_dim});
+      expect("the table of columns", decomposed.columns.shape(),
+             {2 * decomposed.width - 1, s.head_dim});
+      check(decomposed.height * decomposed.width == s.queries && s.queries == s.keys, "attention",
+            "{}: rows and columns of a grid of {}x{} do not fit {} queries and {} keys",
+            options_.path, decomposed.height, decomposed.width, s.queries, s.keys);
+      args_.bias.decomposed = {.rows = use(decomposed.rows),
+                               .columns = use(decomposed.columns),
+                               .height = decomposed.height,
+                               .width = decomposed.width};
+    }
+    const DistanceBias& distance = options_.distance;
+    if (distance.slopes.defined()) {
+      expect("the slopes", distance.slopes.shape(), {s.heads});
+      expect("the places of queries", distance.query_places.shape(), {s.queries, 2});
+      expect("the places of keys", distance.key_places.shape(), {s.keys, 2});
+      args_.bias.distance = {.slopes = use(distance.slopes),
+                             .query_places = use<float>(distance.query_places),
+                             .key_places = use<float>(distance.key_places),
+                             .prefix = distance.prefix};
+    }
+  }
+
+  void describe_relative(const RelativeBias& relative) {
+    const kernels::AttentionShape& s = args_.shape;
+    const RelativeIndex& index = relative.index;
+    expect("the table of relative positions", relative.table.shape(), {index.entries, s.heads});
+    check(index.queries() == s.queries && index.keys() == s.keys, "attention",
+          "{}: relative positions of {} queries and {} keys do not fit {} and {}", options_.path,
+          index.queries(), index.keys(), s.queries, s.keys);
+    kernels::RelativeTable& table = args_.bias.table;
+    table = {.values = use(relative.table), .entries = index.entries, .prefix = index.prefix};
+    if (index.index.defined()) {
+      table.index = use<int32_t>(index.index);
+      return;
+    }
+    table.query_entry = use<int32_t>(index.query_entry);
+    table.key_entry = use<int32_t>(index.key_entry);
+    if (index.prefix == 0 || !index.prefix_has_entries) return;
+    const auto entries = static_cast<int32_t>(index.entries);
+    table.prefix_to_token = entries - 3;
+    table.token_to_prefix = entries - 2;
+    table.prefix_to_prefix = entries - 1;
+  }
+
+  void describe_groups() {
+    GroupBias groups = options_.groups;
+    if (options_.windows != nullptr && options_.windows->groups.defined()) {
+      check(!groups.query_groups.defined(), "attention",
+            "{}: shifted windows have groups of their own", options_.path);
+      groups = {.query_groups = options_.windows->groups,
+                .key_groups = options_.windows->groups,
+                .penalty = options_.windows->penalty};
+    }
+    if (!groups.query_groups.defined()) return;
+    const int64_t periods = groups.query_groups.size(0);
+    expect("the groups of queries", groups.query_groups.shape(), {periods, args_.shape.queries});
+    expect("the groups of keys", groups.key_groups.shape(), {periods, args_.shape.keys});
+    check(periods > 0 && args_.shape.batch % periods == 0, "attention",
+          "{}: groups of {} sequences do not repeat over {}", options_.path, periods,
+          args_.shape.batch);
+    args_.bias.groups = {.query_groups = use<int32_t>(groups.query_groups),
+                         .key_groups = use<int32_t>(groups.key_groups),
+                         .periods = periods,
+                         .penalty = groups.penalty};
+  }
+
+  void describe_transform(const char* name, const HeadNormalization& norm,
+                          const RotaryPositions& rotary, int64_t tokens,
+                          kernels::HeadTransform* transform) {
+    const int64_t dim = args_.shape.head_dim, heads = args_.shape.heads;
+    transform->norm.kind = norm.kind;
+    transform->norm.epsilon = static_cast<float>(norm.epsilon);
+    const auto weight = [&](const char* what, const Variable& x, int64_t length) {
+      if (!x.defined()) return static_cast<const float*>(nullptr);
+      check(x.shape() == Shape{length}, "attention", "{}: the {} of {}'s norm is {}, not [{}]",
+            options_.path, what, name, x.shape().str(), length);
+      return use(x);
+    };
+    transform->norm.weight = weight("weight", norm.weight, dim);
+    transform->norm.bias = weight("bias", norm.bias, dim);
+    transform->norm.gain = weight("gain", norm.gain, heads);
+    if (!rotary.angles.defined()) return;
+    const Shape& shape = rotary.angles.shape();
+    check(shape.rank() == 3 && (shape[0] == 1 || shape[0] == heads) &&
+              shape[1] == tokens - rotary.prefix && 2 * shape[2] == dim,
+          "attention",
+          "{}: angles of {} do not turn {} heads of {} values, {} tokens behind {} that stay",
+          options_.path, shape.str(), heads, dim, tokens - rotary.prefix, rotary.prefix);
+    to_.variables.push_back(rotary.angles);
+    transform->rotary = {.cosine = use<float>(rotary.cosine),
+                         .sine = use<float>(rotary.sine),
+                         .head_stride = shape[0] == 1 ? 0 : shape[1] * shape[2],
+                         .prefix = rotary.prefix,
+                         .interleaved = rotary.interleaved};
+  }
+
+  AttentionDescription& to_;
+  AttentionArgs& args_;
+  const AttentionOptions& options_;
+};
+
+// Where the gradient of x is added; null where nobody wants it.
+float* gradient_of(const Variable& x) {
+  return x.defined() && x.needs_gradient() ? x.slot()->accumulator(x.shape()).f32() : nullptr;
+}
+
+kernels::HeadTransformGradient transform_gradients(const HeadNormalization& norm,
+                                                   const RotaryPositions& rotary) {
+  return {.weight = gradient_of(norm.weight),
+          .bias = gradient_of(norm.bias),
+          .gain = gradient_of(norm.gain),
+          .angles = gradient_of(rotary.angles)};
+}
+
+}  // namespace
+
+kernels::HeadView heads_of(const Tensor& tensor, int64_t dim, int64_t width, int64_t part) {
+  const int64_t row = tensor.size(2);
+  return {.data = tensor.f32() + part * width, .stride = {tensor.size(1) * row, dim, row}};
+}
+
+AttentionDescription::AttentionDescription(const AttentionOperands& in,
+                                           const AttentionOptions& options)
+    : variables{in.q, in.k, in.v}, width(in.width) {
+  const int64_t dim = width / options.heads;
+  args.shape = {.batch = in.q.size(0),
+                .heads = options.heads,
+                .queries = in.q.size(1),
+                .keys = in.k.size(1),
+                .head_dim = dim};
+  args.q = heads_of(in.q.value(), dim, width, in.q_part);
+  args.k = heads_of(in.k.value(), dim, width, in.k_part);
+  args.v = heads_of(in.v.value(), dim, width, in.v_part);
+  args.scale = static_cast<float>(options.scale != 0 ? options.scale
+                                                     : 1.0 / std::sqrt(static_cast<double>(dim)));
+  Describer(*this, options).describe();
+}
+
+void AttentionDescription::want_gradients(const AttentionOptions& options,
+                                          kernels::AttentionBackward* grad) const {
+  if (options.bias != nullptr) grad->bias.dense = gradient_of(*options.bias);
+  grad->bias.by_key = gradient_of(options.key_bias);
+  grad->bias.table = gradient_of(options.relative.table);
+  grad->bias.decomposed_rows = gradient_of(options.decomposed.rows);
+  grad->bias.decomposed_columns = gradient_of(options.decomposed.columns);
+  grad->bias.slopes = gradient_of(options.distance.slopes);
+  grad->q_transform = transform_gradients(options.q_norm, options.q_rotary);
+  grad->k_transform = transform_gradients(options.k_norm, options.k_rotary);
+  float* padding = gradient_of(options.padding);
+  if (padding == nullptr) return;
+  grad->dq.padding = padding;
+  grad->dk.padding = padding + width;
+  grad->dv.padding = padding + 2 * width;
+}
+
+}  // namespace vitrail
