@@ -121,6 +121,15 @@ for program in "$work/shared/version" "$work/shared_by_pkg_config"; do
   needs_library "$program" || fail "$program does not use the shared library"
 done
 
+# The project of docs/INSTALL.md.
+mkdir "$work/own"
+awk '/^```cmake/ {inside = 1; next} /^```/ {inside = 0} inside' "$source_dir/docs/INSTALL.md" \
+  >"$work/own/CMakeLists.txt"
+cp "$source_dir/examples/classify.cpp" "$work/own/my_program.cpp"
+quietly configure cmake -S "$work/own" -B "$work/own/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix"
+quietly build cmake --build "$work/own/build"
+quietly answer "$work/own/build/my_program" "$picture" scenes
+
 # The examples, and those of docs/API.md, which name a photo.jpg.
 cp -r "$source_dir/examples" "$work/examples"
 python3 "$source_dir/tests/tools/api_doc.py" programs "$source_dir/docs/API.md" "$work/examples"
