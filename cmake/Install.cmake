@@ -23,6 +23,8 @@ set(build_missing "set(VITRAIL_PRODUCTS \"${quoted}\")\n")
 string(APPEND build_missing "set(VITRAIL_BUILD_DIR \"${PROJECT_BINARY_DIR}\")\n")
 string(APPEND build_missing "include(\"${PROJECT_SOURCE_DIR}/cmake/build_missing.cmake\")")
 install(CODE "${build_missing}")
+install(CODE "set(VITRAIL_BUILD_DIR \"${PROJECT_BINARY_DIR}\")
+  include(\"${PROJECT_SOURCE_DIR}/cmake/own_manifest.cmake\")" ALL_COMPONENTS)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/vitrail)
 if(BUILD_SHARED_LIBS)

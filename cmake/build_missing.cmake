@@ -9,14 +9,9 @@ endforeach()
 if(missing)
   message(STATUS "Building what is to be installed")
   set(build ${CMAKE_COMMAND} --build ${VITRAIL_BUILD_DIR} --target installed)
-  # Under sudo the build stays its owner's: a log of ninja that belongs to root would stop the next.
-  execute_process(COMMAND id -u OUTPUT_VARIABLE user OUTPUT_STRIP_TRAILING_WHITESPACE)
-  execute_process(COMMAND stat -c %u ${VITRAIL_BUILD_DIR}
-    OUTPUT_VARIABLE owner OUTPUT_STRIP_TRAILING_WHITESPACE)
-  if(user STREQUAL "0" AND NOT owner STREQUAL "0")
-    execute_process(COMMAND stat -c %g ${VITRAIL_BUILD_DIR}
-      OUTPUT_VARIABLE group OUTPUT_STRIP_TRAILING_WHITESPACE)
-    list(PREPEND build setpriv --reuid ${owner} --regid ${group} --clear-groups)
+  include(${CMAKE_CURRENT_LIST_DIR}/build_owner.cmake)
+  if(BUILD_UID)
+    list(PREPEND build setpriv --reuid ${BUILD_UID} --regid ${BUILD_GID} --clear-groups)
   endif()
   execute_process(COMMAND ${build} COMMAND_ERROR_IS_FATAL ANY)
 endif()

@@ -72,12 +72,12 @@ class Typos(CommandTest):
                 if len(word) > 3:
                     self.fails(word, self.folder / "a.png", "--model", MODEL, status=2,
                                saying=f"there is no verb '{word}'; did you mean '{verb}'?; see "
-                                      "vitrail --help")
+                                      f"{PROGRAM} --help")
         self.fails("frobnicate", status=2, saying="there is no verb 'frobnicate'; there are classify")
         self.fails(status=2, saying="a verb is missing; there are classify")
         self.fails("data", status=2, saying="a verb is missing after data")
         self.fails("data", "previw", status=2, saying="'data previw'; did you mean 'preview'?; see "
-                                                      "vitrail data --help")
+                                                      f"{PROGRAM} data --help")
         # A verb that comes too late is not what is wrong.
         self.fails("paint", "classify", self.folder / "a.png", status=2, saying="verb 'paint'")
 
@@ -158,7 +158,7 @@ class Settings(CommandTest):
             given = self.arguments(verb)
             self.fails(*given, "--set", "num_heds=4", status=2,
                        saying=f"there is no field 'num_heds'; did you mean 'num_heads'?; see "
-                              f"vitrail {verb} --help")
+                              f"{PROGRAM} {verb} --help")
             self.fails(*given, "--set", "num_heads", status=2, saying="KEY=VALUE")
             self.fails(*given, "--set", "=4", status=2, saying="KEY=VALUE")
 

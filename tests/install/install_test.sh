@@ -121,6 +121,28 @@ for program in "$work/shared/version" "$work/shared_by_pkg_config"; do
   needs_library "$program" || fail "$program does not use the shared library"
 done
 
+# The project of docs/INSTALL.md.
+mkdir "$work/own"
+awk '/^```cmake/ {inside = 1; next} /^```/ {inside = 0} inside' "$source_dir/docs/INSTALL.md" \
+  >"$work/own/CMakeLists.txt"
+cp "$source_dir/examples/classify.cpp" "$work/own/my_program.cpp"
+quietly configure cmake -S "$work/own" -B "$work/own/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix"
+quietly build cmake --build "$work/own/build"
+quietly answer "$work/own/build/my_program" "$picture" scenes
+
+# Root installs from the build of another, as by sudo: what the build gets is the other's, who can
+# install in turn. Only root can see to it.
+if ((EUID == 0)); then
+  owner=$(stat -c %u:%g "$build_dir")
+  chown 65534:65534 "$build_dir"
+  rm -f "$build_dir"/install_manifest*.txt
+  cmake --install "$build_dir" --prefix "$prefix" >"$work/install.log" 2>&1 || installed=$?
+  lists=$(stat -c %u "$build_dir"/install_manifest.txt)
+  chown "$owner" "$build_dir" "$build_dir"/install_manifest.txt
+  ((${installed:-0} == 0)) || fail "root cannot install from another's build"
+  [[ $lists == 65534 ]] || fail "the list of what root installed is not of the build's owner"
+fi
+
 # The examples, and those of docs/API.md, which name a photo.jpg.
 cp -r "$source_dir/examples" "$work/examples"
 python3 "$source_dir/tests/tools/api_doc.py" programs "$source_dir/docs/API.md" "$work/examples"

@@ -89,7 +89,9 @@ TEST_P(Golden, GradientOfEveryParameter) {
   const std::map<std::string, Tensor> ours = model_.gradients_in_family_names();
   for (const std::string& name : expected) {
     ASSERT_TRUE(ours.contains(name)) << name;
-    const double error = relative_error(ours.at(name), golden_.at("grad." + name), 1e-3 * most);
+    // What cancels to nothing, as the gradient of k's bias does under softmax, is the rounding of its
+    // terms: with this floor it may differ by 2e-7 of the largest gradient, two steps of f32.
+    const double error = relative_error(ours.at(name), golden_.at("grad." + name), 2e-3 * most);
     EXPECT_LE(error, golden_.bound("grad." + name, kGradientBound)) << name;
   }
   for (const auto& [name, gradient] : ours)

@@ -145,9 +145,9 @@ HeifCoded::Native HeifCoded::decoded(heif_colorspace space, heif_chroma chroma) 
 bool HeifCoded::is_full_601(const Native& native) const {
   if (native.bits(heif_channel_Y) != 8 || native.bits(heif_channel_Cb) != 8) return false;
   heif_color_profile_nclx* profile = nullptr;
-  if (library_.color_profile(native.image, &profile).code != heif_error_Ok || profile == nullptr)
-    if (library_.handle_color_profile(handle_, &profile).code != heif_error_Ok ||
-        profile == nullptr)
+  // The file's own first: the decoded image of libheif 1.23 says what libheif takes by default.
+  if (library_.handle_color_profile(handle_, &profile).code != heif_error_Ok || profile == nullptr)
+    if (library_.color_profile(native.image, &profile).code != heif_error_Ok || profile == nullptr)
       return false;
   const int matrix = profile->matrix_coefficients;
   const bool full_range = profile->full_range_flag != 0;
