@@ -98,7 +98,7 @@ fs::path config_of(const Model& model, ModelArguments arguments) {
         "to answer at its own: leave --size out, or see with --dry-run what it would be");
   const fs::path config = model.path / "config.json";
   const fs::path folder = fs::path(arguments.model + "/").lexically_normal().parent_path();
-  check(model.info.family == Family::vitrail && fs::is_regular_file(config), "calibrate",
+  check(model.info.family == own_family() && fs::is_regular_file(config), "calibrate",
         "{}: only model folders in Vitrail's own form can hold a threshold; write one: {} "
         "convert{} --to vitrail --out {}",
         model.path.string(), program_name(), model_words(arguments),

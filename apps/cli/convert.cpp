@@ -25,8 +25,7 @@ void convert_model(const ConvertArguments& arguments) {
   const FolderLock lock(arguments.out, "convert");
   const Checkpoint checkpoint =
       open_checkpoint(model->path, {.settings = parse_settings(arguments.model.settings)});
-  ConversionOptions options{.target =
-                                conversion_target(arguments.to, as_vit(checkpoint.info.config))};
+  ConversionOptions options{.target = conversion_target(arguments.to, checkpoint.info.config)};
   std::vector<std::string> differences;
   options.preprocess = preprocess_for(options.target, model->preprocess, differences);
   if (model->labels.any_known()) {

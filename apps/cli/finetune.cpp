@@ -38,21 +38,15 @@ struct FinetuneArguments {
 };
 
 // Rewrites the model in `folder` in the first of the forms that can say it. Returns which.
-Family write_in_form(const std::filesystem::path& folder, Family source, const std::string& to,
-                     const Preprocess& preprocess, const std::vector<std::string>& classes) {
+const Family* write_in_form(const std::filesystem::path& folder, const Family* source,
+                            const std::string& to, const Preprocess& preprocess,
+                            const std::vector<std::string>& classes) {
   const Checkpoint checkpoint = open_checkpoint(folder);
-  std::vector<Family> targets;
-  if (!to.empty()) {
-    targets = {conversion_target(to, as_vit(checkpoint.info.config))};
-  } else {
-    // Files of original DINOv2 and vit-pytorch have no place for a head, labels and preprocessing.
-    const bool library = source == Family::timm || source == Family::hf_vit ||
-                         source == Family::hf_deit || source == Family::hf_dinov2;
-    if (source == Family::dinov2) targets.push_back(Family::hf_dinov2);
-    targets.push_back(library ? source : Family::timm);
-  }
-  for (const Family target : targets) {
-    if (target == Family::vitrail) break;
+  const std::vector<const Family*> targets =
+      to.empty() ? source->classifier_forms()
+                 : std::vector{conversion_target(to, checkpoint.info.config)};
+  for (const Family* target : targets) {
+    if (target == own_family()) break;
     try {
       ConversionOptions options{.target = target};
       std::vector<std::string> differences;
@@ -67,7 +61,7 @@ Family write_in_form(const std::filesystem::path& folder, Family source, const s
       log_info(fmt::format("not in {}'s form: {}", name_of(target), error.what()));
     }
   }
-  return Family::vitrail;
+  return own_family();
 }
 
 nlohmann::ordered_json to_json(const Measured& m) {
@@ -137,7 +131,8 @@ std::string free_folder(const std::string& out, FinetuneMethod method) {
   return free;
 }
 
-void print_result(const FinetuneArguments& arguments, const FinetuneResult& result, Family form) {
+void print_result(const FinetuneArguments& arguments, const FinetuneResult& result,
+                  const Family* form) {
   if (arguments.json) {
     const Measured& held_out = result.validation;
     nlohmann::ordered_json json{
@@ -175,11 +170,11 @@ void print_result(const FinetuneArguments& arguments, const FinetuneResult& resu
 // What would be refused when all is learned is refused before.
 void check_form(const Checkpoint& checkpoint, const std::string& to, const Preprocess& preprocess) {
   if (to.empty()) return;
-  const Family target = conversion_target(to, as_vit(checkpoint.info.config));
-  if (target == Family::vitrail) return;
+  const Family* target = conversion_target(to, checkpoint.info.config);
+  if (target == own_family()) return;
   std::vector<std::string> differences;
   preprocess_for(target, preprocess, differences);
-  adapt(as_vit(checkpoint.info.config), *checkpoint.tensors, target);
+  adapt(checkpoint.info.config, *checkpoint.tensors, target);
 }
 
 void run_in(TrainJob& job, FinetuneArguments& arguments) {
@@ -216,8 +211,8 @@ void run_in(TrainJob& job, FinetuneArguments& arguments) {
     throw Failed{};
   }
   if (!job.leads()) return;
-  const Family form = write_in_form(arguments.out, checkpoint.info.family, arguments.to,
-                                    options.preprocess, result.classes);
+  const Family* form = write_in_form(arguments.out, checkpoint.info.family, arguments.to,
+                                     options.preprocess, result.classes);
   try {
     measure_as_written(arguments, result);
   } catch (const Error& error) {

@@ -11,7 +11,7 @@
 namespace vitrail::cli {
 
 // `differences` gets what the family cannot say exactly. Error: what it cannot say at all.
-nlohmann::json preprocess_for(Family target, const Preprocess& preprocess,
+nlohmann::json preprocess_for(const Family* target, const Preprocess& preprocess,
                               std::vector<std::string>& differences);
 
 }  // namespace vitrail::cli

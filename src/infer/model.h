@@ -16,7 +16,7 @@
 
 #include "image/preprocess/preprocess.h"
 #include "infer/labels.h"
-#include "models/families/family.h"
+#include "models/families/checkpoint_info.h"
 #include "models/network.h"
 
 namespace vitrail {

@@ -26,7 +26,7 @@ void write(const std::filesystem::path& path, const std::string& text) {
 TEST(LoadModel, ReadsAFolderAndAFile) {
   const auto folder = load_model(golden_folder("timm/augreg"));
   EXPECT_EQ(folder->name, "augreg");
-  EXPECT_EQ(folder->info.family, Family::timm);
+  EXPECT_EQ(folder->info.family, family_from_name("timm"));
   EXPECT_EQ(folder->preprocess.crop_to, (PictureSize{12, 12}));
   EXPECT_EQ(folder->labels.size(), 5);
   EXPECT_FALSE(folder->labels.any_known());

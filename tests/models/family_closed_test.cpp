@@ -6,9 +6,9 @@
 #include <map>
 #include <vector>
 
-#include "models/families/config_kind.h"
 #include "models/families/convert.h"
 #include "models/families/published.h"
+#include "models/families/timm/timm_form.h"
 #include "models/family_fixtures.h"
 #include "models/vit.h"
 
@@ -286,29 +286,29 @@ TEST(ClosedTimm, ALayerBeforeTheHeadIsPartOfTheAnswer) {
   for (int64_t row = 0; row < config.num_classes; ++row)
     logits.f32()[row] = static_cast<float>(product("head", hidden, row));
   EXPECT_LT(answer_error(answer_of(checkpoint), logits), 1e-5);
-  EXPECT_ERROR(adapt(config, MemoryTensors(tensors), Family::timm), "tanh before the head");
+  EXPECT_ERROR(adapt(config, MemoryTensors(tensors), timm_family()), "tanh before the head");
 }
 
 // ---- transformers ----
 
 struct HfClass {
   const char* config;
-  Family family;
+  const Family* family;
   const char* type;
 };
-constexpr HfClass kHfClasses[] = {
-    {"ViTConfig", Family::hf_vit, "vit"},
-    {"DeiTConfig", Family::hf_deit, "deit"},
-    {"Dinov2Config", Family::hf_dinov2, "dinov2"},
-    {"Dinov2WithRegistersConfig", Family::hf_dinov2, "dinov2_with_registers"}};
+const HfClass kHfClasses[] = {
+    {"ViTConfig", hf_vit_family(), "vit"},
+    {"DeiTConfig", hf_deit_family(), "deit"},
+    {"Dinov2Config", hf_dinov2_family(), "dinov2"},
+    {"Dinov2WithRegistersConfig", hf_dinov2_family(), "dinov2_with_registers"}};
 
 VisionTransformerConfig tiny_hf(const HfClass& given) {
   VisionTransformerConfig c = tiny_config();
-  if (given.family == Family::hf_deit) {
+  if (given.family == hf_deit_family()) {
     c.distillation_token = true;
     c.position_prefix = 2;
   }
-  if (given.family != Family::hf_dinov2) return c;
+  if (given.family != hf_dinov2_family()) return c;
   c.layer_scale = true;
   c.pooling = Pooling::class_and_mean;
   if (given.type != std::string("dinov2")) c.register_tokens = 4;
@@ -383,7 +383,7 @@ TEST(ClosedHf, ValuesThatAreNotImplementedAreRefusedByName) {
                                         {"use_mask_token", "no"}};
     const std::vector<Bad> of_vit = {
         {"pooler_act", "relu"}, {"encoder_stride", "16"}, {"intermediate_size", 47}};
-    for (const Bad& bad : given.family == Family::hf_dinov2 ? of_dinov2 : of_vit) {
+    for (const Bad& bad : given.family == hf_dinov2_family() ? of_dinov2 : of_vit) {
       if (bad.name == std::string("use_mask_token") && given.type != std::string("dinov2"))
         continue;  // no field of the model with registers, which always has one
       EXPECT_ERROR(read(tensors, with(hf_json(given), std::string("/") + bad.name, bad.value), {},
@@ -439,7 +439,7 @@ const Settings kVitPytorch = {
 Checkpoint read_vit_pytorch(const VisionTransformerConfig& c, Settings more = {},
                             const Json& config = nullptr) {
   more.insert(more.end(), kVitPytorch.begin(), kVitPytorch.end());
-  return read(renamed(c, spelling_for(Family::vit_pytorch, c)), config, more);
+  return read(renamed(c, spelling_for(vit_pytorch_family(), c)), config, more);
 }
 
 TEST(ClosedVitPytorch, GreyPatchesThatMayBeOfFourChannelsAreAskedFor) {
@@ -470,7 +470,7 @@ TEST(ClosedVitPytorch, ItsArgumentsBesideTheFileAreReadOrRefused) {
                          {"std", "0.5"},
                          {"crop_pct", "1"},
                          {"interpolation", "bicubic"}};
-  const NamedTensors tensors = renamed(c, spelling_for(Family::vit_pytorch, c));
+  const NamedTensors tensors = renamed(c, spelling_for(vit_pytorch_family(), c));
   const Checkpoint checkpoint = read(tensors, config, rest);
   EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 3);
   EXPECT_EQ(as_vit(checkpoint.info.config).pooling, Pooling::mean_all);
@@ -489,7 +489,7 @@ TEST(ClosedDinov2, HeadsAndPreprocessingAreAskedForAndANameSettlesThem) {
            all.emplace_back(parameter->path(), Tensor::zeros(parameter->shape()).to(DType::f16));
          return all;
        }())
-    tensors.emplace_back(names_in(spelling_for(Family::dinov2, c), name).front(), tensor);
+    tensors.emplace_back(names_in(spelling_for(dinov2_family(), c), name).front(), tensor);
   tensors.emplace_back("mask_token", Tensor::zeros({1, 384}));
   const std::string message = testing::error_of([&] { read(tensors, nullptr); });
   EXPECT_NE(message.find("num_heads"), std::string::npos) << message;

@@ -76,7 +76,7 @@ VisionTransformerConfig vit_pytorch() {
 struct Case {
   const char* name;
   VisionTransformerConfig config;
-  Family target;
+  const Family* target;
   bool exact;  // there and back without a fold
 };
 
@@ -105,32 +105,32 @@ std::vector<Case> cases() {
   VisionTransformerConfig with_head = dinov2(3);
   with_head.num_classes = 5;
   with_head.pooling = Pooling::class_and_mean;
-  return {{"vit_to_timm", tiny_config(), Family::timm, true},
-          {"vit_to_hf_vit", tiny_config(), Family::hf_vit, true},
-          {"vit_to_hf_dinov2", tiny_config(), Family::hf_dinov2, false},
-          {"rectangular_to_hf", rectangular, Family::hf_vit, true},
-          {"rectangular_to_timm", rectangular, Family::timm, true},
-          {"epsilon12_to_timm", epsilon12, Family::timm, false},
-          {"distilled_to_timm", distilled(), Family::timm, true},
-          {"distilled_to_hf", distilled(), Family::hf_deit, true},
-          {"dinov2_to_original", dinov2(0), Family::dinov2, false},
-          {"dinov2_to_hf", dinov2(0), Family::hf_dinov2, false},
-          {"dinov2_to_timm", dinov2(0), Family::timm, true},
-          {"registers_to_original", dinov2(4), Family::dinov2, false},
-          {"registers_to_hf", dinov2(4), Family::hf_dinov2, false},
-          {"registers_to_timm", dinov2(4), Family::timm, false},
-          {"registers_with_head_to_hf", with_head, Family::hf_dinov2, false},
-          {"swiglu_to_original", swiglu(), Family::dinov2, false},
-          {"swiglu_to_hf", swiglu(), Family::hf_dinov2, false},
-          {"swiglu_to_timm", swiglu(), Family::timm, true},
-          {"vit_pytorch_to_itself", vit_pytorch(), Family::vit_pytorch, true},
-          {"vit_pytorch_to_hf", vit_pytorch(), Family::hf_vit, false},
-          {"vit_pytorch_to_timm", narrow_heads, Family::timm, true},
-          {"one_head_to_timm", one_head, Family::timm, false},
-          {"one_head_to_itself", one_head, Family::vit_pytorch, true},
-          {"undistilled_to_timm", undistilled, Family::timm, false},
-          {"undistilled_to_hf", undistilled, Family::hf_deit, true},
-          {"everything_to_timm", everything, Family::timm, true}};
+  return {{"vit_to_timm", tiny_config(), timm_family(), true},
+          {"vit_to_hf_vit", tiny_config(), hf_vit_family(), true},
+          {"vit_to_hf_dinov2", tiny_config(), hf_dinov2_family(), false},
+          {"rectangular_to_hf", rectangular, hf_vit_family(), true},
+          {"rectangular_to_timm", rectangular, timm_family(), true},
+          {"epsilon12_to_timm", epsilon12, timm_family(), false},
+          {"distilled_to_timm", distilled(), timm_family(), true},
+          {"distilled_to_hf", distilled(), hf_deit_family(), true},
+          {"dinov2_to_original", dinov2(0), dinov2_family(), false},
+          {"dinov2_to_hf", dinov2(0), hf_dinov2_family(), false},
+          {"dinov2_to_timm", dinov2(0), timm_family(), true},
+          {"registers_to_original", dinov2(4), dinov2_family(), false},
+          {"registers_to_hf", dinov2(4), hf_dinov2_family(), false},
+          {"registers_to_timm", dinov2(4), timm_family(), false},
+          {"registers_with_head_to_hf", with_head, hf_dinov2_family(), false},
+          {"swiglu_to_original", swiglu(), dinov2_family(), false},
+          {"swiglu_to_hf", swiglu(), hf_dinov2_family(), false},
+          {"swiglu_to_timm", swiglu(), timm_family(), true},
+          {"vit_pytorch_to_itself", vit_pytorch(), vit_pytorch_family(), true},
+          {"vit_pytorch_to_hf", vit_pytorch(), hf_vit_family(), false},
+          {"vit_pytorch_to_timm", narrow_heads, timm_family(), true},
+          {"one_head_to_timm", one_head, timm_family(), false},
+          {"one_head_to_itself", one_head, vit_pytorch_family(), true},
+          {"undistilled_to_timm", undistilled, timm_family(), false},
+          {"undistilled_to_hf", undistilled, hf_deit_family(), true},
+          {"everything_to_timm", everything, timm_family(), true}};
 }
 
 // Folds of weights: the rule for pictures of another size changes no byte.
@@ -160,7 +160,7 @@ TEST_P(Convert, AnswersAlikeAndReturns) {
   EXPECT_LE(answer_error(answer_of(middle), answer_of(start)), 3e-6);
 
   write_converted(scratch / "back", middle,
-                  {.target = Family::vitrail, .preprocess = nullptr, .labels = {}, .wnids = {}});
+                  {.target = own_family(), .preprocess = nullptr, .labels = {}, .wnids = {}});
   const Checkpoint back = open_checkpoint(scratch / "back", without_preprocess());
   EXPECT_LE(answer_error(answer_of(back), answer_of(start)), 3e-6);
   if (!given.exact) return;
@@ -182,19 +182,19 @@ INSTANTIATE_TEST_SUITE_P(Models, Convert, ::testing::ValuesIn(cases()),
 TEST(ConvertGolden, ThereAndBackIsByteEqual) {
   struct Journey {
     const char* name;
-    Family through;
+    const Family* through;
     Settings settings;
   };
   const std::vector<Journey> journeys = {
-      {"hf/vit_02", Family::vitrail, {}},
-      {"hf/deit_teacher_01", Family::vitrail, {}},
-      {"hf/deit_teacher_01", Family::timm, {{"layer_norm_epsilon", "1e-6"}}},
-      {"hf/dinov2_01", Family::vitrail, {}},
-      {"hf/dinov2_registers_00", Family::dinov2, {}},
-      {"timm/augreg", Family::hf_vit, {}},
-      {"timm/deit_distilled", Family::hf_deit, {}},
-      {"timm/dinov2_reg4", Family::vitrail, {}},
-      {"dinov2/options_00", Family::vitrail, {{"num_heads", "3"}}}};
+      {"hf/vit_02", own_family(), {}},
+      {"hf/deit_teacher_01", own_family(), {}},
+      {"hf/deit_teacher_01", timm_family(), {{"layer_norm_epsilon", "1e-6"}}},
+      {"hf/dinov2_01", own_family(), {}},
+      {"hf/dinov2_registers_00", dinov2_family(), {}},
+      {"timm/augreg", hf_vit_family(), {}},
+      {"timm/deit_distilled", hf_deit_family(), {}},
+      {"timm/dinov2_reg4", own_family(), {}},
+      {"dinov2/options_00", own_family(), {{"num_heads", "3"}}}};
   for (const Journey& journey : journeys) {
     SCOPED_TRACE(journey.name);
     const Scratch scratch;
@@ -221,7 +221,7 @@ TEST(ConvertGolden, ThereAndBackIsByteEqual) {
 }
 
 TEST(ConvertRefuses, WhatTheTargetCannotExpress) {
-  const auto refusal = [](const VisionTransformerConfig& config, Family target) {
+  const auto refusal = [](const VisionTransformerConfig& config, const Family* target) {
     return testing::error_of([&] { adapt(config, MemoryTensors(random_weights(config)), target); });
   };
   const auto with = [](auto change) {
@@ -232,23 +232,25 @@ TEST(ConvertRefuses, WhatTheTargetCannotExpress) {
   const auto expect = [](const std::string& message, const char* part) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   };
-  expect(refusal(with([](auto& c) { c.qk_norm = true; }), Family::hf_vit), "qk_norm");
-  expect(refusal(with([](auto& c) { c.pooling = Pooling::mean; }), Family::hf_vit), "pooling");
-  expect(refusal(with([](auto& c) { c.register_tokens = 2; }), Family::hf_vit), "register");
-  expect(refusal(with([](auto& c) { c.layer_scale = true; }), Family::hf_vit), "LayerScale");
-  expect(refusal(tiny_config(), Family::hf_deit), "distillation");
-  expect(refusal(tiny_config(), Family::dinov2), "head");
-  expect(refusal(tiny_config(), Family::vit_pytorch), "bias of q, k and v");
-  expect(refusal(with([](auto& c) { c.norm_placement = NormPlacement::post; }), Family::timm),
+  expect(refusal(with([](auto& c) { c.qk_norm = true; }), hf_vit_family()), "qk_norm");
+  expect(refusal(with([](auto& c) { c.pooling = Pooling::mean; }), hf_vit_family()), "pooling");
+  expect(refusal(with([](auto& c) { c.register_tokens = 2; }), hf_vit_family()), "register");
+  expect(refusal(with([](auto& c) { c.layer_scale = true; }), hf_vit_family()), "LayerScale");
+  expect(refusal(tiny_config(), hf_deit_family()), "distillation");
+  expect(refusal(tiny_config(), dinov2_family()), "head");
+  expect(refusal(tiny_config(), vit_pytorch_family()), "bias of q, k and v");
+  expect(refusal(with([](auto& c) { c.norm_placement = NormPlacement::post; }), timm_family()),
          "norm_placement");
-  expect(refusal(with([](auto& c) { c.position = Position::sincos_2d; }), Family::timm), "learned");
-  expect(refusal(with([](auto& c) { c.mlp = MlpKind::gated_split; }), Family::timm), "gated");
-  expect(refusal(with([](auto& c) { c.head_dim = 10; }), Family::timm), "heads of 10");
-  expect(refusal(with([](auto& c) { c.pooling = Pooling::sequence; }), Family::timm), "sequence");
+  expect(refusal(with([](auto& c) { c.position = Position::sincos_2d; }), timm_family()),
+         "learned");
+  expect(refusal(with([](auto& c) { c.mlp = MlpKind::gated_split; }), timm_family()), "gated");
+  expect(refusal(with([](auto& c) { c.head_dim = 10; }), timm_family()), "heads of 10");
+  expect(refusal(with([](auto& c) { c.pooling = Pooling::sequence; }), timm_family()), "sequence");
   const auto config_refusal = [&](Activation activation) {
     std::vector<std::string> folds;
     const VisionTransformerConfig config = with([&](auto& c) { c.activation = activation; });
-    return testing::error_of([&] { config_for(config, {.target = Family::timm}, folds); });
+    return testing::error_of(
+        [&] { timm_family()->config_for(config, {.target = timm_family()}, folds); });
   };
   expect(config_refusal(Activation::tanh), "tanh");
   expect(config_refusal(Activation::none), "without activation");
@@ -261,7 +263,7 @@ TEST(Convert, LabelsAndMetadataTravel) {
   const std::vector<std::string> labels = {"cat", "dog", "owl", "fox", "eel"};
   const std::vector<std::string> wnids = {"n00000001", "n00000002", "n00000003", "n00000004",
                                           "n00000005"};
-  for (const Family target : {Family::timm, Family::hf_vit, Family::vitrail}) {
+  for (const Family* const target : {timm_family(), hf_vit_family(), own_family()}) {
     const auto folder = scratch / name_of(target);
     write_converted(folder, start,
                     {.target = target,
@@ -273,7 +275,7 @@ TEST(Convert, LabelsAndMetadataTravel) {
                      .wnids = wnids});
     const Checkpoint read = open_checkpoint(folder);
     EXPECT_EQ(read.info.labels, labels) << name_of(target);
-    if (target != Family::hf_vit) {
+    if (target != hf_vit_family()) {
       EXPECT_EQ(read.info.wnids, wnids) << name_of(target);
     }
     EXPECT_EQ(read.info.preprocess.at("mean")[0], 0.5);

@@ -17,6 +17,7 @@
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
 #include "models/families/convert.h"
+#include "models/families/registry.h"
 #include "models/vit.h"
 #include "support/errors.h"
 

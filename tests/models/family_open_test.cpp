@@ -33,7 +33,7 @@ std::string source_of(const Checkpoint& checkpoint, const std::string& field) {
 
 TEST(FamilyTimm, ConfigurationNamesShapesAndPreprocessing) {
   const Checkpoint checkpoint = read(random_weights(tiny_config()), timm_json());
-  EXPECT_EQ(checkpoint.info.family, Family::timm);
+  EXPECT_EQ(checkpoint.info.family, timm_family());
   const VisionTransformerConfig& c = as_vit(checkpoint.info.config);
   EXPECT_EQ(c.num_heads, 2);
   EXPECT_EQ(c.embed_dim, 24);
@@ -170,11 +170,11 @@ TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {
   VisionTransformerConfig config = tiny_config();
   const Json preprocessor = {{"image_mean", {0.5, 0.5, 0.5}}};
   for (const int generation : {0, 1}) {
-    Spelling spelling = spelling_for(Family::hf_vit, config);
+    Spelling spelling = spelling_for(hf_vit_family(), config);
     spelling.generation = generation;
     const NamedTensors tensors = renamed(config, spelling);
     const Checkpoint checkpoint = read(tensors, hf_json(), {}, preprocessor);
-    EXPECT_EQ(checkpoint.info.family, Family::hf_vit);
+    EXPECT_EQ(checkpoint.info.family, hf_vit_family());
     EXPECT_EQ(as_vit(checkpoint.info.config).layer_norm_epsilon, 1e-12);
     EXPECT_EQ(checkpoint.info.preprocess_kind, PreprocessKind::hf);
     const Checkpoint own = testing::own_checkpoint(config, random_weights(config));
@@ -183,7 +183,7 @@ TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {
               0);
   }
   config.num_classes = 0;
-  NamedTensors base = renamed(config, spelling_for(Family::hf_vit, config));
+  NamedTensors base = renamed(config, spelling_for(hf_vit_family(), config));
   base.emplace_back("pooler.dense.weight", Tensor::zeros({24, 24}));
   const Checkpoint checkpoint = read(base, hf_json(), {}, preprocessor);
   EXPECT_EQ(as_vit(checkpoint.info.config).num_classes, 0);
@@ -192,7 +192,7 @@ TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {
 
 TEST(FamilyHf, RefusesContradictions) {
   const VisionTransformerConfig config = tiny_config();
-  const NamedTensors tensors = renamed(config, spelling_for(Family::hf_vit, config));
+  const NamedTensors tensors = renamed(config, spelling_for(hf_vit_family(), config));
   const auto with = [](const char* key, Json value) {
     Json json = hf_json();
     json[key] = std::move(value);
@@ -217,13 +217,13 @@ TEST(FamilyDinov2, ChunkedBlocksAndMaskToken) {
   config.layer_scale = true;
   config.num_classes = 0;
   config.depth = 3;
-  Spelling spelling = spelling_for(Family::dinov2, config);
+  Spelling spelling = spelling_for(dinov2_family(), config);
   spelling.block_chunks = {0, 0, 1};
   NamedTensors tensors = renamed(config, spelling);
   tensors.emplace_back("mask_token", Tensor::zeros({1, 24}));
   const Checkpoint checkpoint = read_checkpoint(std::make_shared<MemoryTensors>(tensors), {},
                                                 without_preprocess({{"heads", "2"}}));
-  EXPECT_EQ(checkpoint.info.family, Family::dinov2);
+  EXPECT_EQ(checkpoint.info.family, dinov2_family());
   EXPECT_EQ(as_vit(checkpoint.info.config).depth, 3);
   EXPECT_EQ(as_vit(checkpoint.info.config).position_resize, PositionResize::bicubic_offset);
   EXPECT_EQ(checkpoint.info.weights.size(), tensors.size() - 1);
@@ -278,7 +278,7 @@ TEST(RealCheckpoints, VitTinyOpensByItself) {
   if (!std::filesystem::exists(folder))
     GTEST_SKIP() << "no real checkpoint at " << folder << "; VITRAIL_SHARED_DATA names the data";
   const Checkpoint checkpoint = open_checkpoint(folder);
-  EXPECT_EQ(checkpoint.info.family, Family::timm);
+  EXPECT_EQ(checkpoint.info.family, timm_family());
   EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 3);
   EXPECT_EQ(as_vit(checkpoint.info.config).layer_norm_epsilon, 1e-6);
   EXPECT_EQ(checkpoint.info.preprocess.at("mean")[0], 0.5);

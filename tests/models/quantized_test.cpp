@@ -43,7 +43,7 @@ NamedTensors hf_tensors(const VisionTransformerConfig& config) {
   NamedTensors tensors;
   for (const auto& [name, tensor] : random_weights(config))
     for (auto& part :
-         split_parts({name, names_in(spelling_for(Family::hf_vit, config), name)}, tensor))
+         split_parts({name, names_in(spelling_for(hf_vit_family(), config), name)}, tensor))
       tensors.push_back(std::move(part));
   return tensors;
 }

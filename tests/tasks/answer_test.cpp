@@ -165,23 +165,24 @@ TEST(Answer, IsKeptByConvert) {
     place_model(from, one.weights, config_of(one.weights, ""));
     const Checkpoint source = open_checkpoint(from, {.settings = one.settings});
     const VisionTransformerConfig& wanted = as_vit(source.info.config);
-    for (const Family target : {Family::timm, Family::hf_vit, Family::vitrail}) {
+    for (const Family* target :
+         {family_from_name("timm"), family_from_name("hf_vit"), own_family()}) {
       const ConversionReport report = write_converted(to, source, {.target = target});
       const Checkpoint written = open_checkpoint(to, {.require_preprocess = false});
       EXPECT_EQ(as_vit(written.info.config).answer, wanted.answer) << name_of(target);
       EXPECT_EQ(as_vit(written.info.config).multi_label, wanted.multi_label) << name_of(target);
       // And from there on.
-      write_converted(back, written, {.target = Family::hf_vit});
+      write_converted(back, written, {.target = family_from_name("hf_vit")});
       const Checkpoint returned = open_checkpoint(back, {.require_preprocess = false});
       EXPECT_EQ(as_vit(returned.info.config).answer, wanted.answer) << name_of(target);
       EXPECT_EQ(as_vit(returned.info.config).multi_label, wanted.multi_label) << name_of(target);
       // transformers reads problem_type; what it does not read is said.
-      if (target == Family::hf_vit) {
+      if (target == family_from_name("hf_vit")) {
         EXPECT_EQ(read_json(to / "config.json").value("problem_type", ""), one.problem);
       }
-      const bool read_there =
-          target == Family::vitrail || wanted.answer == Answer::softmax ||
-          (target == Family::hf_vit && (*one.problem != '\0' || wanted.num_classes == 1));
+      const bool read_there = target == own_family() || wanted.answer == Answer::softmax ||
+                              (target == family_from_name("hf_vit") &&
+                               (*one.problem != '\0' || wanted.num_classes == 1));
       const bool said = std::ranges::any_of(report.folds, [](const std::string& fold) {
         return fold.find("logits") != std::string::npos;
       });
@@ -190,7 +191,7 @@ TEST(Answer, IsKeptByConvert) {
   }
   place_model(from, "one", config_of("one", ""));
   const Checkpoint softmax = open_checkpoint(from, {.settings = {{"answer", "softmax"}}});
-  EXPECT_THROW(write_converted(to, softmax, {.target = Family::hf_vit}), Error);
+  EXPECT_THROW(write_converted(to, softmax, {.target = family_from_name("hf_vit")}), Error);
 }
 
 // The softmax of one number is always 1: nobody can have meant it.
@@ -198,7 +199,7 @@ TEST(Answer, OfASingleNumberIsAskedFor) {
   const TemporaryFolder folder;
   const fs::path from = folder.path() / "from", to = folder.path() / "to";
   place_model(from, "one", config_of("one", ""));
-  write_converted(to, open_checkpoint(from), {.target = Family::timm});
+  write_converted(to, open_checkpoint(from), {.target = family_from_name("timm")});
   Json config = read_json(to / "config.json");
   EXPECT_EQ(config["vitrail_answer"], "sigmoid");
   config.erase("vitrail_answer");

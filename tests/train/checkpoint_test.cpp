@@ -225,7 +225,7 @@ TEST(Run, ModelFolderIsACheckpointOfOurFamily) {
   const fs::path out = fresh_folder("run");
   train(tiny_config(), quiet_options(out));
   const Checkpoint checkpoint = open_checkpoint(out);
-  EXPECT_EQ(checkpoint.info.family, Family::vitrail);
+  EXPECT_EQ(checkpoint.info.family, own_family());
   EXPECT_EQ(checkpoint.info.config, tiny_config().model);
   EXPECT_EQ(checkpoint.info.labels, scene_classes());
   EXPECT_EQ(checkpoint.info.preprocess_kind, PreprocessKind::vitrail);

@@ -132,7 +132,7 @@ TEST(Mae, AnAuthorsCheckpointIsAModel) {
                                                           {"layer_norm_epsilon", "1e-6"},
                                                           {"pooling", "mean"}},
                                              .require_preprocess = false});
-  EXPECT_EQ(opened.info.family, Family::timm);
+  EXPECT_EQ(opened.info.family, family_from_name("timm"));
   EXPECT_EQ(as_vit(opened.info.config).depth, 2);
   EXPECT_EQ(as_vit(opened.info.config).num_classes, 0);
   EXPECT_EQ(opened.info.left_out.size(), 20u);

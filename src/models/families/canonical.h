@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "formats/tensor_source.h"
-#include "models/families/family.h"
+#include "models/families/checkpoint_info.h"
 #include "models/families/names.h"
 #include "models/network.h"
 

@@ -8,15 +8,13 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "models/answer.h"
-#include "models/families/answer_rules.h"
 #include "models/families/canonical.h"
-#include "models/families/closed_tensors.h"
-#include "models/families/config_kind.h"
 #include "models/families/imagenet_names.h"
 #include "models/families/labels.h"
 #include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
-#include "models/families/whole_module.h"
+#include "models/families/recognise.h"
+#include "models/families/registry.h"
 #include "models/heads/classifier_head.h"
 #include "models/network.h"
 #include "models/peft/apply_adapter.h"
@@ -25,6 +23,7 @@ namespace vitrail {
 namespace {
 
 constexpr const char* kConfigName = "config.json";
+constexpr const char* kModuleConfig = "the module's config";  // what messages call it
 
 Json read_if_there(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -49,16 +48,23 @@ std::string taken(Settings& settings, const std::string& name) {
   return value;
 }
 
+// Error: the configuration belongs to a library whose names the file does not have.
+void check_form(const ConfigForm* form, const Family& family, const std::string& place) {
+  if (form == nullptr || form == &own_form() || form == &family.config_form()) return;
+  fail("family", "{}: {} {}, but the tensors have the names of {}", place, kConfigName,
+       form->whose(), family.name());
+}
+
 Spelling spelling_of(const TensorSource& tensors, const Json& config, const Settings& settings) {
-  refuse_unknown_model(config, settings);
+  const ConfigForm* form = form_of(config);
+  if (form != nullptr) form->check_model(config, settings);
   Spelling spelling = recognise(tensors, config);
-  const ConfigKind kind = kind_of(config);
-  if (spelling.family != Family::vitrail) check_kind(kind, spelling.family, tensors.place());
+  check_form(form, *spelling.family, tensors.place());
   for (const auto& [name, value] : settings)
     if (name == "family" && family_from_name(value) != spelling.family)
       fail(said(Option::settings), "family={} does not have the names of this file, which are {}'s",
            printable(value), name_of(spelling.family));
-  if (kind == ConfigKind::vitrail)
+  if (form == &own_form())
     if (const auto said = get_optional<std::string>(config, "family", kConfigName);
         said && family_from_name(*said) != spelling.family)
       fail("family", "{}: {} says family '{}', but the tensors have the names of {}",
@@ -66,106 +72,16 @@ Spelling spelling_of(const TensorSource& tensors, const Json& config, const Sett
   return spelling;
 }
 
-// Our own files say everything themselves.
-ConfigDraft draft_from_vitrail(const Json& config, const std::string& place) {
-  check_own_config(config, place);
-  ConfigDraft draft;
-  const auto model = config.find("model");
-  draft.config = vit_config_from_json(model == config.end() ? config : *model);
-  draft.sources.push_back({"model", "", place});
-  if (const auto block = config.find("preprocess"); block != config.end() && !block->is_null())
-    draft.add_preprocess(PreprocessKind::vitrail, *block, place);
-  const Json& fields = model == config.end() ? config : *model;
-  const bool says = fields.contains("answer") || draft.config.answer != Answer::softmax;
-  if (draft.config.num_classes == 1 && !says) open_answer(draft);
-  return draft;
+// Our own configuration says everything itself, whichever family's names the tensors have.
+ReadModel read_model(const FileReading& file) {
+  const bool own = form_of(file.files.config) == &own_form();
+  return (own ? own_family() : file.spelling.family)->read(file);
 }
 
-void settle_head_size(ConfigDraft& draft, const std::string& place) {
-  VisionTransformerConfig& c = draft.config;
-  if (draft.attention_width == 0 || draft.is_open("num_heads")) return;
-  if (c.num_heads < 1 || draft.attention_width % c.num_heads != 0)
-    fail("model", "{}: num_heads {} does not divide the {} rows of q", place, c.num_heads,
-         draft.attention_width);
-  c.head_dim = draft.attention_width == c.embed_dim ? 0 : draft.attention_width / c.num_heads;
-}
-
-// The tokens that transformers' classes have, whatever their config says.
-void check_hf_tokens(const VisionTransformerConfig& c, const Spelling& spelling,
-                     const std::string& place) {
-  const bool deit = spelling.family == Family::hf_deit;
-  const bool dinov2 = spelling.family == Family::hf_dinov2;
-  const auto require = [&](bool holds, const char* what) {
-    if (!holds)
-      fail("family", "{}: {}, unlike every {} model", place, what, name_of(spelling.family));
-  };
-  require(c.class_token, "has no class token");
-  require(c.distillation_token == deit,
-          deit ? "has no distillation token" : "has a distillation token");
-  require(dinov2 || c.register_tokens == 0, "has register tokens");
-  require(c.position == Position::learned, "has no positions");
-  require(c.layer_scale == dinov2, dinov2 ? "has no LayerScale" : "has LayerScale");
-}
-
-ConfigDraft draft_of(const TensorSource& tensors, const Spelling& spelling,
-                     const CheckpointFiles& files, const Settings& settings) {
-  if (kind_of(files.config) == ConfigKind::vitrail) {
-    ConfigDraft draft = draft_from_vitrail(files.config, files.config_name);
-    apply_settings(draft, settings);
-    apply_size_settings(draft, settings);
-    finish_answer(draft);
-    return draft;
-  }
-  refuse_strange_tensors(tensors, spelling);
-  ConfigDraft draft = draft_from_shapes(tensors, spelling);
-  open_answer(draft);
-  apply_settings(draft, settings);
-  const bool configured = files.config.is_object();
-  switch (spelling.family) {
-    case Family::hf_vit:
-    case Family::hf_deit:
-    case Family::hf_dinov2:
-      check_hf_tokens(draft.config, spelling, tensors.place());
-      settle_family_constants(draft, spelling);
-      if (configured) settle_from_hf(draft, spelling, files.config, files.config_name);
-      settle_from_architecture(draft, spelling);
-      if (!files.preprocessor.is_null())
-        draft.add_preprocess(PreprocessKind::hf, files.preprocessor, "preprocessor_config.json");
-      break;
-    case Family::timm:
-      settle_from_module(draft, tensors);
-      if (configured) {
-        settle_from_timm(draft, files.config, files.config_name);
-      } else {
-        settle_from_architecture(draft, spelling);
-        find_candidates(draft, spelling.family);
-      }
-      settle_plain_structure(draft);
-      settle_family_constants(draft, spelling);
-      break;
-    case Family::dinov2:
-      if (configured) refuse_dinov2_config(files.config, files.config_name);
-      settle_from_architecture(draft, spelling);
-      find_candidates(draft, spelling.family);
-      settle_family_constants(draft, spelling);
-      break;
-    case Family::vit_pytorch:
-      if (configured) settle_from_vit_pytorch(draft, files.config, files.config_name);
-      settle_patches(draft);
-      settle_from_architecture(draft, spelling);
-      settle_family_constants(draft, spelling);
-      break;
-    case Family::vitrail:
-      break;
-  }
-  finish_answer(draft);
-  settle_head_size(draft, tensors.place());
-  settle_positions(draft, spelling.family, tensors.place());
-  const bool unsized = draft.is_open("image_size");
-  apply_size_settings(draft, settings);
-  if (unsized && !draft.is_open("image_size"))
-    settle_positions(draft, spelling.family, tensors.place());
-  return draft;
+Json config_of_module(const TensorSource& tensors) {
+  for (const ConfigForm* form : config_forms())
+    if (Json config = form->config_of_module(tensors); !config.is_null()) return config;
+  return nullptr;
 }
 
 void name_imagenet_classes(CheckpointInfo& info, const std::string& tag) {
@@ -233,21 +149,22 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
     files.config_name = kModuleConfig;
   }
   checkpoint.file = dequantized(std::move(tensors));
-  const std::string& place = checkpoint.file->place();
   checkpoint.spelling = spelling_of(*checkpoint.file, files.config, options.settings);
-  ConfigDraft draft = draft_of(*checkpoint.file, checkpoint.spelling, files, options.settings);
-  apply_preprocess_settings(draft, options.settings);
-  refuse_open_fields(draft, place, options.require_preprocess);
+  ReadModel model = read_model({.tensors = *checkpoint.file,
+                                .spelling = checkpoint.spelling,
+                                .files = files,
+                                .settings = options.settings,
+                                .require_preprocess = options.require_preprocess});
 
   CheckpointInfo& info = checkpoint.info;
   info.family = checkpoint.spelling.family;
-  info.config = std::move(draft.config);
-  info.sources = std::move(draft.sources);
+  info.config = std::move(model.config);
+  info.sources = std::move(model.sources);
   if (files.config.is_object() && files.config.contains("precision"))
     info.precision = precision_plan_from_json(files.config["precision"], "config.json");
   if (files.config.is_object() && files.config.contains("rejection")) add_rejection(info, files);
-  info.preprocess_kind = draft.preprocess_kind;
-  info.preprocess = std::move(draft.preprocess);
+  info.preprocess_kind = model.preprocess_kind;
+  info.preprocess = std::move(model.preprocess);
   if (files.config.is_object())
     info.model_type =
         get_optional<std::string>(files.config, "model_type", "config.json").value_or("");

@@ -9,9 +9,10 @@
 #include <string_view>
 
 #include "formats/tensor_source.h"
-#include "models/families/draft.h"
-#include "models/families/family.h"
+#include "models/families/checkpoint_info.h"
+#include "models/families/config_form.h"
 #include "models/families/names.h"
+#include "models/families/reading/model_file.h"
 
 namespace vitrail {
 
@@ -22,15 +23,6 @@ struct CheckpointOptions {
   // Whether a model whose preprocessing nobody knows is refused (it is, wherever pictures are fed).
   bool require_preprocess = true;
   bool read_labels = true;  // false where other names replace what the files say of classes
-};
-
-// What stands beside the tensors.
-struct CheckpointFiles {
-  nlohmann::json config;                              // config.json; null: none
-  nlohmann::json preprocessor;                        // preprocessor_config.json; null: none
-  std::filesystem::path labels_file;                  // empty: none
-  std::shared_ptr<TensorSource> gaussians = nullptr;  // kRejectionFile; null: none
-  std::string config_name = "config.json";            // what messages call `config`
 };
 
 struct Checkpoint {

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "models/families/registry.h"
 
 namespace vitrail {
 namespace {
@@ -11,8 +12,8 @@ namespace {
 constexpr const char* kOriginKey = "vitrail_origin";
 
 // The names to write: those the model once had in this family, or what the family writes today.
-Spelling target_spelling(const Checkpoint& checkpoint, const VisionTransformerConfig& config,
-                         Family target) {
+Spelling target_spelling(const Checkpoint& checkpoint, const NetworkConfig& config,
+                         const Family* target) {
   Spelling today = spelling_for(target, config);
   if (checkpoint.spelling.family == target) return respelled(today, checkpoint.spelling);
   const auto& metadata = checkpoint.file->metadata();
@@ -23,7 +24,7 @@ Spelling target_spelling(const Checkpoint& checkpoint, const VisionTransformerCo
 }
 
 // What the source file said about itself travels along.
-std::map<std::string, std::string> metadata_of(const Checkpoint& checkpoint, Family target) {
+std::map<std::string, std::string> metadata_of(const Checkpoint& checkpoint, const Family* target) {
   auto metadata = checkpoint.file->metadata();
   metadata.emplace("format", "pt");  // transformers asks for it
   const std::string own = to_words(checkpoint.spelling);
@@ -35,6 +36,19 @@ std::map<std::string, std::string> metadata_of(const Checkpoint& checkpoint, Fam
 }
 
 }  // namespace
+
+Adapted adapt(const NetworkConfig& config, const TensorSource& canonical, const Family* target) {
+  return target->express(config, canonical);
+}
+
+const Family* conversion_target(const std::string& name, const NetworkConfig& config) {
+  const Family* found = nullptr;
+  for (const Family* family : families())
+    if (family->group() == name && !name.empty() && family->suits(config) &&
+        (found == nullptr || family->refines() == found))
+      found = family;
+  return found != nullptr ? found : family_from_name(name);
+}
 
 NamedTensors split_parts(const WeightRule& rule, const Tensor& tensor) {
   const auto count = static_cast<int64_t>(rule.parts.size());
@@ -55,7 +69,7 @@ ConversionReport write_converted(const std::filesystem::path& folder, const Chec
   const auto mask = names_in(checkpoint.spelling, "mask_token");
   const bool masked = !mask.empty() && checkpoint.file->contains(mask.front());
   if (masked) source.emplace_back("mask_token", checkpoint.file->tensor(mask.front()));
-  Adapted adapted = adapt(as_vit(checkpoint.info.config), MemoryTensors(source), options.target);
+  Adapted adapted = adapt(checkpoint.info.config, MemoryTensors(source), options.target);
 
   const Spelling spelling = target_spelling(checkpoint, adapted.config, options.target);
   NamedTensors renamed;
@@ -68,14 +82,13 @@ ConversionReport write_converted(const std::filesystem::path& folder, const Chec
     if (!masked || name != mask.front() || !adapted.tensors.contains("mask_token"))
       report.left_out.push_back(name);
 
-  const Json config = config_for(adapted.config, options, adapted.folds);
+  const Json config = options.target->config_for(adapted.config, options, adapted.folds);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail("convert", "{}: the folder cannot be made: {}", folder.string(), error.message());
-  const bool hf = options.target == Family::hf_vit || options.target == Family::hf_deit ||
-                  options.target == Family::hf_dinov2;
-  if (hf && !options.preprocess.is_null()) {
-    report.files.push_back(folder / "preprocessor_config.json");
+  const char* preprocess_file = options.target->preprocess_file();
+  if (preprocess_file != nullptr && !options.preprocess.is_null()) {
+    report.files.push_back(folder / preprocess_file);
     write_json(report.files.back(), options.preprocess);
   }
   report.files.push_back(folder / "config.json");

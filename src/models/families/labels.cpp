@@ -6,7 +6,7 @@
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
-#include "models/families/fields.h"
+#include "models/families/reading/fields.h"
 
 namespace vitrail {
 namespace {

@@ -1,31 +1,51 @@
 // How the families name a parameter: one table of spellings per family, read in both directions.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "formats/tensor_source.h"
-#include "models/families/family.h"
+#include "models/network_config.h"
 
 namespace vitrail {
 
+class Family;
+
 // Of a file that holds a model's names under a prefix and in one of a family's generations.
 struct Spelling {
-  Family family = Family::timm;
+  const Family* family = nullptr;
   std::string prefix;  // before every name of the backbone: "", "vit.", "module.", ...
-  int generation = 0;  // the row's column: 0 is what the family writes to files today
-  // Original DINOv2's training files keep blocks in chunks: blocks.CHUNK.INDEX.
+  // Bits, which each family defines for itself. kAgeBit alone is a matter of age, with 0 for what
+  // the family writes to files today; the others follow from the model.
+  int generation = 0;
+  // Files of training may keep blocks in chunks: blocks.CHUNK.INDEX.
   std::vector<int64_t> block_chunks;
 };
+inline constexpr int kAgeBit = 1;
+inline constexpr int kMaxGeneration = 7;
 
-// Recognises the family from names and, where they leave a choice, from config.json (which may be
-// null). Error: none of the known families.
-Spelling recognise(const TensorSource& tensors, const nlohmann::json& config);
+// '@' is the file's prefix and each '#' a number of the name, as the block's; '+' joins the parts
+// that are stacked. Both sides are modules: ".weight" and ".bias" follow, or nothing for a bare
+// tensor.
+struct NameRow {
+  std::string_view canonical;
+  std::array<std::string_view, 2> theirs;  // by column; an empty one is as the first
+};
+
+// What a spelling is read by, the first hit winning.
+struct NameTables {
+  std::vector<std::span<const NameRow>> rows;
+  int column = 0;
+  bool identity = false;  // whether what no row has is named as here
+};
 
 // How the family writes a model of this configuration today.
-Spelling spelling_for(Family family, const VisionTransformerConfig& config);
+Spelling spelling_for(const Family* family, const NetworkConfig& config);
 // `today` as an older or newer generation of the same family's files, `other`, would write it.
 Spelling respelled(Spelling today, const Spelling& other);
 
@@ -36,10 +56,6 @@ std::optional<Spelling> spelling_from_words(const std::string& words);
 // The names that hold canonical parameter `name` in a file of this spelling (several: parts stacked
 // along the first axis); empty when the family has no such parameter.
 std::vector<std::string> names_in(const Spelling& spelling, std::string_view name);
-
-// Whether other models of the library have these very names and compute something else:
-// vit-pytorch's ats_vit and vit_3d have those of an older ViT.
-bool is_ambiguous(const Spelling& spelling);
 
 // A tensor of this file that no answer of the model depends on (mask token, pooler, ...).
 bool is_left_out(const Spelling& spelling, std::string_view their_name);

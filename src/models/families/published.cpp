@@ -27,9 +27,9 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   config.distillation_token = has(P::kDistilled);
   config.register_tokens = a.registers;
   // Original DINOv2 gives the class token a position and its registers none.
-  config.position_prefix = has(P::kNoPrefixPosition)      ? 0
-                           : a.name.starts_with("dinov2") ? 1
-                                                          : config.prefix_tokens();
+  config.position_prefix = has(P::kNoPrefixPosition) ? 0
+                           : a.family() == "dinov2"  ? 1
+                                                     : config.prefix_tokens();
   config.position_resize =
       has(P::kOffsetResize) ? PositionResize::bicubic_offset : PositionResize::bicubic_antialias;
   config.pre_norm = has(P::kPreNorm);

@@ -44,6 +44,9 @@ struct PublishedArchitecture {
   uint32_t flags = 0;
   int num_classes = 1000;
   int picture = 0;  // that the preprocessing makes; 0: image
+
+  // The name of the family whose definition it is.
+  std::string_view family() const { return name.starts_with("dinov2_") ? "dinov2" : "timm"; }
 };
 
 // timm's names (without a tag) and original DINOv2's.

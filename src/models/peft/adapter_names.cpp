@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "models/families/family.h"
 #include "models/vit.h"
 
 namespace vitrail {
@@ -49,9 +50,9 @@ AdapterNames AdapterNames::choose(const Spelling& base, const VisionTransformerC
     Spelling own = base;
     own.prefix = prefix;
     candidates.push_back(own);
-    own.generation ^= 1;  // the lowest bit is a matter of age
+    own.generation ^= kAgeBit;
     candidates.push_back(own);
-    candidates.push_back({Family::vitrail, prefix, 0, {}});
+    candidates.push_back({own_family(), prefix, 0, {}});
   }
   std::optional<AdapterNames> best;
   int64_t most = -1;

@@ -43,8 +43,7 @@ void set_head(CheckpointInfo& info, const TensorInfo& head, const std::string& p
         head.shape.str());
   VisionTransformerConfig& config = as_vit(info.config);
   config.num_classes = head.shape[0];
-  // Dinov2ForImageClassification reads class token and mean of the patches, side by side.
-  if (info.family == Family::hf_dinov2 && head.shape[1] == 2 * config.embed_dim)
+  if (info.family->reads_class_and_mean() && head.shape[1] == 2 * config.embed_dim)
     config.pooling = Pooling::class_and_mean;
   info.labels.clear();
   info.wnids.clear();

@@ -1,0 +1,256 @@
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+#include "formats/json.h"
+#include "models/families/answer_rules.h"
+#include "models/families/hf/hf.h"
+#include "models/families/reading/sides.h"
+#include "models/families/writing/activation_name.h"
+
+namespace vitrail {
+namespace {
+
+using C = VisionTransformerConfig;
+
+// transformers' PretrainedConfig, of today and of versions 4: every field of it that a file may
+// hold. What generates texts has no part in a classifier, and is not looked at.
+constexpr FieldRule kPretrainedConfig[] = {
+    {"model_type"},
+    {"architectures"},
+    {"id2label"},
+    {"label2id"},
+    {"num_labels"},
+    {"problem_type"},
+    {kAnswerKey},
+    {"transformers_version", FieldRule::kIdle},
+    {"_name_or_path", FieldRule::kIdle},
+    {"name_or_path", FieldRule::kIdle},
+    {"_commit_hash", FieldRule::kIdle},
+    {"dtype", FieldRule::kIdle},
+    {"torch_dtype", FieldRule::kIdle},
+    {"return_dict", FieldRule::kFlag},
+    {"use_return_dict", FieldRule::kFlag},
+    {"output_hidden_states", FieldRule::kFlag},
+    {"output_attentions", FieldRule::kFlag},
+    {"chunk_size_feed_forward", FieldRule::kNumber},
+    {"gradient_checkpointing", FieldRule::kFlag},
+    {"torchscript", FieldRule::kFlag},
+    {"use_bfloat16", FieldRule::kFlag},
+    {"tf_legacy_loss", FieldRule::kFlag},
+    {"tie_word_embeddings", FieldRule::kFlag},
+    {"finetuning_task", FieldRule::kIdle},
+    {"_attn_implementation", FieldRule::kOnly,
+     R"(["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"])"},
+    {"attn_implementation", FieldRule::kOnly,
+     R"(["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"])"},
+    {"_attn_implementation_autoset", FieldRule::kFlag},
+    {"_experts_implementation", FieldRule::kOnly, "[]"},
+    {"experts_implementation", FieldRule::kOnly, "[]"},
+    {"per_layer_config", FieldRule::kOnly, "[]"},
+    {"is_encoder_decoder", FieldRule::kOnly, "[false]"},
+    {"is_decoder", FieldRule::kOnly, "[false]"},
+    {"add_cross_attention", FieldRule::kOnly, "[false]"},
+    {"tie_encoder_decoder", FieldRule::kOnly, "[false]"},
+    {"cross_attention_hidden_size", FieldRule::kOnly, "[]"},
+    {"pruned_heads", FieldRule::kOnly, "[{}]"},
+    {"quantization_config", FieldRule::kOnly, "[]"},
+    {"auto_map", FieldRule::kOnly, "[{}]"},
+    {"max_length", FieldRule::kIdle},
+    {"min_length", FieldRule::kIdle},
+    {"do_sample", FieldRule::kIdle},
+    {"early_stopping", FieldRule::kIdle},
+    {"num_beams", FieldRule::kIdle},
+    {"num_beam_groups", FieldRule::kIdle},
+    {"diversity_penalty", FieldRule::kIdle},
+    {"temperature", FieldRule::kIdle},
+    {"top_k", FieldRule::kIdle},
+    {"top_p", FieldRule::kIdle},
+    {"typical_p", FieldRule::kIdle},
+    {"repetition_penalty", FieldRule::kIdle},
+    {"length_penalty", FieldRule::kIdle},
+    {"no_repeat_ngram_size", FieldRule::kIdle},
+    {"encoder_no_repeat_ngram_size", FieldRule::kIdle},
+    {"bad_words_ids", FieldRule::kIdle},
+    {"num_return_sequences", FieldRule::kIdle},
+    {"output_scores", FieldRule::kIdle},
+    {"return_dict_in_generate", FieldRule::kIdle},
+    {"forced_bos_token_id", FieldRule::kIdle},
+    {"forced_eos_token_id", FieldRule::kIdle},
+    {"remove_invalid_values", FieldRule::kIdle},
+    {"exponential_decay_length_penalty", FieldRule::kIdle},
+    {"suppress_tokens", FieldRule::kIdle},
+    {"begin_suppress_tokens", FieldRule::kIdle},
+    {"tokenizer_class", FieldRule::kIdle},
+    {"prefix", FieldRule::kIdle},
+    {"bos_token_id", FieldRule::kIdle},
+    {"pad_token_id", FieldRule::kIdle},
+    {"eos_token_id", FieldRule::kIdle},
+    {"sep_token_id", FieldRule::kIdle},
+    {"decoder_start_token_id", FieldRule::kIdle},
+    {"task_specific_params", FieldRule::kIdle},
+};
+
+// What ViTConfig, DeiTConfig, Dinov2Config and Dinov2WithRegistersConfig have in common.
+constexpr FieldRule kEncoder[] = {
+    {"hidden_size"},
+    {"num_hidden_layers"},
+    {"num_attention_heads"},
+    {"hidden_act"},
+    {"layer_norm_eps"},
+    {"image_size"},
+    {"patch_size"},
+    {"num_channels"},
+    {"qkv_bias"},
+    {"head_dim"},
+    {"hidden_dropout_prob", FieldRule::kNumber},
+    {"attention_probs_dropout_prob", FieldRule::kNumber},
+    {"initializer_range", FieldRule::kNumber},
+};
+
+// The first of several names is the one that is written.
+constexpr std::array<std::pair<const char*, Activation>, 8> kHfActivations = {
+    {{"gelu", Activation::gelu},
+     {"gelu_python", Activation::gelu},
+     {"gelu_pytorch_tanh", Activation::gelu_tanh},
+     {"gelu_new", Activation::gelu_tanh},
+     {"quick_gelu", Activation::quick_gelu},
+     {"relu", Activation::relu},
+     {"silu", Activation::silu},
+     {"swish", Activation::silu}}};
+
+Activation hidden_activation(const std::string& name, const std::string& place) {
+  for (const auto& [text, value] : kHfActivations)
+    if (name == text) return value;
+  fail("transformers",
+       "{}: hidden_act {} is not supported; gelu, gelu_pytorch_tanh, quick_gelu, "
+       "relu and silu are",
+       place, shown(name));
+}
+
+std::pair<int64_t, int64_t> hf_sides(const Json& config, const char* key, int64_t otherwise,
+                                     const std::string& place) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return {otherwise, otherwise};
+  return sides_from_json(config, key, place, "transformers");
+}
+
+void refuse_disagreement(const char* key, const std::string& value, const std::string& there,
+                         const std::string& place) {
+  fail("transformers", "{}: {} is {}, but the tensors have {}", place, key, value, there);
+}
+
+void check_known(const HfFamily& family, const Json& config, const std::string& place) {
+  const auto type = config.find("model_type");
+  const auto models = family.hf_models();
+  auto model = models.begin();
+  if (type != config.end() && type->is_string())
+    model = std::ranges::find(models, type->get_ref<const std::string&>(), &HfModel::type);
+  if (model == models.end()) model = models.begin();
+  std::vector<std::span<const FieldRule>> rules = {kPretrainedConfig, kEncoder};
+  for (const auto& fields : family.config_fields(*model)) rules.push_back(fields);
+  check_fields(config, {place, fmt::format("transformers' {}Config", model->stem), rules});
+  for (const std::string& name :
+       get_optional<std::vector<std::string>>(config, "architectures", place)
+           .value_or(std::vector<std::string>{})) {
+    // Of whichever family: some files of a ViT name a DeiT.
+    const bool known = std::ranges::any_of(hf_families(), [&](const HfFamily* one) {
+      return std::ranges::find(one->architectures(), name) != one->architectures().end();
+    });
+    if (!known)
+      fail(ErrorCode::unsupported, "transformers",
+           "{}: architectures names {}, a class that Vitrail does not know", place, shown(name));
+  }
+}
+
+// Of what the tensors show, the config must say the same.
+void check_shapes(const ConfigDraft& draft, const HfFamily& family, const Json& config,
+                  const std::string& place) {
+  const C& c = draft.config;
+  agree_with_tensors(config, "hidden_size", c.embed_dim, place);
+  agree_with_tensors(config, "num_hidden_layers", c.depth, place);
+  agree_with_tensors(config, "num_channels", c.in_channels, place);
+  agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
+  if (c.num_classes > 0) agree_with_tensors(config, "num_labels", c.num_classes, place);
+  if (hf_sides(config, "patch_size", c.patch_height, place) !=
+      std::pair{c.patch_height, c.patch_width})
+    fail("transformers", "{}: patch_size is not the {}x{} of the patch embedding", place,
+         c.patch_height, c.patch_width);
+  family.check_config(draft, config, place);
+}
+
+// As transformers' ImageClassificationPipeline chooses: problem_type regression is raw,
+// multi_label_classification or a single label sigmoid, anything else softmax. Our own word counts
+// where there is no problem_type.
+void settle_hf_answer(ConfigDraft& draft, const HfFamily& family, const Json& config,
+                      const std::string& place) {
+  const int64_t classes = draft.config.num_classes;
+  auto meaning = answer_of_problem_type(config, place);
+  if (classes == 0) return;
+  if (meaning) {
+    // A single label is asked about by itself, whatever its problem is called.
+    if (classes == 1 && meaning->answer == Answer::softmax) meaning->answer = Answer::sigmoid;
+    return settle_answer(draft, *meaning, place + " (problem_type)");
+  }
+  if (const auto own = answer_of_own_word(config, kAnswerKey, place))
+    return settle_answer(draft, *own, place + " (" + kAnswerKey + ")");
+  if (classes == 1) return settle_answer(draft, {Answer::sigmoid}, family.single_label_rule());
+  settle_answer(draft, {Answer::softmax}, fmt::format("transformers' rule for {} labels", classes));
+}
+
+}  // namespace
+
+std::span<const FieldRule> pretrained_config_fields() {
+  return kPretrainedConfig;
+}
+
+const char* hf_activation_name(Activation activation, const HfFamily& family) {
+  return activation_name(kHfActivations, activation, family.name());
+}
+
+void agree_with_tensors(const Json& config, const char* key, int64_t there,
+                        const std::string& place) {
+  const auto value = get_optional<int64_t>(config, key, place);
+  if (value && *value != there)
+    refuse_disagreement(key, std::to_string(*value), std::to_string(there), place);
+}
+
+void agree_with_tensors(const Json& config, const char* key, bool there, const std::string& place) {
+  const auto value = get_optional<bool>(config, key, place);
+  if (value && *value != there)
+    refuse_disagreement(key, *value ? "true" : "false", there ? "true" : "false", place);
+}
+
+void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const Json& config,
+                    const std::string& place) {
+  if (!config.is_object()) fail("transformers", "{}: is not an object", place);
+  check_known(family, config, place);
+  check_shapes(draft, family, config, place);
+  const C& c = draft.config;
+
+  // A field that config.json leaves out has the value that transformers' class gives it.
+  const std::string class_default = "transformers' default";
+  const auto from = [&](const char* key) { return config.contains(key) ? place : class_default; };
+  const int64_t heads = get_optional<int64_t>(config, "num_attention_heads", place).value_or(12);
+  const bool said = !draft.is_open("num_heads");
+  draft.settle("num_heads", &C::num_heads, heads, from("num_attention_heads"));
+  if (const auto head = get_optional<int64_t>(config, "head_dim", place);
+      !said && heads > 0 && head.value_or(c.embed_dim / heads) * heads != draft.attention_width)
+    fail("transformers", "{}: {} heads of head_dim {} are not the {} rows of q", place, heads,
+         head.value_or(c.embed_dim / heads), draft.attention_width);
+  draft.settle(
+      "layer_norm_epsilon", &C::layer_norm_epsilon,
+      get_optional<double>(config, "layer_norm_eps", place).value_or(family.default_epsilon()),
+      from("layer_norm_eps"));
+  if (draft.is_open("activation"))
+    draft.settle(
+        "activation", &C::activation,
+        hidden_activation(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
+                          place),
+        from("hidden_act"));
+  const auto [height, width] = hf_sides(config, "image_size", 224, place);
+  draft.settle_image(height, width, from("image_size"));
+  settle_hf_answer(draft, family, config, place);
+}
+
+}  // namespace vitrail

@@ -1,0 +1,72 @@
+#include "core/advice.h"
+#include "core/error.h"
+#include "models/families/answer_rules.h"
+#include "models/families/convert.h"
+#include "models/families/hf/hf.h"
+#include "models/families/reading/sides.h"
+
+namespace vitrail {
+namespace {
+
+void store_hf_answer(const VisionTransformerConfig& config, nlohmann::json& out,
+                     std::vector<std::string>& folds) {
+  const bool single = config.num_classes == 1;
+  if (config.answer == Answer::raw) {
+    out["problem_type"] = "regression";
+  } else if (config.multi_label) {
+    out["problem_type"] = "multi_label_classification";
+  } else if (config.answer == Answer::softmax) {
+    check(!single, "convert",
+          "transformers answers a single label by sigmoid, and this model's answer is softmax, "
+          "which is always 1; say {} or raw",
+          said_setting("answer", "sigmoid"));
+  } else if (!single) {
+    out[kAnswerKey] = answer_word(config.class_answer());
+    folds.push_back(
+        fmt::format("transformers' pipeline takes a softmax of logits that are asked about one by "
+                    "one: give it function_to_apply=\"sigmoid\" ({} in config.json says it to "
+                    "Vitrail)",
+                    kAnswerKey));
+  }
+}
+
+}  // namespace
+
+nlohmann::json HfFamily::config_for(const NetworkConfig& network, const ConversionOptions& options,
+                                    std::vector<std::string>& folds) const {
+  const VisionTransformerConfig& c = as_vit(network);
+  nlohmann::json config = {
+      {"hidden_size", c.embed_dim},
+      {"num_hidden_layers", c.depth},
+      {"num_attention_heads", c.num_heads},
+      {"hidden_act", c.mlp == MlpKind::plain ? hf_activation_name(c.activation, *this) : "gelu"},
+      {"layer_norm_eps", c.layer_norm_epsilon},
+      {"image_size", sides_to_json(c.image_height, c.image_width)},
+      {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
+      {"num_channels", c.in_channels},
+      {"qkv_bias", c.qkv_bias},
+      {"hidden_dropout_prob", 0.0},
+      {"attention_probs_dropout_prob", 0.0}};
+  if (c.num_heads * c.head_size() != c.embed_dim) config["head_dim"] = c.head_size();
+  const HfModel& model = written_model(c);
+  config["model_type"] = model.type;
+  add_fields(c, config);
+  const std::string kind(model.stem);
+  if (c.num_classes == 0) {
+    config["architectures"] = {kind + "Model"};
+    return config;
+  }
+  config["architectures"] = {kind + "ForImageClassification" +
+                             (c.pooling == Pooling::distilled ? "WithTeacher" : "")};
+  for (int64_t i = 0; i < c.num_classes; ++i) {
+    const std::string index = std::to_string(i);
+    const bool named = static_cast<size_t>(i) < options.labels.size();
+    const std::string label = named ? options.labels[static_cast<size_t>(i)] : "LABEL_" + index;
+    config["id2label"][index] = label;
+    config["label2id"][label] = i;
+  }
+  store_hf_answer(c, config, folds);
+  return config;
+}
+
+}  // namespace vitrail

@@ -1,0 +1,99 @@
+#include "models/families/reading/closed_tensors.h"
+
+#include <array>
+#include <set>
+
+#include "core/error.h"
+#include "core/printable.h"
+#include "models/families/family.h"
+
+namespace vitrail {
+namespace {
+
+// Canonical modules (models/vit_config.h) of the models that other libraries write.
+constexpr const char* kModules[] = {
+    "cls_token",
+    "dist_token",
+    "reg_token",
+    "mask_token",
+    "pos_embed",
+    "patch_embed.norm_in",
+    "patch_embed.proj",
+    "patch_embed.norm_out",
+    "norm_pre",
+    "norm",
+    "fc_norm",
+    "attn_pool.latent",
+    "attn_pool.q",
+    "attn_pool.kv",
+    "attn_pool.proj",
+    "attn_pool.norm",
+    "attn_pool.mlp.fc1",
+    "attn_pool.mlp.fc2",
+    "head",
+    "head_dist",
+};
+constexpr const char* kBlockModules[] = {
+    "norm1", "attn.qkv", "attn.q_norm", "attn.k_norm", "attn.norm", "attn.proj", "ls1.gamma",
+    "norm2", "mlp.fc1",  "mlp.fc1_g",   "mlp.fc1_x",   "mlp.norm",  "mlp.fc2",   "ls2.gamma",
+};
+
+// Parts of names, and whose they are.
+constexpr std::array<std::pair<std::string_view, const char*>, 18> kElsewhere = {{
+    {"bias_mask", "DINOv3"},
+    {"storage_tokens", "DINOv3"},
+    {"rope", "a model with rotary positions"},
+    {"relative_position", "a model with relative positions, as BEiT and Swin"},
+    {"rel_pos", "a model with relative positions"},
+    {"rpb", "a model with relative positions"},
+    {"q_bias", "a model with biases of q and v alone, as BEiT and EVA"},
+    {"lambda_q", "a model with differential attention"},
+    {"linear_head", "vit-pytorch's SimpleViT"},
+    {"reattn", "vit-pytorch's DeepViT"},
+    {"proj_l.", "CaiT"},
+    {"blocks_token_only", "CaiT"},
+    {"downsample", "a model with a pyramid of stages, as Swin"},
+    {"patch_embed.backbone", "a hybrid with a convolutional stem"},
+    {"in_proj.", "a model with attention and MLP in parallel"},
+    {"attns.", "a model with blocks in parallel"},
+    {"patch_embed.norm.", "a model with a norm behind the patch embedding, as Swin and AIMv2"},
+    {"mlp.w1.", "a model with another gated MLP, as EVA-02 and DINOv3"},
+}};
+
+std::set<std::string> places(const TensorSource& tensors, const Spelling& spelling,
+                             std::span<const std::string_view> more_modules) {
+  std::set<std::string> names;
+  const auto add = [&](const std::string& module) {
+    for (const char* suffix : {"", ".weight", ".bias"})
+      for (std::string& name : names_in(spelling, module + suffix)) names.insert(std::move(name));
+  };
+  for (const char* module : kModules) add(module);
+  for (const std::string_view module : more_modules) add(std::string(module));
+  const int64_t blocks = count_blocks(tensors, spelling);
+  for (int64_t i = 0; i < blocks; ++i)
+    for (const char* module : kBlockModules) add("blocks." + std::to_string(i) + "." + module);
+  return names;
+}
+
+}  // namespace
+
+void refuse_strange_tensors(const TensorSource& tensors, const Spelling& spelling,
+                            std::span<const std::string_view> more_modules) {
+  const std::set<std::string> known = places(tensors, spelling, more_modules);
+  std::string strange;
+  for (const std::string& name : tensors.names()) {
+    if (known.contains(name) || is_left_out(spelling, name)) continue;
+    if (tensors.info(name).shape.numel() == 0) continue;
+    for (const auto& [part, whose] : kElsewhere)
+      if (name.find(part) != std::string::npos)
+        fail(ErrorCode::unsupported, "model",
+             "{}: holds '{}', of {}, which Vitrail does not implement", tensors.place(),
+             printable(name), whose);
+    if (strange.empty()) strange = name;
+  }
+  if (!strange.empty())
+    fail("model", "{}: holds '{}', which a {} model has no place for", tensors.place(),
+         printable(strange), name_of(spelling.family));
+}
+
+}  // namespace vitrail

@@ -1,0 +1,81 @@
+// A configuration under construction: every field remembers who settled it, and what nobody has
+// settled is refused by name.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "models/families/names.h"
+#include "models/families/reading/model_file.h"
+
+namespace vitrail {
+
+// What is known of a model of any type of network, but its configuration.
+struct ReadingDraft {
+  std::set<std::string> open;  // fields that names and shapes leave undetermined
+  // What a person should know of an open field that is rarely asked for: the end of a message.
+  std::map<std::string, std::string> reasons;
+  std::vector<Provenance> sources;
+  nlohmann::json preprocess;  // null: unknown
+  PreprocessKind preprocess_kind = PreprocessKind::none;
+  bool preprocess_by_hand = false;      // made of --set alone
+  std::vector<std::string> candidates;  // published architectures that fit names and shapes
+  std::string unsettled;                // why the config's architecture settles nothing
+
+  bool is_open(const std::string& field) const { return open.contains(field); }
+  void add_preprocess(PreprocessKind kind, nlohmann::json block, const std::string& source);
+};
+
+// With that of a plain Vision Transformer.
+struct ConfigDraft : ReadingDraft {
+  VisionTransformerConfig config;
+  int64_t attention_width = 0;  // heads times head size: a third of the rows of attn.qkv
+  int64_t position_rows = 0;    // of pos_embed, prefix tokens included; 0: none
+  // Of those, how many are prefix tokens', where the definition says so.
+  std::optional<int64_t> position_prefix;
+  int64_t patch_columns = 0;      // of a linear patch embedding: height times width times channels
+  std::string architecture_said;  // with --set architecture; "": nothing
+
+  // Sets a field that is still open; the first to know wins.
+  template <typename T>
+  void settle(const std::string& name, T VisionTransformerConfig::*field, const T& value,
+              const std::string& source) {
+    if (open.erase(name) == 0) return;
+    config.*field = value;
+    record(name, source);
+  }
+  void settle_image(int64_t height, int64_t width, const std::string& source);
+  void record(const std::string& field, const std::string& source);
+};
+
+// What names and shapes say; the rest is left open.
+ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spelling);
+
+// Channels and sides of patches that a matrix embeds, from what is said of them and from its
+// columns.
+void settle_patches(ConfigDraft& draft);
+
+// The picture's size, and which rows of pos_embed belong to prefix tokens: as the draft says, or of
+// one of the likely numbers of them.
+void settle_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_prefixes,
+                      const std::string& place);
+
+// --set: fields of the configuration (heads, eps, image_size, patch_size, channels are understood
+// too), `architecture`, and of the preprocessing mean, std, interpolation, crop_pct, crop_mode.
+void apply_settings(ConfigDraft& draft, const Settings& settings);
+// The same of a network of any type, whose fields have no other names.
+void apply_settings(ReadingDraft& draft, NetworkConfig& config, const Settings& settings);
+// The pictures' size, of a file that does not say it: image_size, or image_height and image_width.
+// They describe the table of positions; what stretches it to other pictures is --size. Error: the
+// file says another.
+void apply_size_settings(ConfigDraft& draft, const Settings& settings);
+
+// What was read, with --set's preprocessing. Error naming everything that is still open, and how to
+// say it; the preprocessing only counts when it is required.
+ReadModel finished(ReadingDraft draft, NetworkConfig config, const FileReading& file);
+
+}  // namespace vitrail

@@ -1,0 +1,114 @@
+#include "models/families/reading/matching.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include "core/advice.h"
+#include "core/error.h"
+#include "core/printable.h"
+#include "models/families/family.h"
+#include "models/families/published.h"
+#include "models/families/timm/timm_form.h"
+
+namespace vitrail {
+namespace {
+
+using C = VisionTransformerConfig;
+
+bool fits_positions(const ConfigDraft& draft, const C& p) {
+  const int64_t grid = (p.image_height / p.patch_height) * (p.image_width / p.patch_width);
+  return p.position == Position::none || draft.position_rows == grid + p.position_prefix;
+}
+
+}  // namespace
+
+void refuse_architecture(const ConfigDraft& draft, const Family& family) {
+  if (draft.architecture_said.empty()) return;
+  fail(said(Option::settings),
+       "architecture names definitions of timm and DINOv2, and the tensors have the names "
+       "of {}: its config.json says what it is",
+       family.name());
+}
+
+void settle_from_published(ConfigDraft& draft, const Family& family) {
+  const std::string& name = draft.architecture_said;
+  if (name.empty()) return;
+  const std::string source = said(Option::settings, "architecture");
+  const PublishedArchitecture* published = find_published(name);
+  if (published == nullptr || published->family() != family.name()) {
+    const char* missing = missing_of_timm(name);
+    fail(said(Option::settings), "architecture is '{}', which Vitrail does not {}{}",
+         printable(name), missing == nullptr ? "know by name" : "implement: a model with ",
+         missing == nullptr ? "" : missing);
+  }
+  const C model = published_config(*published);
+  const std::string found = difference(draft, model);
+  if (!found.empty()) fail(said(Option::settings), "architecture={} has {}", name, found);
+  settle_from_model(draft, model, source);
+  // One architecture, several published weights: which of them this is, its name does not say.
+  if (draft.config.in_channels == 3 &&
+      (published->flags & PublishedArchitecture::kSeveralWeights) == 0)
+    draft.add_preprocess(PreprocessKind::timm, published_preprocess(*published),
+                         source + " (of " + name + "'s published weights)");
+}
+
+void find_candidates(ConfigDraft& draft, const Family& family) {
+  std::vector<std::string> fitting, exact;
+  for (const PublishedArchitecture& published : published_architectures()) {
+    if (published.family() != family.name()) continue;
+    const C model = published_config(published);
+    if (!difference(draft, model).empty()) continue;
+    fitting.emplace_back(published.name);
+    if (fits_positions(draft, model)) exact.emplace_back(published.name);
+  }
+  draft.candidates = exact.empty() ? fitting : exact;
+}
+
+std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& m) {
+  const C& c = draft.config;
+  std::string found;
+  const auto compare = [&](const char* what, auto wanted, auto there) {
+    if (found.empty() && wanted != there)
+      found = fmt::format("{} {}, and the tensors have {}", what, wanted, there);
+  };
+  const auto word = [](MlpKind kind) { return kind == MlpKind::plain ? "plain" : "gated"; };
+  compare("embed_dim", m.embed_dim, c.embed_dim);
+  compare("depth", m.depth, c.depth);
+  compare("attention of width", m.embed_dim, draft.attention_width);
+  compare("an MLP that is", word(m.mlp), word(c.mlp));
+  // A ratio may have lost its last digits on the way through a table.
+  if (std::abs(m.mlp_hidden() - c.mlp_hidden()) > 1)
+    compare("an MLP of width", m.mlp_hidden(), c.mlp_hidden());
+  compare("patches of height", m.patch_height, c.patch_height);
+  compare("patches of width", m.patch_width, c.patch_width);
+  compare("patch_bias", m.patch_bias, c.patch_bias);
+  compare("qkv_bias", m.qkv_bias, c.qkv_bias);
+  compare("qk_norm", m.qk_norm, c.qk_norm);
+  compare("attention_norm", m.attention_norm, c.attention_norm);
+  compare("mlp_norm", m.mlp_norm, c.mlp_norm);
+  compare("projection_bias", m.projection_bias, c.projection_bias);
+  compare("layer_scale", m.layer_scale, c.layer_scale);
+  compare("class_token", m.class_token, c.class_token);
+  compare("distillation_token", m.distillation_token, c.distillation_token);
+  compare("register_tokens", m.register_tokens, c.register_tokens);
+  compare("positions", m.position != Position::none, c.position != Position::none);
+  compare("pre_norm", m.pre_norm, c.pre_norm);
+  compare("final_norm", m.final_norm, c.final_norm);
+  compare("fc_norm", m.fc_norm, c.fc_norm);
+  compare("attention pooling", is_map(m.pooling), is_map(c.pooling));
+  return found;
+}
+
+void settle_from_model(ConfigDraft& draft, const VisionTransformerConfig& model,
+                       const std::string& source) {
+  draft.config.architecture = model.architecture;
+  draft.settle("num_heads", &C::num_heads, model.num_heads, source);
+  draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, model.layer_norm_epsilon, source);
+  draft.settle("activation", &C::activation, model.activation, source);
+  draft.settle("pooling", &C::pooling, model.pooling, source);
+  draft.settle("norm_placement", &C::norm_placement, model.norm_placement, source);
+  draft.settle("position", &C::position, model.position, source);
+  if (draft.config.position == Position::learned) draft.position_prefix = model.position_prefix;
+}
+
+}  // namespace vitrail

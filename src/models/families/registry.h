@@ -1,0 +1,32 @@
+// The families that Vitrail knows, and the forms of their configurations: the only place that lists
+// them. A new family has a line here and a row in registry.cpp.
+#pragma once
+
+#include <span>
+
+#include "models/families/config_form.h"
+#include "models/families/family.h"
+
+namespace vitrail {
+
+// In the order in which messages list them. Names differ.
+std::span<const Family* const> families();
+// In the order in which a configuration is asked for its form.
+std::span<const ConfigForm* const> config_forms();
+
+// "timm's ViT and DeiT, transformers' ViT, ...": all models of all families, for messages.
+std::string known_models();
+
+const Family* timm_family();
+const Family* hf_vit_family();
+const Family* hf_deit_family();
+const Family* hf_dinov2_family();
+const Family* dinov2_family();
+const Family* vit_pytorch_family();
+// own_family() is declared in family.h.
+
+const ConfigForm& own_form();
+const ConfigForm& timm_form();
+const ConfigForm& transformers_form();
+
+}  // namespace vitrail

@@ -1,0 +1,175 @@
+// timm's VisionTransformer and VisionTransformerDistilled, whose names are the canonical ones.
+#include "models/families/timm/timm.h"
+
+#include "models/families/reading/matching.h"
+#include "models/families/recognise.h"
+#include "models/families/registry.h"
+#include "models/families/timm/timm_module.h"
+#include "models/families/vit_family.h"
+
+namespace vitrail {
+namespace {
+
+using C = VisionTransformerConfig;
+
+constexpr std::string_view kTimmMark = "patch_embed.proj.weight";
+
+// Names of another age are those of DeiT-III's own files.
+constexpr NameRow kTimmRows[] = {
+    {"blocks.#.ls1.gamma", {"@blocks.#.ls1.gamma", "@blocks.#.gamma_1"}},
+    {"blocks.#.ls2.gamma", {"@blocks.#.ls2.gamma", "@blocks.#.gamma_2"}},
+};
+
+constexpr std::string_view kTimmModules[] = {"pre_logits.fc"};
+constexpr std::string_view kTimmClasses[] = {
+    "timm.models.vision_transformer.VisionTransformer",
+    "timm.models.vision_transformer.VisionTransformerDistilled",
+    "timm.models.deit.VisionTransformerDistilled",
+};
+
+constexpr Expressible kTimmModels = {
+    .class_token = Expressible::kOptional,
+    .distillation_token = Expressible::kOptional,
+    .layer_scale = Expressible::kOptional,
+    .final_norm = Expressible::kAtMostOne,
+    .register_tokens = true,
+    .inner_norms = true,
+    .any_activation = true,
+    .gated_mlp = true,
+    .rectangles = true,
+    .no_positions = true,
+    .free_position_prefix = true,
+    .optional_biases = true,
+};
+
+// MAE's decoder, which paints the masked patches.
+bool is_mae_decoder(std::string_view name) {
+  for (const std::string_view part :
+       {"decoder_embed.", "decoder_blocks.", "decoder_norm.", "decoder_pred."})
+    if (name.starts_with(part)) return true;
+  return name == "decoder_pos_embed";
+}
+
+// What timm's files leave open in theory, and settled where no definition of theirs differs: where
+// the norms of a block stand, and whether positions are computed.
+void settle_plain_structure(ConfigDraft& draft) {
+  const C& c = draft.config;
+  // ResPostBlock's tensors are a Block's: of timm's definitions with them, all look like this.
+  const bool like_res_post = !c.class_token && c.register_tokens == 0 && c.fc_norm && !c.qkv_bias &&
+                             !c.layer_scale && !c.pre_norm;
+  if (!like_res_post)
+    draft.settle("norm_placement", &C::norm_placement, NormPlacement::pre, "every plain ViT");
+  // Rotary positions leave no tensor. Definitions with them store no others, or are the perception
+  // encoders, whose tensors are of no plain ViT of timm.
+  const bool like_perception =
+      c.pre_norm && c.class_token && (!(c.final_norm || c.fc_norm) || is_map(c.pooling));
+  if (c.position != Position::none && !like_perception)
+    draft.settle("position", &C::position, Position::learned, "names");
+}
+
+// timm's distilled models answer with the mean of two heads.
+void double_head(ModelEdit& model) {
+  for (const char* name : {"head.weight", "head.bias"}) {
+    Tensor& tensor = model.at(name);
+    model.tensors[std::string("head_dist") + (name + 4)] =
+        Tensor::zeros(tensor.shape()).to(tensor.dtype());
+    tensor = model.scaled(tensor, 2);
+  }
+  model.config.pooling = Pooling::distilled;
+  model.fold("the head is doubled, for a mean with a distillation head of zeros");
+}
+
+class TimmFamily : public VitFamily {
+ public:
+  const char* name() const override { return "timm"; }
+  const char* models() const override { return "timm's ViT and DeiT"; }
+  const ConfigForm& config_form() const override { return timm_form(); }
+  std::span<const std::string_view> module_classes() const override { return kTimmClasses; }
+
+  std::optional<Claim> recognise(const FileEvidence& file) const override {
+    const auto prefix = file.prefix_before(kTimmMark);
+    if (!prefix) return std::nullopt;
+    if (file.has_form(timm_form())) return Claim{*prefix, "timm's config.json", true};
+    return Claim{*prefix, *prefix + std::string(kTimmMark)};
+  }
+  void read_spelling(const FileEvidence& file, Spelling& s) const override {
+    if (file.tensors().contains(s.prefix + "blocks.0.gamma_1")) s.generation |= kAgeBit;
+  }
+
+  NameTables tables(const Spelling& s) const override {
+    return {{kTimmRows}, s.generation & kAgeBit, true};
+  }
+  std::span<const std::string_view> more_modules() const override { return kTimmModules; }
+  bool is_left_out(std::string_view name) const override {
+    return name == "mask_token" || name == "masked_embed" || is_mae_decoder(name);
+  }
+
+  void leave_open(const Spelling&, ConfigDraft& draft) const override {
+    draft.open.insert({"norm_placement", "position"});
+    draft.reasons["position"] =
+        "timm's models of these tensors have rotary positions, which Vitrail does not implement: "
+        "position=none or position=learned says that this one has not";
+    draft.reasons["norm_placement"] =
+        "norm_placement is pre, or res_post where norms follow attention and MLP";
+  }
+  void settle(ConfigDraft& draft, const FileReading& file) const override {
+    settle_from_module(draft, file.tensors);
+    if (file.has_config()) {
+      settle_from_timm(draft, file.files.config, file.files.config_name);
+    } else {
+      settle_from_published(draft, *this);
+      find_candidates(draft, *this);
+    }
+    settle_plain_structure(draft);
+    if (draft.config.distillation_token)
+      draft.settle("pooling", &C::pooling, Pooling::distilled, every_model());
+  }
+  std::vector<int64_t> position_prefixes(const C& c) const override {
+    if (c.prefix_tokens() == 0) return {0};
+    return {c.prefix_tokens(), 0};
+  }
+  // timm compares a picture with the model's own size alone, whether patches fill it or not.
+  void settle_partial_patches(ConfigDraft& draft) const override {
+    C& c = draft.config;
+    if (!draft.is_open("image_size") && c.patch_height > 0 && c.patch_width > 0)
+      c.drop_partial_patches =
+          c.image_height % c.patch_height != 0 || c.image_width % c.patch_width != 0;
+  }
+  PositionResize position_resize(const C&) const override {
+    return PositionResize::bicubic_antialias;
+  }
+
+  const Expressible& expressible() const override { return kTimmModels; }
+  // Its CLIP towers have the other epsilon, but neither distillation nor gates.
+  double written_epsilon(const C& c) const override {
+    const bool tower =
+        c.layer_norm_epsilon == 1e-5 && !c.distillation_token && c.mlp == MlpKind::plain;
+    return tower ? 1e-5 : 1e-6;
+  }
+  void express_head(ModelEdit& model) const override {
+    const C& c = model.config;
+    model.require(c.pooling != Pooling::class_and_mean, "class token and mean together");
+    if (c.distillation_token && c.pooling == Pooling::class_token && c.num_classes > 0)
+      double_head(model);
+    model.require(!c.distillation_token || c.pooling == Pooling::distilled,
+                  "a distillation token that no head reads");
+    model.require(!is_map(c.pooling) ||
+                      ((c.pool_heads == 0 || c.pool_heads == c.num_heads) &&
+                       (c.pool_mlp_hidden_dim == 0 || c.pool_mlp_hidden_dim == c.mlp_hidden())),
+                  "map pooling with heads and MLP of its own");
+  }
+  nlohmann::json config_for(const NetworkConfig& config, const ConversionOptions& options,
+                            std::vector<std::string>& folds) const override {
+    return timm_config(as_vit(config), options, folds);
+  }
+  PreprocessKind preprocess_kind() const override { return PreprocessKind::timm; }
+};
+
+}  // namespace
+
+const Family* timm_family() {
+  static const TimmFamily family;
+  return &family;
+}
+
+}  // namespace vitrail

@@ -1,0 +1,193 @@
+#include "models/families/timm/timm_definition.h"
+
+#include <array>
+#include <cctype>
+#include <cmath>
+#include <cstdlib>
+
+#include "core/error.h"
+#include "formats/json.h"
+#include "models/families/reading/fields.h"
+#include "models/families/reading/matching.h"
+#include "models/families/reading/sides.h"
+#include "models/families/writing/activation_name.h"
+#include "models/field_ranges.h"
+
+namespace vitrail {
+namespace {
+
+using C = VisionTransformerConfig;
+
+// timm's name of a layer, as its factories read it.
+std::string lowered(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+// The first of several names is the one that is written.
+constexpr std::array<std::pair<const char*, Activation>, 6> kTimmActivations = {
+    {{"gelu", Activation::gelu},
+     {"gelu_tanh", Activation::gelu_tanh},
+     {"quick_gelu", Activation::quick_gelu},
+     {"relu", Activation::relu},
+     {"silu", Activation::silu},
+     {"swish", Activation::silu}}};
+
+Activation timm_activation(const std::string& name, const std::string& place) {
+  for (const auto& [text, value] : kTimmActivations)
+    if (lowered(name) == text) return value;
+  fail("timm", "{}: act_layer {} is not supported; gelu, gelu_tanh, quick_gelu, relu and silu are",
+       place, shown(name));
+}
+
+void require_layer_norm(std::string name, const std::string& place) {
+  std::string plain;
+  for (const char c : lowered(name))
+    if (c != '_') plain += c;
+  if (plain != "layernorm")
+    fail("timm", "{}: norm_layer {} is not supported; layernorm is", place, shown(name));
+}
+
+// Reads arguments one by one; null stands for one that is absent, as timm's factory has it.
+class Arguments {
+ public:
+  Arguments(const Json& object, const std::string& place) : object_(object), place_(place) {}
+  bool has(const char* key) const {
+    const auto found = object_.find(key);
+    return found != object_.end() && !found->is_null();
+  }
+  template <typename T>
+  void read(const char* key, T& field) const {
+    if (const auto value = get_optional<T>(object_, key, place_)) field = *value;
+  }
+  void read_sides(const char* key, int64_t& height, int64_t& width) const {
+    if (has(key)) std::tie(height, width) = sides_from_json(object_, key, place_, "timm");
+  }
+  std::string text(const char* key) const { return get<std::string>(object_, key, place_); }
+
+ private:
+  const Json& object_;
+  const std::string& place_;
+};
+
+// Where the final norm stands follows from the pooling, unless fc_norm says so.
+void set_pooling(C& model, const Arguments& arguments, const std::string& place) {
+  const bool averaged = model.pooling == Pooling::mean || model.pooling == Pooling::mean_all;
+  // A definition that averages and has no fc_norm says so itself.
+  bool normed = model.final_norm || model.fc_norm;
+  const bool never_after = averaged && !model.fc_norm;
+  bool include = model.pooling == Pooling::mean_all || model.pooling == Pooling::map_all;
+  arguments.read("pool_include_prefix", include);
+  std::string pool = averaged ? "avg" : is_map(model.pooling) ? "map" : "token";
+  arguments.read("global_pool", pool);
+  model.pooling = timm_pooling(model, pool, include, place);
+  bool after = pool == "avg" && !never_after;
+  arguments.read("fc_norm", after);
+  arguments.read("final_norm", normed);
+  model.fc_norm = normed && after;
+  model.final_norm = normed && !after;
+}
+
+void set_mlp(C& model, const Arguments& arguments, const C& definition) {
+  const int64_t parts = model.mlp == MlpKind::gated_packed ? 2 : 1;
+  double ratio = static_cast<double>(parts * definition.mlp_hidden()) /
+                 static_cast<double>(definition.embed_dim);
+  arguments.read("mlp_ratio", ratio);
+  const double hidden = static_cast<double>(model.embed_dim) * ratio;
+  constexpr double kMost = 1e9;  // no integer of the field's range is larger
+  model.mlp_hidden_dim =
+      static_cast<int64_t>(hidden >= 0 && hidden <= kMost ? hidden : kMost) / parts;
+  check_field_range("mlp_hidden_dim", model.mlp_hidden_dim);
+}
+
+}  // namespace
+
+Pooling timm_pooling(const C& model, const std::string& global_pool, bool include_prefix,
+                     const std::string& place) {
+  if (global_pool == "token")
+    return model.distillation_token ? Pooling::distilled : Pooling::class_token;
+  if (global_pool == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
+  if (global_pool == "map")
+    return include_prefix && model.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map;
+  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place,
+       shown(global_pool));
+}
+
+VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
+                                   const std::string& place) {
+  C model = definition;
+  const Arguments args(arguments, place);
+  args.read("embed_dim", model.embed_dim);
+  args.read("depth", model.depth);
+  args.read("num_heads", model.num_heads);
+  args.read("in_chans", model.in_channels);
+  args.read("num_classes", model.num_classes);
+  args.read_sides("patch_size", model.patch_height, model.patch_width);
+  args.read_sides("img_size", model.image_height, model.image_width);
+  for (const auto& [field, value] : {std::pair{"embed_dim", model.embed_dim},
+                                     {"depth", model.depth},
+                                     {"num_heads", model.num_heads},
+                                     {"in_channels", model.in_channels},
+                                     {"num_classes", model.num_classes},
+                                     {"patch_height", model.patch_height},
+                                     {"patch_width", model.patch_width},
+                                     {"image_height", model.image_height},
+                                     {"image_width", model.image_width}})
+    check_field_range(field, value);
+  set_mlp(model, args, definition);
+  args.read("qkv_bias", model.qkv_bias);
+  args.read("qk_norm", model.qk_norm);
+  args.read("scale_attn_norm", model.attention_norm);
+  args.read("scale_mlp_norm", model.mlp_norm);
+  args.read("proj_bias", model.projection_bias);
+  model.mlp_bias = model.projection_bias;
+  // Zero is none. A ResPostBlock starts its norms with init_values instead.
+  double init_values = model.layer_scale ? 1 : 0;
+  args.read("init_values", init_values);
+  model.layer_scale = init_values != 0 && model.norm_placement == NormPlacement::pre;
+  args.read("class_token", model.class_token);
+  args.read("reg_tokens", model.register_tokens);
+  check_field_range("register_tokens", model.register_tokens);
+  bool patches_alone = definition.prefix_tokens() > 0 && definition.position_prefix == 0;
+  args.read("no_embed_class", patches_alone);
+  model.position_prefix = patches_alone ? 0 : model.prefix_tokens();
+  if (args.has("pos_embed") && args.text("pos_embed") != "learn") model.position = Position::none;
+  args.read("pre_norm", model.pre_norm);
+  model.patch_bias = !model.pre_norm;
+  set_pooling(model, args, place);
+  if (args.has("act_layer")) model.activation = timm_activation(args.text("act_layer"), place);
+  if (args.has("norm_layer")) {
+    require_layer_norm(args.text("norm_layer"), place);
+    model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm
+  }
+  return model;
+}
+
+void check_arguments(const ConfigDraft& draft, const Json& arguments, const std::string& place) {
+  // The tensors' own model, changed by the arguments, must stay as it is. Where its norm stands
+  // follows from more than the arguments.
+  const C& c = draft.config;
+  Json plain = arguments;
+  for (const char* key : {"global_pool", "fc_norm", "final_norm", "pool_include_prefix"})
+    plain.erase(key);
+  C model = timm_model(c, plain, place);
+  model.pooling = c.pooling;
+  model.final_norm = c.final_norm;
+  model.fc_norm = c.fc_norm;
+  if (!Arguments(arguments, place).has("mlp_ratio")) model.mlp_hidden_dim = c.mlp_hidden_dim;
+  const std::string found = difference(draft, model);
+  if (!found.empty()) fail("timm", "{}: says {}", place, found);
+  const auto agree = [&](const char* key, int64_t there) {
+    const auto value = get_optional<int64_t>(arguments, key, place);
+    if (value && *value != there)
+      fail("timm", "{}: says {} {}, and the tensors have {}", place, key, *value, there);
+  };
+  agree("num_classes", c.num_classes);
+  agree("in_chans", c.in_channels);
+}
+
+const char* timm_activation_name(Activation activation) {
+  return activation_name(kTimmActivations, activation, "timm");
+}
+
+}  // namespace vitrail

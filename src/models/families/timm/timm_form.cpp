@@ -1,0 +1,131 @@
+#include "models/families/timm/timm_form.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/advice.h"
+#include "core/error.h"
+#include "core/printable.h"
+#include "models/families/published.h"
+#include "models/families/registry.h"
+
+namespace vitrail {
+namespace {
+
+constexpr const char* kConfigFile = "config.json";
+
+bool is_text(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string();
+}
+
+// Parts of timm's names, and what the definitions that have them compute beside a plain ViT: the
+// first that is found. Some of their files have a plain ViT's tensors to the last name.
+constexpr std::array<std::pair<std::string_view, const char*>, 50> kMissing = {{
+    {"naflexvit", "patches of any grid"},
+    {"rope", "rotary positions"},
+    {"dinov3", "rotary positions"},
+    {"vit_pe_", "rotary positions"},
+    {"lingbot", "rotary positions"},
+    {"eva02", "rotary positions"},
+    {"eva_giant", "biases of q and v alone"},
+    {"relpos", "relative positions"},
+    {"sapiens2", "rotary positions and grouped queries"},
+    {"samvit", "relative positions and windows"},
+    {"beit", "relative positions"},
+    {"_xp_", "attention and MLP in parallel"},
+    {"pwee", "attention and MLP in parallel"},
+    {"18x2", "blocks in parallel"},
+    {"vit_dwee", "differential attention"},
+    {"vit_dlittle", "differential attention"},
+    {"aimv2", "RMSNorm"},
+    {"test_vit4", "RMSNorm"},
+    {"vit_base_mci", "a convolutional stem"},
+    {"vitamin", "a convolutional stem"},
+    {"_r26_", "a convolutional stem"},
+    {"_r50_", "a convolutional stem"},
+    {"_resnet", "a convolutional stem"},
+    {"patch14_siglip_384", "pictures that are no whole number of patches"},
+    {"patch14_siglip_gap_384", "pictures that are no whole number of patches"},
+    {"swin", "shifted windows"},
+    {"cait", "talking heads and class attention"},
+    {"xcit", "cross-covariance attention"},
+    {"volo", "outlook attention"},
+    {"pit_", "pooling between stages"},
+    {"pvt", "a pyramid of stages"},
+    {"twins", "a pyramid of stages"},
+    {"crossvit", "two branches of patches"},
+    {"coat_", "a pyramid of stages"},
+    {"convit", "gated positions"},
+    {"tnt_", "transformers within transformers"},
+    {"nest_", "a hierarchy of blocks"},
+    {"levit", "attention with biases"},
+    {"visformer", "convolutional stages"},
+    {"hiera", "mask units and pooling"},
+    {"mvit", "pooling attention"},
+    {"efficientvit", "convolutional stages"},
+    {"gemma", "another transformer's blocks"},
+    {"qwen", "another transformer's blocks"},
+    {"deepseek", "another transformer's blocks"},
+    {"mixer", "mixing of tokens by MLPs"},
+    {"gmlp", "gated mixing of tokens"},
+    {"resmlp", "mixing of tokens by MLPs"},
+    {"sequencer", "recurrent mixing of tokens"},
+    {"_r_s16", "a convolutional stem"},
+}};
+
+class TimmForm : public ConfigForm {
+ public:
+  bool matches(const nlohmann::json& config) const override {
+    const auto type = config.find("model_type");
+    return (type != config.end() && *type == "timm_wrapper") || config.contains("architecture") ||
+           config.contains("pretrained_cfg");
+  }
+  const char* whose() const override { return "is timm's"; }
+
+  void check_model(const nlohmann::json& config, const Settings& settings) const override {
+    const std::string name = timm_architecture_of(config);
+    if (name.empty())
+      fail("family", "{}: names no architecture, which timm's always does", kConfigFile);
+    if (find_published(name) != nullptr) return;
+    if (const char* missing = missing_of_timm(name))
+      fail(ErrorCode::unsupported, "family",
+           "{}: says architecture '{}', a model with {}, which Vitrail does not implement",
+           kConfigFile, printable(name), missing);
+    const bool said =
+        std::ranges::any_of(settings, [](const auto& s) { return s.first == "architecture"; });
+    if (!said)
+      fail("family",
+           "{}: says architecture '{}', which Vitrail does not know; if it is a definition of timm "
+           "under a name of your own, give timm's name with {}",
+           kConfigFile, printable(name), said_setting("architecture", "..."));
+  }
+};
+
+}  // namespace
+
+const ConfigForm& timm_form() {
+  static const TimmForm form;
+  return form;
+}
+
+const char* missing_of_timm(std::string_view architecture) {
+  if (find_published(architecture) != nullptr) return nullptr;
+  for (const auto& [part, missing] : kMissing)
+    if (architecture.find(part) != std::string_view::npos) return missing;
+  return nullptr;
+}
+
+std::string timm_architecture_of(const nlohmann::json& config) {
+  const nlohmann::json* holder = &config;
+  if (!is_text(config, "architecture")) {
+    const auto nested = config.find("pretrained_cfg");
+    if (nested == config.end() || !nested->is_object() || !is_text(*nested, "architecture"))
+      return "";
+    holder = &*nested;
+  }
+  const auto& name = (*holder)["architecture"].get_ref<const std::string&>();
+  return name.substr(0, name.find('.'));
+}
+
+}  // namespace vitrail

@@ -1,0 +1,71 @@
+#include "models/families/vit_family.h"
+
+#include "core/error.h"
+#include "models/families/answer_rules.h"
+#include "models/families/reading/closed_tensors.h"
+#include "models/families/writing/adapt.h"
+
+namespace vitrail {
+namespace {
+
+void settle_head_size(ConfigDraft& draft, const std::string& place) {
+  VisionTransformerConfig& c = draft.config;
+  if (draft.attention_width == 0 || draft.is_open("num_heads")) return;
+  if (c.num_heads < 1 || draft.attention_width % c.num_heads != 0)
+    fail("model", "{}: num_heads {} does not divide the {} rows of q", place, c.num_heads,
+         draft.attention_width);
+  c.head_dim = draft.attention_width == c.embed_dim ? 0 : draft.attention_width / c.num_heads;
+}
+
+const VisionTransformerConfig& plain_vit(const NetworkConfig& config, const Family& family) {
+  const auto* vit = config.get_if<VisionTransformerConfig>();
+  if (vit == nullptr)
+    fail("convert", "{} models cannot express a network of the type {}", family.name(),
+         config.type());
+  return *vit;
+}
+
+}  // namespace
+
+ReadModel VitFamily::read(const FileReading& file) const {
+  const std::string& place = file.tensors.place();
+  refuse_strange_tensors(file.tensors, file.spelling, more_modules());
+  ConfigDraft draft = draft_from_shapes(file.tensors, file.spelling);
+  leave_open(file.spelling, draft);
+  open_answer(draft);
+  apply_settings(draft, file.settings);
+  settle(draft, file);
+  finish_answer(draft);
+  settle_head_size(draft, place);
+  const auto settle_picture = [&] {
+    settle_partial_patches(draft);
+    settle_positions(draft, position_prefixes(draft.config), place);
+  };
+  settle_picture();
+  const bool unsized = draft.is_open("image_size");
+  apply_size_settings(draft, file.settings);
+  if (unsized && !draft.is_open("image_size")) settle_picture();
+  return finished(draft, draft.config, file);
+}
+
+void VitFamily::leave_open(const Spelling&, ConfigDraft&) const {}
+
+std::vector<int64_t> VitFamily::position_prefixes(const VisionTransformerConfig& c) const {
+  return {(c.class_token ? 1 : 0) + (c.distillation_token ? 1 : 0)};
+}
+
+void VitFamily::settle_partial_patches(ConfigDraft&) const {}
+
+Spelling VitFamily::spelling_for(const NetworkConfig& config) const {
+  Spelling spelling;
+  spell(plain_vit(config, *this), spelling);
+  return spelling;
+}
+
+void VitFamily::spell(const VisionTransformerConfig&, Spelling&) const {}
+
+Adapted VitFamily::express(const NetworkConfig& config, const TensorSource& canonical) const {
+  return adapt_vit(plain_vit(config, *this), canonical, *this);
+}
+
+}  // namespace vitrail

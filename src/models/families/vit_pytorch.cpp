@@ -1,0 +1,221 @@
+// vit-pytorch (lucidrains): its ViT, whose library writes no config.json. Hub mixins write the
+// arguments of its constructor.
+#include <array>
+
+#include "core/advice.h"
+#include "core/error.h"
+#include "core/printable.h"
+#include "formats/json.h"
+#include "models/families/reading/fields.h"
+#include "models/families/reading/sides.h"
+#include "models/families/recognise.h"
+#include "models/families/registry.h"
+#include "models/families/vit_family.h"
+
+namespace vitrail {
+namespace {
+
+using C = VisionTransformerConfig;
+
+constexpr std::string_view kVitPytorchMark = "to_patch_embedding.1.weight";
+constexpr double kVitPytorchEpsilon = 1e-5;
+
+// Of a generation.
+constexpr int kNormedPatches = 2;  // norms around the patch embedding
+constexpr int kHeadNorm = 4;       // the last norm stands in the head
+
+// Norms within the modules; of another age, a PreNorm around them.
+constexpr NameRow kVitPytorchRows[] = {
+    {"cls_token", {"@cls_token"}},
+    {"pos_embed", {"@pos_embedding"}},
+    {"blocks.#.norm1", {"@transformer.layers.#.0.norm"}},
+    {"blocks.#.attn.qkv", {"@transformer.layers.#.0.to_qkv", "@transformer.layers.#.0.fn.to_qkv"}},
+    {"blocks.#.attn.proj",
+     {"@transformer.layers.#.0.to_out.0", "@transformer.layers.#.0.fn.to_out.0"}},
+    {"blocks.#.norm2", {"@transformer.layers.#.1.net.0", "@transformer.layers.#.1.norm"}},
+    {"blocks.#.mlp.fc1", {"@transformer.layers.#.1.net.1", "@transformer.layers.#.1.fn.net.0"}},
+    {"blocks.#.mlp.fc2", {"@transformer.layers.#.1.net.4", "@transformer.layers.#.1.fn.net.3"}},
+};
+
+// By whether the patch embedding stands between norms, and whether the transformer ends in one.
+constexpr NameRow kVitPytorchNormedPatches[] = {
+    {"patch_embed.norm_in", {"@to_patch_embedding.1"}},
+    {"patch_embed.proj", {"@to_patch_embedding.2"}},
+    {"patch_embed.norm_out", {"@to_patch_embedding.3"}},
+};
+constexpr NameRow kVitPytorchPlainPatches[] = {{"patch_embed.proj", {"@to_patch_embedding.1"}}};
+constexpr NameRow kVitPytorchFinalNorm[] = {{"norm", {"@transformer.norm"}},
+                                            {"head", {"@mlp_head"}}};
+constexpr NameRow kVitPytorchHeadNorm[] = {{"fc_norm", {"@mlp_head.0"}}, {"head", {"@mlp_head.1"}}};
+
+// The arguments of vit-pytorch's ViT.
+constexpr FieldRule kVitPytorchFields[] = {
+    {"image_size"},
+    {"patch_size"},
+    {"num_classes"},
+    {"dim"},
+    {"depth"},
+    {"heads"},
+    {"mlp_dim"},
+    {"pool"},
+    {"channels"},
+    {"dim_head"},
+    {"dropout", FieldRule::kNumber},
+    {"emb_dropout", FieldRule::kNumber},
+};
+
+constexpr std::string_view kVitPytorchClasses[] = {"vit_pytorch.vit.ViT",
+                                                   "vit_pytorch.vit_pytorch.ViT"};
+
+constexpr Expressible kVitPytorchModels = {.class_token = Expressible::kOptional,
+                                           .qkv_bias = Expressible::kNever,
+                                           .final_norm = Expressible::kOneOfTwo,
+                                           .empty_class_token = true,
+                                           .linear_patches = true,
+                                           .any_head_size = true,
+                                           .any_activation = true,
+                                           .no_projection = true};
+
+void agree_with_shapes(const Json& config, const char* key, int64_t shape,
+                       const std::string& place) {
+  const auto value = get_optional<int64_t>(config, key, place);
+  if (value && *value != shape)
+    fail("vit-pytorch", "{}: {} is {}, but the tensors have {}", place, key, *value, shape);
+}
+
+void settle_from_vit_pytorch(ConfigDraft& draft, const Json& config, const std::string& place) {
+  const std::array<std::span<const FieldRule>, 1> rules = {kVitPytorchFields};
+  check_fields(config, {place, "vit-pytorch's ViT", rules});
+  const C& c = draft.config;
+  const auto has = [&](const char* key) {
+    const auto found = config.find(key);
+    return found != config.end() && !found->is_null();
+  };
+  agree_with_shapes(config, "dim", c.embed_dim, place);
+  agree_with_shapes(config, "depth", c.depth, place);
+  agree_with_shapes(config, "mlp_dim", c.mlp_hidden_dim, place);
+  agree_with_shapes(config, "num_classes", c.num_classes, place);
+  draft.settle("in_channels", &C::in_channels,
+               get_optional<int64_t>(config, "channels", place).value_or(3),
+               has("channels") ? place : "vit-pytorch's default");
+  agree_with_shapes(config, "channels", c.in_channels, place);
+  if (has("patch_size")) {
+    const auto [height, width] = sides_from_json(config, "patch_size", place, "vit-pytorch");
+    if (height < 1 || width < 1 || height * width * c.in_channels != draft.patch_columns)
+      fail("vit-pytorch",
+           "{}: patch_size {}x{} of {} channels is not the {} columns of the patch "
+           "embedding",
+           place, height, width, c.in_channels, draft.patch_columns);
+    draft.settle("patch_height", &C::patch_height, height, place);
+    draft.settle("patch_width", &C::patch_width, width, place);
+  }
+  if (has("heads"))
+    draft.settle("num_heads", &C::num_heads, get<int64_t>(config, "heads", place), place);
+  if (has("dim_head") && !draft.is_open("num_heads"))
+    agree_with_shapes(config, "dim_head", draft.attention_width / c.num_heads, place);
+  if (has("pool")) {
+    const auto pool = get<std::string>(config, "pool", place);
+    if (pool != "cls" && pool != "mean")
+      fail("vit-pytorch", "{}: pool {} is not supported; cls and mean are", place, shown(pool));
+    draft.settle("pooling", &C::pooling, pool == "cls" ? Pooling::class_token : Pooling::mean_all,
+                 place);
+  }
+  if (has("image_size")) {
+    const auto [height, width] = sides_from_json(config, "image_size", place, "vit-pytorch");
+    draft.settle_image(height, width, place);
+  }
+}
+
+void settle_vit_pytorch_architecture(ConfigDraft& draft) {
+  const std::string& name = draft.architecture_said;
+  if (name.empty()) return;
+  if (name != "vit")
+    fail(said(Option::settings), "architecture is '{}'; of vit-pytorch's models vit is known",
+         printable(name));
+  draft.open.erase("architecture");
+  draft.sources.push_back({"architecture", name, said(Option::settings, "architecture")});
+}
+
+class VitPytorchFamily : public VitFamily {
+ public:
+  const char* name() const override { return "vit_pytorch"; }
+  const char* models() const override { return "vit-pytorch's ViT"; }
+  const ConfigForm& config_form() const override { return arguments_form(); }
+  std::span<const std::string_view> module_classes() const override { return kVitPytorchClasses; }
+
+  std::optional<Claim> recognise(const FileEvidence& file) const override {
+    const auto prefix = file.prefix_before(kVitPytorchMark);
+    if (!prefix) return std::nullopt;
+    return Claim{*prefix, *prefix + std::string(kVitPytorchMark)};
+  }
+  void read_spelling(const FileEvidence& file, Spelling& s) const override {
+    if (file.any_name_contains(".fn.to_qkv.")) s.generation |= kAgeBit;
+    if (file.tensors().contains(s.prefix + "to_patch_embedding.2.weight"))
+      s.generation |= kNormedPatches;
+    if (!file.tensors().contains(s.prefix + "transformer.norm.weight")) s.generation |= kHeadNorm;
+  }
+
+  NameTables tables(const Spelling& s) const override {
+    NameTables tables{{kVitPytorchRows}, s.generation & kAgeBit, false};
+    if (s.generation & kNormedPatches)
+      tables.rows.emplace_back(kVitPytorchNormedPatches);
+    else
+      tables.rows.emplace_back(kVitPytorchPlainPatches);
+    if (s.generation & kHeadNorm)
+      tables.rows.emplace_back(kVitPytorchHeadNorm);
+    else
+      tables.rows.emplace_back(kVitPytorchFinalNorm);
+    return tables;
+  }
+
+  // Its ats_vit and vit_3d have the names of an older ViT and compute something else.
+  void leave_open(const Spelling& s, ConfigDraft& draft) const override {
+    const bool shared =
+        (s.generation & (kAgeBit | kHeadNorm | kNormedPatches)) == (kHeadNorm | kNormedPatches);
+    if (!shared) return;
+    draft.open.insert("architecture");
+    draft.reasons["architecture"] =
+        "vit-pytorch's ats_vit and vit_3d have these names, too: architecture=vit says that this "
+        "is its ViT";
+  }
+  void settle(ConfigDraft& draft, const FileReading& file) const override {
+    if (file.has_config())
+      settle_from_vit_pytorch(draft, file.files.config, file.files.config_name);
+    settle_patches(draft);
+    settle_vit_pytorch_architecture(draft);
+    const C& c = draft.config;
+    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kVitPytorchEpsilon, every_model());
+    if (!c.class_token) draft.settle("pooling", &C::pooling, Pooling::mean_all, every_model());
+    if (!c.attention_projection)
+      draft.settle("num_heads", &C::num_heads, int64_t{1}, every_model());
+  }
+  // The library has no rule, so the model keeps its own.
+  PositionResize position_resize(const C& c) const override { return c.position_resize; }
+
+  const Expressible& expressible() const override { return kVitPytorchModels; }
+  double written_epsilon(const C&) const override { return kVitPytorchEpsilon; }
+  void express_head(ModelEdit& model) const override {
+    const C& c = model.config;
+    model.require(c.num_classes > 0, "a model without a head");
+    model.require(c.pooling == Pooling::class_token || c.pooling == Pooling::mean_all ||
+                      (c.pooling == Pooling::mean && c.prefix_tokens() == 0),
+                  "any pooling but the class token's and the mean of all tokens");
+  }
+  // Its files have no place for labels and preprocessing.
+  std::vector<const Family*> classifier_forms() const override { return {timm_family()}; }
+
+ protected:
+  void spell(const C& config, Spelling& s) const override {
+    if (config.patch_norm) s.generation |= kNormedPatches;
+    if (config.fc_norm) s.generation |= kHeadNorm;
+  }
+};
+
+}  // namespace
+
+const Family* vit_pytorch_family() {
+  static const VitPytorchFamily family;
+  return &family;
+}
+
+}  // namespace vitrail

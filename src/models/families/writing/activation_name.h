@@ -1,0 +1,15 @@
+// A library's names of activations, read in both directions from one table.
+#pragma once
+
+#include <span>
+#include <utility>
+
+#include "kernels/activation.h"
+
+namespace vitrail {
+
+// The first of the names in the table. Error, in the family's name: it has none.
+const char* activation_name(std::span<const std::pair<const char*, Activation>> names,
+                            Activation activation, const char* family);
+
+}  // namespace vitrail

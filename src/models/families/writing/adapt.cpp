@@ -1,0 +1,264 @@
+#include "models/families/writing/adapt.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "models/families/vit_family.h"
+
+namespace vitrail {
+namespace {
+
+constexpr const char* kOtherPictures =
+    "positions are stretched to pictures of another size by the target's rule";
+
+class Adapter {
+ public:
+  Adapter(const VisionTransformerConfig& config, const TensorSource& canonical,
+          const VitFamily& target)
+      : target_(target), can_(target.expressible()), model_(config, canonical, target.name()) {}
+
+  Adapted run() {
+    refuse_unshared();
+    set_patch_embedding();
+    set_norms();
+    set_tokens();
+    set_positions();
+    set_projections();
+    set_biases();
+    target_.express_head(model_);
+    set_mlp();
+    set_epsilon();
+    return {.config = std::move(model_.config),
+            .tensors = std::move(model_.tensors),
+            .folds = std::move(model_.folds)};
+  }
+
+ private:
+  VisionTransformerConfig& c() { return model_.config; }
+  void require(bool possible, const std::string& what) const { model_.require(possible, what); }
+  void fold(const std::string& what) { model_.fold(what); }
+  static std::string block(int64_t index, const char* name) {
+    return ModelEdit::block(index, name);
+  }
+
+  void refuse_unshared() {
+    // What no other family has.
+    require(c().patch_embedding != PatchEmbedding::tokenizer, "a convolutional tokenizer");
+    require(c().patch_embedding != PatchEmbedding::resnet, "a residual network as patch embedding");
+    require(c().position == Position::none || c().position == Position::learned,
+            "positions that are computed, not learned");
+    require(c().norm_placement == NormPlacement::pre, "any norm_placement but pre");
+    require(c().pooling != Pooling::sequence, "sequence pooling");
+    require(c().pre_logits_dim == 0, "a layer with tanh before the head");
+    require(!c().qk_norm || can_.inner_norms, "qk_norm");
+    require(!c().attention_norm || can_.inner_norms, "attention_norm");
+    require(!c().mlp_norm || can_.inner_norms, "mlp_norm");
+    require(!c().pre_norm || can_.inner_norms, "pre_norm");
+    require(c().head_size() * c().num_heads == c().embed_dim || can_.any_head_size,
+            fmt::format("{} heads of {} in a width of {}", c().num_heads, c().head_size(),
+                        c().embed_dim));
+    require(can_.any_activation || c().activation == Activation::gelu || c().mlp != MlpKind::plain,
+            "another activation than GELU");
+    require(can_.rectangles || c().patch_height == c().patch_width, "patches that are not square");
+  }
+
+  void set_patch_embedding() {
+    const bool linear = can_.linear_patches;
+    require(!c().patch_norm || linear, "norms around the patch embedding");
+    if (linear != (c().patch_embedding == PatchEmbedding::linear))
+      turn_patch_embedding(model_, linear);
+  }
+
+  void set_norms() {
+    if (can_.final_norm == Expressible::kOneOfTwo)
+      return require(c().final_norm != c().fc_norm, "any but one norm before the head");
+    if (can_.final_norm == Expressible::kAtMostOne)
+      return require(!(c().final_norm && c().fc_norm), "both final_norm and fc_norm");
+    // One token's norm is the same before it is picked and after.
+    const bool one_token = c().pooling == Pooling::class_token || c().pooling == Pooling::distilled;
+    if (c().fc_norm && !c().final_norm && one_token) {
+      model_.rename("fc_norm.weight", "norm.weight");
+      model_.rename("fc_norm.bias", "norm.bias");
+      c().fc_norm = false;
+      c().final_norm = true;
+      fold("the norm after pooling stands before it");
+    }
+    require(c().final_norm && !c().fc_norm, "a model without the norm of all tokens");
+  }
+
+  void set_tokens() {
+    const bool distilled = c().distillation_token;
+    require(!distilled || can_.distillation_token != Expressible::kNever, "a distillation token");
+    require(distilled || can_.distillation_token != Expressible::kAlways,
+            "a model without a distillation token");
+    require(c().class_token || can_.class_token != Expressible::kAlways,
+            "a model without a class token");
+    require(c().register_tokens == 0 || can_.register_tokens, "register tokens");
+    require(!(distilled && c().register_tokens > 0), "distillation and register tokens together");
+    if (c().layer_scale)
+      require(can_.layer_scale != Expressible::kNever, "LayerScale");
+    else if (can_.layer_scale == Expressible::kAlways)
+      add_layer_scale();
+    if (!can_.mask_token) {
+      model_.tensors.erase("mask_token");
+    } else if (model_.tensors.contains("mask_token")) {
+      model_.at("mask_token") = model_.at("mask_token").reshape({1, c().embed_dim});
+    } else {
+      model_.tensors["mask_token"] = Tensor::zeros({1, c().embed_dim}).to(model_.dtype());
+      fold("a mask token of zeros is added");
+    }
+    if (can_.empty_class_token && !c().class_token)
+      model_.tensors["cls_token"] = Tensor::zeros({0, c().embed_dim}).to(model_.dtype());
+  }
+
+  void add_layer_scale() {
+    for (int64_t i = 0; i < c().depth; ++i)
+      for (const char* name : {"ls1.gamma", "ls2.gamma"})
+        model_.tensors[block(i, name)] = Tensor::full({c().embed_dim}, 1.0f).to(model_.dtype());
+    c().layer_scale = true;
+    fold("LayerScale of ones is added");
+  }
+
+  // Prefix tokens that the target's table of positions covers.
+  int64_t wanted_prefix() {
+    if (!can_.free_position_prefix || c().distillation_token)
+      return (c().class_token ? 1 : 0) + (c().distillation_token ? 1 : 0);
+    return c().position_prefix == c().prefix_tokens() ? c().position_prefix : 0;
+  }
+
+  void set_position_resize() {
+    const PositionResize rule = target_.position_resize(c());
+    if (rule == c().position_resize || c().position != Position::learned) return;
+    c().position_resize = rule;
+    fold(kOtherPictures);
+  }
+
+  void set_positions() {
+    set_position_resize();
+    if (c().position == Position::none) {
+      if (can_.no_positions && !c().distillation_token) return;
+      const int64_t grid = c().grid_height(c().image_height) * c().grid_width(c().image_width);
+      c().position = Position::learned;
+      c().position_prefix = wanted_prefix();
+      model_.tensors["pos_embed"] =
+          Tensor::zeros({1, grid + c().position_prefix, c().embed_dim}).to(model_.dtype());
+      fold("positions of zeros are added");
+      return;
+    }
+    const int64_t wanted = wanted_prefix();
+    if (c().position_prefix > wanted) fold_positions(model_, wanted);
+    if (c().position_prefix < wanted) add_positions(model_, wanted);
+    if (c().position_grid_height > 0) {
+      c().image_height = c().position_grid_height * c().patch_height;
+      c().image_width = c().position_grid_width * c().patch_width;
+      c().position_grid_height = c().position_grid_width = 0;
+      fold("image_size is that of the stored positions");
+    }
+    require(can_.rectangles || c().image_height == c().image_width, "pictures that are not square");
+  }
+
+  void set_projections() {
+    if (c().attention_projection || can_.no_projection) return;
+    for (int64_t i = 0; i < c().depth; ++i) {
+      Tensor identity = Tensor::zeros({c().embed_dim, c().embed_dim});
+      for (int64_t j = 0; j < c().embed_dim; ++j) identity.f32()[j * (c().embed_dim + 1)] = 1;
+      model_.tensors[block(i, "attn.proj.weight")] = identity.to(model_.dtype());
+    }
+    c().attention_projection = true;
+    fold("identity projections are added");
+  }
+
+  void add_bias(const std::string& module) {
+    const int64_t rows = model_.at(module + ".weight").size(0);
+    if (model_.tensors.emplace(module + ".bias", Tensor::zeros({rows}).to(model_.dtype())).second)
+      added_bias_ = true;
+  }
+
+  void set_biases() {
+    require(!c().qkv_bias || can_.qkv_bias != Expressible::kNever, "a bias of q, k and v");
+    if (!c().qkv_bias && can_.qkv_bias == Expressible::kAlways) {
+      for (int64_t i = 0; i < c().depth; ++i) add_bias(block(i, "attn.qkv"));
+      c().qkv_bias = true;
+    }
+    if (can_.optional_biases) {
+      require(!(c().pre_norm && c().patch_bias), "a patch bias before norm_pre");
+      if (!c().patch_bias && !c().pre_norm) add_bias("patch_embed.proj");
+      c().patch_bias = !c().pre_norm;
+      if (c().projection_bias || c().mlp_bias) add_block_biases();
+    } else {
+      add_bias("patch_embed.proj");
+      add_block_biases();
+      c().patch_bias = true;
+    }
+    if (c().num_classes > 0) add_bias("head");
+    if (model_.tensors.contains("head_dist.weight")) add_bias("head_dist");
+    c().head_bias = true;
+    if (added_bias_) fold("biases of zeros are added");
+  }
+
+  // One switch for the projections of attention and MLP.
+  void add_block_biases() {
+    for (int64_t i = 0; i < c().depth; ++i) {
+      if (c().attention_projection) add_bias(block(i, "attn.proj"));
+      if (c().mlp != MlpKind::gated_split) add_bias(block(i, "mlp.fc1"));
+      add_bias(block(i, "mlp.fc2"));
+    }
+    c().projection_bias = c().mlp_bias = true;
+  }
+
+  void set_mlp() {
+    if (c().mlp == MlpKind::plain) return;
+    require(c().mlp == MlpKind::gated_packed && c().activation == Activation::silu,
+            "any gated MLP but SwiGLU with packed halves, the gate first");
+    require(can_.gated_mlp, "a gated MLP");
+  }
+
+  // LayerNorm(x, e) = LayerNorm(s x, s^2 e): a residual stream s times as large makes the target's
+  // epsilon act as the model's. A power of two costs no bit.
+  void set_epsilon() {
+    const double ours = c().layer_norm_epsilon, theirs = target_.written_epsilon(c());
+    if (ours == theirs) return;
+    constexpr double kNegligible = 1e-10;  // against a variance
+    double scale = std::exp2(std::round(std::log2(std::sqrt(theirs / ours))));
+    if (std::abs(theirs / (scale * scale) - ours) > kNegligible) scale = std::sqrt(theirs / ours);
+    const bool inner_norms = c().patch_norm || c().pre_norm || c().qk_norm || c().attention_norm ||
+                             c().mlp_norm || is_map(c().pooling);
+    require(!inner_norms && (c().final_norm || c().fc_norm),
+            fmt::format("a layer_norm_epsilon of {} (theirs is {})", ours, theirs));
+    std::vector<std::string> names = {"patch_embed.proj.weight",
+                                      "patch_embed.proj.bias",
+                                      "cls_token",
+                                      "dist_token",
+                                      "reg_token",
+                                      "pos_embed"};
+    for (int64_t i = 0; i < c().depth; ++i) {
+      const auto writers = c().layer_scale
+                               ? std::vector<const char*>{"ls1.gamma", "ls2.gamma"}
+                               : std::vector<const char*>{"attn.proj.weight", "attn.proj.bias",
+                                                          "mlp.fc2.weight", "mlp.fc2.bias"};
+      for (const char* writer : writers) names.push_back(block(i, writer));
+    }
+    require(c().attention_projection || c().layer_scale,
+            fmt::format("a layer_norm_epsilon of {} without an output projection", ours));
+    for (const std::string& name : names)
+      if (const auto found = model_.tensors.find(name); found != model_.tensors.end())
+        found->second = model_.scaled(found->second, scale);
+    c().layer_norm_epsilon = theirs;
+    fold(fmt::format("the residual stream is scaled by {}, so that {} in LayerNorm acts as {}",
+                     scale, theirs, theirs / (scale * scale)));
+  }
+
+  const VitFamily& target_;
+  const Expressible& can_;
+  ModelEdit model_;
+  bool added_bias_ = false;
+};
+
+}  // namespace
+
+Adapted adapt_vit(const VisionTransformerConfig& config, const TensorSource& canonical,
+                  const VitFamily& target) {
+  return Adapter(config, canonical, target).run();
+}
+
+}  // namespace vitrail

@@ -1,0 +1,38 @@
+// What the models of a family may have, as data: anything else is refused by name, or folded into
+// what they have where that changes no answer (adapt.cpp).
+#pragma once
+
+#include <cstdint>
+
+namespace vitrail {
+
+struct Expressible {
+  enum Presence : uint8_t { kNever, kOptional, kAlways };
+  enum FinalNorm : uint8_t {
+    kBeforePooling,  // of all tokens
+    kOneOfTwo,       // before pooling or after it
+    kAtMostOne,
+  };
+
+  Presence class_token = kAlways;
+  Presence distillation_token = kNever;
+  Presence layer_scale = kNever;
+  Presence qkv_bias = kOptional;
+  FinalNorm final_norm = kBeforePooling;
+  bool register_tokens = false;
+  bool mask_token = false;            // a tensor that no answer depends on, always there
+  bool empty_class_token = false;     // a model without one has a tensor of no rows
+  bool linear_patches = false;        // patches embedded by a matrix, with norms around it
+  bool inner_norms = false;           // qk_norm, attention_norm, mlp_norm, pre_norm
+  bool any_head_size = false;         // heads times head size need not be the width
+  bool any_activation = false;        // of a plain MLP; else GELU
+  bool gated_mlp = false;             // SwiGLU with packed halves, the gate first
+  bool rectangles = false;            // pictures and patches that are not square
+  bool no_positions = false;          // there need be no table of them
+  bool free_position_prefix = false;  // pos_embed covers every prefix token or none; else those
+                                      // of class and distillation
+  bool no_projection = false;         // attention without one, where one head has the whole width
+  bool optional_biases = false;       // of patches, and of blocks by one switch; else always there
+};
+
+}  // namespace vitrail

@@ -1,0 +1,213 @@
+// The registry, and what every family must hold: names of its own, files that one family alone
+// claims, and files of its own that say when they are read what they said when they were written.
+#include "models/families/registry.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <vector>
+
+#include "models/families/convert.h"
+#include "models/families/recognise.h"
+#include "models/family_fixtures.h"
+#include "support/temporary_folder.h"
+
+namespace vitrail {
+namespace {
+
+using testing::answer_error;
+using testing::answer_of;
+using testing::own_checkpoint;
+using testing::random_weights;
+using testing::renamed;
+using testing::tiny_config;
+using testing::without_preprocess;
+
+TEST(FamilyRegistry, NamesAreUnique) {
+  std::set<std::string> names, models, classes;
+  size_t listed = 0;
+  for (const Family* family : families()) {
+    EXPECT_TRUE(names.insert(family->name()).second) << family->name();
+    EXPECT_TRUE(models.insert(family->models()).second) << family->models();
+    EXPECT_EQ(family_from_name(family->name()), family);
+    EXPECT_NE(known_models().find(family->models()), std::string::npos);
+    EXPECT_NE(std::string(family->name()), family->group()) << "a family has its group's name";
+    for (const std::string_view name : family->module_classes()) classes.emplace(name);
+    listed += family->module_classes().size();
+    // What a converted file says of where it came from is found again.
+    const auto words = spelling_from_words(to_words({family, "module.", 1, {}}));
+    ASSERT_TRUE(words) << family->name();
+    EXPECT_EQ(words->family, family);
+    EXPECT_EQ(words->prefix, "module.");
+    EXPECT_EQ(words->generation, 1);
+  }
+  EXPECT_GE(names.size(), 7u);
+  EXPECT_EQ(classes.size(), listed) << "a class of two families";
+  EXPECT_ERROR(family_from_name("nobody"), "hf_dinov2");
+}
+
+TEST(FamilyRegistry, AGroupHasAFamilyForEveryModel) {
+  const auto target = [](auto change) {
+    VisionTransformerConfig config = tiny_config();
+    change(config);
+    return conversion_target("hf", config);
+  };
+  EXPECT_EQ(target([](auto&) {}), hf_vit_family());
+  EXPECT_EQ(target([](auto& c) { c.distillation_token = true; }), hf_deit_family());
+  EXPECT_EQ(target([](auto& c) { c.layer_scale = true; }), hf_dinov2_family());
+  EXPECT_EQ(target([](auto& c) { c.layer_scale = c.distillation_token = true; }), hf_deit_family());
+  EXPECT_EQ(conversion_target("timm", tiny_config()), timm_family());
+  EXPECT_ERROR(conversion_target("", tiny_config()), "not a family");
+}
+
+// ---- Two families that claim one file ----
+
+NamedTensors both(NamedTensors tensors, const NamedTensors& others) {
+  for (const auto& other : others)
+    if (std::ranges::find(tensors, other.first, &NamedTensors::value_type::first) == tensors.end())
+      tensors.push_back(other);
+  return tensors;
+}
+
+void expect_refused(const NamedTensors& tensors, const std::vector<const char*>& parts) {
+  const std::string message =
+      testing::error_of([&] { recognise(MemoryTensors(tensors), nullptr); });
+  for (const char* part : parts)
+    EXPECT_NE(message.find(part), std::string::npos) << part << ": " << message;
+}
+
+TEST(TwoFamilies, AreRefusedWithBothNamesAndWhatEachGoesBy) {
+  const VisionTransformerConfig config = tiny_config();
+  const NamedTensors timm = random_weights(config);
+  const NamedTensors hf = renamed(config, spelling_for(hf_vit_family(), config));
+  VisionTransformerConfig matrix = config;
+  matrix.patch_embedding = PatchEmbedding::linear;
+  const NamedTensors vit_pytorch = renamed(matrix, spelling_for(vit_pytorch_family(), matrix));
+  expect_refused(both(timm, hf),
+                 {"timm and hf_vit each claim this file", "patch_embed.proj.weight",
+                  "vit.embeddings.patch_embeddings.projection.weight", "one model alone"});
+  expect_refused(both(timm, vit_pytorch),
+                 {"timm and vit_pytorch each", "to_patch_embedding.1.weight"});
+  expect_refused(both(both(timm, vit_pytorch), hf), {"timm and hf_vit and vit_pytorch each"});
+  // What either of two sisters alone has, beside what both have.
+  NamedTensors sisters = hf;
+  sisters.emplace_back("vit.embeddings.distillation_token", Tensor::zeros({1, 1, 24}));
+  sisters.emplace_back("vit.encoder.layer.0.layer_scale1.lambda1", Tensor::zeros({24}));
+  expect_refused(sisters, {"hf_deit and hf_dinov2 each", "embeddings.distillation_token",
+                           "layer_scale1.lambda1"});
+  // As a user opens it.
+  EXPECT_ERROR(testing::read(both(timm, hf), nullptr), "timm and hf_vit each claim this file");
+}
+
+TEST(TwoFamilies, AConfigurationThatSaysWhichDecides) {
+  const VisionTransformerConfig config = tiny_config();
+  const MemoryTensors tensors(
+      both(random_weights(config), renamed(config, spelling_for(hf_vit_family(), config))));
+  EXPECT_EQ(recognise(tensors, testing::timm_json()).family, timm_family());
+  EXPECT_EQ(recognise(tensors, {{"model_type", "vit"}}).family, hf_vit_family());
+  EXPECT_EQ(recognise(tensors, {{"model_type", "vitrail"}}).family, own_family());
+}
+
+// A family that takes whatever has timm's names.
+class Grasping : public Family {
+ public:
+  explicit Grasping(const Family* refined) : refined_(refined) {}
+  const char* name() const override { return "grasping"; }
+  const char* models() const override { return "everybody's"; }
+  const ConfigForm& config_form() const override { return arguments_form(); }
+  std::optional<Claim> recognise(const FileEvidence& file) const override {
+    const auto prefix = file.prefix_before("cls_token");
+    if (!prefix) return std::nullopt;
+    return Claim{*prefix, "a class token"};
+  }
+  const Family* refines() const override { return refined_; }
+  void read_spelling(const FileEvidence&, Spelling& spelling) const override {
+    spelling.generation = 3;
+  }
+  NameTables tables(const Spelling&) const override { return {{}, 0, true}; }
+  ReadModel read(const FileReading&) const override { return {.config = tiny_config()}; }
+  Adapted express(const NetworkConfig& config, const TensorSource&) const override {
+    return {.config = config, .tensors = {}, .folds = {}};
+  }
+
+ private:
+  const Family* refined_;
+};
+
+TEST(TwoFamilies, OfAnyRegistryAreRefusedUnlessOneRefinesTheOther) {
+  const NamedTensors tensors = random_weights(tiny_config());
+  const Grasping rival(nullptr), refined(timm_family());
+  const auto with = [&](const Family* other) {
+    std::vector<const Family*> all(families().begin(), families().end());
+    all.push_back(other);
+    return all;
+  };
+  EXPECT_ERROR(recognise(MemoryTensors(tensors), nullptr, with(&rival)),
+               "timm and grasping each claim this file, which has patch_embed.proj.weight, a class "
+               "token");
+  const Spelling spelling = recognise(MemoryTensors(tensors), nullptr, with(&refined));
+  EXPECT_EQ(spelling.family, &refined);
+  EXPECT_EQ(spelling.generation, 3);
+  const std::vector<const Family*> none;
+  EXPECT_ERROR(recognise(MemoryTensors(tensors), nullptr, none), "no known family");
+}
+
+// ---- What a family writes ----
+
+// Models that differ in what families are particular about.
+std::vector<VisionTransformerConfig> small_models() {
+  VisionTransformerConfig distilled = tiny_config();
+  distilled.distillation_token = true;
+  distilled.position_prefix = 2;
+  distilled.pooling = Pooling::distilled;
+  VisionTransformerConfig scaled = tiny_config();
+  scaled.layer_scale = true;
+  scaled.num_classes = 0;
+  VisionTransformerConfig registers = scaled;
+  registers.register_tokens = 2;
+  VisionTransformerConfig matrix = tiny_config();
+  matrix.patch_embedding = PatchEmbedding::linear;
+  matrix.layer_norm_epsilon = 1e-5;
+  matrix.qkv_bias = false;
+  return {tiny_config(), distilled, scaled, registers, matrix};
+}
+
+class EveryFamily : public ::testing::TestWithParam<const Family*> {};
+
+TEST_P(EveryFamily, ReadsTheConfigurationThatItWrites) {
+  const Family* family = GetParam();
+  int expressed = 0;
+  for (const VisionTransformerConfig& config : small_models()) {
+    const NamedTensors weights = random_weights(config);
+    const Checkpoint start = own_checkpoint(config, weights);
+    const testing::TemporaryFolder folder("family");
+    try {
+      write_converted(folder / "first", start, {.target = family});
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(std::string(family->name()) + " models"),
+                std::string::npos)
+          << error.what();
+      continue;
+    }
+    ++expressed;
+    const Checkpoint first = open_checkpoint(folder / "first", without_preprocess());
+    EXPECT_EQ(first.info.family, family);
+    EXPECT_LE(answer_error(answer_of(first), answer_of(start)), 3e-6);
+    // Nothing more is said differently, and it is said with the same words and names.
+    const ConversionReport again = write_converted(folder / "second", first, {.target = family});
+    EXPECT_EQ(again.folds, std::vector<std::string>{});
+    EXPECT_EQ(read_json(folder / "second" / "config.json"),
+              read_json(folder / "first" / "config.json"));
+    const Checkpoint second = open_checkpoint(folder / "second", without_preprocess());
+    EXPECT_EQ(second.info.config, first.info.config);
+    EXPECT_EQ(second.file->names(), first.file->names());
+  }
+  EXPECT_GT(expressed, 0) << "no model that " << family->name() << " can express is among these";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryFamily,
+                         ::testing::ValuesIn(families().begin(), families().end()),
+                         [](const auto& family) { return std::string(family.param->name()); });
+
+}  // namespace
+}  // namespace vitrail
