@@ -17,12 +17,12 @@ COMMAND_ALONE = {
     "fetch/": "a layer of the programs",
     "report/run_report.cpp": "a page for people: commands to go on with",
     "report/web/": "the page itself",
-    "train/finetune.cpp": "vitrail finetune",
-    "train/finetune_data.cpp": "vitrail finetune",
+    "train/finetune/finetune.cpp": "vitrail finetune",
+    "train/finetune/finetune_data.cpp": "vitrail finetune",
     "distributed/mpi.cpp": "training by several processes, which the command begins",
     "models/lora.cpp": "vitrail finetune: adapters are put in by nothing else",
     "tasks/calibrate.cpp": "vitrail calibrate",
-    "train/config.cpp": "where a preprocessing came from, as a run writes it into config.json",
+    "train/run/config.cpp": "where a preprocessing came from, as a run writes it into config.json",
     "data/held_out.cpp": "the groups of vitrail finetune",
 }
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
