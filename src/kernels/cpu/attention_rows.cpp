@@ -20,7 +20,7 @@ float Dot(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t coun
   const FloatTag d;
   const auto operand = [d](const float* x, int64_t left) HWY_ATTR {
     const auto values = LoadPart(x, left);
-    return kRounds ? Rounded(d, values) : values;
+    return kRounds ? hn::BitCast(d, RoundToBf16(values)) : values;
   };
   auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
   for (int64_t i = 0; i < count; i += 2 * kLanes) {
@@ -108,8 +108,8 @@ void ManyRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows
 
 void ExactRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
   if (rows.count >= kAttentionRows) return ManyRows(queue, args, rows);
-  if (args.precision == Precision::f32) return FewRows<false>(queue, args, rows);
-  FewRows<true>(queue, args, rows);
+  const bool rounds = ArithmeticOf(args.precision).packing == Packing::pairs;
+  rounds ? FewRows<true>(queue, args, rows) : FewRows<false>(queue, args, rows);
 }
 
 void RowGradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
