@@ -72,6 +72,12 @@ std::vector<double> rounded(const std::vector<float>& x) {
   return out;
 }
 
+std::vector<float> f32_product(Queue& queue, const Operands& o, const LeftOperand& a) {
+  std::vector<float> c(a.a.rows * o.size.n);
+  gemm(queue, a.a, pack(queue, o.b_matrix()), o.output(c));
+  return c;
+}
+
 std::vector<float> int8_product(Queue& queue, const Operands& o, const LeftOperand& a) {
   const PackedInt8 packed =
       pack_int8(queue, quantize_weight(queue, o.weight.data(), o.size.n, o.size.k));
@@ -285,6 +291,25 @@ TEST(GemmBf16, CoarseGeluKeepsItsPromise) {
       worst = std::max(worst, std::abs(y[i] - exact) / std::max(1.0f, x[i] / 4));
     }
     EXPECT_LE(worst, 1.7e-4);
+  });
+}
+
+// Clamping to a limit is where a NaN gets lost: x86's maximum gives the second operand, Arm's the
+// number.
+TEST(GemmPrecision, NoActivationHidesANaN) {
+  for_each_isa([&](Queue& queue) {
+    for (const Activation kind : {Activation::gelu, Activation::gelu_tanh, Activation::quick_gelu,
+                                  Activation::relu, Activation::silu, Activation::tanh})
+      for (const auto product : {f32_product, bf16_product, int8_product}) {
+        Operands o({20, 70, 40});
+        o.activation = kind;
+        o.residual.clear();
+        o.a[1 * 40 + 37] = std::numeric_limits<float>::quiet_NaN();
+        const std::vector<float> c = product(queue, o, o.a_matrix());
+        for (int64_t m = 0; m < 20; ++m)
+          for (int64_t n = 0; n < 70; ++n)
+            ASSERT_EQ(std::isnan(c[m * 70 + n]), m == 1) << int(kind) << " at " << m << ", " << n;
+      }
   });
 }
 
