@@ -275,11 +275,14 @@ void MultiplyPanels(Queue& queue, const Precision& precision,
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   int64_t row_blocks = (tiles * kTileRows + kMaxBlockRows - 1) / kMaxBlockRows;
   const int threads = queue.pool().num_threads();
-  if (rows_stay_with_threads<Precision>(rows, depth, columns, panel_count, threads))
-    row_blocks = (row_blocks + threads - 1) / threads * threads;
-  // Blocks of whole tiles, as even as they can be: 25 tiles of two threads are 12 and 13, of which
-  // the last is short.
-  const auto block_row = [&](int64_t block) { return tiles * block / row_blocks * kTileRows; };
+  const bool stay = rows_stay_with_threads<Precision>(rows, depth, columns, panel_count, threads);
+  if (stay) row_blocks = (row_blocks + threads - 1) / threads * threads;
+  // Blocks of whole tiles, as even as they can be. Where threads have few tiles each, one more is
+  // much: then blocks of rows, whose last tiles are short.
+  const bool even = stay && tiles < 16 * row_blocks;
+  const auto block_row = [&](int64_t block) {
+    return even ? rows * block / row_blocks : tiles * block / row_blocks * kTileRows;
+  };
   const int64_t block_panels =
       std::clamp<int64_t>(panel_count * row_blocks / kWantedTasks, 1, kMaxBlockPanels);
   const int64_t panel_blocks = (panel_count + block_panels - 1) / block_panels;
