@@ -36,8 +36,8 @@ nlohmann::ordered_json shape_json(const Shape& shape) {
   return std::vector<int64_t>(shape.begin(), shape.end());
 }
 
-void print_report(const Model& model, const ModelCost& cost, const Memory& memory, PictureSize size,
-                  int batch) {
+void print_inspected(const Model& model, const ModelCost& cost, const Memory& memory,
+                     PictureSize size, int batch) {
   print_stdout("{} ({})\n", model.name, name_of(model.info.family));
   print_stdout("  {:<28} {:>14} {:>12} {:>14}\n", "layer", "output", "parameters", "multiply-adds");
   for (const LayerCost& layer : cost.layers)
@@ -54,8 +54,8 @@ void print_report(const Model& model, const ModelCost& cost, const Memory& memor
                static_cast<double>(memory.working) * 1e-6, batch);
 }
 
-void print_report_json(const Model& model, const ModelCost& cost, const Memory& memory,
-                       PictureSize size, int batch) {
+void print_inspected_json(const Model& model, const ModelCost& cost, const Memory& memory,
+                          PictureSize size, int batch) {
   nlohmann::ordered_json json;
   json["model"] = model.name;
   json["family"] = name_of(model.info.family);
@@ -89,8 +89,8 @@ void inspect(const InspectArguments& arguments) {
   const PictureSize size = {static_cast<int>(input.height), static_cast<int>(input.width)};
   const ModelCost cost = model.network->cost(size.height, size.width);
   const Memory memory = measure_memory(session, arguments.run.batch, size);
-  (arguments.run.json ? print_report_json : print_report)(model, cost, memory, size,
-                                                          arguments.run.batch);
+  (arguments.run.json ? print_inspected_json : print_inspected)(model, cost, memory, size,
+                                                                arguments.run.batch);
 }
 
 }  // namespace

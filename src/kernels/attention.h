@@ -43,8 +43,9 @@ struct AttentionArgs {
   float scale = 1;
   AttentionBias bias;
   AttentionDropout dropout;
-  // bf16: what is multiplied is rounded to bf16 - q, k, v and P, in the backward also dO and dS -
-  // and summed in f32. Scores, exponentials, their sums and lse are f32.
+  // bf16, where it goes through dot products: what is multiplied is rounded to bf16 - q, k, v and
+  // P, in the backward also dO and dS - and summed in f32. Scores, exponentials, their sums and lse
+  // are f32. Elsewhere bf16 is f32.
   // int8: what is multiplied is quantized to 8 bits, symmetric: each query, each key less the mean
   // of the head's keys, each channel of v less its mean, with a scale of their own; P = exp(S -
   // max) in steps of 1/255 of the largest so far. Sums are exact integers; scores, exponentials,

@@ -17,8 +17,7 @@
 
 namespace vitrail::kernels {
 
-// A packed weight, and with it the precision: f32, or operands rounded to bf16 as gemm_bf16.h has
-// it.
+// A packed weight, and with it the precision: f32, or bf16 as gemm_bf16.h has it.
 struct ConvolutionWeight {
   ConvolutionWeight(const PackedMatrix& packed) : f32(&packed) {}  // NOLINT: one of the two
   ConvolutionWeight(const PackedBf16& packed) : bf16(&packed) {}   // NOLINT

@@ -1,8 +1,8 @@
-// Matrix product with both operands rounded to bf16 and sums in f32: C = epilogue(A * B).
+// Matrix product with B rounded to bf16 and sums in f32: C = epilogue(A * B).
 //
-// Where the processor has bf16 dot products (kernels/isa.h: avx512_bf16) it uses them. Elsewhere
-// the same rounded operands go through the f32 tiles, which is no faster than f32 but halves what
-// the weights take. The two add in another order, so they agree to f32's rounding, not to the bit.
+// Where the processor has bf16 dot products that pay (kernels/isa.h: avx512_bf16) A is rounded as
+// well and goes through them. Elsewhere B is widened and A stays f32: as fast as f32, with half the
+// memory for weights.
 #pragma once
 
 #include "kernels/gemm.h"
@@ -18,14 +18,15 @@ struct PackedBf16 {
 
 PackedBf16 pack_bf16(Queue& queue, const Matrix& b);
 
-// A is rounded on the way in, after its norm if there is one. `workspace` has
+// A is rounded, where it is, on the way in, after its norm if there is one. `workspace` has
 // gemm_bf16_workspace() bytes, 64-byte aligned.
 int64_t gemm_bf16_workspace(int64_t rows, const PackedBf16& b);
 void gemm_bf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const GemmOutput& c,
                void* workspace);
 
 // A's rows rounded to bf16, each padded with zeros to whole vectors of the instruction set in use.
-// Training rounds an activation once and keeps this for the backward pass.
+// Training rounds an activation once, on every instruction set, and keeps this for the backward
+// pass.
 struct RoundedRows {
   Tensor values;  // bf16 [rows, stride]
   int64_t rows = 0;

@@ -77,6 +77,18 @@ TEST(Activation, StaysFiniteFarOut) {
   });
 }
 
+TEST(Activation, PassesANaNOn) {
+  for_each_isa([](Queue& queue) {
+    for (const Activation kind : kAll) {
+      std::vector<float> x(21, 0.5f);
+      for (const int64_t at : {3, 19}) x[at] = std::numeric_limits<float>::quiet_NaN();
+      activation(queue, {.activation = kind, .count = 21, .x = x.data(), .y = x.data()});
+      for (int64_t i = 0; i < 21; ++i)
+        EXPECT_EQ(std::isnan(x[i]), i == 3 || i == 19) << int(kind) << " at " << i;
+    }
+  });
+}
+
 TEST(Activation, WritesInPlace) {
   Queue queue(1);
   auto x = random_floats(100, 3);

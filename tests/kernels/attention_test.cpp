@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/attention_data.h"
+#include "kernels/isa.h"
 #include "kernels/reference/attention.h"
 #include "support/compare.h"
 #include "support/isa.h"
@@ -102,6 +103,18 @@ TEST(Attention, ForwardAndBackwardAgreeWithTheReference) {
       expect_reference(queue, c, Precision::f32, 0);
       expect_reference(queue, c, Precision::bf16, kBf16Rounding);
     }
+  });
+}
+
+// With dot products bf16 is the arithmetic of rounded operands, without them it is f32's.
+TEST(Attention, Bf16RoundsWhatDotProductsTakeAndNothingElse) {
+  const Case c{{.batch = 2, .heads = 2, .queries = 37, .keys = 41, .head_dim = 24}};
+  for_each_isa([&](Queue& queue) {
+    Data data(c), exact(c, Precision::bf16);
+    const Result f32 = run(queue, data), of_rounded = run(queue, exact);
+    data.args.precision = Precision::bf16;
+    const bool rounds = active_isa().ends_with("avx512_bf16");
+    EXPECT_TRUE(run(queue, data) == (rounds ? of_rounded : f32));
   });
 }
 

@@ -57,6 +57,17 @@ TEST(Softmax, BearsLargeAndMaskedScores) {
   });
 }
 
+TEST(Softmax, ANaNTakesItsRowAlong) {
+  for_each_isa([](Queue& queue) {
+    for (const int64_t classes : {3, 17, 40}) {
+      std::vector<float> x(3 * classes, 1.0f);
+      x[2 * classes - 2] = std::numeric_limits<float>::quiet_NaN();
+      softmax(queue, {.rows = 3, .classes = classes, .x = x.data(), .y = x.data()});
+      for (int64_t i = 0; i < 3 * classes; ++i) EXPECT_EQ(std::isnan(x[i]), i / classes == 1) << i;
+    }
+  });
+}
+
 struct Loss {
   std::vector<float> loss, probabilities, dlogits;
   bool operator==(const Loss&) const = default;

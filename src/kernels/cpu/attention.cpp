@@ -84,10 +84,8 @@ HWY_INLINE V ExpColumn(D d, float* scores, int64_t keys, V factor, V shift) {
       hn::StoreU(Pair(d, WeightBits(d, first), WeightBits(d, second)), d,
                  scores + j / 2 * kQueryPanel);
     } else {
-      constexpr bool kRounds = kPacking == Packing::rounded;
-      hn::StoreU(kRounds ? RoundedWeight(d, first) : first, d, row);
-      if (j + 1 < keys)
-        hn::StoreU(kRounds ? RoundedWeight(d, second) : second, d, row + kQueryPanel);
+      hn::StoreU(first, d, row);
+      if (j + 1 < keys) hn::StoreU(second, d, row + kQueryPanel);
     }
   }
   return hn::Add(even, odd);
@@ -132,8 +130,7 @@ void DropAndPack(const Arithmetic& arithmetic, const AttentionArgs& args, const 
                      scratch.scores + j / 2 * kQueryPanel + column);
           ++j;
         } else {
-          hn::StoreU(packing() == Packing::rounded ? RoundedWeight(d, dropped(j)) : dropped(j), d,
-                     row);
+          hn::StoreU(dropped(j), d, row);
         }
       }
     });

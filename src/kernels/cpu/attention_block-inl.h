@@ -103,7 +103,7 @@ inline AttentionTile FloatTile(const AttentionTileShape& shape) {
 }
 
 // How operands are held (attention_tile.h: in units) and multiplied.
-enum class Packing { floats, rounded, pairs };  // f32; bf16 held as floats; bf16 two by two
+enum class Packing { floats, pairs };  // f32; bf16 two by two
 struct Arithmetic {
   Packing packing = Packing::floats;
   AttentionTile (*tile)(const AttentionTileShape&) = FloatTile;
@@ -114,24 +114,22 @@ struct Arithmetic {
   int64_t row_units(int64_t dim) const { return RoundUp(dim, kLanes) / group(); }
 };
 
-inline Arithmetic ArithmeticOf(Precision precision) {
-  if (precision == Precision::f32) return {};
+// bf16 without a dot product of its own is f32: nothing here lies in memory long enough for halves
+// to save anything.
+inline Arithmetic ArithmeticOf([[maybe_unused]] Precision precision) {
 #if HWY_TARGET == HWY_AVX3
-  if (dot_products().bf16) return {.packing = Packing::pairs, .tile = attention_tile_avx512_bf16};
+  if (precision != Precision::f32 && dot_products().bf16)
+    return {.packing = Packing::pairs, .tile = attention_tile_avx512_bf16};
 #endif
-  return {.packing = Packing::rounded};
+  return {};
 }
 
 template <class Body>
 HWY_INLINE void WithPacking(Packing packing, Body&& body) {
-  switch (packing) {
-    case Packing::floats:
-      return body(std::integral_constant<Packing, Packing::floats>{});
-    case Packing::rounded:
-      return body(std::integral_constant<Packing, Packing::rounded>{});
-    case Packing::pairs:
-      return body(std::integral_constant<Packing, Packing::pairs>{});
-  }
+  if (packing == Packing::pairs)
+    body(std::integral_constant<Packing, Packing::pairs>{});
+  else
+    body(std::integral_constant<Packing, Packing::floats>{});
 }
 
 // body(D(), column) over `columns` lanes: whole vectors, and a half where it is enough.
@@ -146,10 +144,6 @@ inline float* Head(const HeadView& view, int64_t b, int64_t h) {
   return view.data + b * view.stride[0] + h * view.stride[1];
 }
 
-template <class D>
-HWY_INLINE hn::Vec<D> Rounded(D d, hn::Vec<D> x) {
-  return hn::BitCast(d, RoundToBf16(d, x));
-}
 // Units of two bf16, from the upper halves of rounded bits; `low` comes first in the sum.
 template <class D, class V>
 HWY_INLINE hn::Vec<D> Pair(D d, V low, V high) {
@@ -170,11 +164,6 @@ template <class D>
 HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> WeightBits(D, hn::Vec<D> x) {
   const hn::RebindToUnsigned<D> du;
   return hn::Add(hn::BitCast(du, x), hn::Set(du, 0x8000u));
-}
-template <class D>
-HWY_INLINE hn::Vec<D> RoundedWeight(D d, hn::Vec<D> x) {
-  const hn::RebindToUnsigned<D> du;
-  return hn::BitCast(d, hn::And(WeightBits(d, x), hn::Set(du, 0xffff0000u)));
 }
 HWY_INLINE hn::Vec<FloatTag> LoadPart(const float* x, int64_t count) {
   const FloatTag d;
@@ -202,17 +191,13 @@ inline void CopyScaled(const float* x, int64_t count, float factor, float* out) 
 }
 
 // Units along a row: [count, row_units(dim)].
-inline void PackRows(const Arithmetic& arithmetic, const RowView& x, float* out) {
+inline void PackRows([[maybe_unused]] const Arithmetic& arithmetic, const RowView& x, float* out) {
 #if HWY_TARGET == HWY_AVX3
   if (arithmetic.packing == Packing::pairs) return pack_rows_avx512_bf16(x, out);
 #endif
-  const FloatTag d;
-  const bool rounds = arithmetic.packing == Packing::rounded;
   for (int64_t t = 0; t < x.count; ++t)
-    for (int64_t i = 0; i < x.dim; i += kLanes, out += kLanes) {
-      const auto values = LoadPart(x.data + t * x.stride + i, x.dim - i);
-      hn::StoreU(rounds ? Rounded(d, values) : values, d, out);
-    }
+    for (int64_t i = 0; i < x.dim; i += kLanes, out += kLanes)
+      hn::StoreU(LoadPart(x.data + t * x.stride + i, x.dim - i), FloatTag(), out);
 }
 
 // Units along a column: [units(count), RoundUp(dim, kLanes)].

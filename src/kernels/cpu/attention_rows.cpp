@@ -20,7 +20,7 @@ float Dot(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t coun
   const FloatTag d;
   const auto operand = [d](const float* x, int64_t left) HWY_ATTR {
     const auto values = LoadPart(x, left);
-    return kRounds ? Rounded(d, values) : values;
+    return kRounds ? hn::BitCast(d, RoundToBf16(values)) : values;
   };
   auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
   for (int64_t i = 0; i < count; i += 2 * kLanes) {
@@ -133,18 +133,22 @@ void ManyRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows
   });
 }
 
+// Whether q and k are multiplied as bf16, as the pass that ran did.
+bool RoundsOperands(const AttentionArgs& args) {
+  return ArithmeticOf(args.precision).packing == Packing::pairs;
+}
+
 void ExactRows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
   if (rows.count >= kAttentionRows || !ReadsInPlace(args) || args.bias.decomposed.rows != nullptr)
     return ManyRows(queue, args, rows);
-  if (args.precision == Precision::f32) return FewRows<false>(queue, args, rows);
-  FewRows<true>(queue, args, rows);
+  RoundsOperands(args) ? FewRows<true>(queue, args, rows) : FewRows<false>(queue, args, rows);
 }
 
 // One operand as it is multiplied, [B, H, N, d].
 void MultipliedRows(Queue& queue, const AttentionArgs& args, bool keys, float* out) {
   const AttentionShape& shape = args.shape;
   const int64_t dim = shape.head_dim, count = keys ? shape.keys : shape.queries;
-  const bool rounds = args.precision != Precision::f32;
+  const bool rounds = RoundsOperands(args);
   queue.pool().parallel_for(shape.batch * shape.heads, [&](int64_t i, int) {
     const int64_t b = i / shape.heads, h = i % shape.heads;
     float* to = out + i * count * dim;
@@ -154,7 +158,7 @@ void MultipliedRows(Queue& queue, const AttentionArgs& args, bool keys, float* o
     for (int64_t n = 0; n < count; ++n)
       Transform(
           FloatTag(), to + n * dim, dim,
-          [&](auto x) HWY_ATTR { return rounds ? Rounded(FloatTag(), x) : x; },
+          [&](auto x) HWY_ATTR { return rounds ? hn::BitCast(FloatTag(), RoundToBf16(x)) : x; },
           view.data + n * view.stride);
   });
 }

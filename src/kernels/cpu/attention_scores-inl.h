@@ -13,6 +13,7 @@
 
 #include "core/rng.h"
 #include "kernels/cpu/attention_bias-inl.h"
+#include "kernels/cpu/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
@@ -21,7 +22,7 @@ namespace HWY_NAMESPACE {
 // 2^x for x <= 0 and what rounding adds, to 1 ulp; below -126.5 it is 0. NaN stays.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Exp2(D d, V x) {
-  x = hn::Max(hn::Set(d, -127.0f), x);
+  x = AtLeast(d, hn::Set(d, -127.0f), x);
   // x = n + r. Adding 1.5 * 2^23 + 127 rounds to the nearest integer and leaves n + 127, the
   // exponent of 2^n, in the low bits.
   const V magic = hn::Set(d, 12583039.0f);

@@ -87,14 +87,11 @@ HWY_INLINE void StoreRows(D d, const HeadScratch& s, int64_t j, int64_t column, 
     }
     hn::StoreU(Pair(d, low, high), d, s.gradient + j / 2 * kQueryPanel + column);
   } else {
-    constexpr bool kRounds = kPacking == Packing::rounded;
-    const auto rounded = [d](V x) HWY_ATTR { return kRounds ? Rounded(d, x) : x; };
-    const auto rounded_weight = [d](V x) HWY_ATTR { return kRounds ? RoundedWeight(d, x) : x; };
-    hn::StoreU(rounded_weight(first_weight), d, s.weights + at);
-    hn::StoreU(rounded(first), d, s.ds_rows + at);
+    hn::StoreU(first_weight, d, s.weights + at);
+    hn::StoreU(first, d, s.ds_rows + at);
     if (!has_second) return;
-    hn::StoreU(rounded_weight(second_weight), d, s.weights + next);
-    hn::StoreU(rounded(second), d, s.ds_rows + next);
+    hn::StoreU(second_weight, d, s.weights + next);
+    hn::StoreU(second, d, s.ds_rows + next);
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include "hwy/highway.h"
 #include "kernels/cpu/vector_loop-inl.h"
+#include "kernels/cpu/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels::HWY_NAMESPACE {
@@ -59,8 +60,7 @@ void WriteNormalised(const NormalisedRows& r, int64_t begin, int64_t end) {
     for (int64_t p = 0, at = c; p < r.rows; ++p, at += r.channels) {
       auto value = hn::MulAdd(hn::Sub(load(r.x + at), mean), factor, shift);
       if constexpr (kResidual) value = hn::Add(value, load(r.residual + at));
-      // The second operand is what x86 gives for a NaN: it must stay one.
-      if constexpr (kRelu) value = hn::Max(hn::Zero(ChannelTag()), value);
+      if constexpr (kRelu) value = Relu(ChannelTag(), value);
       store(value, r.y + at);
     }
   });

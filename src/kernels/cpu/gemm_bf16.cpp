@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <limits>
-#include <type_traits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/gemm_bf16.cpp"
@@ -22,6 +20,27 @@ int64_t Bf16PanelWidth() {
   return kPanelWidth;
 }
 
+template <bool kOdd>
+HWY_INLINE hn::Vec<FloatTag> WidenPairs(const uint32_t* pairs) {
+  const Bits pair = hn::Load(BitsTag(), pairs);
+  return hn::BitCast(
+      FloatTag(), kOdd ? hn::And(pair, hn::Set(BitsTag(), 0xffff0000u)) : hn::ShiftLeft<16>(pair));
+}
+
+// One step of k that leaves its row of the panel in `out`.
+template <bool kOdd>
+HWY_INLINE void WidenStep(const float* HWY_RESTRICT a, int64_t a_stride,
+                          const uint32_t* HWY_RESTRICT pairs, float* HWY_RESTRICT out,
+                          hn::Vec<FloatTag> (&sum)[kTileRows][kTileVectors]) {
+  hn::Vec<FloatTag> b[kTileVectors];
+  HWY_UNROLL(3)
+  for (int v = 0; v < kTileVectors; ++v) {
+    b[v] = WidenPairs<kOdd>(pairs + v * kLanes);
+    hn::Store(b[v], FloatTag(), out + v * kLanes);
+  }
+  MultiplyStep<F32Step, kTileRows, kTileVectors>(a, a_stride, b, sum);
+}
+
 // Through the f32 tiles: a panel's block is widened once for all rows of A.
 struct Bf16Widened : FloatSums {
   using Step = F32Step;
@@ -32,17 +51,37 @@ struct Bf16Widened : FloatSums {
 
   static const float* unfold(const char* block, int64_t depth, Scratch& scratch) {
     const FloatTag d;
-    const BitsTag du;
     const auto* pairs = reinterpret_cast<const uint32_t*>(block);
     float* out = scratch;
-    for (int64_t k = 0; k < depth; k += 2) {
+    for (int64_t k = 0; k < depth; k += 2, out += kPanelWidth)
       for (int v = 0; v < kTileVectors; ++v, pairs += kLanes, out += kLanes) {
-        const Bits pair = hn::Load(du, pairs);
-        hn::Store(hn::BitCast(d, hn::ShiftLeft<16>(pair)), d, out);
-        hn::Store(hn::BitCast(d, hn::And(pair, hn::Set(du, 0xffff0000u))), d, out + kPanelWidth);
+        hn::Store(WidenPairs<false>(pairs), d, out);
+        hn::Store(WidenPairs<true>(pairs), d, out + kPanelWidth);
       }
-      out += kPanelWidth;
+    return scratch;
+  }
+
+  // The first tile of the rows widens the block as it goes, under its own multiplications; its sums
+  // go into work.sums.
+  static HWY_NOINLINE const float* unfold_in_tile(const TileWork<Step>& work, const char* block,
+                                                  Scratch& scratch) {
+    hn::Vec<FloatTag> sum[kTileRows][kTileVectors];
+    StartSums<Step, kTileRows, kTileVectors>(work, sum);
+    const float* HWY_RESTRICT a = work.a;
+    const auto* HWY_RESTRICT pairs = reinterpret_cast<const uint32_t*>(block);
+    float* HWY_RESTRICT out = scratch;
+    const char* ahead = work.ahead;
+    for (int64_t k = 0; k < work.depth; k += 2) {
+      if (k % 4 == 0) __builtin_prefetch(ahead + k / 4 * kLineBytes, 0, 2);
+      WidenStep<false>(a + k, work.a_stride, pairs, out, sum);
+      WidenStep<true>(a + k + 1, work.a_stride, pairs, out + kPanelWidth, sum);
+      pairs += kPanelWidth;
+      out += 2 * kPanelWidth;
     }
+    HWY_UNROLL(8)
+    for (int r = 0; r < kTileRows; ++r) HWY_UNROLL(3)
+    for (int v = 0; v < kTileVectors; ++v)
+      Step::Store(sum[r][v], work.sums + r * work.sums_stride + v * kLanes);
     return scratch;
   }
 };
@@ -166,28 +205,37 @@ GemmOutput RowsOf(GemmOutput c, int64_t first) {
   return c;
 }
 
-// How many rows are rounded before they are multiplied. Floats go a block of rows for each thread
-// at a time, which stay in its L2: rounding all of a long A first would send it through L3 once
-// more.
-template <class Precision>
-int64_t RowsAtOnce(int threads) {
-  const bool floats = std::is_same_v<typename Precision::Step::Left, float>;
-  return floats ? threads * kMaxBlockRows : std::numeric_limits<int64_t>::max();
-}
-
-template <class Precision>
+#if VITRAIL_HAS_BF16_DOT
 void MultiplyRounded(Queue& queue, const LeftOperand& operand, const PackedBf16& b,
-                     const GemmOutput& c, void* workspace) {
+                     const GemmOutput& c, uint16_t* rounded) {
   const int64_t depth = (b.rows + 1) / 2 * 2;
-  const int64_t stride = (depth + kLanes - 1) / kLanes * kLanes;
-  auto* left = static_cast<typename Precision::Step::Left*>(workspace);
-  const int64_t step = RowsAtOnce<Precision>(queue.pool().num_threads());
-  for (int64_t first = 0, count; first < operand.a.rows; first += count) {
-    count = std::min(step, operand.a.rows - first);
+  const int64_t stride = RoundedStride(depth);
+  ForEachRow(queue, operand, [&](int64_t r, const float* values) {
+    RoundRow(values, operand.a.columns, rounded + r * stride);
+  });
+  MultiplyPanels(queue, Bf16Dot{}, rounded, stride, operand.a.rows, depth, b.panels.raw(),
+                 b.columns, c);
+}
+#endif
+
+// A stays what it is. Rows that are normalised, or of odd length, are written anew, a block for
+// each thread at a time, which stays in its L2: all of a long A would pass through L3 once more.
+void MultiplyWidened(Queue& queue, const LeftOperand& operand, const PackedBf16& b,
+                     const GemmOutput& c, float* rewritten) {
+  const Matrix& a = operand.a;
+  const int64_t depth = (b.rows + 1) / 2 * 2;
+  if (operand.norm == nullptr && depth == a.columns)
+    return MultiplyPanels(queue, Bf16Widened{}, a.data, a.row_stride, a.rows, depth, b.panels.raw(),
+                          b.columns, c);
+  const int64_t stride = RoundedStride(depth);
+  const int64_t step = queue.pool().num_threads() * kMaxBlockRows;
+  for (int64_t first = 0; first < a.rows; first += step) {
+    const int64_t count = std::min(step, a.rows - first);
     ForEachRow(queue, RowsOf(operand, first, count), [&](int64_t r, const float* values) {
-      RoundRow(values, operand.a.columns, left + r * stride);
+      std::copy_n(values, a.columns, rewritten + r * stride);
+      std::fill(rewritten + r * stride + a.columns, rewritten + r * stride + depth, 0.0f);
     });
-    MultiplyPanels(queue, Precision{}, left, stride, count, depth, b.panels.raw(), b.columns,
+    MultiplyPanels(queue, Bf16Widened{}, rewritten, stride, count, depth, b.panels.raw(), b.columns,
                    RowsOf(c, first));
   }
 }
@@ -195,9 +243,10 @@ void MultiplyRounded(Queue& queue, const LeftOperand& operand, const PackedBf16&
 void MultiplyBf16(Queue& queue, const LeftOperand& a, const PackedBf16& b, const GemmOutput& c,
                   void* workspace) {
 #if VITRAIL_HAS_BF16_DOT
-  if (dot_products().bf16) return MultiplyRounded<Bf16Dot>(queue, a, b, c, workspace);
+  if (dot_products().bf16)
+    return MultiplyRounded(queue, a, b, c, static_cast<uint16_t*>(workspace));
 #endif
-  MultiplyRounded<Bf16Widened>(queue, a, b, c, workspace);
+  MultiplyWidened(queue, a, b, c, static_cast<float*>(workspace));
 }
 
 // A rounded before.

@@ -6,7 +6,8 @@
 //   kPanelBytes        bytes of a panel for each k
 //   kCoarse            the activation may be the cheap one: C is rounded to 8 bits next anyhow
 //   Scratch            a thread's memory for unfolded panels; `unfold` returns what the tile reads
-//   to_float(...)      a vector of finished sums as floats, with the bias (null: none)
+//   unfold_in_tile     may be missing: a whole tile that unfolds as it goes, its sums into
+//   work.sums to_float(...)      a vector of finished sums as floats, with the bias (null: none)
 #include <algorithm>
 #include <cstdint>
 
@@ -179,6 +180,9 @@ void RunTask(const Task<Precision>& task, FinishedTileFunction<Precision> finish
   using Step = typename Precision::Step;
   using Sum = typename Step::Sum;
   constexpr int64_t kDepth = Precision::kDepth;
+  constexpr bool kUnfoldsInTile = requires {
+    &Precision::unfold_in_tile;
+  };
   // Partial sums between blocks of k. They cannot live in C: the residual may be C.
   HWY_ALIGN Sum partial[kMaxBlockRows * kMaxBlockPanels * kPanelWidth];
   HWY_ALIGN typename Precision::Scratch scratch;
@@ -190,11 +194,12 @@ void RunTask(const Task<Precision>& task, FinishedTileFunction<Precision> finish
     const int64_t depth = std::min(kDepth, task.depth - k);
     const bool last = k + depth >= task.depth;
     for (int64_t panel = task.panel_begin; panel < task.panel_end; ++panel) {
-      const auto* b = Precision::unfold(block_of(panel, k), depth, scratch);
+      const char* here = block_of(panel, k);
       const int vectors = VectorsFor(task.columns - panel * kPanelWidth);
       const bool whole_panel = (panel + 1) * kPanelWidth <= task.columns;
+      bool unfolds = kUnfoldsInTile && whole_panel && task.row_end - task.row_begin >= kTileRows;
+      const typename Step::Right* b = unfolds ? nullptr : Precision::unfold(here, depth, scratch);
       // While the tiles of this block run, they fetch the next one, a part each.
-      const char* here = block_of(panel, k);
       const char* ahead = panel + 1 < task.panel_end ? block_of(panel + 1, k)
                           : !last                    ? block_of(task.panel_begin, k + depth)
                                                      : block_of(task.panel_next, 0);
@@ -211,6 +216,14 @@ void RunTask(const Task<Precision>& task, FinishedTileFunction<Precision> finish
                                   .accumulate = k > 0,
                                   .ahead = ahead < ahead_end ? ahead : here};
         ahead += depth / (4 * Step::kGroup) * kLineBytes;
+        if constexpr (kUnfoldsInTile) {
+          if (unfolds) {
+            b = Precision::unfold_in_tile(work, here, scratch);
+            unfolds = false;
+            if (last) FinishSums(task, row, rows, panel, work.sums, width);
+            continue;
+          }
+        }
         if (last && whole_panel && rows == kTileRows && finished_tile != nullptr) {
           finished_tile(task, row, panel * kPanelWidth, work);
           continue;
@@ -264,11 +277,14 @@ void MultiplyPanels(Queue& queue, const Precision& precision,
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   int64_t row_blocks = (tiles * kTileRows + kMaxBlockRows - 1) / kMaxBlockRows;
   const int threads = queue.pool().num_threads();
-  if (rows_stay_with_threads<Precision>(rows, depth, columns, panel_count, threads))
-    row_blocks = (row_blocks + threads - 1) / threads * threads;
-  // Blocks of whole tiles, as even as they can be: 25 tiles of two threads are 12 and 13, of which
-  // the last is short.
-  const auto block_row = [&](int64_t block) { return tiles * block / row_blocks * kTileRows; };
+  const bool stay = rows_stay_with_threads<Precision>(rows, depth, columns, panel_count, threads);
+  if (stay) row_blocks = (row_blocks + threads - 1) / threads * threads;
+  // Blocks of whole tiles, as even as they can be. Where threads have few tiles each, one more is
+  // much: then blocks of rows, whose last tiles are short.
+  const bool even = stay && tiles < 16 * row_blocks;
+  const auto block_row = [&](int64_t block) {
+    return even ? rows * block / row_blocks : tiles * block / row_blocks * kTileRows;
+  };
   const int64_t block_panels =
       std::clamp<int64_t>(panel_count * row_blocks / kWantedTasks, 1, kMaxBlockPanels);
   const int64_t panel_blocks = (panel_count + block_panels - 1) / block_panels;

@@ -64,12 +64,9 @@ struct TileWork {
 
 // One step of k; a function of its own, which the compiler inlines before it gives out registers.
 template <class Step, int kRows, int kVectors>
-HWY_INLINE void TakeStep(const typename Step::Left* HWY_RESTRICT a, int64_t a_stride,
-                         const typename Step::Right* HWY_RESTRICT panel,
-                         typename Step::Accumulator (&sum)[kRows][kVectors]) {
-  typename Step::Operand b[kVectors];
-  HWY_UNROLL(3)
-  for (int v = 0; v < kVectors; ++v) b[v] = Step::LoadPanel(panel + v * kLanes * Step::kGroup);
+HWY_INLINE void MultiplyStep(const typename Step::Left* HWY_RESTRICT a, int64_t a_stride,
+                             const typename Step::Operand (&b)[kVectors],
+                             typename Step::Accumulator (&sum)[kRows][kVectors]) {
   HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     const auto left = Step::Spread(a + r * a_stride);
@@ -77,13 +74,20 @@ HWY_INLINE void TakeStep(const typename Step::Left* HWY_RESTRICT a, int64_t a_st
     for (int v = 0; v < kVectors; ++v) sum[r][v] = Step::Multiply(sum[r][v], left, b[v]);
   }
 }
+template <class Step, int kRows, int kVectors>
+HWY_INLINE void TakeStep(const typename Step::Left* HWY_RESTRICT a, int64_t a_stride,
+                         const typename Step::Right* HWY_RESTRICT panel,
+                         typename Step::Accumulator (&sum)[kRows][kVectors]) {
+  typename Step::Operand b[kVectors];
+  HWY_UNROLL(3)
+  for (int v = 0; v < kVectors; ++v) b[v] = Step::LoadPanel(panel + v * kLanes * Step::kGroup);
+  MultiplyStep<Step, kRows, kVectors>(a, a_stride, b, sum);
+}
 
-// finish(row, vector, sums): what becomes of an accumulator while it is in a register.
-template <class Step, int kRows, int kVectors, class Finish>
-HWY_INLINE void ComputeTile(const TileWork<Step>& work, const Finish& finish) {
-  using Accumulator = typename Step::Accumulator;
-  constexpr int kGroup = Step::kGroup;
-  Accumulator sum[kRows][kVectors];
+// Sums to continue, or zeros.
+template <class Step, int kRows, int kVectors>
+HWY_INLINE void StartSums(const TileWork<Step>& work,
+                          typename Step::Accumulator (&sum)[kRows][kVectors]) {
   if (work.accumulate) {
     HWY_UNROLL(8)
     for (int r = 0; r < kRows; ++r) HWY_UNROLL(3)
@@ -94,6 +98,15 @@ HWY_INLINE void ComputeTile(const TileWork<Step>& work, const Finish& finish) {
     for (int r = 0; r < kRows; ++r) HWY_UNROLL(3)
     for (int v = 0; v < kVectors; ++v) sum[r][v] = Step::Zero();
   }
+}
+
+// finish(row, vector, sums): what becomes of an accumulator while it is in a register.
+template <class Step, int kRows, int kVectors, class Finish>
+HWY_INLINE void ComputeTile(const TileWork<Step>& work, const Finish& finish) {
+  using Accumulator = typename Step::Accumulator;
+  constexpr int kGroup = Step::kGroup;
+  Accumulator sum[kRows][kVectors];
+  StartSums<Step, kRows, kVectors>(work, sum);
   const auto* HWY_RESTRICT a = work.a;
   const auto* HWY_RESTRICT panel = work.panel;
   const int64_t a_stride = work.a_stride, depth = work.depth;

@@ -18,6 +18,25 @@ HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// The larger and the smaller of a limit and x, and NaN where x is one: Highway leaves to the
+// processor what Max makes of a NaN. x86 gives the second operand, Arm the one that is a number.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AtLeast([[maybe_unused]] D d, V limit, V x) {
+#if HWY_ARCH_X86
+  return hn::Max(limit, x);
+#else
+  return hn::IfThenElse(hn::Gt(limit, x), limit, x);
+#endif
+}
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AtMost([[maybe_unused]] D d, V limit, V x) {
+#if HWY_ARCH_X86
+  return hn::Min(limit, x);
+#else
+  return hn::IfThenElse(hn::Lt(limit, x), limit, x);
+#endif
+}
+
 // exp(x) to 2 ulp. Zero where the result would be subnormal (x < -87.336) and for -inf; saturates
 // at the largest float above 88.72, so that later arithmetic makes no NaN of inf - inf. NaN stays.
 template <class D, class V = hn::Vec<D>>
@@ -25,7 +44,7 @@ HWY_INLINE V Exp(D d, V x) {
   const hn::RebindToSigned<D> di;
   const V lowest = hn::Set(d, -87.3365402f);
   const auto flushed = hn::Lt(x, lowest);
-  x = hn::Min(hn::Set(d, 88.7228317f), x);
+  x = AtMost(d, hn::Set(d, 88.7228317f), x);
   // x = n log(2) + r. Adding 1.5 * 2^23 rounds to the nearest integer and leaves n in the low bits.
   const V magic = hn::Set(d, 12582912.0f);
   const V shifted = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic);
@@ -102,7 +121,7 @@ HWY_INLINE V Erf(D d, V x) {
 
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Relu(D d, V x) {
-  return hn::Max(x, hn::Zero(d));
+  return AtLeast(d, hn::Zero(d), x);
 }
 
 template <class D, class V = hn::Vec<D>>
@@ -122,8 +141,8 @@ HWY_INLINE V Gelu(D d, V x) {
 // the product 4e-5); beyond, Phi keeps its value at 4, and x below -4 counts as -4.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V GeluCoarse(D d, V x) {
-  const V limited = hn::Max(x, hn::Set(d, -4.0f));
-  const V c = hn::Min(limited, hn::Set(d, 4.0f));
+  const V limited = AtLeast(d, hn::Set(d, -4.0f), x);
+  const V c = AtMost(d, hn::Set(d, 4.0f), limited);
   const V t = hn::Mul(c, c);
   V p = hn::MulAdd(t, hn::Set(d, -1.30129618e-9f), hn::Set(d, 1.04196161e-7f));
   p = hn::MulAdd(p, t, hn::Set(d, -3.65713595e-6f));
@@ -210,7 +229,7 @@ HWY_INLINE V TanhDerivative(D d, V x) {
 // Limits [0, 6]; as the second operand a NaN stays one on x86, too.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Relu6(D d, V x) {
-  return hn::Min(hn::Set(d, 6.0f), hn::Max(hn::Zero(d), x));
+  return AtMost(d, hn::Set(d, 6.0f), AtLeast(d, hn::Zero(d), x));
 }
 
 // 1 strictly inside, as torch has it.
@@ -239,7 +258,7 @@ HWY_INLINE V Softplus(D d, V x) {
   p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 7.0f));
   p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 5.0f));
   p = hn::MulAdd(p, t, hn::Set(d, 1.0f / 3.0f));
-  return hn::Add(hn::Max(hn::Zero(d), x), hn::MulAdd(hn::Mul(twice, t), p, twice));
+  return hn::Add(AtLeast(d, hn::Zero(d), x), hn::MulAdd(hn::Mul(twice, t), p, twice));
 }
 
 template <class D, class V = hn::Vec<D>>
