@@ -69,7 +69,7 @@ json state_of(const RunRecord& record, bool running) {
   const auto ended = static_cast<int64_t>(record.epochs.size());
   if (record.diverged)
     return {{"state", "diverged"},
-            {"text", fmt::format("The loss was not finite at step {}",
+            {"text", fmt::format("The loss or its gradients were not finite at step {}",
                                  record.events.empty()
                                      ? record.last_step()
                                      : std::max(record.last_step(), record.events.back().step))}};

@@ -109,7 +109,8 @@ void take_metrics(RunRecord& record, const json& line) {
     record.events.push_back({.step = *step,
                              .kind = *kind,
                              .text = event_text(line),
-                             .not_finite = line.contains("loss") && line.at("loss").is_null()});
+                             .not_finite = line.value("reason", json()) == "not finite" ||
+                                           (line.contains("loss") && line.at("loss").is_null())});
 }
 
 double value_or_nan(const Numbers& numbers, const char* name) {
@@ -142,7 +143,7 @@ void add_speeds(RunRecord& record) {
   }
 }
 
-bool last_loss_is_not_finite(const RunRecord& record) {
+bool last_step_is_not_finite(const RunRecord& record) {
   const int64_t last = record.last_step();
   if (!record.events.empty() && record.events.back().step >= last)
     return record.events.back().not_finite;
@@ -220,7 +221,7 @@ RunRecord read_run(const fs::path& folder) {
     if (last.epoch + 1 >= record.epochs_planned()) record.state = RunState::finished;
   }
   if (record.state == RunState::waiting && record.last_step() > 0) record.state = RunState::stopped;
-  record.diverged = record.state != RunState::finished && last_loss_is_not_finite(record);
+  record.diverged = record.state != RunState::finished && last_step_is_not_finite(record);
   return record;
 }
 

@@ -25,7 +25,7 @@ struct RunLine {
 struct RunEvent {
   int64_t step = 0;
   std::string kind, text;
-  bool not_finite = false;  // its loss was not
+  bool not_finite = false;  // its loss or gradients were not
 };
 
 enum class RunState : uint8_t {
@@ -44,7 +44,7 @@ struct RunRecord {
   std::vector<nlohmann::json> processes;  // machine.jsonl
   std::vector<std::string> log;           // the last lines of train.log
   RunState state = RunState::waiting;
-  bool diverged = false;  // the last loss was not finite, and the run did not end well
+  bool diverged = false;  // the last step was not finite, and the run did not end well
 
   // A field of the configuration; "" or 0 where it is absent or of another type.
   std::string text(const char* field) const;

@@ -93,7 +93,7 @@ class ProgressTest(unittest.TestCase):
         self.assertEqual(result.status, 1, result.errors)
         self.assertTrue(result.errors[-1].startswith("vitrail: [train]"), result.errors[-1])
         page = (self.out / "report.html").read_text()
-        self.assertIn("The loss was not finite at step", page)
+        self.assertIn("The loss or its gradients were not finite at step", page)
 
 
 if __name__ == "__main__":

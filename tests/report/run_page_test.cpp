@@ -142,6 +142,17 @@ TEST_F(RunFolder, ADivergedRunSaysSo) {
   EXPECT_TRUE(chart(data.at("curves"), "loss").at("series")[0].at("values")[0].is_null());
 }
 
+TEST_F(RunFolder, GradientsThatWereNotFiniteAreADivergedRunToo) {
+  write("train.json", R"({"epochs":3})");
+  write(
+      "metrics.jsonl",
+      R"({"kind":"step","step":2,"epoch":0,"loss":1})"
+      "\n"
+      R"({"kind":"skipped","step":3,"epoch":0,"loss":9e6,"gradient_norm":null,"reason":"not finite"})"
+      "\n");
+  EXPECT_TRUE(read().diverged);
+}
+
 TEST_F(RunFolder, SkippedStepsAreMarks) {
   write("train.json", R"({"epochs":3})");
   write(
