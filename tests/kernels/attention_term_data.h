@@ -95,10 +95,11 @@ class TermData {
       const Transform& learned = transforms_[side];
       r.weight[side].resize(learned.weight.size()), r.bias[side].resize(learned.bias.size());
       r.gain[side].resize(learned.gain.size()), r.angles[side].resize(learned.cosine.size());
-      (side == 0 ? grad.q_transform : grad.k_transform) = {.weight = at(r.weight[side]),
-                                                           .bias = at(r.bias[side]),
-                                                           .gain = at(r.gain[side]),
-                                                           .angles = at(r.angles[side])};
+      HeadTransformGradient& wanted = side == 0 ? grad.q_transform : grad.k_transform;
+      wanted = HeadTransformGradient{.weight = at(r.weight[side]),
+                                     .bias = at(r.bias[side]),
+                                     .gain = at(r.gain[side]),
+                                     .angles = at(r.angles[side])};
     }
     if (!padding_.empty()) {
       grad.dq.padding = r.padding.data();
