@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden folders beside this script. See README.md.
 
-usage: make_goldens.py [FAMILY ...]     families: timm hf dinov2 vit_pytorch vitrail
+usage: make_goldens.py [FAMILY ...]     families: timm timm_blocks hf dinov2 vit_pytorch vitrail
 """
 
 import os
@@ -23,6 +23,8 @@ from generator.recorder import record  # noqa: E402
 def cases_of(family):
     if family == "timm":
         from generator.timm_cases import cases
+    elif family == "timm_blocks":
+        from generator.timm_blocks_cases import cases
     elif family == "hf":
         from generator.hf_cases import cases
     elif family == "dinov2":
@@ -39,7 +41,7 @@ def cases_of(family):
 def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    for family in sys.argv[1:] or ["timm", "hf", "dinov2", "vit_pytorch", "vitrail"]:
+    for family in sys.argv[1:] or ["timm", "timm_blocks", "hf", "dinov2", "vit_pytorch", "vitrail"]:
         shutil.rmtree(ROOT / family, ignore_errors=True)
         names = set()
         for case in cases_of(family):
