@@ -19,6 +19,11 @@ inline constexpr std::array kActivations{Word{Activation::none, "none"},
 constexpr auto words_of(Activation) {
   return std::span(kActivations);
 }
+inline constexpr std::array kNormKinds{Word{NormKind::layer, "layer_norm"},
+                                       Word{NormKind::root_mean_square, "rms_norm"}};
+constexpr auto words_of(NormKind) {
+  return std::span(kNormKinds);
+}
 
 }  // namespace vitrail::kernels
 
