@@ -30,7 +30,13 @@ Attention::HeadNormParameters Attention::head_norm(const Scope& scope) const {
 Attention::Attention(const Scope& scope, const AttentionConfig& config)
     : config_(config), path_(scope.path()) {
   const int64_t width = config.num_heads * config.head_dim;
-  qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
+  if (config.qkv_bias && !config.key_bias) {
+    auto projection = std::make_unique<QueryValueLinear>(scope, config.embed_dim, width);
+    query_value_ = projection.get();
+    qkv_.replace(std::move(projection));
+  } else {
+    qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
+  }
   q_norm_ = head_norm(scope.child("q_norm"));
   k_norm_ = head_norm(scope.child("k_norm"));
   if (config.qk_norm && config.qk_norm_kind == kernels::HeadNormKind::l2)
@@ -70,6 +76,8 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   add_norms(context, &options);
   if (options.windows != nullptr && qkv_->bias() != nullptr)
     options.padding = qkv_->bias()->variable();
+  if (options.windows != nullptr && query_value_ != nullptr)
+    options.padding = query_value_->joined_bias(context);
   Variable mixed = self_attention(context, qkv_->forward(context, input), options);
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);

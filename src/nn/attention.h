@@ -9,6 +9,7 @@
 #include "nn/cost.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
+#include "nn/query_value_linear.h"
 #include "ops/attention.h"
 
 namespace vitrail {
@@ -24,6 +25,7 @@ struct AttentionConfig {
   NormKind norm = NormKind::layer;  // of the output
   double epsilon = 1e-6;
   double dropout = 0;
+  bool key_bias = true;  // false: qkv_bias is of q and v alone, "q_bias" and "v_bias"
 };
 
 class Attention {
@@ -56,6 +58,7 @@ class Attention {
   AttentionConfig config_;
   std::string path_;
   LinearSlot qkv_;
+  const QueryValueLinear* query_value_ = nullptr;  // qkv_, or what an adapter in it is around
   HeadNormParameters q_norm_, k_norm_;
   Parameter* logit_scale_ = nullptr;
   std::optional<LayerNorm> norm_;

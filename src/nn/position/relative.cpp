@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "core/error.h"
+#include "ops/elementwise.h"
+#include "ops/gather.h"
 #include "ops/interpolate.h"
 #include "ops/tokens.h"
 
@@ -58,23 +60,26 @@ TableSize table_size(int64_t grid_height, int64_t grid_width) {
   return {2 * grid_height - 1, 2 * grid_width - 1};
 }
 
-Tensor geometric(const Tensor& table, const TableSize& from, const TableSize& to) {
-  const int64_t heads = table.size(1);
+// Each entry is the mean of the four around it, by how near they are.
+Variable geometric(const Context& context, const Variable& table, const TableSize& from,
+                   const TableSize& to) {
   const std::vector<double> rows = geometric_offsets(from.height, to.height);
   const std::vector<double> columns = geometric_offsets(from.width, to.width);
-  Tensor out = Tensor::empty({to.entries(), heads});
-  for (int64_t i = 0; i < to.entries(); ++i) {
-    const Between y = between(rows, static_cast<double>(i / to.width - to.height / 2));
-    const Between x = between(columns, static_cast<double>(i % to.width - to.width / 2));
-    for (int64_t h = 0; h < heads; ++h) {
-      const auto value = [&](int64_t row, int64_t column) {
-        return static_cast<double>(table.f32()[(row * from.width + column) * heads + h]);
-      };
-      const double low = value(y.low, x.low) * (1 - x.share) + value(y.low, x.high) * x.share;
-      const double high = value(y.high, x.low) * (1 - x.share) + value(y.high, x.high) * x.share;
-      out.f32()[i * heads + h] = static_cast<float>(low * (1 - y.share) + high * y.share);
+  Variable out;
+  for (const bool lower : {false, true})
+    for (const bool right : {false, true}) {
+      Tensor index = Tensor::empty({to.entries()}, DType::i64);
+      Tensor shares = Tensor::empty({to.entries(), 1});
+      for (int64_t i = 0; i < to.entries(); ++i) {
+        const Between y = between(rows, static_cast<double>(i / to.width - to.height / 2));
+        const Between x = between(columns, static_cast<double>(i % to.width - to.width / 2));
+        index.data<int64_t>()[i] = (lower ? y.high : y.low) * from.width + (right ? x.high : x.low);
+        shares.f32()[i] =
+            static_cast<float>((lower ? y.share : 1 - y.share) * (right ? x.share : 1 - x.share));
+      }
+      const Variable corner = multiply(context, index_select(context, table, 0, index), shares);
+      out = out.defined() ? add(context, out, corner) : corner;
     }
-  }
   return out;
 }
 
@@ -89,8 +94,7 @@ Variable resize_entries(const Context& context, const Variable& table,
         config.grid_width, grid_height, grid_width);
   Variable offsets = slice(context, table, 0, 0, from.entries());
   if (config.resize == RelativeResize::geometric) {
-    refuse_gradient(context, "geometric resizing of relative positions", {&table});
-    offsets = geometric(offsets.value(), from, to);
+    offsets = geometric(context, offsets, from, to);
   } else {
     offsets = interpolate_tokens(
         context, reshape(context, offsets, {1, from.entries(), heads}),
@@ -131,16 +135,18 @@ void RelativePositions::describe(const Context& context, const TokenLayout& layo
     return relative_grid(layout.grid_height, layout.grid_width, config_.prefix,
                          config_.prefix_has_entries);
   });
-  if (layout.grid_height == config_.grid_height && layout.grid_width == config_.grid_width) {
-    relative.table = table_.variable();
-  } else if (context.tape != nullptr) {
-    relative.table = resized(context, layout);
-  } else {
-    const std::string key =
-        "grid." + std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width);
-    relative.table = *table_.derived<Tensor>(
-        key, [&](const Tensor&) { return resized(context, layout).value(); });
-  }
+  const Variable own = entries(context, layout);
+  relative.table = relative.table.defined() ? add(context, relative.table, own) : own;
+}
+
+Variable RelativePositions::entries(const Context& context, const TokenLayout& layout) const {
+  if (layout.grid_height == config_.grid_height && layout.grid_width == config_.grid_width)
+    return table_.variable();
+  if (context.tape != nullptr) return resized(context, layout);
+  const std::string key =
+      "grid." + std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width);
+  return *table_.derived<Tensor>(key,
+                                 [&](const Tensor&) { return resized(context, layout).value(); });
 }
 
 Tensor resize_relative_table(Queue& queue, const Tensor& table, const RelativePositionConfig& from,
