@@ -31,6 +31,7 @@ class Block {
                    const AttentionOptions* terms = nullptr) const;
   const std::string& path() const { return path_; }
   const Attention& attention() const { return attn_; }
+  const Mlp& mlp() const { return mlp_; }
   // Its attention and its MLP, over so many tokens.
   void count(CostCounter& counter, int64_t tokens) const {
     counter.add(attn_.cost(tokens));

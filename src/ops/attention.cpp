@@ -1,6 +1,7 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "kernels/dropout.h"
 #include "ops/attention_description.h"
 #include "ops/attention_probe.h"
+#include "ops/layout.h"
+#include "ops/tokens.h"
 
 namespace vitrail {
 namespace {
@@ -32,17 +35,17 @@ struct RecordedAttention {
 void RecordedAttention::backward(Queue& queue, const Tensor& gradient) const {
   for (const SavedTensor& operand : operands) (void)operand.get();
   const AttentionArgs& args = description.args;
-  const int64_t dim = args.shape.head_dim, width = description.width;
+  const int64_t dim = args.shape.head_dim;
   if (probe != nullptr) probe->add_output_gradient(options.path, gradient);
   Tensor dq = Tensor::empty(in.q.shape());
   Tensor dk = in.shares_all() ? dq : Tensor::empty(in.k.shape());
   Tensor dv = in.shares_memory() ? dk : Tensor::empty(in.v.shape());
-  kernels::AttentionBackward grad{.o = heads_of(output.get(), dim, width, 0),
-                                  .d_o = heads_of(gradient, dim, width, 0),
+  kernels::AttentionBackward grad{.o = heads_of(output.get(), dim),
+                                  .d_o = heads_of(gradient, dim),
                                   .lse = lse.f32(),
-                                  .dq = heads_of(dq, dim, width, in.q_part),
-                                  .dk = heads_of(dk, dim, width, in.k_part),
-                                  .dv = heads_of(dv, dim, width, in.v_part)};
+                                  .dq = in.heads(dq, dim, in.q_part),
+                                  .dk = in.heads(dk, dim, in.k_part),
+                                  .dv = in.heads(dv, dim, in.v_part)};
   description.want_gradients(options, &grad);
   const Tensor workspace =
       Tensor::empty({kernels::attention_backward_workspace(queue, args.shape)}, DType::u8);
@@ -83,8 +86,7 @@ Variable run(const Context& context, const AttentionOperands& in, const Attentio
   {
     const Tensor workspace = Tensor::empty({kernels::attention_workspace(shape)}, DType::u8);
     kernels::attention(context.queue, args,
-                       {.o = heads_of(output, shape.head_dim, width, 0), .lse = lse.f32()},
-                       workspace.raw());
+                       {.o = heads_of(output, shape.head_dim), .lse = lse.f32()}, workspace.raw());
   }
   if (probed) {
     std::vector<Tensor> operands = description.tables;
@@ -122,6 +124,43 @@ Variable self_attention(const Context& context, const Variable& qkv,
   return run(context,
              {.q = qkv, .k = qkv, .v = qkv, .width = qkv.size(2) / 3, .k_part = 1, .v_part = 2},
              options);
+}
+
+Variable self_attention_by_head(const Context& context, const Variable& qkv, const HeadSizes& sizes,
+                                const AttentionOptions& options) {
+  const int64_t key = sizes.key, value = sizes.value, row = 2 * key + value;
+  check(key > 0 && value > 0 && qkv.shape().rank() == 3 && qkv.size(2) == options.heads * row,
+        "attention", "{}: q, k and v of {} are not {} heads of {}, {} and {}", options.path,
+        qkv.shape().str(), options.heads, key, key, value);
+  if (key == value)
+    return run(context,
+               {.q = qkv,
+                .k = qkv,
+                .v = qkv,
+                .width = options.heads * key,
+                .k_part = 1,
+                .v_part = 2,
+                .by_head = true},
+               options);
+  check(options.windows == nullptr || !options.padding.defined(), "attention",
+        "{}: the padding of windows goes with keys as wide as values, not {} and {}", options.path,
+        key, value);
+  // The kernel has one width, so zeros, which add nothing to a score, make up for the difference.
+  const int64_t batch = qkv.size(0), tokens = qkv.size(1), width = std::max(key, value);
+  const Variable split = reshape(context, qkv, {batch, tokens, options.heads, row});
+  const auto part = [&](int64_t begin, int64_t size) {
+    Variable x = slice(context, split, 3, begin, begin + size);
+    if (size < width) x = pad(context, x, {{.axis = 3, .after = width - size}});
+    return reshape(context, x, {batch, tokens, options.heads * width});
+  };
+  AttentionOptions scaled = options;
+  if (scaled.scale == 0) scaled.scale = 1.0 / std::sqrt(static_cast<double>(key));
+  const Variable mixed =
+      attention(context, part(0, key), part(key, key), part(2 * key, value), scaled);
+  if (value == width) return mixed;
+  const Variable heads = reshape(context, mixed, {batch, tokens, options.heads, width});
+  return reshape(context, slice(context, heads, 3, 0, value),
+                 {batch, tokens, options.heads * value});
 }
 
 Variable cross_attention(const Context& context, const Variable& q, const Variable& kv,

@@ -47,6 +47,17 @@ struct AttentionOptions {
 Variable self_attention(const Context& context, const Variable& qkv,
                         const AttentionOptions& options);
 
+// qkv [B, N, H*(2 key + value)] head by head: q, k and v of the first, then of the next (LeViT,
+// TinyViT, EfficientFormer). Returns [B, N, H*value]. Values as wide as keys are read in place;
+// else q, k and v are copied, with zeros where they are narrower. The scale is 1 / sqrt(key) unless
+// the options say another. The padding of windows is laid out as a row of qkv. Error: as above;
+// padding where the two widths differ.
+struct HeadSizes {
+  int64_t key = 0, value = 0;  // width of q and k, and of v, in a head
+};
+Variable self_attention_by_head(const Context& context, const Variable& qkv, const HeadSizes& sizes,
+                                const AttentionOptions& options);
+
 // q [B, Nq, H*d]; kv [B, Nk, 2*H*d] as a fused projection leaves them: k, then v. Returns
 // [B, Nq, H*d]. Error: as above.
 Variable cross_attention(const Context& context, const Variable& q, const Variable& kv,

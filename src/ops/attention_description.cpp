@@ -77,8 +77,8 @@ class Describer {
     float* values = options_.padding.value().f32();
     use(options_.padding);
     args_.q.padding = values;
-    args_.k.padding = values + to_.width;
-    args_.v.padding = values + 2 * to_.width;
+    args_.k.padding = values + to_.part_step;
+    args_.v.padding = values + 2 * to_.part_step;
   }
 
   void describe_dense() {
@@ -220,23 +220,30 @@ kernels::HeadTransformGradient transform_gradients(const HeadNormalization& norm
 
 }  // namespace
 
-kernels::HeadView heads_of(const Tensor& tensor, int64_t dim, int64_t width, int64_t part) {
+kernels::HeadView heads_of(const Tensor& tensor, int64_t dim) {
   const int64_t row = tensor.size(2);
-  return {.data = tensor.f32() + part * width, .stride = {tensor.size(1) * row, dim, row}};
+  return {.data = tensor.f32(), .stride = {tensor.size(1) * row, dim, row}};
+}
+
+kernels::HeadView AttentionOperands::heads(const Tensor& tensor, int64_t dim, int64_t part) const {
+  kernels::HeadView view = heads_of(tensor, by_head ? 3 * dim : dim);
+  view.data += part * part_step(dim);
+  return view;
 }
 
 AttentionDescription::AttentionDescription(const AttentionOperands& in,
                                            const AttentionOptions& options)
     : variables{in.q, in.k, in.v}, width(in.width) {
   const int64_t dim = width / options.heads;
+  part_step = in.part_step(dim);
   args.shape = {.batch = in.q.size(0),
                 .heads = options.heads,
                 .queries = in.q.size(1),
                 .keys = in.k.size(1),
                 .head_dim = dim};
-  args.q = heads_of(in.q.value(), dim, width, in.q_part);
-  args.k = heads_of(in.k.value(), dim, width, in.k_part);
-  args.v = heads_of(in.v.value(), dim, width, in.v_part);
+  args.q = in.heads(in.q.value(), dim, in.q_part);
+  args.k = in.heads(in.k.value(), dim, in.k_part);
+  args.v = in.heads(in.v.value(), dim, in.v_part);
   args.scale = static_cast<float>(options.scale != 0 ? options.scale
                                                      : 1.0 / std::sqrt(static_cast<double>(dim)));
   Describer(*this, options).describe();
@@ -255,8 +262,8 @@ void AttentionDescription::want_gradients(const AttentionOptions& options,
   float* padding = gradient_of(options.padding);
   if (padding == nullptr) return;
   grad->dq.padding = padding;
-  grad->dk.padding = padding + width;
-  grad->dv.padding = padding + 2 * width;
+  grad->dk.padding = padding + part_step;
+  grad->dv.padding = padding + 2 * part_step;
 }
 
 }  // namespace vitrail

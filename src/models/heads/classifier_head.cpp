@@ -23,7 +23,7 @@ ClassifierHead::ClassifierHead(const Scope& root, const ClassifierConfig& config
         LinearSlot(pool.child("pre_logits").child("fc"), c.pooling_dim(), c.pre_logits_dim);
   if (classes == 0) return;
   head_ = LinearSlot(head.child("head"), c.pooled_dim(), classes, {.bias = c.bias});
-  if (c.pooling == Pooling::distilled)
+  if (c.pooling == Pooling::distilled || c.pooled_distillation)
     head_dist_ = LinearSlot(head.child("head_dist"), dim, classes, {.bias = c.bias});
 }
 
@@ -68,7 +68,9 @@ void ClassifierHead::classify(const Context& context, NetworkOutput& output) con
   if (!head_dist_.present()) return;
   // DeiT: both heads vote (Touvron et al. 2021, section 4.1).
   const Variable distilled =
-      reshape(context, slice(context, output.tokens(), 1, 1, 2), output.pooled.shape());
+      config_.pooled_distillation
+          ? output.pooled
+          : reshape(context, slice(context, output.tokens(), 1, 1, 2), output.pooled.shape());
   output.class_logits = logits;
   output.distillation_logits = head_dist_->forward(context, distilled);
   output.logits = scale(context, add(context, logits, output.distillation_logits), 0.5f);

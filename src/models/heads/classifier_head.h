@@ -21,6 +21,9 @@ struct ClassifierConfig {
   int64_t pre_logits_dim = 0;  // width of a layer with tanh in front of the head; 0: none
   ClassAnswer answer;
   bool bias = true;  // of the head
+  // A second head, "head_dist", that reads the pooled vector, too: the answer is the mean of both
+  // (LeViT, EfficientFormer, which distil without a token of their own).
+  bool pooled_distillation = false;
 
   int64_t pooling_dim() const {
     return pooling == Pooling::class_and_mean ? 2 * embed_dim : embed_dim;
