@@ -16,10 +16,12 @@ class Linear {
     bool bias = true;
     Initializer weight = Initializer::truncated_normal(0.02);
     Initializer bias_value = Initializer::zeros();
+    bool as_filter = false;  // the weight is stored as a 1x1 convolution's, [outputs, inputs, 1, 1]
   };
   Linear(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options)
-      : weight_(scope.parameter("weight", {outputs, inputs}, options.weight,
-                                ParameterRole::Kind::matrix)),
+      : weight_(scope.parameter(
+            "weight", options.as_filter ? Shape{outputs, inputs, 1, 1} : Shape{outputs, inputs},
+            options.weight, ParameterRole::Kind::matrix)),
         bias_(options.bias ? &scope.parameter("bias", {outputs}, options.bias_value,
                                               ParameterRole::Kind::bias)
                            : nullptr) {

@@ -75,7 +75,8 @@ std::vector<std::string> parts_of(std::string_view spelled, std::string_view suf
 std::optional<std::string_view> suffix_after(std::string_view name, std::string_view module) {
   if (!name.starts_with(module)) return std::nullopt;
   const std::string_view rest = name.substr(module.size());
-  if (rest.empty() || rest == ".weight" || rest == ".bias") return rest;
+  for (const char* tensor : {"", ".weight", ".bias", ".running_mean", ".running_var"})
+    if (rest == tensor) return rest;
   return std::nullopt;
 }
 
