@@ -3,6 +3,7 @@
 //   added.h       a table added to the tokens: learned, sinusoidal
 //   rotary.h      q and k turned by an angle: axial (DINOv3, EVA), mixed (learned frequencies)
 //   relative.h    a table added to the scores by relative position (Swin, BEiT)
+//   offset.h      the same by how far apart, not in which direction (LeViT)
 //   decomposed.h  rows and columns multiplied with q, added to the scores (MViT v2, SAM)
 //   distance.h    the distance times a slope, added to the scores (ALiBi in two dimensions)
 //
