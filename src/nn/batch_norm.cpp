@@ -48,8 +48,8 @@ NormedLinear::NormedLinear(const Scope& scope, int64_t inputs, int64_t outputs,
                            const Options& options)
     : linear_(scope.child(options.names.product), inputs, outputs,
               {.bias = false,
-               .weight = Initializer::torch_uniform(inputs),
-               .as_filter = options.as_filter}),
+               .pointwise = options.pointwise,
+               .weight = Initializer::torch_uniform(inputs)}),
       norm_(scope.child(options.names.norm), outputs, options.norm),
       fold_(scope.add(norm_.fold_into(linear_->weight()))) {}
 

@@ -50,7 +50,7 @@ class NormedLinear {
  public:
   struct Options {
     NormedNames names;
-    bool as_filter = false;  // as Linear's
+    bool pointwise = false;  // as Linear's
     BatchNorm::Options norm;
   };
   NormedLinear(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options);

@@ -14,13 +14,13 @@ class Linear {
  public:
   struct Options {
     bool bias = true;
+    bool pointwise = false;  // the weight has the shape of a 1x1 convolution's, [N, K, 1, 1]
     Initializer weight = Initializer::truncated_normal(0.02);
     Initializer bias_value = Initializer::zeros();
-    bool as_filter = false;  // the weight is stored as a 1x1 convolution's, [outputs, inputs, 1, 1]
   };
   Linear(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options)
       : weight_(scope.parameter(
-            "weight", options.as_filter ? Shape{outputs, inputs, 1, 1} : Shape{outputs, inputs},
+            "weight", options.pointwise ? Shape{outputs, inputs, 1, 1} : Shape{outputs, inputs},
             options.weight, ParameterRole::Kind::matrix)),
         bias_(options.bias ? &scope.parameter("bias", {outputs}, options.bias_value,
                                               ParameterRole::Kind::bias)

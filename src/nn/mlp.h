@@ -16,6 +16,7 @@ struct MlpConfig {
   MlpKind kind = MlpKind::plain;
   kernels::Activation activation = kernels::Activation::gelu;
   bool bias = true;
+  bool pointwise = false;    // weights have the shape of 1x1 convolutions'
   bool hidden_norm = false;  // LayerNorm over hidden before fc2
   double epsilon = 1e-6;
   double dropout = 0;  // after the activation

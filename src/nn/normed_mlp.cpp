@@ -7,9 +7,9 @@ NormedMlp::NormedMlp(const Scope& scope, const NormedMlpConfig& config)
     : config_(config),
       path_(scope.path()),
       ln1_(scope.child("ln1"), config.inputs, config.hidden,
-           {.names = {}, .as_filter = config.as_filter, .norm = {}}),
+           {.names = {}, .pointwise = config.pointwise, .norm = {}}),
       ln2_(scope.child("ln2"), config.hidden, config.inputs,
-           {.names = {}, .as_filter = config.as_filter, .norm = {.first_weight = 0}}) {}
+           {.names = {}, .pointwise = config.pointwise, .norm = {.first_weight = 0}}) {}
 
 Variable NormedMlp::forward(const Context& context, const Variable& x,
                             const LinearEpilogue& epilogue) const {

@@ -12,7 +12,7 @@ namespace vitrail {
 struct NormedMlpConfig {
   int64_t inputs = 0, hidden = 0;
   kernels::Activation activation = kernels::Activation::hard_swish;
-  bool as_filter = false;  // as Linear's
+  bool pointwise = false;  // as Linear's
 };
 
 class NormedMlp {

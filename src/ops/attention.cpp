@@ -172,44 +172,43 @@ Variable attention(const Context& context, const Variable& q, const Variable& k,
              options);
 }
 
-Variable self_attention_by_head(const Context& context, const Variable& qkv, int64_t head_dim,
+Variable self_attention_by_head(const Context& context, const Variable& qkv, const HeadSizes& sizes,
                                 const AttentionOptions& options) {
-  const int64_t step = qkv.shape().rank() == 3 ? qkv.size(2) / options.heads : 0;
-  check(step > 2 * head_dim && qkv.size(2) % options.heads == 0, "attention",
-        "{}: q, k, v of {} do not split into {} heads of {} and values", options.path,
-        qkv.shape().str(), options.heads, head_dim);
+  const int64_t key = sizes.key, value = sizes.value, step = 2 * key + value;
+  check(key > 0 && value > 0 && qkv.shape().rank() == 3 && qkv.size(2) == options.heads * step,
+        "attention", "{}: q, k and v of {} are not {} heads of {}, {} and {}", options.path,
+        qkv.shape().str(), options.heads, key, key, value);
   return run(context,
              {.q = qkv,
               .k = qkv,
               .v = qkv,
-              .head_dim = head_dim,
-              .value_dim = step - 2 * head_dim,
+              .head_dim = key,
+              .value_dim = value,
               .q_place = {.first = 0, .step = step},
-              .k_place = {.first = head_dim, .step = step},
-              .v_place = {.first = 2 * head_dim, .step = step},
+              .k_place = {.first = key, .step = step},
+              .v_place = {.first = 2 * key, .step = step},
               .shares_all = true,
               .shares_memory = true},
              options);
 }
 
 Variable cross_attention_by_head(const Context& context, const Variable& q, const Variable& kv,
-                                 const AttentionOptions& options) {
-  const bool ranks = q.shape().rank() == 3 && kv.shape().rank() == 3;
-  const int64_t dim = ranks ? q.size(2) / options.heads : 0;
-  const int64_t step = ranks ? kv.size(2) / options.heads : 0;
-  check(ranks && q.size(0) == kv.size(0) && dim * options.heads == q.size(2) &&
-            step * options.heads == kv.size(2) && step > dim,
-        "attention", "{}: q {} and k, v of {} do not fit {} heads", options.path, q.shape().str(),
-        kv.shape().str(), options.heads);
+                                 const HeadSizes& sizes, const AttentionOptions& options) {
+  const int64_t key = sizes.key, value = sizes.value, step = key + value;
+  check(key > 0 && value > 0 && q.shape().rank() == 3 && kv.shape().rank() == 3 &&
+            q.size(0) == kv.size(0) && q.size(2) == options.heads * key &&
+            kv.size(2) == options.heads * step,
+        "attention", "{}: q {} and k, v of {} are not {} heads of {}, {} and {}", options.path,
+        q.shape().str(), kv.shape().str(), options.heads, key, key, value);
   return run(context,
              {.q = q,
               .k = kv,
               .v = kv,
-              .head_dim = dim,
-              .value_dim = step - dim,
-              .q_place = {.step = dim},
+              .head_dim = key,
+              .value_dim = value,
+              .q_place = {.step = key},
               .k_place = {.first = 0, .step = step},
-              .v_place = {.first = dim, .step = step},
+              .v_place = {.first = key, .step = step},
               .shares_memory = true},
              options);
 }

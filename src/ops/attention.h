@@ -57,12 +57,16 @@ Variable cross_attention(const Context& context, const Variable& q, const Variab
 Variable attention(const Context& context, const Variable& q, const Variable& k, const Variable& v,
                    const AttentionOptions& options);
 
-// The same of projections that keep a head's q, k and v together, v being as large as is left of a
-// head: qkv [B, N, H*(d + d + e)], or q [B, Nq, H*d] and kv [B, Nk, H*(d + e)]; they return
-// [B, Nq, H*e] (Graham et al. 2021, LeViT). Error: as above.
-Variable self_attention_by_head(const Context& context, const Variable& qkv, int64_t head_dim,
+// Of projections that keep a head's parts together: q, k and v of the first head, then of the next
+// (LeViT, TinyViT, EfficientFormer); all are read in place. qkv [B, N, H*(2 key + value)]; or
+// q [B, Nq, H*key] and kv [B, Nk, H*(key + value)]. They return [B, Nq, H*value]. The padding of
+// windows is laid out as a row of qkv. Error: as above.
+struct HeadSizes {
+  int64_t key = 0, value = 0;  // width of q and k, and of v, in a head
+};
+Variable self_attention_by_head(const Context& context, const Variable& qkv, const HeadSizes& sizes,
                                 const AttentionOptions& options);
 Variable cross_attention_by_head(const Context& context, const Variable& q, const Variable& kv,
-                                 const AttentionOptions& options);
+                                 const HeadSizes& sizes, const AttentionOptions& options);
 
 }  // namespace vitrail

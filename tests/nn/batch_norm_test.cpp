@@ -28,10 +28,10 @@ void randomise(ParameterRegistry& registry) {
 }
 
 TEST(BatchNormFold, AProjectionAnswersAsBefore) {
-  for (const bool as_filter : {false, true}) {
+  for (const bool pointwise : {false, true}) {
     ParameterRegistry registry;
     const NormedLinear layer(Scope(registry).child("a"), 24, 40,
-                             {.names = {}, .as_filter = as_filter, .norm = {.epsilon = 1e-3}});
+                             {.names = {}, .pointwise = pointwise, .norm = {.epsilon = 1e-3}});
     randomise(registry);
     Queue queue(2);
     const Context context(queue);

@@ -50,8 +50,8 @@ TEST(AttentionOp, ByHeadIsTheSameAsApart) {
               {2, kTokens, kHeads * (kKey + kValue)}});
   check_gradients(o, [](const Context& context, const Operands& in) {
     const std::array both{
-        self_attention_by_head(context, in.inputs[0], kKey, two_heads()),
-        cross_attention_by_head(context, in.inputs[1], in.inputs[2], two_heads())};
+        self_attention_by_head(context, in.inputs[0], {kKey, kValue}, two_heads()),
+        cross_attention_by_head(context, in.inputs[1], in.inputs[2], {kKey, kValue}, two_heads())};
     return concatenate(context, both, 1);
   });
   Queue queue(1);
@@ -61,14 +61,14 @@ TEST(AttentionOp, ByHeadIsTheSameAsApart) {
     ASSERT_EQ(a.shape(), b.shape());
     EXPECT_TRUE(std::ranges::equal(a.value().values(), b.value().values()));
   };
-  expect_equal(self_attention_by_head(context, qkv, kKey, two_heads()),
+  expect_equal(self_attention_by_head(context, qkv, {kKey, kValue}, two_heads()),
                attention(context, part(context, qkv, 0, kKey), part(context, qkv, kKey, 2 * kKey),
                          part(context, qkv, 2 * kKey, 2 * kKey + kValue), two_heads()));
-  expect_equal(cross_attention_by_head(context, q, kv, two_heads()),
+  expect_equal(cross_attention_by_head(context, q, kv, {kKey, kValue}, two_heads()),
                attention(context, q, part(context, kv, 0, kKey),
                          part(context, kv, kKey, kKey + kValue), two_heads()));
-  EXPECT_THROW(self_attention_by_head(context, qkv, 6, two_heads()), Error);
-  EXPECT_THROW(cross_attention_by_head(context, q, q, two_heads()), Error);
+  EXPECT_THROW(self_attention_by_head(context, qkv, {6, 5}, two_heads()), Error);
+  EXPECT_THROW(cross_attention_by_head(context, q, q, {kKey, kValue}, two_heads()), Error);
 }
 
 struct Pass {
