@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/levit.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -34,6 +35,7 @@ constexpr NetworkType row() {
 // clang-format off: a row for each type
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<levit_config_from_json>(),
 };
 // clang-format on
 

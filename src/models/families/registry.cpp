@@ -8,8 +8,9 @@ namespace vitrail {
 std::span<const Family* const> families() {
   // clang-format off: a row for each family
   static const std::array kFamilies = {
-      timm_family(),   hf_vit_family(),      hf_deit_family(), hf_dinov2_family(),
-      dinov2_family(), vit_pytorch_family(), own_family(),
+      timm_family(),      hf_vit_family(),      hf_deit_family(),
+      hf_dinov2_family(), timm_levit_family(),  hf_levit_family(),
+      dinov2_family(),    vit_pytorch_family(), own_family(),
   };
   // clang-format on
   return kFamilies;
