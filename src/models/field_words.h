@@ -15,7 +15,8 @@ inline constexpr std::array kActivations{Word{Activation::none, "none"},
                                          Word{Activation::quick_gelu, "quick_gelu"},
                                          Word{Activation::relu, "relu"},
                                          Word{Activation::silu, "silu"},
-                                         Word{Activation::tanh, "tanh"}};
+                                         Word{Activation::tanh, "tanh"},
+                                         Word{Activation::hard_swish, "hard_swish"}};
 constexpr auto words_of(Activation) {
   return std::span(kActivations);
 }

@@ -9,6 +9,7 @@
 #include "core/nearest.h"
 #include "core/printable.h"
 #include "models/backbones/pvt_v2.h"
+#include "models/backbones/levit.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -37,6 +38,7 @@ constexpr NetworkType row() {
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
     row<pvt_v2_config_from_json>(),
+    row<levit_config_from_json>(),
 };
 // clang-format on
 

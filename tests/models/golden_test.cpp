@@ -23,6 +23,7 @@ constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 const std::map<std::string, int> kExpectedCases = {
     {"dinov2", 8},
     {"hf", 35},
+    {"levit", 7},
     {"pvt_v2", 7},
     {"timm", 42},
     {"timm_blocks", 5},

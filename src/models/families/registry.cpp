@@ -18,6 +18,9 @@ std::span<const Family* const> families() {
       dinov2_family(),
       vit_pytorch_family(),
       own_family(),
+      timm_family(),      hf_vit_family(),      hf_deit_family(),
+      hf_dinov2_family(), timm_levit_family(),  hf_levit_family(),
+      dinov2_family(),    vit_pytorch_family(), own_family(),
   };
   // clang-format on
   return kFamilies;

@@ -30,6 +30,8 @@ const Family* hf_dinov2_family();
 const Family* hf_pvt_v2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
+const Family* timm_levit_family();
+const Family* hf_levit_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();
