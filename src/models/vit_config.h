@@ -80,8 +80,9 @@ struct VisionTransformerConfig {
   bool qkv_bias = true, projection_bias = true, mlp_bias = true;
   bool attention_projection = true;  // false: no attn.proj (vit-pytorch with one head of width D)
   bool qk_norm = false;              // LayerNorm over d of q and k
-  bool attention_norm = false;       // LayerNorm before attn.proj (timm's scale_attn_norm)
-  bool mlp_norm = false;             // LayerNorm before mlp.fc2 (timm's scale_mlp_norm)
+  HeadMixingKind head_mixing = HeadMixingKind::none;  // heads' scores and weights are mixed
+  bool attention_norm = false;  // LayerNorm before attn.proj (timm's scale_attn_norm)
+  bool mlp_norm = false;        // LayerNorm before mlp.fc2 (timm's scale_mlp_norm)
   NormPlacement norm_placement = NormPlacement::pre;
   double layer_norm_epsilon = 1e-6;  // of residual networks' norms, too
   bool layer_scale = false;

@@ -62,6 +62,7 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
                         .projection_bias = c.projection_bias,
                         .qk_norm = c.qk_norm,
                         .output_norm = c.attention_norm,
+                        .mixing = c.head_mixing,
                         .epsilon = c.layer_norm_epsilon,
                         .dropout = c.attention_dropout},
           .mlp = {.inputs = c.embed_dim,

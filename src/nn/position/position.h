@@ -1,6 +1,7 @@
 // How a model tells where its tokens are: one strategy a file of this folder.
 //
 //   added.h       a table added to the tokens: learned, sinusoidal
+//   fourier.h     the same, sines and cosines of the place projected (XCiT)
 //   rotary.h      q and k turned by an angle: axial (DINOv3, EVA), mixed (learned frequencies)
 //   relative.h    a table added to the scores by relative position (Swin, BEiT)
 //   decomposed.h  rows and columns multiplied with q, added to the scores (MViT v2, SAM)
