@@ -8,6 +8,8 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/cait.h"
+#include "models/backbones/xcit.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -34,6 +36,8 @@ constexpr NetworkType row() {
 // clang-format off: a row for each type
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<cait_config_from_json>(),
+    row<xcit_config_from_json>(),
 };
 // clang-format on
 

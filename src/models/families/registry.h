@@ -28,6 +28,9 @@ const Family* hf_deit_family();
 const Family* hf_dinov2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
+const Family* timm_cait_family();
+const Family* timm_xcit_family();
+const Family* vit_pytorch_cait_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();
