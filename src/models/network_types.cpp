@@ -10,6 +10,8 @@
 #include "core/printable.h"
 #include "models/backbones/pvt_v2.h"
 #include "models/backbones/levit.h"
+#include "models/backbones/cait.h"
+#include "models/backbones/xcit.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -39,6 +41,8 @@ constexpr std::array kTypes{
     row<vit_config_from_json>(),
     row<pvt_v2_config_from_json>(),
     row<levit_config_from_json>(),
+    row<cait_config_from_json>(),
+    row<xcit_config_from_json>(),
 };
 // clang-format on
 

@@ -32,6 +32,10 @@ struct AttentionOptions {
   DistanceBias distance;
   GroupBias groups;
 
+  // Heads that are mixed go with no term of a bias, no windows and no hidden keys. They are
+  // multiplied in f32 in every precision.
+  HeadMixingWeights mixing;
+
   // Windows are sequences: Nq and Nk above are their tokens, B is samples times windows, sample by
   // sample. Null: a sample is one sequence. Must outlive the call, not the backward.
   const AttentionWindows* windows = nullptr;

@@ -39,6 +39,7 @@ class Describer {
                        &args_.q_transform);
     describe_transform("k", options_.k_norm, options_.k_rotary, args_.shape.keys,
                        &args_.k_transform);
+    describe_mixing();
   }
 
  private:
@@ -199,6 +200,33 @@ class Describer {
                          .head_stride = shape[0] == 1 ? 0 : shape[1] * shape[2],
                          .prefix = rotary.prefix,
                          .interleaved = rotary.interleaved};
+  }
+
+  void describe_mixing() {
+    const HeadMixingWeights& mixing = options_.mixing;
+    if (!mixing.present()) return;
+    check(!args_.bias.present() && options_.windows == nullptr && !args_.q_transform.present() &&
+              !args_.k_transform.present() && args_.scale > 0,
+          "attention",
+          "{}: heads that are mixed take no bias, windows, norms or rotation, and a scale above 0",
+          options_.path);
+    const int64_t heads = args_.shape.heads;
+    const auto learned = [&](const char* name, const Variable& x, const Shape& shape) {
+      if (!x.defined()) return static_cast<const float*>(nullptr);
+      expect(name, x.shape(), shape);
+      return use(x);
+    };
+    kernels::HeadMixing& to = args_.mixing;
+    to.before = learned("the mixing of scores", mixing.before, {heads, heads});
+    to.before_bias = learned("the bias of mixed scores", mixing.before_bias, {heads});
+    to.after = learned("the mixing of weights", mixing.after, {heads, heads});
+    to.after_bias = learned("the bias of mixed weights", mixing.after_bias, {heads});
+    if (mixing.norm == nullptr) return;
+    check(mixing.norm->beta != nullptr, "attention", "{}: the norm over heads needs a bias",
+          options_.path);
+    to.norm_weight = learned("the norm over heads", mixing.norm->gamma.variable(), {heads});
+    to.norm_bias = learned("the norm over heads", mixing.norm->beta->variable(), {heads});
+    to.norm_epsilon = static_cast<float>(mixing.norm->epsilon);
   }
 
   AttentionDescription& to_;
