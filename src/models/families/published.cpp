@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "models/families/timm/timm_network.h"
+
 namespace vitrail {
 
 VisionTransformerConfig published_config(const PublishedArchitecture& a) {
@@ -41,23 +43,14 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
 }
 
 nlohmann::json published_preprocess(const PublishedArchitecture& a) {
-  struct Moments {
-    std::array<double, 3> mean, std;
-  };
-  static constexpr std::array<Moments, 4> kMoments = {
-      {{{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}},
-       {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
-       {{0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
-       {{0, 0, 0}, {1, 1, 1}}}};
-  const Moments& moments = kMoments[a.statistics];
-  const int side = a.picture > 0 ? a.picture : a.size.image;
   using P = PublishedArchitecture;
-  return {{"input_size", {3, side, side}},
-          {"mean", moments.mean},
-          {"std", moments.std},
-          {"crop_pct", a.crop_permille / 1000.0},
-          {"crop_mode", a.flags & P::kSquash ? "squash" : "center"},
-          {"interpolation", a.flags & P::kBilinear ? "bilinear" : "bicubic"}};
+  static constexpr std::array kMoments = {TimmPreprocess::half, TimmPreprocess::imagenet,
+                                          TimmPreprocess::openai, TimmPreprocess::unit};
+  return timm_preprocess({.side = a.picture > 0 ? a.picture : a.size.image,
+                          .crop_permille = a.crop_permille,
+                          .moments = kMoments[a.statistics],
+                          .interpolation = a.flags & P::kBilinear ? "bilinear" : "bicubic",
+                          .crop_mode = a.flags & P::kSquash ? "squash" : "center"});
 }
 
 const PublishedArchitecture* find_published(std::string_view name) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "models/families/config_form.h"
 #include "models/families/family.h"
@@ -13,6 +15,9 @@ namespace vitrail {
 std::span<const Family* const> families();
 // In the order in which a configuration is asked for its form.
 std::span<const ConfigForm* const> config_forms();
+
+// The family that knows a published model of this name; null: none does.
+const Family* family_of_model(std::string_view name);
 
 // "timm's ViT and DeiT, transformers' ViT, ...": all models of all families, for messages.
 std::string known_models();

@@ -6,10 +6,9 @@
 #include <cstdlib>
 
 #include "core/error.h"
-#include "formats/json.h"
 #include "models/families/reading/fields.h"
 #include "models/families/reading/matching.h"
-#include "models/families/reading/sides.h"
+#include "models/families/timm/timm_arguments.h"
 #include "models/families/writing/activation_name.h"
 #include "models/field_ranges.h"
 
@@ -48,30 +47,8 @@ void require_layer_norm(std::string name, const std::string& place) {
     fail("timm", "{}: norm_layer {} is not supported; layernorm is", place, shown(name));
 }
 
-// Reads arguments one by one; null stands for one that is absent, as timm's factory has it.
-class Arguments {
- public:
-  Arguments(const Json& object, const std::string& place) : object_(object), place_(place) {}
-  bool has(const char* key) const {
-    const auto found = object_.find(key);
-    return found != object_.end() && !found->is_null();
-  }
-  template <typename T>
-  void read(const char* key, T& field) const {
-    if (const auto value = get_optional<T>(object_, key, place_)) field = *value;
-  }
-  void read_sides(const char* key, int64_t& height, int64_t& width) const {
-    if (has(key)) std::tie(height, width) = sides_from_json(object_, key, place_, "timm");
-  }
-  std::string text(const char* key) const { return get<std::string>(object_, key, place_); }
-
- private:
-  const Json& object_;
-  const std::string& place_;
-};
-
 // Where the final norm stands follows from the pooling, unless fc_norm says so.
-void set_pooling(C& model, const Arguments& arguments, const std::string& place) {
+void set_pooling(C& model, const TimmArguments& arguments, const std::string& place) {
   const bool averaged = model.pooling == Pooling::mean || model.pooling == Pooling::mean_all;
   // A definition that averages and has no fc_norm says so itself.
   bool normed = model.final_norm || model.fc_norm;
@@ -88,7 +65,7 @@ void set_pooling(C& model, const Arguments& arguments, const std::string& place)
   model.final_norm = normed && !after;
 }
 
-void set_mlp(C& model, const Arguments& arguments, const C& definition) {
+void set_mlp(C& model, const TimmArguments& arguments, const C& definition) {
   const int64_t parts = model.mlp == MlpKind::gated_packed ? 2 : 1;
   double ratio = static_cast<double>(parts * definition.mlp_hidden()) /
                  static_cast<double>(definition.embed_dim);
@@ -116,7 +93,7 @@ Pooling timm_pooling(const C& model, const std::string& global_pool, bool includ
 VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
                                    const std::string& place) {
   C model = definition;
-  const Arguments args(arguments, place);
+  const TimmArguments args(arguments, place);
   args.read("embed_dim", model.embed_dim);
   args.read("depth", model.depth);
   args.read("num_heads", model.num_heads);
@@ -174,7 +151,7 @@ void check_arguments(const ConfigDraft& draft, const Json& arguments, const std:
   model.pooling = c.pooling;
   model.final_norm = c.final_norm;
   model.fc_norm = c.fc_norm;
-  if (!Arguments(arguments, place).has("mlp_ratio")) model.mlp_hidden_dim = c.mlp_hidden_dim;
+  if (!TimmArguments(arguments, place).has("mlp_ratio")) model.mlp_hidden_dim = c.mlp_hidden_dim;
   const std::string found = difference(draft, model);
   if (!found.empty()) fail("timm", "{}: says {}", place, found);
   const auto agree = [&](const char* key, int64_t there) {

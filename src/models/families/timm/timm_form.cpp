@@ -74,6 +74,12 @@ constexpr std::array<std::pair<std::string_view, const char*>, 50> kMissing = {{
     {"_r_s16", "a convolutional stem"},
 }};
 
+bool is_known(std::string_view architecture) {
+  const Family* family = family_of_model(architecture);
+  return find_published(architecture) != nullptr ||
+         (family != nullptr && &family->config_form() == &timm_form());
+}
+
 class TimmForm : public ConfigForm {
  public:
   bool matches(const nlohmann::json& config) const override {
@@ -87,7 +93,7 @@ class TimmForm : public ConfigForm {
     const std::string name = timm_architecture_of(config);
     if (name.empty())
       fail("family", "{}: names no architecture, which timm's always does", kConfigFile);
-    if (find_published(name) != nullptr) return;
+    if (is_known(name)) return;
     if (const char* missing = missing_of_timm(name))
       fail(ErrorCode::unsupported, "family",
            "{}: says architecture '{}', a model with {}, which Vitrail does not implement",
@@ -110,7 +116,7 @@ const ConfigForm& timm_form() {
 }
 
 const char* missing_of_timm(std::string_view architecture) {
-  if (find_published(architecture) != nullptr) return nullptr;
+  if (is_known(architecture)) return nullptr;
   for (const auto& [part, missing] : kMissing)
     if (architecture.find(part) != std::string_view::npos) return missing;
   return nullptr;
