@@ -86,18 +86,17 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   return apply_epilogue(context, mixed, epilogue);
 }
 
-LayerCost Attention::cost(int64_t tokens) const {
+LayerCost Attention::cost(int64_t tokens, int64_t pairs) const {
   const int64_t dim = config_.embed_dim, inner = config_.num_heads * config_.head_dim;
   // q, k and v; q k^T and P v; the projection.
   return {.path = path_,
           .output = {tokens, dim},
-          .multiply_adds = tokens * dim * 3 * inner + 2 * tokens * tokens * inner +
-                           tokens * tokens * mixer_.multiply_adds() +
+          .multiply_adds = tokens * dim * 3 * inner + 2 * pairs * inner +
+                           pairs * mixer_.multiply_adds() +
                            (config_.projection ? tokens * inner * dim : 0),
           // The input, its norm and the sum; q, k, v and their mix.
           .values = tokens * (3 * dim + 4 * inner),
-          .scores = static_cast<double>(tokens) * static_cast<double>(tokens) *
-                    static_cast<double>(config_.num_heads),
+          .scores = static_cast<double>(pairs) * static_cast<double>(config_.num_heads),
           .qkv_values = tokens * 3 * inner};
 }
 

@@ -39,7 +39,9 @@ class Attention {
   Variable forward(const Context& context, const LinearInput& input, const LinearEpilogue& epilogue,
                    const AttentionOptions* terms = nullptr) const;
   // Over so many tokens, every one a query and a key.
-  LayerCost cost(int64_t tokens) const;
+  LayerCost cost(int64_t tokens) const { return cost(tokens, tokens * tokens); }
+  // The same where not every query meets every key: so many pairs of them, in windows.
+  LayerCost cost(int64_t tokens, int64_t pairs) const;
   int64_t heads() const { return config_.num_heads; }
   const std::string& path() const { return path_; }
 

@@ -139,7 +139,8 @@ Variable run(const Context& context, const AttentionOperands& in, const Attentio
                         .output = output,
                         .operands = std::move(operands)});
   record->options.bias = &record->dense;
-  record->options.windows = nullptr;  // the description has what it said
+  // The description has what they said.
+  record->options.windows = record->options.query_windows = nullptr;
   return context.tape->record(
       "attention", output, inputs,
       [record](Queue& queue, const Tensor& gradient) { record->backward(queue, gradient); });

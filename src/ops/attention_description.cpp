@@ -62,17 +62,26 @@ class Describer {
     if (options_.windows == nullptr) {
       check(!options_.padding.defined(), "attention", "{}: only windows have padding",
             options_.path);
+      check(options_.query_windows == nullptr, "attention",
+            "{}: windows of queries need some of keys", options_.path);
       return;
     }
-    const AttentionWindows& windows = *options_.windows;
-    check(windows.memory == args_.shape.queries && windows.memory == args_.shape.keys, "attention",
+    const AttentionWindows& keys = *options_.windows;
+    const AttentionWindows& queries =
+        options_.query_windows == nullptr ? keys : *options_.query_windows;
+    check(queries.memory == args_.shape.queries && keys.memory == args_.shape.keys, "attention",
           "{}: windows of {} tokens do not cut {} queries and {} keys", options_.path,
-          windows.memory, args_.shape.queries, args_.shape.keys);
-    args_.shape.batch *= windows.windows;
-    args_.shape.queries = args_.shape.keys = windows.tokens;
-    args_.tokens = {.windows = windows.windows,
-                    .query_rows = use<int32_t>(windows.rows),
-                    .key_rows = windows.rows.data<int32_t>()};
+          queries.memory == args_.shape.queries ? keys.memory : queries.memory, args_.shape.queries,
+          args_.shape.keys);
+    check(queries.windows == keys.windows && queries.groups.defined() == keys.groups.defined(),
+          "attention", "{}: {} windows of queries do not belong to {} of keys", options_.path,
+          queries.windows, keys.windows);
+    args_.shape.batch *= keys.windows;
+    args_.shape.queries = queries.tokens;
+    args_.shape.keys = keys.tokens;
+    args_.tokens = {.windows = keys.windows,
+                    .query_rows = use<int32_t>(queries.rows),
+                    .key_rows = use<int32_t>(keys.rows)};
     if (!options_.padding.defined()) return;
     const AttentionDescription::Padding parts = to_.padding();
     expect("the padding", options_.padding.shape(), {parts.size});
@@ -155,7 +164,8 @@ class Describer {
     if (options_.windows != nullptr && options_.windows->groups.defined()) {
       check(!groups.query_groups.defined(), "attention",
             "{}: shifted windows have groups of their own", options_.path);
-      groups = {.query_groups = options_.windows->groups,
+      const AttentionWindows* queries = options_.query_windows;
+      groups = {.query_groups = queries == nullptr ? options_.windows->groups : queries->groups,
                 .key_groups = options_.windows->groups,
                 .penalty = options_.windows->penalty};
     }
