@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/swin_config.h"
 #include "models/network_config.h"
 #include "models/vit_config.h"
 
@@ -23,6 +24,10 @@ constexpr std::array kTypes{
     NetworkType{
         VisionTransformerConfig::kType,
         [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
+    NetworkType{SwinConfig::kType,
+                [](const nlohmann::json& fields) -> NetworkConfig {
+                  return swin_config_from_json(fields);
+                }},
 };
 
 const NetworkType& type_named(const std::string& name) {

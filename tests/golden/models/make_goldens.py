@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the golden folders beside this script. See README.md.
 
-usage: make_goldens.py [FAMILY ...]     families: timm hf dinov2 vit_pytorch vitrail
+usage: make_goldens.py [FAMILY ...]     families: timm hf dinov2 vit_pytorch vitrail swin
 """
 
 import os
@@ -31,6 +31,8 @@ def cases_of(family):
         from generator.vit_pytorch_cases import cases
     elif family == "vitrail":
         from generator.vitrail_cases import cases
+    elif family == "swin":
+        from generator.swin_cases import cases
     else:
         sys.exit(f"[make_goldens] unknown family {family}")
     return cases()
@@ -39,7 +41,7 @@ def cases_of(family):
 def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    for family in sys.argv[1:] or ["timm", "hf", "dinov2", "vit_pytorch", "vitrail"]:
+    for family in sys.argv[1:] or ["timm", "hf", "dinov2", "vit_pytorch", "vitrail", "swin"]:
         shutil.rmtree(ROOT / family, ignore_errors=True)
         names = set()
         for case in cases_of(family):
@@ -47,6 +49,9 @@ def main():
             names.add(case.name)
             print(f"{family}/{case.name}: float32 error {record(case, ROOT):.1e}", flush=True)
         print(f"{family}: {len(names)} cases")
+        if family == "swin":
+            from generator.swin_cases import write_resized
+            write_resized(ROOT)
 
 
 if __name__ == "__main__":
