@@ -1,6 +1,19 @@
 #include "models/network.h"
 
+#include "core/error.h"
+
 namespace vitrail {
+
+AttentionGrids Backbone::attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                         int64_t picture_width) const {
+  check(layer.of_its_tokens, ErrorCode::unsupported, "explain",
+        "the keys of {} are not the tokens of its stage, and this network does not tell where they "
+        "lie",
+        layer.path);
+  const TokenLayout tokens =
+      layouts(picture_height, picture_width)[static_cast<size_t>(layer.stage)];
+  return {tokens, tokens};
+}
 
 std::shared_ptr<Network> NetworkConfig::make() const {
   return held_->make();
