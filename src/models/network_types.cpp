@@ -12,6 +12,8 @@
 #include "models/backbones/levit.h"
 #include "models/backbones/cait.h"
 #include "models/backbones/xcit.h"
+#include "models/backbones/swin_config.h"
+#include "models/network_config.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -43,6 +45,13 @@ constexpr std::array kTypes{
     row<levit_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
+    NetworkType{
+        VisionTransformerConfig::kType,
+        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
+    NetworkType{SwinConfig::kType,
+                [](const nlohmann::json& fields) -> NetworkConfig {
+                  return swin_config_from_json(fields);
+                }},
 };
 // clang-format on
 

@@ -1,6 +1,7 @@
 #include "nn/attention.h"
 
 #include <cmath>
+#include <memory>
 
 #include "ops/tokens.h"
 
@@ -67,6 +68,11 @@ void Attention::add_norms(const Context& context, AttentionOptions* options) con
   options->scale = 1;
 }
 
+Variable Attention::of_zeros(const Context& context) const {
+  if (query_value_ != nullptr) return query_value_->joined_bias(context);
+  return qkv_->bias() == nullptr ? Variable() : qkv_->bias()->variable();
+}
+
 Variable Attention::forward(const Context& context, const LinearInput& input,
                             const LinearEpilogue& epilogue, const AttentionOptions* terms) const {
   AttentionOptions options = terms == nullptr ? AttentionOptions() : *terms;
@@ -75,10 +81,7 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   options.path = path_;
   add_norms(context, &options);
   mixer_.add_to(context, &options);
-  if (options.windows != nullptr && qkv_->bias() != nullptr)
-    options.padding = qkv_->bias()->variable();
-  if (options.windows != nullptr && query_value_ != nullptr)
-    options.padding = query_value_->joined_bias(context);
+  if (options.windows != nullptr) options.padding = of_zeros(context);
   Variable mixed = self_attention(context, qkv_->forward(context, input), options);
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);
