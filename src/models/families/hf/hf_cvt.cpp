@@ -133,7 +133,8 @@ class HfCvtFamily : public HfNetwork {
   NetworkConfig from_config(const nlohmann::json& in, const std::string& place) const override {
     CvtConfig c;
     const auto read = [&](const char* key, auto& field) {
-      field = get_optional<std::remove_reference_t<decltype(field)>>(in, key, place).value_or(field);
+      field =
+          get_optional<std::remove_reference_t<decltype(field)>>(in, key, place).value_or(field);
     };
     read("num_channels", c.in_channels);
     read("depth", c.depths);

@@ -19,8 +19,7 @@ constexpr std::string_view kHfSegformerMark = "encoder.block.0.0.mlp.dwconv.dwco
 constexpr std::string_view kHfSegformerNewerMark = "stages.0.blocks.0.mlp.dwconv.dwconv.weight";
 
 constexpr NameRow kHfSegformerRows[] = {
-    {"patch_embed.proj",
-     {"@encoder.patch_embeddings.0.proj", "@stages.0.patch_embeddings.proj"}},
+    {"patch_embed.proj", {"@encoder.patch_embeddings.0.proj", "@stages.0.patch_embeddings.proj"}},
     {"patch_embed.norm",
      {"@encoder.patch_embeddings.0.layer_norm", "@stages.0.patch_embeddings.layer_norm"}},
     {"stages.#.downsample.proj",
