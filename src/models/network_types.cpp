@@ -8,7 +8,10 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/cvt.h"
 #include "models/backbones/levit.h"
+#include "models/backbones/pvt.h"
+#include "models/backbones/pvt_v2.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -32,9 +35,13 @@ constexpr NetworkType row() {
           []() -> NetworkConfig { return Config(); }};
 }
 
-// clang-format off: a row for each type
+// A row for each type.
+// clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<pvt_v2_config_from_json>(),
+    row<pvt_config_from_json>(),
+    row<cvt_config_from_json>(),
     row<levit_config_from_json>(),
 };
 // clang-format on

@@ -20,7 +20,8 @@ using testing::relative_error;
 constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 // A missing folder must fail, not pass unseen: one number for each family that the generator knows.
 const std::map<std::string, int> kExpectedCases = {
-    {"dinov2", 8}, {"hf", 35}, {"levit", 7}, {"timm", 42}, {"vit_pytorch", 16}, {"vitrail", 55}};
+    {"cvt", 4},    {"dinov2", 8},    {"hf", 35},   {"levit", 7},        {"pvt", 3},
+    {"pvt_v2", 7}, {"segformer", 4}, {"timm", 42}, {"vit_pytorch", 16}, {"vitrail", 55}};
 
 class Golden : public ::testing::TestWithParam<std::string> {
  protected:
