@@ -3,6 +3,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "core/error.h"
 #include "nn/batch_norm.h"
 
 namespace vitrail {
@@ -20,6 +21,17 @@ std::vector<BatchNormFold*> folds_of(const ParameterRegistry& registry) {
 }
 
 }  // namespace
+
+AttentionGrids Backbone::attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                         int64_t picture_width) const {
+  check(layer.of_its_tokens, ErrorCode::unsupported, "explain",
+        "the keys of {} are not the tokens of its stage, and this network does not tell where they "
+        "lie",
+        layer.path);
+  const TokenLayout tokens =
+      layouts(picture_height, picture_width)[static_cast<size_t>(layer.stage)];
+  return {tokens, tokens};
+}
 
 std::shared_ptr<Network> NetworkConfig::make() const {
   return held_->make();

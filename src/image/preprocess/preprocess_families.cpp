@@ -411,6 +411,7 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
 
 std::string hf_image_processor_type(const std::string& model_type) {
   static constexpr std::pair<const char*, const char*> kTypes[] = {
+      // clang-format off
       {"vit", "ViTImageProcessor"},
       {"vit_mae", "ViTImageProcessor"},
       {"vit_msn", "ViTImageProcessor"},
@@ -426,10 +427,11 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"dinov3_vit", "DINOv3ViTImageProcessor"},
       {"pvt", "PvtImageProcessor"},
       {"pvt_v2", "PvtImageProcessor"},
-      {"levit", "LevitImageProcessor"},
-      {"cvt", "ConvNextImageProcessor"},
       {"swin", "ViTImageProcessor"},
       {"swinv2", "ViTImageProcessor"},
+      {"levit", "LevitImageProcessor"},
+      {"cvt", "ConvNextImageProcessor"},
+      // clang-format on
   };
   for (const auto& [model, type] : kTypes)
     if (model_type == model) return type;

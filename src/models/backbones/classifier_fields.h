@@ -15,7 +15,7 @@ struct ClassifierFields {
   int64_t num_classes = 1000;  // 0: no head
   Answer answer = Answer::softmax;
   bool multi_label = false;
-  double dropout = 0;    // of the branches' outputs and of what their hidden layers activate
+  double dropout = 0;    // of the branches' outputs
   double drop_path = 0;  // of the last block; earlier ones grow linearly from 0
 
   PictureInput pictures() const {

@@ -12,6 +12,8 @@ std::span<const Family* const> families() {
       timm_family(),
       timm_pvt_v2_family(),
       timm_levit_family(),
+      timm_cait_family(),
+      timm_xcit_family(),
       hf_vit_family(),
       hf_deit_family(),
       hf_dinov2_family(),
@@ -22,6 +24,7 @@ std::span<const Family* const> families() {
       hf_levit_family(),
       dinov2_family(),
       vit_pytorch_family(),
+      vit_pytorch_cait_family(),
       own_family(),
   };
   // clang-format on

@@ -35,6 +35,9 @@ const Family* hf_levit_family();
 const Family* hf_cvt_family();
 const Family* hf_pvt_family();
 const Family* hf_segformer_family();
+const Family* timm_cait_family();
+const Family* timm_xcit_family();
+const Family* vit_pytorch_cait_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();
