@@ -1,4 +1,6 @@
 // transformers' CvT.
+#include <algorithm>
+
 #include "core/error.h"
 #include "formats/json.h"
 #include "models/backbones/cvt.h"
@@ -79,7 +81,13 @@ constexpr FieldRule kHfCvtFields[] = {
 // Error: the lists of booleans and words say what Vitrail's CvT is not.
 void settle_cvt_flags(CvtConfig& c, const nlohmann::json& in, const std::string& place) {
   const auto flags = [&](const char* key, std::vector<bool> otherwise) {
-    return get_optional<std::vector<bool>>(in, key, place).value_or(std::move(otherwise));
+    const auto found = in.find(key);
+    if (found == in.end() || found->is_null()) return otherwise;
+    const bool fits = found->is_array() && found->size() == otherwise.size() &&
+                      std::ranges::all_of(*found, [](const auto& one) { return one.is_boolean(); });
+    check(fits, "transformers", "{}: {} is {}, not true or false for each of {} stages", place, key,
+          shown(*found), otherwise.size());
+    return found->get<std::vector<bool>>();
   };
   const std::vector<bool> bias = flags("qkv_bias", std::vector<bool>(c.depths.size(), true));
   for (const bool one : bias)

@@ -99,7 +99,7 @@ class HfSegformerFamily : public HfNetwork {
     if (!prefix || !file.any_name_contains(".attention.q_proj.")) return std::nullopt;
     if (!file.has_form(config_form()))
       return Claim{*prefix, *prefix + std::string(kHfSegformerNewerMark)};
-    if (file.config().value("model_type", nlohmann::json()) != kHfSegformer[0].type)
+    if (file.config().value("model_type", nlohmann::json()) != std::string(kHfSegformer[0].type))
       return std::nullopt;
     return Claim{*prefix, "config.json's model_type segformer", true};
   }
