@@ -10,6 +10,9 @@
 #include "core/printable.h"
 #include "models/backbones/cait.h"
 #include "models/backbones/levit.h"
+#include "models/backbones/cvt.h"
+#include "models/backbones/levit.h"
+#include "models/backbones/pvt.h"
 #include "models/backbones/pvt_v2.h"
 #include "models/backbones/swin_config.h"
 #include "models/backbones/xcit.h"
@@ -42,6 +45,8 @@ constexpr NetworkType row() {
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
     row<pvt_v2_config_from_json>(),
+    row<pvt_config_from_json>(),
+    row<cvt_config_from_json>(),
     row<levit_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),

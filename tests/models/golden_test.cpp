@@ -22,11 +22,14 @@ constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 // clang-format off
 const std::map<std::string, int> kExpectedCases = {
     {"cait", 6},
+    {"cvt", 4},
     {"dinov2", 8},
     {"hf", 35},
     {"jax", 2},
     {"levit", 7},
+    {"pvt", 3},
     {"pvt_v2", 7},
+    {"segformer", 4},
     {"timm", 42},
     {"timm_blocks", 5},
     {"vit_pytorch", 18},

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "models/classifier_of.h"
+#include "models/classifier.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -195,7 +195,7 @@ void MobileVitBackbone::count(CostCounter& counter, int64_t picture_height,
 }
 
 std::shared_ptr<Network> make_network(const MobileVitConfig& config) {
-  return std::make_shared<ClassifierOf<MobileVitBackbone, MobileVitConfig>>(
+  return std::make_shared<ClassifierOf<MobileVitBackbone>>(
       config, ClassifierConfig{.embed_dim = config.final_width(),
                                .pooling = Pooling::mean,
                                .answer = config.class_answer()});
