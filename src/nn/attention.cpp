@@ -32,9 +32,9 @@ Attention::Attention(const Scope& scope, const AttentionConfig& config)
     : config_(config), path_(scope.path()) {
   const int64_t width = config.num_heads * config.head_dim;
   if (config.qkv_bias && !config.key_bias) {
-    auto split = std::make_unique<QkvLinear>(scope, config.embed_dim, width);
-    split_bias_ = split.get();
-    qkv_.replace(std::move(split));
+    auto projection = std::make_unique<QueryValueLinear>(scope, config.embed_dim, width);
+    query_value_ = projection.get();
+    qkv_.replace(std::move(projection));
   } else {
     qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
   }
@@ -44,7 +44,7 @@ Attention::Attention(const Scope& scope, const AttentionConfig& config)
     logit_scale_ =
         &scope.parameter("logit_scale", {config.num_heads, 1, 1},
                          Initializer::constant(kFirstLogitScale), ParameterRole::Kind::scale);
-  if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon);
+  if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon, config.norm);
   if (config.projection)
     proj_ =
         LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.projection_bias});
@@ -68,11 +68,6 @@ void Attention::add_norms(const Context& context, AttentionOptions* options) con
   options->scale = 1;
 }
 
-Variable Attention::of_zeros(const Context& context) const {
-  if (split_bias_ != nullptr) return split_bias_->joined_bias(context);
-  return qkv_->bias() == nullptr ? Variable() : qkv_->bias()->variable();
-}
-
 Variable Attention::forward(const Context& context, const LinearInput& input,
                             const LinearEpilogue& epilogue, const AttentionOptions* terms) const {
   AttentionOptions options = terms == nullptr ? AttentionOptions() : *terms;
@@ -80,7 +75,10 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   options.dropout = config_.dropout;
   options.path = path_;
   add_norms(context, &options);
-  if (options.windows != nullptr) options.padding = of_zeros(context);
+  if (options.windows != nullptr && qkv_->bias() != nullptr)
+    options.padding = qkv_->bias()->variable();
+  if (options.windows != nullptr && query_value_ != nullptr)
+    options.padding = query_value_->joined_bias(context);
   Variable mixed = self_attention(context, qkv_->forward(context, input), options);
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);

@@ -9,7 +9,7 @@
 #include "nn/cost.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
-#include "nn/qkv_linear.h"
+#include "nn/query_value_linear.h"
 #include "ops/attention.h"
 
 namespace vitrail {
@@ -17,14 +17,15 @@ namespace vitrail {
 struct AttentionConfig {
   int64_t embed_dim = 0, num_heads = 1, head_dim = 0;  // num_heads * head_dim may differ from D
   bool qkv_bias = true, projection = true, projection_bias = true;
-  bool key_bias = true;  // false: of the qkv_bias q and v alone have one, as q_bias and v_bias
   bool qk_norm = false;  // a norm over d of q and k (Dehghani et al. 2023)
   // Which. l2 is cosine attention: the scores are scaled by a learned logarithm of each head,
   // "logit_scale", instead of 1 / sqrt(d) (Liu et al. 2022, Swin v2, eq. 2).
   kernels::HeadNormKind qk_norm_kind = kernels::HeadNormKind::layer;
-  bool output_norm = false;  // LayerNorm over H*d before the output projection
+  bool output_norm = false;         // a norm over H*d before the output projection
+  NormKind norm = NormKind::layer;  // of the output
   double epsilon = 1e-6;
   double dropout = 0;
+  bool key_bias = true;  // false: qkv_bias is of q and v alone, "q_bias" and "v_bias"
 };
 
 class Attention {
@@ -55,13 +56,11 @@ class Attention {
   HeadNormParameters head_norm(const Scope& scope) const;
   HeadNormalization normalization(const HeadNormParameters& parameters) const;
   void add_norms(const Context& context, AttentionOptions* options) const;
-  // What the projection to q, k and v makes of zeros; undefined: zeros.
-  Variable of_zeros(const Context& context) const;
 
   AttentionConfig config_;
   std::string path_;
   LinearSlot qkv_;
-  const QkvLinear* split_bias_ = nullptr;  // what qkv_ holds, or an adapter around it does
+  const QueryValueLinear* query_value_ = nullptr;  // qkv_, or what an adapter in it is around
   HeadNormParameters q_norm_, k_norm_;
   Parameter* logit_scale_ = nullptr;
   std::optional<LayerNorm> norm_;

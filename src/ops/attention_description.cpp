@@ -73,12 +73,13 @@ class Describer {
                     .query_rows = use<int32_t>(windows.rows),
                     .key_rows = windows.rows.data<int32_t>()};
     if (!options_.padding.defined()) return;
-    expect("the padding", options_.padding.shape(), {3 * to_.width});
+    const AttentionDescription::Padding parts = to_.padding();
+    expect("the padding", options_.padding.shape(), {parts.size});
     float* values = options_.padding.value().f32();
     use(options_.padding);
     args_.q.padding = values;
-    args_.k.padding = values + to_.width;
-    args_.v.padding = values + 2 * to_.width;
+    args_.k.padding = values + parts.k;
+    args_.v.padding = values + parts.v;
   }
 
   void describe_dense() {
@@ -220,26 +221,33 @@ kernels::HeadTransformGradient transform_gradients(const HeadNormalization& norm
 
 }  // namespace
 
-kernels::HeadView heads_of(const Tensor& tensor, int64_t dim, int64_t width, int64_t part) {
+kernels::HeadView heads_of(const Tensor& tensor, const HeadPlace& place) {
   const int64_t row = tensor.size(2);
-  return {.data = tensor.f32() + part * width, .stride = {tensor.size(1) * row, dim, row}};
+  return {.data = tensor.f32() + place.first, .stride = {tensor.size(1) * row, place.step, row}};
 }
 
-AttentionDescription::AttentionDescription(const AttentionOperands& in,
+AttentionDescription::AttentionDescription(const AttentionOperands& operands,
                                            const AttentionOptions& options)
-    : variables{in.q, in.k, in.v}, width(in.width) {
-  const int64_t dim = width / options.heads;
+    : variables{operands.q, operands.k, operands.v}, in(operands) {
   args.shape = {.batch = in.q.size(0),
                 .heads = options.heads,
                 .queries = in.q.size(1),
                 .keys = in.k.size(1),
-                .head_dim = dim};
-  args.q = heads_of(in.q.value(), dim, width, in.q_part);
-  args.k = heads_of(in.k.value(), dim, width, in.k_part);
-  args.v = heads_of(in.v.value(), dim, width, in.v_part);
-  args.scale = static_cast<float>(options.scale != 0 ? options.scale
-                                                     : 1.0 / std::sqrt(static_cast<double>(dim)));
+                .head_dim = in.head_dim,
+                .own_value_dim = in.value_dim};
+  args.q = heads_of(in.q.value(), in.q_place);
+  args.k = heads_of(in.k.value(), in.k_place);
+  args.v = heads_of(in.v.value(), in.v_place);
+  args.scale = static_cast<float>(
+      options.scale != 0 ? options.scale : 1.0 / std::sqrt(static_cast<double>(in.head_dim)));
   Describer(*this, options).describe();
+}
+
+// Of one tensor it is a row of it.
+AttentionDescription::Padding AttentionDescription::padding() const {
+  const int64_t width = args.shape.heads * in.head_dim, size = 2 * width + output_width();
+  if (in.shares_all) return {.size = size, .k = in.k_place.first, .v = in.v_place.first};
+  return {.size = size, .k = width, .v = 2 * width};
 }
 
 void AttentionDescription::want_gradients(const AttentionOptions& options,
@@ -254,9 +262,10 @@ void AttentionDescription::want_gradients(const AttentionOptions& options,
   grad->k_transform = transform_gradients(options.k_norm, options.k_rotary);
   float* padding = gradient_of(options.padding);
   if (padding == nullptr) return;
+  const Padding parts = this->padding();
   grad->dq.padding = padding;
-  grad->dk.padding = padding + width;
-  grad->dv.padding = padding + 2 * width;
+  grad->dk.padding = padding + parts.k;
+  grad->dv.padding = padding + parts.v;
 }
 
 }  // namespace vitrail

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "core/printable.h"
 #include "models/families/own_config.h"
 #include "models/families/registry.h"
 
@@ -13,7 +14,15 @@ bool Family::suits(const NetworkConfig&) const {
   return false;
 }
 
+PublishedModel Family::published_model(std::string_view name) const {
+  fail("family", "{} has no published model '{}'", this->name(), printable(name));
+}
+
 void Family::read_spelling(const FileEvidence&, Spelling&) const {}
+
+std::string Family::numbered(const Spelling&, std::string_view canonical) const {
+  return std::string(canonical);
+}
 
 bool Family::is_left_out(std::string_view) const {
   return false;

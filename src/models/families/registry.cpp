@@ -1,20 +1,42 @@
 #include "models/families/registry.h"
 
+#include <algorithm>
 #include <array>
 
 namespace vitrail {
 
 std::span<const Family* const> families() {
+  // A row for each family.
+  // clang-format off
   static const std::array kFamilies = {
-      timm_family(),   hf_vit_family(),      hf_deit_family(), hf_dinov2_family(),
-      dinov2_family(), vit_pytorch_family(), own_family(),
+      timm_family(),
+      timm_pvt_v2_family(),
+      hf_vit_family(),
+      hf_deit_family(),
+      hf_dinov2_family(),
+      hf_pvt_v2_family(),
+      dinov2_family(),
+      vit_pytorch_family(),
+      own_family(),
+      timm_family(),      hf_vit_family(),      hf_deit_family(),
+      hf_dinov2_family(), timm_levit_family(),  hf_levit_family(),
+      dinov2_family(),    vit_pytorch_family(), own_family(),
   };
+  // clang-format on
   return kFamilies;
 }
 
 std::span<const ConfigForm* const> config_forms() {
   static const std::array kForms = {&own_form(), &timm_form(), &transformers_form()};
   return kForms;
+}
+
+const Family* family_of_model(std::string_view name) {
+  for (const Family* family : families()) {
+    const std::vector<std::string_view> names = family->model_names();
+    if (std::ranges::find(names, name) != names.end()) return family;
+  }
+  return nullptr;
 }
 
 std::string known_models() {

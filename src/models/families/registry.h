@@ -3,6 +3,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "models/families/config_form.h"
 #include "models/families/family.h"
@@ -14,15 +16,22 @@ std::span<const Family* const> families();
 // In the order in which a configuration is asked for its form.
 std::span<const ConfigForm* const> config_forms();
 
+// The family that knows a published model of this name; null: none does.
+const Family* family_of_model(std::string_view name);
+
 // "timm's ViT and DeiT, transformers' ViT, ...": all models of all families, for messages.
 std::string known_models();
 
 const Family* timm_family();
+const Family* timm_pvt_v2_family();
 const Family* hf_vit_family();
 const Family* hf_deit_family();
 const Family* hf_dinov2_family();
+const Family* hf_pvt_v2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
+const Family* timm_levit_family();
+const Family* hf_levit_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();

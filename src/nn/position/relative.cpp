@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "ops/elementwise.h"
+#include "ops/gather.h"
 #include "ops/interpolate.h"
-#include "ops/matmul.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -59,27 +60,27 @@ TableSize table_size(int64_t grid_height, int64_t grid_width) {
   return {2 * grid_height - 1, 2 * grid_width - 1};
 }
 
-// [target, source]: what each offset of the target's axis takes of the source's entries.
-Tensor geometric_shares(int64_t source, int64_t target) {
-  const std::vector<double> points = geometric_offsets(source, target);
-  Tensor shares = Tensor::zeros({target, source});
-  for (int64_t i = 0; i < target; ++i) {
-    const Between at = between(points, static_cast<double>(i - target / 2));
-    shares.f32()[i * source + at.low] += static_cast<float>(1 - at.share);
-    shares.f32()[i * source + at.high] += static_cast<float>(at.share);
-  }
-  return shares;
-}
-
-// Rows first, then columns: two products, so that the table's gradient follows.
+// Each entry is the mean of the four around it, by how near they are.
 Variable geometric(const Context& context, const Variable& table, const TableSize& from,
                    const TableSize& to) {
-  const int64_t heads = table.size(1);
-  const Variable rows = matmul(context, Variable(geometric_shares(from.height, to.height)),
-                               reshape(context, table, {from.height, from.width * heads}));
-  const Variable both = matmul(context, Variable(geometric_shares(from.width, to.width)),
-                               reshape(context, rows, {to.height, from.width, heads}));
-  return reshape(context, both, {to.entries(), heads});
+  const std::vector<double> rows = geometric_offsets(from.height, to.height);
+  const std::vector<double> columns = geometric_offsets(from.width, to.width);
+  Variable out;
+  for (const bool lower : {false, true})
+    for (const bool right : {false, true}) {
+      Tensor index = Tensor::empty({to.entries()}, DType::i64);
+      Tensor shares = Tensor::empty({to.entries(), 1});
+      for (int64_t i = 0; i < to.entries(); ++i) {
+        const Between y = between(rows, static_cast<double>(i / to.width - to.height / 2));
+        const Between x = between(columns, static_cast<double>(i % to.width - to.width / 2));
+        index.data<int64_t>()[i] = (lower ? y.high : y.low) * from.width + (right ? x.high : x.low);
+        shares.f32()[i] =
+            static_cast<float>((lower ? y.share : 1 - y.share) * (right ? x.share : 1 - x.share));
+      }
+      const Variable corner = multiply(context, index_select(context, table, 0, index), shares);
+      out = out.defined() ? add(context, out, corner) : corner;
+    }
+  return out;
 }
 
 Variable resize_entries(const Context& context, const Variable& table,
@@ -134,16 +135,18 @@ void RelativePositions::describe(const Context& context, const TokenLayout& layo
     return relative_grid(layout.grid_height, layout.grid_width, config_.prefix,
                          config_.prefix_has_entries);
   });
-  if (layout.grid_height == config_.grid_height && layout.grid_width == config_.grid_width) {
-    relative.table = table_.variable();
-  } else if (context.tape != nullptr) {
-    relative.table = resized(context, layout);
-  } else {
-    const std::string key =
-        "grid." + std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width);
-    relative.table = *table_.derived<Tensor>(
-        key, [&](const Tensor&) { return resized(context, layout).value(); });
-  }
+  const Variable own = entries(context, layout);
+  relative.table = relative.table.defined() ? add(context, relative.table, own) : own;
+}
+
+Variable RelativePositions::entries(const Context& context, const TokenLayout& layout) const {
+  if (layout.grid_height == config_.grid_height && layout.grid_width == config_.grid_width)
+    return table_.variable();
+  if (context.tape != nullptr) return resized(context, layout);
+  const std::string key =
+      "grid." + std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width);
+  return *table_.derived<Tensor>(key,
+                                 [&](const Tensor&) { return resized(context, layout).value(); });
 }
 
 Tensor resize_relative_table(Queue& queue, const Tensor& table, const RelativePositionConfig& from,

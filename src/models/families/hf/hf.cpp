@@ -50,13 +50,6 @@ std::span<const NameRow> hf_rows() {
   return kHfRows;
 }
 
-std::vector<const HfFamily*> hf_families() {
-  std::vector<const HfFamily*> all;
-  for (const Family* family : families())
-    if (const auto* hf = dynamic_cast<const HfFamily*>(family)) all.push_back(hf);
-  return all;
-}
-
 const ConfigForm& HfFamily::config_form() const {
   return transformers_form();
 }

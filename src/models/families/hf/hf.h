@@ -8,19 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "models/families/hf/hf_models.h"
 #include "models/families/reading/fields.h"
 #include "models/families/vit_family.h"
 
 namespace vitrail {
 
-// A model of transformers: the `model_type` in its config.json, and what the names of its classes
-// begin with ("ViT" of ViTConfig and ViTModel).
-struct HfModel {
-  std::string_view type;
-  std::string_view stem;
-};
-
-class HfFamily : public VitFamily {
+class HfFamily : public VitFamily, public TransformersModels {
  public:
   std::string_view group() const final { return "hf"; }
   const ConfigForm& config_form() const final;
@@ -43,9 +37,6 @@ class HfFamily : public VitFamily {
   const char* preprocess_file() const final { return "preprocessor_config.json"; }
 
   // ---- The family's own ----
-  virtual std::span<const HfModel> hf_models() const = 0;
-  // What `architectures` of config.json may name: classes whose files Vitrail answers for.
-  virtual std::span<const std::string_view> architectures() const = 0;
   // A part of tensors' names that no other family of transformers has; "": none.
   virtual std::string_view mark() const { return ""; }
   // Fields of config.json beside those of every encoder.
@@ -73,22 +64,9 @@ class HfFamily : public VitFamily {
 // keep the older names.
 std::span<const NameRow> hf_rows();
 
-// The registry's families of transformers.
-std::vector<const HfFamily*> hf_families();
-
 // What config.json says. `place` names it. Errors: a field or value that Vitrail does not know, one
 // that contradicts the tensors, and what Vitrail does not have.
 void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const nlohmann::json& config,
                     const std::string& place);
-// transformers' PretrainedConfig.
-std::span<const FieldRule> pretrained_config_fields();
-// transformers' name of an activation. Error: it has none.
-const char* hf_activation_name(Activation activation, const HfFamily& family);
-
-// What a field says of the tensors must be true; one that is absent leaves it to them. Error.
-void agree_with_tensors(const nlohmann::json& config, const char* key, int64_t there,
-                        const std::string& place);
-void agree_with_tensors(const nlohmann::json& config, const char* key, bool there,
-                        const std::string& place);
 
 }  // namespace vitrail

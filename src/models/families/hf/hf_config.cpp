@@ -119,15 +119,6 @@ constexpr std::array<std::pair<const char*, Activation>, 8> kHfActivations = {
      {"silu", Activation::silu},
      {"swish", Activation::silu}}};
 
-Activation hidden_activation(const std::string& name, const std::string& place) {
-  for (const auto& [text, value] : kHfActivations)
-    if (name == text) return value;
-  fail("transformers",
-       "{}: hidden_act {} is not supported; gelu, gelu_pytorch_tanh, quick_gelu, "
-       "relu and silu are",
-       place, shown(name));
-}
-
 std::pair<int64_t, int64_t> hf_sides(const Json& config, const char* key, int64_t otherwise,
                                      const std::string& place) {
   const auto found = config.find(key);
@@ -138,29 +129,6 @@ std::pair<int64_t, int64_t> hf_sides(const Json& config, const char* key, int64_
 void refuse_disagreement(const char* key, const std::string& value, const std::string& there,
                          const std::string& place) {
   fail("transformers", "{}: {} is {}, but the tensors have {}", place, key, value, there);
-}
-
-void check_known(const HfFamily& family, const Json& config, const std::string& place) {
-  const auto type = config.find("model_type");
-  const auto models = family.hf_models();
-  auto model = models.begin();
-  if (type != config.end() && type->is_string())
-    model = std::ranges::find(models, type->get_ref<const std::string&>(), &HfModel::type);
-  if (model == models.end()) model = models.begin();
-  std::vector<std::span<const FieldRule>> rules = {kPretrainedConfig, kEncoder};
-  for (const auto& fields : family.config_fields(*model)) rules.push_back(fields);
-  check_fields(config, {place, fmt::format("transformers' {}Config", model->stem), rules});
-  for (const std::string& name :
-       get_optional<std::vector<std::string>>(config, "architectures", place)
-           .value_or(std::vector<std::string>{})) {
-    // Of whichever family: some files of a ViT name a DeiT.
-    const bool known = std::ranges::any_of(hf_families(), [&](const HfFamily* one) {
-      return std::ranges::find(one->architectures(), name) != one->architectures().end();
-    });
-    if (!known)
-      fail(ErrorCode::unsupported, "transformers",
-           "{}: architectures names {}, a class that Vitrail does not know", place, shown(name));
-  }
 }
 
 // Of what the tensors show, the config must say the same.
@@ -179,12 +147,56 @@ void check_shapes(const ConfigDraft& draft, const HfFamily& family, const Json& 
   family.check_config(draft, config, place);
 }
 
+}  // namespace
+
+std::span<const FieldRule> pretrained_config_fields() {
+  return kPretrainedConfig;
+}
+
+const char* hf_activation_name(Activation activation, const char* family) {
+  return activation_name(kHfActivations, activation, family);
+}
+
+Activation hf_activation(const std::string& name, const std::string& place) {
+  for (const auto& [text, value] : kHfActivations)
+    if (name == text) return value;
+  fail("transformers",
+       "{}: hidden_act {} is not supported; gelu, gelu_pytorch_tanh, quick_gelu, "
+       "relu and silu are",
+       place, shown(name));
+}
+
+const HfModel& hf_model_of(const Json& config, std::span<const HfModel> models) {
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string()) return models.front();
+  const auto model = std::ranges::find(models, type->get_ref<const std::string&>(), &HfModel::type);
+  return model == models.end() ? models.front() : *model;
+}
+
+void check_hf_config(const Json& config, const std::string& place, const HfModel& model,
+                     std::span<const std::span<const FieldRule>> own_fields) {
+  std::vector<std::span<const FieldRule>> rules = {kPretrainedConfig};
+  for (const auto& fields : own_fields) rules.push_back(fields);
+  check_fields(config, {place, fmt::format("transformers' {}Config", model.stem), rules});
+  for (const std::string& name :
+       get_optional<std::vector<std::string>>(config, "architectures", place)
+           .value_or(std::vector<std::string>{})) {
+    // Of whichever family: some files of a ViT name a DeiT.
+    const bool known = std::ranges::any_of(transformers_models(), [&](const auto* one) {
+      return std::ranges::find(one->architectures(), name) != one->architectures().end();
+    });
+    if (!known)
+      fail(ErrorCode::unsupported, "transformers",
+           "{}: architectures names {}, a class that Vitrail does not know", place, shown(name));
+  }
+}
+
 // As transformers' ImageClassificationPipeline chooses: problem_type regression is raw,
 // multi_label_classification or a single label sigmoid, anything else softmax. Our own word counts
 // where there is no problem_type.
-void settle_hf_answer(ConfigDraft& draft, const HfFamily& family, const Json& config,
+void settle_hf_answer(ReadingDraft& draft, const char* single_label_rule, const Json& config,
                       const std::string& place) {
-  const int64_t classes = draft.config.num_classes;
+  const int64_t classes = draft.class_answer().classes;
   auto meaning = answer_of_problem_type(config, place);
   if (classes == 0) return;
   if (meaning) {
@@ -194,18 +206,8 @@ void settle_hf_answer(ConfigDraft& draft, const HfFamily& family, const Json& co
   }
   if (const auto own = answer_of_own_word(config, kAnswerKey, place))
     return settle_answer(draft, *own, place + " (" + kAnswerKey + ")");
-  if (classes == 1) return settle_answer(draft, {Answer::sigmoid}, family.single_label_rule());
+  if (classes == 1) return settle_answer(draft, {Answer::sigmoid}, single_label_rule);
   settle_answer(draft, {Answer::softmax}, fmt::format("transformers' rule for {} labels", classes));
-}
-
-}  // namespace
-
-std::span<const FieldRule> pretrained_config_fields() {
-  return kPretrainedConfig;
-}
-
-const char* hf_activation_name(Activation activation, const HfFamily& family) {
-  return activation_name(kHfActivations, activation, family.name());
 }
 
 void agree_with_tensors(const Json& config, const char* key, int64_t there,
@@ -224,7 +226,10 @@ void agree_with_tensors(const Json& config, const char* key, bool there, const s
 void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const Json& config,
                     const std::string& place) {
   if (!config.is_object()) fail("transformers", "{}: is not an object", place);
-  check_known(family, config, place);
+  const HfModel& model = hf_model_of(config, family.hf_models());
+  std::vector<std::span<const FieldRule>> fields = {kEncoder};
+  for (const auto& own : family.config_fields(model)) fields.push_back(own);
+  check_hf_config(config, place, model, fields);
   check_shapes(draft, family, config, place);
   const C& c = draft.config;
 
@@ -245,12 +250,12 @@ void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const Json& conf
   if (draft.is_open("activation"))
     draft.settle(
         "activation", &C::activation,
-        hidden_activation(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
-                          place),
+        hf_activation(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
+                      place),
         from("hidden_act"));
   const auto [height, width] = hf_sides(config, "image_size", 224, place);
   draft.settle_image(height, width, from("image_size"));
-  settle_hf_answer(draft, family, config, place);
+  settle_hf_answer(draft, family.single_label_rule(), config, place);
 }
 
 }  // namespace vitrail
