@@ -60,6 +60,10 @@ inline constexpr std::array kMlpKinds{
     Word{MlpKind::plain, "plain"}, Word{MlpKind::gated_packed, "gated_packed"},
     Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},
     Word{MlpKind::gated_split, "gated_split"}};
+inline constexpr std::array kHeadMixings{Word{HeadMixingKind::none, "none"},
+                                         Word{HeadMixingKind::projections, "projections"},
+                                         Word{HeadMixingKind::matrices, "matrices"},
+                                         Word{HeadMixingKind::reattention, "reattention"}};
 inline constexpr std::array kNormalisations{Word{Normalisation::group, "group"},
                                             Word{Normalisation::batch, "batch"}};
 inline constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
@@ -99,6 +103,9 @@ constexpr auto words_of(NormPlacement) {
 }
 constexpr auto words_of(MlpKind) {
   return std::span(kMlpKinds);
+}
+constexpr auto words_of(HeadMixingKind) {
+  return std::span(kHeadMixings);
 }
 constexpr auto words_of(Normalisation) {
   return std::span(kNormalisations);

@@ -8,9 +8,11 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/cait.h"
 #include "models/backbones/levit.h"
 #include "models/backbones/pvt_v2.h"
 #include "models/backbones/swin_config.h"
+#include "models/backbones/xcit.h"
 #include "models/network_config.h"
 #include "models/vit_config.h"
 
@@ -42,6 +44,8 @@ constexpr std::array kTypes{
     row<pvt_v2_config_from_json>(),
     row<levit_config_from_json>(),
     row<swin_config_from_json>(),
+    row<cait_config_from_json>(),
+    row<xcit_config_from_json>(),
 };
 // clang-format on
 

@@ -63,6 +63,7 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("mlp_bias", c.mlp_bias);
   visit("attention_projection", c.attention_projection);
   visit("qk_norm", c.qk_norm);
+  visit("head_mixing", c.head_mixing);
   visit("attention_norm", c.attention_norm);
   visit("mlp_norm", c.mlp_norm);
   visit("norm", c.norm);
@@ -345,6 +346,8 @@ void VisionTransformerConfig::validate() const {
   const int64_t pooling_heads = pool_heads > 0 ? pool_heads : num_heads;
   check(!is_map(pooling) || embed_dim % pooling_heads == 0, "model config",
         "pool_heads {} does not divide embed_dim {}", pooling_heads, embed_dim);
+  check(head_mixing == HeadMixingKind::none || !qk_norm, "model config",
+        "head_mixing {} goes with no qk_norm", word_of(head_mixing));
   check(!multi_label || answer == Answer::sigmoid, "model config",
         "multi_label goes with answer sigmoid, not {}", word_of(answer));
   validate_rotary(rotary, head_size());

@@ -1,5 +1,5 @@
 // The projection to q, k and v where q and v alone have a bias (Bao et al. 2022, BEiT; EVA,
-// Swin v2): a bias of k changes no answer, for it adds the same to all scores of a query.
+// Swin v2): without rotary positions a bias of k adds the same to all scores of a query.
 #pragma once
 
 #include "nn/linear.h"

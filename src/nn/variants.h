@@ -62,4 +62,17 @@ enum class MlpKind : uint8_t {
   gated_split,             // fc2(act(fc1_g(x)) * fc1_x(x)): timm's SwiGLU
 };
 
+// How the heads of an attention are mixed (kernels/attention_mixing.h), by how a family stores it.
+enum class HeadMixingKind : uint8_t {
+  none,
+  // Scores and weights through a projection each, "proj_l" and "proj_w" (Touvron et al. 2021,
+  // CaiT).
+  projections,
+  // The same without biases, "mix_heads_pre_attn" and "mix_heads_post_attn" [from, to].
+  matrices,
+  // Weights alone, "reattn_weights" [from, to], then LayerNorm over the heads (Zhou et al. 2021,
+  // DeepViT).
+  reattention,
+};
+
 }  // namespace vitrail

@@ -8,6 +8,7 @@
 #include "core/rng.h"
 #include "kernels/dropout.h"
 #include "ops/attention_description.h"
+#include "ops/attention_mixing.h"
 #include "ops/attention_probe.h"
 
 namespace vitrail {
@@ -54,8 +55,47 @@ void RecordedAttention::backward(Queue& queue, const Tensor& gradient) const {
   if (!in.shares_memory) give(in.v, dv);
 }
 
+// What a probe keeps of attention that ran.
+void tell_probe(const Context& context, const AttentionOptions& options,
+                const AttentionDescription& description, const Tensor& lse) {
+  std::vector<Tensor> operands = description.tables;
+  for (const Variable& variable : description.variables) operands.push_back(variable.value());
+  context.probe->add(context.queue, options.path, description.args, std::move(operands), lse);
+}
+
+// Heads that are mixed: the kernel, or where somebody wants a gradient or dropout the same
+// arithmetic as a chain.
+Variable run_mixed(const Context& context, const AttentionOperands& in,
+                   const AttentionOptions& options, const AttentionDescription& description) {
+  const kernels::AttentionShape& shape = description.args.shape;
+  const bool probed = context.probe != nullptr && context.probe->wants(options.path);
+  const bool recorded = context.tape != nullptr &&
+                        std::ranges::any_of(description.variables, &Variable::needs_gradient);
+  if (probed) tell_probe(context, options, description, {});
+  if (!recorded && !(context.dropout && options.dropout > 0)) {
+    const Timed timed(context, {"attention", options.path,
+                                2 * shape.batch * shape.queries * shape.keys *
+                                    (description.width + shape.heads * shape.heads),
+                                Precision::f32});
+    Tensor output = Tensor::empty({in.q.size(0), in.q.size(1), description.width});
+    kernels::attention(context.queue, description.args,
+                       {.o = heads_of(output, shape.head_dim, description.width, 0)}, nullptr);
+    return output;
+  }
+  Variable output = chained_mixed_attention(context, in, options, description.args.scale);
+  if (!recorded || !probed || !context.probe->keeps()) return output;
+  const Tensor value = output.value();
+  return context.tape->record("attention", value, {output},
+                              [probe = context.probe, path = options.path, slot = output.slot()](
+                                  Queue& queue, const Tensor& gradient) {
+                                probe->add_output_gradient(path, gradient);
+                                slot->accumulate(queue, gradient.clone());
+                              });
+}
+
 Variable run(const Context& context, const AttentionOperands& in, const AttentionOptions& options) {
   AttentionDescription description(in, options);
+  if (options.mixing.present()) return run_mixed(context, in, options, description);
   AttentionArgs& args = description.args;
   if (context.dropout && options.dropout > 0) {
     const kernels::MaskKey mask(context.random, options.path + ".dropout");
@@ -84,11 +124,7 @@ Variable run(const Context& context, const AttentionOperands& in, const Attentio
                        {.o = heads_of(output, description.output_place()), .lse = lse.f32()},
                        workspace.raw());
   }
-  if (probed) {
-    std::vector<Tensor> operands = description.tables;
-    for (const Variable& variable : description.variables) operands.push_back(variable.value());
-    context.probe->add(context.queue, options.path, args, std::move(operands), lse);
-  }
+  if (probed) tell_probe(context, options, description, lse);
   if (!recorded) return output;
 
   const std::vector<Variable> inputs = description.variables;
@@ -103,7 +139,8 @@ Variable run(const Context& context, const AttentionOperands& in, const Attentio
                         .output = output,
                         .operands = std::move(operands)});
   record->options.bias = &record->dense;
-  record->options.windows = nullptr;  // the description has what it said
+  // The description has what they said.
+  record->options.windows = record->options.query_windows = nullptr;
   return context.tape->record(
       "attention", output, inputs,
       [record](Queue& queue, const Tensor& gradient) { record->backward(queue, gradient); });

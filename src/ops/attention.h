@@ -32,9 +32,16 @@ struct AttentionOptions {
   DistanceBias distance;
   GroupBias groups;
 
+  // Heads that are mixed go with no term of a bias, no windows and no hidden keys. They are
+  // multiplied in f32 in every precision.
+  HeadMixingWeights mixing;
+
   // Windows are sequences: Nq and Nk above are their tokens, B is samples times windows, sample by
   // sample. Null: a sample is one sequence. Must outlive the call, not the backward.
   const AttentionWindows* windows = nullptr;
+  // Of the queries, where their grid is another than the keys' (pooled queries): as many windows as
+  // `windows` has, one for one. Null: the same. Must outlive the call alone, too.
+  const AttentionWindows* query_windows = nullptr;
   // q, k and v of a window's padding, as a fused projection has them: [3*H*d]; undefined: zeros.
   Variable padding;
 

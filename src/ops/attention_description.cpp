@@ -39,6 +39,7 @@ class Describer {
                        &args_.q_transform);
     describe_transform("k", options_.k_norm, options_.k_rotary, args_.shape.keys,
                        &args_.k_transform);
+    describe_mixing();
   }
 
  private:
@@ -61,17 +62,26 @@ class Describer {
     if (options_.windows == nullptr) {
       check(!options_.padding.defined(), "attention", "{}: only windows have padding",
             options_.path);
+      check(options_.query_windows == nullptr, "attention",
+            "{}: windows of queries need some of keys", options_.path);
       return;
     }
-    const AttentionWindows& windows = *options_.windows;
-    check(windows.memory == args_.shape.queries && windows.memory == args_.shape.keys, "attention",
+    const AttentionWindows& keys = *options_.windows;
+    const AttentionWindows& queries =
+        options_.query_windows == nullptr ? keys : *options_.query_windows;
+    check(queries.memory == args_.shape.queries && keys.memory == args_.shape.keys, "attention",
           "{}: windows of {} tokens do not cut {} queries and {} keys", options_.path,
-          windows.memory, args_.shape.queries, args_.shape.keys);
-    args_.shape.batch *= windows.windows;
-    args_.shape.queries = args_.shape.keys = windows.tokens;
-    args_.tokens = {.windows = windows.windows,
-                    .query_rows = use<int32_t>(windows.rows),
-                    .key_rows = windows.rows.data<int32_t>()};
+          queries.memory == args_.shape.queries ? keys.memory : queries.memory, args_.shape.queries,
+          args_.shape.keys);
+    check(queries.windows == keys.windows && queries.groups.defined() == keys.groups.defined(),
+          "attention", "{}: {} windows of queries do not belong to {} of keys", options_.path,
+          queries.windows, keys.windows);
+    args_.shape.batch *= keys.windows;
+    args_.shape.queries = queries.tokens;
+    args_.shape.keys = keys.tokens;
+    args_.tokens = {.windows = keys.windows,
+                    .query_rows = use<int32_t>(queries.rows),
+                    .key_rows = use<int32_t>(keys.rows)};
     if (!options_.padding.defined()) return;
     const AttentionDescription::Padding parts = to_.padding();
     expect("the padding", options_.padding.shape(), {parts.size});
@@ -154,7 +164,8 @@ class Describer {
     if (options_.windows != nullptr && options_.windows->groups.defined()) {
       check(!groups.query_groups.defined(), "attention",
             "{}: shifted windows have groups of their own", options_.path);
-      groups = {.query_groups = options_.windows->groups,
+      const AttentionWindows* queries = options_.query_windows;
+      groups = {.query_groups = queries == nullptr ? options_.windows->groups : queries->groups,
                 .key_groups = options_.windows->groups,
                 .penalty = options_.windows->penalty};
     }
@@ -199,6 +210,33 @@ class Describer {
                          .head_stride = shape[0] == 1 ? 0 : shape[1] * shape[2],
                          .prefix = rotary.prefix,
                          .interleaved = rotary.interleaved};
+  }
+
+  void describe_mixing() {
+    const HeadMixingWeights& mixing = options_.mixing;
+    if (!mixing.present()) return;
+    check(!args_.bias.present() && options_.windows == nullptr && !args_.q_transform.present() &&
+              !args_.k_transform.present() && args_.scale > 0,
+          "attention",
+          "{}: heads that are mixed take no bias, windows, norms or rotation, and a scale above 0",
+          options_.path);
+    const int64_t heads = args_.shape.heads;
+    const auto learned = [&](const char* name, const Variable& x, const Shape& shape) {
+      if (!x.defined()) return static_cast<const float*>(nullptr);
+      expect(name, x.shape(), shape);
+      return use(x);
+    };
+    kernels::HeadMixing& to = args_.mixing;
+    to.before = learned("the mixing of scores", mixing.before, {heads, heads});
+    to.before_bias = learned("the bias of mixed scores", mixing.before_bias, {heads});
+    to.after = learned("the mixing of weights", mixing.after, {heads, heads});
+    to.after_bias = learned("the bias of mixed weights", mixing.after_bias, {heads});
+    if (mixing.norm == nullptr) return;
+    check(mixing.norm->beta != nullptr, "attention", "{}: the norm over heads needs a bias",
+          options_.path);
+    to.norm_weight = learned("the norm over heads", mixing.norm->gamma.variable(), {heads});
+    to.norm_bias = learned("the norm over heads", mixing.norm->beta->variable(), {heads});
+    to.norm_epsilon = static_cast<float>(mixing.norm->epsilon);
   }
 
   AttentionDescription& to_;

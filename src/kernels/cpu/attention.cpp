@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/cpu/attention_int8.h"
+#include "kernels/cpu/attention_mixing.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
@@ -312,6 +313,7 @@ int64_t attention_workspace(const AttentionShape& shape) {
 
 void attention(Queue& queue, const AttentionArgs& args, const AttentionForward& out,
                void* workspace) {
+  if (args.mixing.present()) return mixed_attention(queue, args, out.o);
   if (attends_in_int8(args)) return attention_int8(queue, args, out, workspace);
   VITRAIL_DISPATCH(Forward)(queue, args, out, static_cast<float*>(workspace));
 }

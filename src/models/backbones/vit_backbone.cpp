@@ -70,6 +70,7 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
                                                                   : kernels::HeadNormKind::rms,
                         .output_norm = c.attention_norm,
                         .norm = c.norm,
+                        .mixing = c.head_mixing,
                         .epsilon = c.layer_norm_epsilon,
                         .dropout = c.attention_dropout},
           .mlp = {.inputs = c.embed_dim,

@@ -128,8 +128,9 @@ std::vector<std::string> names_in(const Spelling& spelling, std::string_view nam
 }
 
 bool is_left_out(const Spelling& spelling, std::string_view name) {
-  return name.starts_with(spelling.prefix) &&
-         spelling.family->is_left_out(name.substr(spelling.prefix.size()));
+  return spelling.family->is_training_part(spelling, name) ||
+         (name.starts_with(spelling.prefix) &&
+          spelling.family->is_left_out(name.substr(spelling.prefix.size())));
 }
 
 int64_t count_blocks(const TensorSource& tensors, const Spelling& spelling) {

@@ -11,16 +11,24 @@ std::span<const Family* const> families() {
   static const std::array kFamilies = {
       timm_family(),
       timm_pvt_v2_family(),
+      timm_levit_family(),
+      timm_cait_family(),
+      timm_xcit_family(),
+      timm_swin_family(),
+      timm_swin_v2_family(),
       hf_vit_family(),
       hf_deit_family(),
       hf_dinov2_family(),
       hf_pvt_v2_family(),
+      hf_levit_family(),
+      hf_swin_family(),
+      hf_swin_v2_family(),
       dinov2_family(),
+      swin_original_family(),
+      swin_v2_original_family(),
       vit_pytorch_family(),
+      vit_pytorch_cait_family(),
       own_family(),
-      timm_family(),      hf_vit_family(),      hf_deit_family(),
-      hf_dinov2_family(), timm_levit_family(),  hf_levit_family(),
-      dinov2_family(),    vit_pytorch_family(), own_family(),
   };
   // clang-format on
   return kFamilies;

@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "ops/elementwise.h"
-#include "ops/gather.h"
 #include "ops/interpolate.h"
+#include "ops/matmul.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -60,27 +59,27 @@ TableSize table_size(int64_t grid_height, int64_t grid_width) {
   return {2 * grid_height - 1, 2 * grid_width - 1};
 }
 
-// Each entry is the mean of the four around it, by how near they are.
+// [target, source]: what each offset of the target's axis takes of the source's entries.
+Tensor geometric_shares(int64_t source, int64_t target) {
+  const std::vector<double> points = geometric_offsets(source, target);
+  Tensor shares = Tensor::zeros({target, source});
+  for (int64_t i = 0; i < target; ++i) {
+    const Between at = between(points, static_cast<double>(i - target / 2));
+    shares.f32()[i * source + at.low] += static_cast<float>(1 - at.share);
+    shares.f32()[i * source + at.high] += static_cast<float>(at.share);
+  }
+  return shares;
+}
+
+// Rows first, then columns: two products, so that the table's gradient follows.
 Variable geometric(const Context& context, const Variable& table, const TableSize& from,
                    const TableSize& to) {
-  const std::vector<double> rows = geometric_offsets(from.height, to.height);
-  const std::vector<double> columns = geometric_offsets(from.width, to.width);
-  Variable out;
-  for (const bool lower : {false, true})
-    for (const bool right : {false, true}) {
-      Tensor index = Tensor::empty({to.entries()}, DType::i64);
-      Tensor shares = Tensor::empty({to.entries(), 1});
-      for (int64_t i = 0; i < to.entries(); ++i) {
-        const Between y = between(rows, static_cast<double>(i / to.width - to.height / 2));
-        const Between x = between(columns, static_cast<double>(i % to.width - to.width / 2));
-        index.data<int64_t>()[i] = (lower ? y.high : y.low) * from.width + (right ? x.high : x.low);
-        shares.f32()[i] =
-            static_cast<float>((lower ? y.share : 1 - y.share) * (right ? x.share : 1 - x.share));
-      }
-      const Variable corner = multiply(context, index_select(context, table, 0, index), shares);
-      out = out.defined() ? add(context, out, corner) : corner;
-    }
-  return out;
+  const int64_t heads = table.size(1);
+  const Variable rows = matmul(context, Variable(geometric_shares(from.height, to.height)),
+                               reshape(context, table, {from.height, from.width * heads}));
+  const Variable both = matmul(context, Variable(geometric_shares(from.width, to.width)),
+                               reshape(context, rows, {to.height, from.width, heads}));
+  return reshape(context, both, {to.entries(), heads});
 }
 
 Variable resize_entries(const Context& context, const Variable& table,

@@ -118,6 +118,7 @@ NetworkDraft TimmNetwork::begin(const FileReading& file) const {
 
 void TimmNetwork::make_for(NetworkConfig& config, int64_t height, int64_t width) const {
   config.set_image_size(height, width);
+  config.fit_positions();  // what the model stores is of the size that it was made for
 }
 
 void TimmNetwork::settle(NetworkDraft& draft, const FileReading& file) const {
@@ -149,6 +150,20 @@ nlohmann::json TimmNetwork::config_for(const NetworkConfig& config,
                            .first_convolution = first_convolution(),
                            .classifier = std::string(head())},
                           config, options, folds);
+}
+
+int64_t timm_hidden(int64_t dim, double ratio) {
+  constexpr double kMostRatio = 1024;
+  check(ratio > 0 && ratio < kMostRatio, "timm", "mlp_ratio is {}; it must lie between 0 and {}",
+        ratio, kMostRatio);
+  return static_cast<int64_t>(static_cast<double>(dim) * ratio);
+}
+
+Pooling timm_token_pooling(const std::string& global_pool, const std::string& place) {
+  if (global_pool == "token") return Pooling::class_token;
+  if (global_pool == "avg") return Pooling::mean;
+  fail("timm", "{}: global_pool '{}' is not supported; token and avg are", place,
+       printable(global_pool));
 }
 
 nlohmann::json timm_preprocess(const TimmPreprocess& p) {

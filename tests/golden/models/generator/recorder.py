@@ -34,6 +34,8 @@ class Case:
     stages: Callable | None = None  # model -> modules whose outputs are stage.i
     to_tokens: Callable = lambda output: output  # of a block or a stage, to [B, N, D]
     write_config: Callable = lambda folder: None
+    # (folder, {tensor name in the family's file: tensor}); None: model.safetensors.
+    write_weights: Callable | None = None
     weight_scale: float = 1.0  # of matrices, over 1 / sqrt(fan in)
     faint: bool = False  # tokens of small variance, so that LayerNorm's epsilon is seen
     settings: dict = field(default_factory=dict)  # what --set must say for this checkpoint
@@ -178,8 +180,11 @@ def record(case, root):
 
     weights = case.to_file({n: p.detach().clone() for n, p in
                             [*model.named_parameters(), *running_statistics(model)]})
-    save_file({n: t.contiguous() for n, t in weights.items()}, folder / "model.safetensors",
-              metadata=case.metadata)
+    if case.write_weights:
+        case.write_weights(folder, weights)
+    else:
+        save_file({n: t.contiguous() for n, t in weights.items()}, folder / "model.safetensors",
+                  metadata=case.metadata)
     single = run(case, copy.deepcopy(model), pixels, labels)
     exact = run(case, copy.deepcopy(model).double(), pixels.double(), labels)
     errors = relative_errors(single, exact)
