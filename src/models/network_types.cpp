@@ -48,15 +48,9 @@ constexpr std::array kTypes{
     row<pvt_config_from_json>(),
     row<cvt_config_from_json>(),
     row<levit_config_from_json>(),
+    row<swin_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
-    NetworkType{
-        VisionTransformerConfig::kType,
-        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
-    NetworkType{SwinConfig::kType,
-                [](const nlohmann::json& fields) -> NetworkConfig {
-                  return swin_config_from_json(fields);
-                }},
 };
 // clang-format on
 

@@ -38,6 +38,12 @@ const Family* hf_segformer_family();
 const Family* timm_cait_family();
 const Family* timm_xcit_family();
 const Family* vit_pytorch_cait_family();
+const Family* timm_swin_family();
+const Family* timm_swin_v2_family();
+const Family* hf_swin_family();
+const Family* hf_swin_v2_family();
+const Family* swin_original_family();
+const Family* swin_v2_original_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();
