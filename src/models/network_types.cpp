@@ -8,6 +8,8 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/hiera_config.h"
+#include "models/backbones/vitdet_config.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -34,6 +36,8 @@ constexpr NetworkType row() {
 // clang-format off: a row for each type
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<hiera_config_from_json>(),
+    row<vitdet_config_from_json>(),
 };
 // clang-format on
 

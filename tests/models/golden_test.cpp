@@ -20,7 +20,8 @@ using testing::relative_error;
 constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 // A missing folder must fail, not pass unseen: one number for each family that the generator knows.
 const std::map<std::string, int> kExpectedCases = {
-    {"dinov2", 8}, {"hf", 35}, {"timm", 42}, {"vit_pytorch", 16}, {"vitrail", 55}};
+    {"dinov2", 8}, {"hf", 35},          {"hiera", 7},    {"sam", 8},
+    {"timm", 42},  {"vit_pytorch", 16}, {"vitrail", 55}, {"vitdet", 4}};
 
 class Golden : public ::testing::TestWithParam<std::string> {
  protected:

@@ -60,6 +60,19 @@ std::string filled(std::string_view text, const Spelling& s,
   return name;
 }
 
+// The number of a block as those of its stage and of its place there.
+void number_by_stage(const Spelling& s, std::vector<std::string>& numbers) {
+  if (s.stage_depths.empty() || numbers.empty()) return;
+  const std::string& number = numbers.front();
+  int64_t index = 0;
+  std::from_chars(number.data(), number.data() + number.size(), index);
+  size_t stage = 0;
+  while (stage + 1 < s.stage_depths.size() && index >= s.stage_depths[stage])
+    index -= s.stage_depths[stage++];
+  numbers.front() = std::to_string(stage);
+  numbers.insert(numbers.begin() + 1, std::to_string(index));
+}
+
 std::vector<std::string> parts_of(std::string_view spelled, std::string_view suffix,
                                   const Spelling& s, const NamePattern& pattern) {
   std::vector<std::string> parts;
@@ -91,6 +104,7 @@ Spelling respelled(Spelling today, const Spelling& other) {
   today.generation = (today.generation & ~kAgeBit) | (other.generation & kAgeBit);
   today.prefix = other.prefix;
   today.block_chunks = other.block_chunks;
+  // stage_depths follow from the model.
   return today;
 }
 
@@ -114,7 +128,8 @@ std::optional<Spelling> spelling_from_words(const std::string& words) {
 }
 
 std::vector<std::string> names_in(const Spelling& spelling, std::string_view name) {
-  const NamePattern pattern = pattern_of(name);
+  NamePattern pattern = pattern_of(name);
+  number_by_stage(spelling, pattern.numbers);
   const NameTables tables = spelling.family->tables(spelling);
   for (const std::span<const NameRow> rows : tables.rows)
     for (const NameRow& row : rows)

@@ -10,6 +10,8 @@ std::span<const Family* const> families() {
   static const std::array kFamilies = {
       timm_family(),   hf_vit_family(),      hf_deit_family(), hf_dinov2_family(),
       dinov2_family(), vit_pytorch_family(), own_family(),
+      timm_hiera_family(), hf_hiera_family(), hiera_family(),
+      timm_sam_family(), hf_sam_family(), sam_family(), hf_vitdet_family(),
   };
   // clang-format on
   return kFamilies;

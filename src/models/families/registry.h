@@ -28,6 +28,13 @@ const Family* hf_deit_family();
 const Family* hf_dinov2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
+const Family* timm_hiera_family();
+const Family* hf_hiera_family();
+const Family* hiera_family();
+const Family* timm_sam_family();
+const Family* hf_sam_family();
+const Family* sam_family();
+const Family* hf_vitdet_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();

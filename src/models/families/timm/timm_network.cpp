@@ -48,10 +48,7 @@ void apply_pictures(NetworkDraft& draft, const TimmConfig& parts, const TimmArgu
     pictures.width = (*input)[2];
   }
   arguments.read_sides("img_size", pictures.height, pictures.width);
-  if (pictures == draft.config.pictures()) return;
-  draft.config.set_pictures(
-      {pictures.channels, draft.config.pictures().height, draft.config.pictures().width});
-  draft.config.set_image_size(pictures.height, pictures.width);
+  draft.config.set_pictures(pictures);  // it was made for them
 }
 
 }  // namespace
