@@ -206,12 +206,17 @@ std::vector<AttentionLayer> HieraBackbone::attentions() const {
                         .heads = first->heads(),
                         .of_its_tokens = false});
     for (const auto& block : stages_[i].blocks)
-      layers.push_back({.path = block->attention().path(),
-                        .stage = stage,
-                        .heads = block->attention().heads(),
-                        .of_its_tokens = config_.mask_unit_attention[i] == 0});
+      layers.push_back(
+          {.path = block->attention().path(), .stage = stage, .heads = block->attention().heads()});
   }
   return layers;
+}
+
+AttentionGrids HieraBackbone::attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                              int64_t picture_width) const {
+  const std::vector<TokenLayout> grids = layouts(picture_height, picture_width);
+  const auto stage = static_cast<size_t>(layer.stage);
+  return {.queries = grids[stage], .keys = grids[layer.of_its_tokens ? stage : stage - 1]};
 }
 
 void HieraBackbone::visit_linears(const VisitLinear& visit) {

@@ -185,9 +185,7 @@ std::vector<BlockPlace> VitDetBackbone::blocks() const {
 std::vector<AttentionLayer> VitDetBackbone::attentions() const {
   std::vector<AttentionLayer> layers;
   for (const auto& block : blocks_)
-    layers.push_back({.path = block->attention().path(),
-                      .heads = block->attention().heads(),
-                      .of_its_tokens = block->global()});
+    layers.push_back({.path = block->attention().path(), .heads = block->attention().heads()});
   return layers;
 }
 

@@ -60,19 +60,6 @@ std::string filled(std::string_view text, const Spelling& s,
   return name;
 }
 
-// The number of a block as those of its stage and of its place there.
-void number_by_stage(const Spelling& s, std::vector<std::string>& numbers) {
-  if (s.stage_depths.empty() || numbers.empty()) return;
-  const std::string& number = numbers.front();
-  int64_t index = 0;
-  std::from_chars(number.data(), number.data() + number.size(), index);
-  size_t stage = 0;
-  while (stage + 1 < s.stage_depths.size() && index >= s.stage_depths[stage])
-    index -= s.stage_depths[stage++];
-  numbers.front() = std::to_string(stage);
-  numbers.insert(numbers.begin() + 1, std::to_string(index));
-}
-
 std::vector<std::string> parts_of(std::string_view spelled, std::string_view suffix,
                                   const Spelling& s, const NamePattern& pattern) {
   std::vector<std::string> parts;
@@ -88,7 +75,8 @@ std::vector<std::string> parts_of(std::string_view spelled, std::string_view suf
 std::optional<std::string_view> suffix_after(std::string_view name, std::string_view module) {
   if (!name.starts_with(module)) return std::nullopt;
   const std::string_view rest = name.substr(module.size());
-  if (rest.empty() || rest == ".weight" || rest == ".bias") return rest;
+  for (const char* tensor : {"", ".weight", ".bias", ".running_mean", ".running_var"})
+    if (rest == tensor) return rest;
   return std::nullopt;
 }
 
@@ -104,7 +92,6 @@ Spelling respelled(Spelling today, const Spelling& other) {
   today.generation = (today.generation & ~kAgeBit) | (other.generation & kAgeBit);
   today.prefix = other.prefix;
   today.block_chunks = other.block_chunks;
-  // stage_depths follow from the model.
   return today;
 }
 
@@ -122,14 +109,13 @@ std::optional<Spelling> spelling_from_words(const std::string& words) {
     if (words.substr(0, first) != family->name()) continue;
     const int generation = words[first + 1] - '0';
     if (generation < 0 || generation > kMaxGeneration) return std::nullopt;
-    return Spelling{family, words.substr(first + 3), generation, {}};
+    return Spelling{family, words.substr(first + 3), generation, {}, {}};
   }
   return std::nullopt;
 }
 
 std::vector<std::string> names_in(const Spelling& spelling, std::string_view name) {
-  NamePattern pattern = pattern_of(name);
-  number_by_stage(spelling, pattern.numbers);
+  const NamePattern pattern = pattern_of(spelling.family->numbered(spelling, name));
   const NameTables tables = spelling.family->tables(spelling);
   for (const std::span<const NameRow> rows : tables.rows)
     for (const NameRow& row : rows)
@@ -142,8 +128,9 @@ std::vector<std::string> names_in(const Spelling& spelling, std::string_view nam
 }
 
 bool is_left_out(const Spelling& spelling, std::string_view name) {
-  return name.starts_with(spelling.prefix) &&
-         spelling.family->is_left_out(name.substr(spelling.prefix.size()));
+  return spelling.family->is_training_part(spelling, name) ||
+         (name.starts_with(spelling.prefix) &&
+          spelling.family->is_left_out(name.substr(spelling.prefix.size())));
 }
 
 int64_t count_blocks(const TensorSource& tensors, const Spelling& spelling) {

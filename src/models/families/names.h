@@ -25,9 +25,9 @@ struct Spelling {
   int generation = 0;
   // Files of training may keep blocks in chunks: blocks.CHUNK.INDEX.
   std::vector<int64_t> block_chunks;
-  // Blocks of each stage, where the family numbers stages and the blocks of each: block 3 behind a
-  // stage of two is two numbers, 1 and 1. Empty: the blocks are numbered in order, as here.
-  std::vector<int64_t> stage_depths;
+  // Blocks of each stage, where the family's numbering of layers depends on them
+  // (Family::numbered).
+  std::vector<int64_t> depths = {};
 };
 inline constexpr int kAgeBit = 1;
 inline constexpr int kMaxGeneration = 7;

@@ -1,5 +1,6 @@
 // transformers' Hiera.
 #include <algorithm>
+#include <charconv>
 
 #include "core/error.h"
 #include "models/backbones/hiera_config.h"
@@ -18,16 +19,17 @@ constexpr std::string_view kHfHieraClasses[] = {
     "transformers.models.hiera.modeling_hiera.HieraForImageClassification",
 };
 
+// The blocks' numbers are those of numbered().
 constexpr NameRow kHfHieraRows[] = {
     {"patch_embed.proj", {"@embeddings.patch_embeddings.projection"}},
     {"pos_embed", {"@embeddings.position_embeddings"}},
-    {"blocks.#.norm1", {"@encoder.stages.#.layers.#.layernorm_before"}},
-    {"blocks.#.attn.qkv", {"@encoder.stages.#.layers.#.attn.qkv"}},
-    {"blocks.#.attn.proj", {"@encoder.stages.#.layers.#.attn.proj"}},
-    {"blocks.#.proj", {"@encoder.stages.#.layers.#.proj"}},
-    {"blocks.#.norm2", {"@encoder.stages.#.layers.#.layernorm_after"}},
-    {"blocks.#.mlp.fc1", {"@encoder.stages.#.layers.#.mlp.fc1"}},
-    {"blocks.#.mlp.fc2", {"@encoder.stages.#.layers.#.mlp.fc2"}},
+    {"blocks.#.#.norm1", {"@encoder.stages.#.layers.#.layernorm_before"}},
+    {"blocks.#.#.attn.qkv", {"@encoder.stages.#.layers.#.attn.qkv"}},
+    {"blocks.#.#.attn.proj", {"@encoder.stages.#.layers.#.attn.proj"}},
+    {"blocks.#.#.proj", {"@encoder.stages.#.layers.#.proj"}},
+    {"blocks.#.#.norm2", {"@encoder.stages.#.layers.#.layernorm_after"}},
+    {"blocks.#.#.mlp.fc1", {"@encoder.stages.#.layers.#.mlp.fc1"}},
+    {"blocks.#.#.mlp.fc2", {"@encoder.stages.#.layers.#.mlp.fc2"}},
     {"fc_norm", {"@pooler.layernorm"}},
     {"head", {"classifier"}},
 };
@@ -142,12 +144,25 @@ class HfHieraFamily : public HfNetwork {
     for (size_t stage = 0; file.tensors().contains(layer(stage, 0)); ++stage) {
       int64_t blocks = 1;
       while (file.tensors().contains(layer(stage, blocks))) ++blocks;
-      s.stage_depths.push_back(blocks);
+      s.depths.push_back(blocks);
     }
   }
   Spelling spelling_for(const NetworkConfig& config) const override {
     return {.prefix = config.class_answer().classes > 0 ? "hiera." : "",
-            .stage_depths = hiera_of(config).depths};
+            .depths = hiera_of(config).depths};
+  }
+
+  // Block 3 behind a stage of two is layer 1 of stage 1.
+  std::string numbered(const Spelling& s, std::string_view canonical) const override {
+    constexpr std::string_view kBlocks = "blocks.";
+    if (!canonical.starts_with(kBlocks)) return std::string(canonical);
+    const std::string_view rest = canonical.substr(kBlocks.size());
+    int64_t block = 0;
+    const char* end = std::from_chars(rest.data(), rest.data() + rest.size(), block).ptr;
+    size_t stage = 0;
+    while (stage + 1 < s.depths.size() && block >= s.depths[stage]) block -= s.depths[stage++];
+    return fmt::format("blocks.{}.{}{}", stage, block,
+                       rest.substr(static_cast<size_t>(end - rest.data())));
   }
 
   std::span<const FieldRule> config_fields() const override { return kHfHieraFields; }

@@ -185,6 +185,10 @@ class TimmHieraFamily : public TimmNetwork {
     apply_positions(c, arguments);
   }
 
+  void make_for(NetworkConfig& config, int64_t height, int64_t width) const override {
+    config.set_pictures({config.pictures().channels, height, width});
+  }
+
   std::string_view written_architecture(const NetworkConfig& config) const override {
     const HieraConfig& c = as_hiera(config);
     // An argument takes LayerScale on, and none takes it off.
