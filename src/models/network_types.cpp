@@ -8,6 +8,10 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/hiera_config.h"
+#include "models/backbones/vitdet_config.h"
+#include "models/backbones/pvt_v2.h"
+#include "models/backbones/levit.h"
 #include "models/backbones/cait.h"
 #include "models/backbones/levit.h"
 #include "models/backbones/cvt.h"
@@ -44,6 +48,8 @@ constexpr NetworkType row() {
 // clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<hiera_config_from_json>(),
+    row<vitdet_config_from_json>(),
     row<pvt_v2_config_from_json>(),
     row<pvt_config_from_json>(),
     row<cvt_config_from_json>(),
