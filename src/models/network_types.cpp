@@ -8,6 +8,9 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/efficientformer_config.h"
+#include "models/backbones/mobilevit_config.h"
+#include "models/backbones/tiny_vit_config.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -34,6 +37,9 @@ constexpr NetworkType row() {
 // clang-format off: a row for each type
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<tiny_vit_config_from_json>(),
+    row<mobilevit_config_from_json>(),
+    row<efficientformer_config_from_json>(),
 };
 // clang-format on
 
