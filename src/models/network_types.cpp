@@ -11,6 +11,12 @@
 #include "models/backbones/efficientformer_config.h"
 #include "models/backbones/mobilevit_config.h"
 #include "models/backbones/tiny_vit_config.h"
+#include "models/backbones/pvt_v2.h"
+#include "models/backbones/levit.h"
+#include "models/backbones/cait.h"
+#include "models/backbones/xcit.h"
+#include "models/backbones/swin_config.h"
+#include "models/network_config.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -34,12 +40,24 @@ constexpr NetworkType row() {
           []() -> NetworkConfig { return Config(); }};
 }
 
-// clang-format off: a row for each type
+// A row for each type.
+// clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
     row<tiny_vit_config_from_json>(),
     row<mobilevit_config_from_json>(),
     row<efficientformer_config_from_json>(),
+    row<pvt_v2_config_from_json>(),
+    row<levit_config_from_json>(),
+    row<cait_config_from_json>(),
+    row<xcit_config_from_json>(),
+    NetworkType{
+        VisionTransformerConfig::kType,
+        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
+    NetworkType{SwinConfig::kType,
+                [](const nlohmann::json& fields) -> NetworkConfig {
+                  return swin_config_from_json(fields);
+                }},
 };
 // clang-format on
 

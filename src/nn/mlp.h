@@ -17,7 +17,8 @@ struct MlpConfig {
   kernels::Activation activation = kernels::Activation::gelu;
   bool bias = true;
   bool pointwise = false;    // weights have the shape of 1x1 convolutions'
-  bool hidden_norm = false;  // LayerNorm over hidden before fc2
+  bool hidden_norm = false;  // a norm over hidden before fc2
+  NormKind norm = NormKind::layer;
   double epsilon = 1e-6;
   double dropout = 0;  // after the activation
 };

@@ -8,6 +8,23 @@
 #include "ops/tokens.h"
 
 namespace vitrail {
+namespace {
+
+RelativeIndex offset_index(const OffsetPositionConfig& c) {
+  RelativeIndex index = relative_grid(c.grid_height, c.grid_width);
+  if (c.query_stride == 1) return index;
+  const int64_t rows = (c.grid_height - 1) / c.query_stride + 1;
+  const int64_t columns = (c.grid_width - 1) / c.query_stride + 1;
+  const Tensor asking = Tensor::empty({rows * columns}, DType::i32);
+  for (int64_t i = 0; i < rows * columns; ++i)
+    asking.data<int32_t>()[i] =
+        index.query_entry
+            .data<int32_t>()[(i / columns * c.grid_width + i % columns) * c.query_stride];
+  index.query_entry = asking;
+  return index;
+}
+
+}  // namespace
 
 OffsetPositions::OffsetPositions(const Scope& scope, const OffsetPositionConfig& config)
     : config_(config),
@@ -16,7 +33,7 @@ OffsetPositions::OffsetPositions(const Scope& scope, const OffsetPositionConfig&
                               Initializer::zeros(), ParameterRole::Kind::position)),
       entries_(
           Tensor::empty({(2 * config.grid_height - 1) * (2 * config.grid_width - 1)}, DType::i64)),
-      index_(relative_grid(config.grid_height, config.grid_width)) {
+      index_(offset_index(config)) {
   auto* entry = entries_.data<int64_t>();
   for (int64_t y = 1 - config.grid_height; y < config.grid_height; ++y)
     for (int64_t x = 1 - config.grid_width; x < config.grid_width; ++x)

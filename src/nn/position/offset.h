@@ -10,13 +10,14 @@ namespace vitrail {
 struct OffsetPositionConfig {
   int64_t num_heads = 0;
   int64_t grid_height = 0, grid_width = 0;  // of the tokens; a window's
+  int64_t query_stride = 1;  // only tokens at multiples of it ask, of rows and columns
 };
 
 // "attention_biases" [H, height * width] in the scope of one attention: entry |dy| * width + |dx|.
 class OffsetPositions : public PositionStrategy {
  public:
   OffsetPositions(const Scope& scope, const OffsetPositionConfig& config);
-  // Error: another grid, for which the family's libraries have no rule.
+  // `layout`: of the keys. Error: another grid, for which the family's libraries have no rule.
   void describe(const Context& context, const TokenLayout& layout, int64_t block,
                 AttentionOptions* options) const override;
 

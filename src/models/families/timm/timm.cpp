@@ -20,6 +20,14 @@ constexpr NameRow kTimmRows[] = {
     {"blocks.#.ls2.gamma", {"@blocks.#.ls2.gamma", "@blocks.#.gamma_2"}},
 };
 
+// MoCo v3's files of pretraining: its encoder, whose head is a projection, beside what trained it.
+constexpr int kMocoBit = 2;  // of a generation
+constexpr std::string_view kMocoEncoder = "base_encoder.", kMocoMomentum = "momentum_encoder.",
+                           kMocoPredictor = "predictor.";
+
+// MSN's projection head, in the place of a head.
+constexpr std::string_view kMsnParts[] = {"fc.fc1.", "fc.fc2.", "fc.fc3.", "fc.bn1.", "fc.bn2."};
+
 constexpr std::string_view kTimmModules[] = {"pre_logits.fc"};
 constexpr std::string_view kTimmClasses[] = {
     "timm.models.vision_transformer.VisionTransformer",
@@ -34,6 +42,7 @@ constexpr Expressible kTimmModels = {
     .final_norm = Expressible::kAtMostOne,
     .register_tokens = true,
     .inner_norms = true,
+    .rms_norm = true,
     .any_activation = true,
     .gated_mlp = true,
     .rectangles = true,
@@ -59,12 +68,19 @@ void settle_plain_structure(ConfigDraft& draft) {
                              !c.layer_scale && !c.pre_norm;
   if (!like_res_post)
     draft.settle("norm_placement", &C::norm_placement, NormPlacement::pre, "every plain ViT");
+  draft.settle("norm", &C::norm, NormKind::root_mean_square, "names");
   // Rotary positions leave no tensor. Definitions with them store no others, or are the perception
   // encoders, whose tensors are of no plain ViT of timm.
   const bool like_perception =
       c.pre_norm && c.class_token && (!(c.final_norm || c.fc_norm) || is_map(c.pooling));
   if (c.position != Position::none && !like_perception)
     draft.settle("position", &C::position, Position::learned, "names");
+}
+
+// What only the code of AIMv2's definitions says: no JSON holds a class of layers.
+bool is_aimv2(const C& c) {
+  return c.mlp == MlpKind::gated_split && c.activation == Activation::silu &&
+         c.norm == NormKind::root_mean_square && c.patch_output_norm && !c.qkv_bias;
 }
 
 // timm's distilled models answer with the mean of two heads.
@@ -94,6 +110,10 @@ class TimmFamily : public VitFamily {
   }
   void read_spelling(const FileEvidence& file, Spelling& s) const override {
     if (file.tensors().contains(s.prefix + "blocks.0.gamma_1")) s.generation |= kAgeBit;
+    if (s.prefix.ends_with(kMocoEncoder) &&
+        file.tensors().contains(outside_of(s) + std::string(kMocoMomentum) +
+                                std::string(kTimmMark)))
+      s.generation |= kMocoBit;
   }
 
   NameTables tables(const Spelling& s) const override {
@@ -101,7 +121,15 @@ class TimmFamily : public VitFamily {
   }
   std::span<const std::string_view> more_modules() const override { return kTimmModules; }
   bool is_left_out(std::string_view name) const override {
-    return name == "mask_token" || name == "masked_embed" || is_mae_decoder(name);
+    return name == "mask_token" || name == "masked_embed" || is_mae_decoder(name) ||
+           std::ranges::any_of(kMsnParts, [&](auto part) { return name.starts_with(part); });
+  }
+  bool is_training_part(const Spelling& s, std::string_view name) const override {
+    if ((s.generation & kMocoBit) == 0) return false;
+    const std::string outside = outside_of(s);
+    return name.starts_with(s.prefix + "head.") ||
+           name.starts_with(outside + std::string(kMocoMomentum)) ||
+           name.starts_with(outside + std::string(kMocoPredictor));
   }
 
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
@@ -140,14 +168,16 @@ class TimmFamily : public VitFamily {
   }
 
   const Expressible& expressible() const override { return kTimmModels; }
-  // Its CLIP towers have the other epsilon, but neither distillation nor gates.
+  // Its AIMv2, and its CLIP towers, have the other epsilon, but neither distillation nor gates.
   double written_epsilon(const C& c) const override {
-    const bool tower =
-        c.layer_norm_epsilon == 1e-5 && !c.distillation_token && c.mlp == MlpKind::plain;
-    return tower ? 1e-5 : 1e-6;
+    const bool tower = c.layer_norm_epsilon == 1e-5 && !c.distillation_token &&
+                       c.mlp == MlpKind::plain && c.norm == NormKind::layer;
+    return tower || is_aimv2(c) ? 1e-5 : 1e-6;
   }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
+    model.require(c.mlp != MlpKind::gated_split || is_aimv2(c),
+                  "SwiGLU with a projection for each half, but in an AIMv2");
     model.require(c.pooling != Pooling::class_and_mean, "class token and mean together");
     if (c.distillation_token && c.pooling == Pooling::class_token && c.num_classes > 0)
       double_head(model);
@@ -163,6 +193,12 @@ class TimmFamily : public VitFamily {
     return timm_config(as_vit(config), options, folds);
   }
   PreprocessKind preprocess_kind() const override { return PreprocessKind::timm; }
+
+ private:
+  // What stands before MoCo's encoder, too.
+  static std::string outside_of(const Spelling& s) {
+    return s.prefix.substr(0, s.prefix.size() - kMocoEncoder.size());
+  }
 };
 
 }  // namespace

@@ -6,18 +6,11 @@
 #include "models/families/published.h"
 #include "models/families/reading/sides.h"
 #include "models/families/timm/timm.h"
+#include "models/families/timm/timm_arguments.h"
 #include "models/families/timm/timm_definition.h"
 
 namespace vitrail {
 namespace {
-
-// timm computes int(dim * ratio); the quotient may fall a bit short.
-double mlp_ratio(int64_t hidden, int64_t dim) {
-  double ratio = static_cast<double>(hidden) / static_cast<double>(dim);
-  while (static_cast<int64_t>(static_cast<double>(dim) * ratio) < hidden)
-    ratio = std::nextafter(ratio, 1e9);
-  return ratio;
-}
 
 const char* timm_pool(Pooling pooling) {
   switch (pooling) {
@@ -38,11 +31,13 @@ std::string timm_architecture(const VisionTransformerConfig& c) {
   if (own != nullptr && own->family() == "timm") {
     const VisionTransformerConfig p = published_config(*own);
     if (p.mlp == c.mlp && p.distillation_token == c.distillation_token &&
-        p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement)
+        p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement &&
+        p.norm == c.norm && p.patch_output_norm == c.patch_output_norm)
       return c.architecture;
   }
   if (c.distillation_token) return "deit_base_distilled_patch16_224";
   if (c.mlp == MlpKind::gated_packed) return "vit_giant_patch14_dinov2";
+  if (c.mlp == MlpKind::gated_split) return "aimv2_large_patch14_224";
   if (c.layer_norm_epsilon == 1e-5) return "vit_base_patch32_clip_224";
   return "vit_base_patch16_224";
 }
@@ -59,6 +54,7 @@ void store_timm_answer(const ClassAnswer& answer, nlohmann::json& config,
 
 }  // namespace
 
+
 nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOptions& options,
                            std::vector<std::string>& folds) {
   const bool gated = c.mlp == MlpKind::gated_packed;
@@ -71,7 +67,7 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"embed_dim", c.embed_dim},
       {"depth", c.depth},
       {"num_heads", c.num_heads},
-      {"mlp_ratio", mlp_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
+      {"mlp_ratio", timm_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
       {"qkv_bias", c.qkv_bias},
       {"qk_norm", c.qk_norm},
       {"scale_attn_norm", c.attention_norm},
@@ -87,6 +83,12 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"final_norm", c.final_norm || c.fc_norm},
       {"fc_norm", c.fc_norm},
       {"pool_include_prefix", c.pooling == Pooling::mean_all || c.pooling == Pooling::map_all}};
+  if (c.norm == NormKind::root_mean_square && c.layer_norm_epsilon == 1e-6) {
+    args["norm_layer"] = "rmsnorm";
+    if (c.patch_output_norm) args["embed_norm_layer"] = "rmsnorm";
+  } else if (c.patch_output_norm && c.norm == NormKind::layer) {
+    args["embed_norm_layer"] = "layernorm";
+  }
   if (!gated) args["act_layer"] = timm_activation_name(c.activation);
   TimmExport model{.architecture = timm_architecture(c),
                    .arguments = std::move(args),
@@ -94,6 +96,13 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
                    .features = c.embed_dim};
   if (c.distillation_token) model.classifier = {"head", "head_dist"};
   return timm_config_json(std::move(model), c, options, folds);
+}
+
+double timm_ratio(int64_t hidden, int64_t dim) {
+  double ratio = static_cast<double>(hidden) / static_cast<double>(dim);
+  while (static_cast<int64_t>(static_cast<double>(dim) * ratio) < hidden)
+    ratio = std::nextafter(ratio, 1e9);
+  return ratio;
 }
 
 nlohmann::json timm_config_json(TimmExport model, const NetworkConfig& config,
