@@ -10,6 +10,9 @@
 #include "core/printable.h"
 #include "models/backbones/hiera_config.h"
 #include "models/backbones/vitdet_config.h"
+#include "models/backbones/efficientformer_config.h"
+#include "models/backbones/mobilevit_config.h"
+#include "models/backbones/tiny_vit_config.h"
 #include "models/backbones/pvt_v2.h"
 #include "models/backbones/levit.h"
 #include "models/backbones/cait.h"
@@ -50,6 +53,9 @@ constexpr std::array kTypes{
     row<vit_config_from_json>(),
     row<hiera_config_from_json>(),
     row<vitdet_config_from_json>(),
+    row<tiny_vit_config_from_json>(),
+    row<mobilevit_config_from_json>(),
+    row<efficientformer_config_from_json>(),
     row<pvt_v2_config_from_json>(),
     row<pvt_config_from_json>(),
     row<cvt_config_from_json>(),

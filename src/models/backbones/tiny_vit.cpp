@@ -102,7 +102,6 @@ TinyVitBackbone::TinyVitBackbone(const Scope& root, const TinyVitConfig& c)
              stem_layer(c.in_channels, c.embed_dims.front() / 2)),
       conv2_(root.in(ParameterPlace::Section::stem).child("patch_embed").child("conv2"),
              stem_layer(c.embed_dims.front() / 2, c.embed_dims.front())) {
-  const auto last = static_cast<double>(std::max<int64_t>(c.num_blocks() - 1, 1));
   int64_t block = 0;  // over all stages
   for (size_t i = 0; i < c.depths.size(); ++i) {
     const Scope below = root.child("stages").child(static_cast<int64_t>(i));
@@ -119,7 +118,7 @@ TinyVitBackbone::TinyVitBackbone(const Scope& root, const TinyVitConfig& c)
                                                                     .activation = c.activation});
     for (int64_t j = 0; j < c.depths[i]; ++j, ++block) {
       const Scope scope = below.child("blocks").child(j).in_block(block);
-      const double drop_path = c.drop_path * static_cast<double>(block) / last;
+      const double drop_path = drop_path_of_block(c.drop_path, block, c.num_blocks());
       if (i == 0)
         stage.convolutions.push_back(std::make_unique<InvertedResidual>(
             scope, InvertedResidualConfig{.inputs = dim,
