@@ -9,6 +9,7 @@
 #include "core/nearest.h"
 #include "core/printable.h"
 #include "models/backbones/cait.h"
+#include "models/backbones/pvt_v2.h"
 #include "models/backbones/xcit.h"
 #include "models/vit_config.h"
 
@@ -33,11 +34,13 @@ constexpr NetworkType row() {
           []() -> NetworkConfig { return Config(); }};
 }
 
-// clang-format off: a row for each type
+// A row for each type.
+// clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
+    row<pvt_v2_config_from_json>(),
 };
 // clang-format on
 

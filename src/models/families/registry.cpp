@@ -6,13 +6,21 @@
 namespace vitrail {
 
 std::span<const Family* const> families() {
-  // clang-format off: a row for each family
+  // A row for each family.
+  // clang-format off
   static const std::array kFamilies = {
-      timm_family(),   hf_vit_family(),      hf_deit_family(), hf_dinov2_family(),
-      dinov2_family(), vit_pytorch_family(), own_family(),
+      timm_family(),
       timm_cait_family(),
       timm_xcit_family(),
+      timm_pvt_v2_family(),
+      hf_vit_family(),
+      hf_deit_family(),
+      hf_dinov2_family(),
+      hf_pvt_v2_family(),
+      dinov2_family(),
+      vit_pytorch_family(),
       vit_pytorch_cait_family(),
+      own_family(),
   };
   // clang-format on
   return kFamilies;

@@ -23,9 +23,11 @@ const Family* family_of_model(std::string_view name);
 std::string known_models();
 
 const Family* timm_family();
+const Family* timm_pvt_v2_family();
 const Family* hf_vit_family();
 const Family* hf_deit_family();
 const Family* hf_dinov2_family();
+const Family* hf_pvt_v2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
 const Family* timm_cait_family();

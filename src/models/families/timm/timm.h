@@ -55,8 +55,4 @@ nlohmann::json timm_config_json(TimmExport model, const NetworkConfig& config,
 nlohmann::json timm_config(const VisionTransformerConfig& config, const ConversionOptions& options,
                            std::vector<std::string>& folds);
 
-// The mlp_ratio of a hidden layer: timm computes int(dim * ratio), of which the quotient may fall a
-// bit short.
-double timm_mlp_ratio(int64_t hidden, int64_t dim);
-
 }  // namespace vitrail

@@ -113,11 +113,11 @@ class TimmCait : public TimmNetwork {
             {"embed_dim", c.embed_dim},
             {"depth", c.depth},
             {"num_heads", c.num_heads},
-            {"mlp_ratio", timm_mlp_ratio(c.mlp_hidden_dim, c.embed_dim)},
+            {"mlp_ratio", timm_ratio(c.mlp_hidden_dim, c.embed_dim)},
             {"qkv_bias", c.qkv_bias},
             {"init_values", c.layer_scale_init},
             {"depth_token_only", c.class_depth},
-            {"mlp_ratio_token_only", timm_mlp_ratio(c.class_mlp_hidden_dim, c.embed_dim)}};
+            {"mlp_ratio_token_only", timm_ratio(c.class_mlp_hidden_dim, c.embed_dim)}};
   }
   const char* global_pool(const NetworkConfig& config) const override {
     return config.get_if<CaitConfig>()->pooling == Pooling::mean ? "avg" : "token";

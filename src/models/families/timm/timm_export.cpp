@@ -6,6 +6,7 @@
 #include "models/families/published.h"
 #include "models/families/reading/sides.h"
 #include "models/families/timm/timm.h"
+#include "models/families/timm/timm_arguments.h"
 #include "models/families/timm/timm_definition.h"
 
 namespace vitrail {
@@ -51,13 +52,6 @@ void store_timm_answer(const ClassAnswer& answer, nlohmann::json& config,
 
 }  // namespace
 
-double timm_mlp_ratio(int64_t hidden, int64_t dim) {
-  double ratio = static_cast<double>(hidden) / static_cast<double>(dim);
-  while (static_cast<int64_t>(static_cast<double>(dim) * ratio) < hidden)
-    ratio = std::nextafter(ratio, 1e9);
-  return ratio;
-}
-
 nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOptions& options,
                            std::vector<std::string>& folds) {
   const bool gated = c.mlp == MlpKind::gated_packed;
@@ -70,7 +64,7 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"embed_dim", c.embed_dim},
       {"depth", c.depth},
       {"num_heads", c.num_heads},
-      {"mlp_ratio", timm_mlp_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
+      {"mlp_ratio", timm_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
       {"qkv_bias", c.qkv_bias},
       {"qk_norm", c.qk_norm},
       {"scale_attn_norm", c.attention_norm},
@@ -93,6 +87,13 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
                    .features = c.embed_dim};
   if (c.distillation_token) model.classifier = {"head", "head_dist"};
   return timm_config_json(std::move(model), c, options, folds);
+}
+
+double timm_ratio(int64_t hidden, int64_t dim) {
+  double ratio = static_cast<double>(hidden) / static_cast<double>(dim);
+  while (static_cast<int64_t>(static_cast<double>(dim) * ratio) < hidden)
+    ratio = std::nextafter(ratio, 1e9);
+  return ratio;
 }
 
 nlohmann::json timm_config_json(TimmExport model, const NetworkConfig& config,

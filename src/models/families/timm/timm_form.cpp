@@ -21,7 +21,7 @@ bool is_text(const nlohmann::json& object, const char* key) {
 
 // Parts of timm's names, and what the definitions that have them compute beside a plain ViT: the
 // first that is found. Some of their files have a plain ViT's tensors to the last name.
-constexpr std::array<std::pair<std::string_view, const char*>, 50> kMissing = {{
+constexpr std::array<std::pair<std::string_view, const char*>, 49> kMissing = {{
     {"naflexvit", "patches of any grid"},
     {"rope", "rotary positions"},
     {"dinov3", "rotary positions"},
@@ -52,7 +52,6 @@ constexpr std::array<std::pair<std::string_view, const char*>, 50> kMissing = {{
     {"xcit", "cross-covariance attention"},
     {"volo", "outlook attention"},
     {"pit_", "pooling between stages"},
-    {"pvt", "a pyramid of stages"},
     {"twins", "a pyramid of stages"},
     {"crossvit", "two branches of patches"},
     {"coat_", "a pyramid of stages"},

@@ -117,7 +117,7 @@ class TimmXcit : public TimmNetwork {
             {"embed_dim", c.embed_dim},
             {"depth", c.depth},
             {"num_heads", c.num_heads},
-            {"mlp_ratio", timm_mlp_ratio(c.mlp_hidden_dim, c.embed_dim)},
+            {"mlp_ratio", timm_ratio(c.mlp_hidden_dim, c.embed_dim)},
             {"qkv_bias", c.qkv_bias},
             {"cls_attn_layers", c.class_depth},
             {"use_pos_embed", c.fourier_positions},
