@@ -22,6 +22,8 @@
 #include "models/backbones/pvt.h"
 #include "models/backbones/pvt_v2.h"
 #include "models/backbones/swin_config.h"
+#include "models/backbones/cait.h"
+#include "models/backbones/pvt_v2.h"
 #include "models/backbones/xcit.h"
 #include "models/network_config.h"
 #include "models/vit_config.h"
@@ -63,6 +65,7 @@ constexpr std::array kTypes{
     row<swin_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
+    row<pvt_v2_config_from_json>(),
 };
 // clang-format on
 

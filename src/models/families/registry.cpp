@@ -10,6 +10,8 @@ std::span<const Family* const> families() {
   // clang-format off
   static const std::array kFamilies = {
       timm_family(),
+      timm_cait_family(),
+      timm_xcit_family(),
       timm_pvt_v2_family(),
       timm_levit_family(),
       timm_cait_family(),

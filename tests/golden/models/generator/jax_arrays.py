@@ -70,12 +70,12 @@ def _case(name, prefix, block_names, positions="Transformer/posembed_input/pos_e
                 assert (tensor == tensors[parameter]).all(), parameter
 
     return Case(
-        family="jax", name=name, library=f"timm {timm.__version__}", model=model,
+        family="timm", name=name, library=f"timm {timm.__version__}", model=model,
         picture=(3, 16, 16), blocks=lambda m: list(m.blocks),
         attention=lambda m: [b.attn.attn_drop for b in m.blocks], write_weights=write_weights,
         settings={"activation": "gelu", "layer_norm_epsilon": "1e-6", "pooling": "class_token"})
 
 
 def cases():
-    yield _case("google", "", GOOGLE)
-    yield _case("big_vision", "params/", BIG_VISION, positions="pos_embedding")
+    yield _case("jax_google", "", GOOGLE)
+    yield _case("jax_big_vision", "params/", BIG_VISION, positions="pos_embedding")
