@@ -19,6 +19,10 @@ bool Family::is_left_out(std::string_view) const {
   return false;
 }
 
+bool Family::is_left_out_beside(std::string_view) const {
+  return false;
+}
+
 Spelling Family::spelling_for(const NetworkConfig&) const {
   return {};
 }

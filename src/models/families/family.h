@@ -59,6 +59,9 @@ class Family {
   virtual NameTables tables(const Spelling& spelling) const = 0;
   // A tensor, by its name without the prefix, that no answer of a model depends on.
   virtual bool is_left_out(std::string_view name) const;
+  // Likewise by its whole name, whatever the prefix: what stands beside the encoder in the files of
+  // a larger model (a tower of texts, a decoder of masked pictures).
+  virtual bool is_left_out_beside(std::string_view name) const;
 
   // ---- Reading ----
   // What the tensors and what stands beside them say of the model. Error: what is not known, what

@@ -21,6 +21,14 @@ const Family* timm_family();
 const Family* hf_vit_family();
 const Family* hf_deit_family();
 const Family* hf_dinov2_family();
+const Family* hf_vit_msn_family();
+const Family* hf_vit_mae_family();
+const Family* hf_ijepa_family();
+const Family* hf_clip_family();
+const Family* hf_owlvit_family();
+const Family* hf_siglip_family();
+const Family* hf_blip_family();
+const Family* hf_internvl_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
 // own_family() is declared in family.h.

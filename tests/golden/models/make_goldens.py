@@ -24,7 +24,8 @@ def cases_of(family):
     if family == "timm":
         from generator.timm_cases import cases
     elif family == "hf":
-        from generator.hf_cases import cases
+        from generator import hf_cases, hf_tower_cases
+        return [*hf_cases.cases(), *hf_tower_cases.cases()]
     elif family == "dinov2":
         from generator.dinov2_cases import cases
     elif family == "vit_pytorch":

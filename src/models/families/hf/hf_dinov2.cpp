@@ -54,8 +54,9 @@ constexpr FieldRule kHfDinov2Fields[] = {
 };
 constexpr FieldRule kHfRegisterFields[] = {{"num_register_tokens"}};
 
-constexpr HfModel kHfDinov2Models[] = {{"dinov2", "Dinov2"},
-                                       {"dinov2_with_registers", "Dinov2WithRegisters"}};
+constexpr HfModel kHfDinov2Models[] = {
+    {.type = "dinov2", .stem = "Dinov2", .epsilon = 1e-6},
+    {.type = "dinov2_with_registers", .stem = "Dinov2WithRegisters", .epsilon = 1e-6}};
 constexpr std::string_view kHfDinov2Architectures[] = {
     "Dinov2Model",
     "Dinov2ForImageClassification",
@@ -142,12 +143,14 @@ class HfDinov2Family : public HfFamily {
   }
 
   std::vector<std::span<const FieldRule>> config_fields(const HfModel& model) const override {
-    if (&model == &kHfDinov2Models[1]) return {kHfDinov2Fields, kHfRegisterFields};
-    return {kHfDinov2Fields};
+    if (&model == &kHfDinov2Models[1])
+      return {hf_encoder_fields(), kHfDinov2Fields, kHfRegisterFields};
+    return {hf_encoder_fields(), kHfDinov2Fields};
   }
-  void check_config(const ConfigDraft& draft, const nlohmann::json& config,
+  void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     const C& c = draft.config;
+    agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
     agree_with_tensors(config, "use_swiglu_ffn", c.mlp != MlpKind::plain, place);
     if (const auto ratio = get_optional<double>(config, "mlp_ratio", place))
       if (const int64_t hidden = hidden_of_ratio(c, *ratio); hidden != c.mlp_hidden_dim)
@@ -159,13 +162,14 @@ class HfDinov2Family : public HfFamily {
       fail("transformers", "{}: says model_type 'dinov2', but the tensors have register tokens",
            place);
   }
-  double default_epsilon() const override { return 1e-6; }
   bool reads_class_and_mean() const override { return true; }
 
   const HfModel& written_model(const C& c) const override {
     return kHfDinov2Models[c.register_tokens > 0 ? 1 : 0];
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
+    HfFamily::add_fields(c, out);
+    out.erase("intermediate_size");
     out["mlp_ratio"] = written_ratio(c);
     out["use_swiglu_ffn"] = c.mlp == MlpKind::gated_packed;
     out["layerscale_value"] = 1.0;

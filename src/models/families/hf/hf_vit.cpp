@@ -28,6 +28,9 @@ class HfVitFamily : public HfFamily {
   // What none of its sisters is made for.
   bool suits(const NetworkConfig&) const override { return true; }
 
+  bool is_left_out_beside(std::string_view name) const override {
+    return is_hf_pixel_decoder(name);
+  }
   NameTables tables(const Spelling& s) const override {
     return {{hf_rows()}, s.generation & kAgeBit, false};
   }

@@ -4,6 +4,8 @@
 
 namespace vitrail {
 
+using kernels::Activation;
+
 const char* activation_name(std::span<const std::pair<const char*, Activation>> names,
                             Activation activation, const char* family) {
   for (const auto& [text, value] : names)

@@ -9,7 +9,7 @@
 namespace vitrail {
 
 // The first of the names in the table. Error, in the family's name: it has none.
-const char* activation_name(std::span<const std::pair<const char*, Activation>> names,
-                            Activation activation, const char* family);
+const char* activation_name(std::span<const std::pair<const char*, kernels::Activation>> names,
+                            kernels::Activation activation, const char* family);
 
 }  // namespace vitrail
