@@ -14,7 +14,6 @@
 #include "models/architectures.h"
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
-#include "models/families/published.h"
 
 namespace vitrail {
 namespace {
@@ -235,10 +234,11 @@ std::shared_ptr<Model> random_model(const std::string& architecture, uint64_t se
                                     const LoadOptions& options) {
   auto model = std::make_shared<Model>();
   model->name = architecture;
-  model->info.config = architecture_config(architecture);
-  if (const PublishedArchitecture* published = find_published(architecture)) {
+  PublishedModel known = vitrail::architecture(architecture);
+  model->info.config = std::move(known.config);
+  if (!known.preprocess.is_null()) {
     model->info.preprocess_kind = PreprocessKind::timm;
-    model->info.preprocess = published_preprocess(*published);
+    model->info.preprocess = std::move(known.preprocess);
   } else {
     const PictureInput input = model->info.config.pictures();
     model->info.preprocess_kind = PreprocessKind::vitrail;

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "models/families/published.h"
+#include "models/families/registry.h"
 
 namespace vitrail {
 namespace {
@@ -170,7 +171,7 @@ std::span<const ResidualArchitecture> residual_architectures() {
 bool is_architecture(const std::string& name) {
   return std::ranges::find(kCompact, name, &CompactArchitecture::name) != kCompact.end() ||
          std::ranges::find(kResidual, name, &ResidualArchitecture::name) != kResidual.end() ||
-         find_published(name) != nullptr;
+         find_published(name) != nullptr || family_of_model(name) != nullptr;
 }
 
 std::vector<std::string> architecture_names() {
@@ -178,23 +179,26 @@ std::vector<std::string> architecture_names() {
   for (const CompactArchitecture& row : kCompact) names.emplace_back(row.name);
   for (const ResidualArchitecture& row : kResidual) names.emplace_back(row.name);
   for (const PublishedArchitecture& row : published_architectures()) names.emplace_back(row.name);
+  for (const Family* family : families())
+    for (const std::string_view name : family->model_names()) names.emplace_back(name);
   return names;
 }
 
-VisionTransformerConfig architecture_config(const std::string& name) {
+PublishedModel architecture(const std::string& name) {
   const auto found = std::ranges::find(kCompact, name, &CompactArchitecture::name);
-  if (found != kCompact.end()) return compact_config(*found);
+  if (found != kCompact.end()) return {compact_config(*found), nullptr};
   const auto residual = std::ranges::find(kResidual, name, &ResidualArchitecture::name);
-  if (residual != kResidual.end()) return residual_config(*residual);
+  if (residual != kResidual.end()) return {residual_config(*residual), nullptr};
   if (const PublishedArchitecture* published = find_published(name))
-    return published_config(*published);
+    return {published_config(*published), published_preprocess(*published)};
+  if (const Family* family = family_of_model(name)) return family->published_model(name);
   const std::vector<std::string> known = architecture_names();
   const std::string nearest = did_you_mean(name, known);
   const auto small = std::span(known).first(kCompact.size() + kResidual.size());
   fail("architecture", "there is no '{}'{}", name,
        !nearest.empty()
            ? nearest
-           : fmt::format("; small ones are {}; timm's names of published ViTs are known too",
+           : fmt::format("; small ones are {}; timm's names of published models are known too",
                          fmt::join(small, ", ")));
 }
 

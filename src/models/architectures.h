@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "models/vit_config.h"
+#include "models/families/family.h"
 
 namespace vitrail {
 
@@ -56,8 +56,11 @@ bool is_architecture(const std::string& name);
 // All of them: compact, residual, published.
 std::vector<std::string> architecture_names();
 
-// The configuration of a compact, a residual or a published architecture, under its name. Error: an
-// unknown name; the message lists all but the published ones.
-VisionTransformerConfig architecture_config(const std::string& name);
+// A compact, a residual or a published architecture, under its name, with timm's preprocessing of
+// the published ones. Error: an unknown name; the message lists all but the published ones.
+PublishedModel architecture(const std::string& name);
+inline NetworkConfig architecture_config(const std::string& name) {
+  return architecture(name).config;
+}
 
 }  // namespace vitrail

@@ -19,6 +19,11 @@ inline constexpr std::array kActivations{Word{Activation::none, "none"},
 constexpr auto words_of(Activation) {
   return std::span(kActivations);
 }
+inline constexpr std::array kNormKinds{Word{NormKind::layer, "layer_norm"},
+                                       Word{NormKind::root_mean_square, "rms_norm"}};
+constexpr auto words_of(NormKind) {
+  return std::span(kNormKinds);
+}
 
 }  // namespace vitrail::kernels
 
@@ -34,7 +39,8 @@ inline constexpr std::array kPositionResizes{
     Word{PositionResize::bicubic_antialias, "bicubic_antialias"},
     Word{PositionResize::bicubic, "bicubic"},
     Word{PositionResize::bicubic_offset, "bicubic_offset"},
-    Word{PositionResize::bilinear, "bilinear"}};
+    Word{PositionResize::bilinear, "bilinear"},
+    Word{PositionResize::bilinear_antialias, "bilinear_antialias"}};
 inline constexpr std::array kNormPlacements{
     Word{NormPlacement::pre, "pre"}, Word{NormPlacement::post, "post"},
     Word{NormPlacement::res_post, "res_post"}, Word{NormPlacement::none, "none"},

@@ -1,11 +1,13 @@
-// The table of network types: a row for each, by the name that a configuration gives.
+#include "models/network_types.h"
+
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
-#include "models/network_config.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -17,13 +19,23 @@ constexpr const char* kTypeKey = "network";
 struct NetworkType {
   std::string_view name;
   NetworkConfig (*from_json)(const nlohmann::json& fields);
+  NetworkConfig (*defaults)();
 };
 
+// Of the type whose configuration `from_json` reads.
+template <auto from_json>
+constexpr NetworkType row() {
+  using Config = std::invoke_result_t<decltype(from_json), const nlohmann::json&>;
+  return {Config::kType,
+          [](const nlohmann::json& fields) -> NetworkConfig { return from_json(fields); },
+          []() -> NetworkConfig { return Config(); }};
+}
+
+// clang-format off: a row for each type
 constexpr std::array kTypes{
-    NetworkType{
-        VisionTransformerConfig::kType,
-        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
+    row<vit_config_from_json>(),
 };
+// clang-format on
 
 const NetworkType& type_named(const std::string& name) {
   std::vector<std::string> known;
@@ -36,6 +48,17 @@ const NetworkType& type_named(const std::string& name) {
 }
 
 }  // namespace
+
+std::vector<std::string> network_field_names() {
+  std::vector<std::string> names;
+  for (const NetworkType& type : kTypes) {
+    const nlohmann::json fields = to_json(type.defaults());
+    for (const auto& item : fields.items())
+      if (item.key() != kTypeKey && std::ranges::find(names, item.key()) == names.end())
+        names.push_back(item.key());
+  }
+  return names;
+}
 
 nlohmann::json to_json(const NetworkConfig& config) {
   nlohmann::json out = nlohmann::json::object();

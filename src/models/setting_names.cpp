@@ -1,8 +1,6 @@
 #include "models/setting_names.h"
 
-#include <nlohmann/json.hpp>
-
-#include "models/vit_config.h"
+#include "models/network_types.h"
 
 namespace vitrail {
 
@@ -18,8 +16,7 @@ std::vector<std::string> fields_of_setting(const std::string& name) {
 const std::vector<std::string>& model_setting_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all{"image_size", "patch_size", "heads", "eps", "channels"};
-    const nlohmann::json fields = to_json(VisionTransformerConfig());
-    for (const auto& item : fields.items()) all.push_back(item.key());
+    for (std::string& field : network_field_names()) all.push_back(std::move(field));
     return all;
   }();
   return names;

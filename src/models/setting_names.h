@@ -6,11 +6,11 @@
 
 namespace vitrail {
 
-// The fields of VisionTransformerConfig that a name stands for: "image_size" is height and width,
+// The fields of a configuration that a name stands for: "image_size" is height and width,
 // "heads" num_heads; a field's own name is itself.
 std::vector<std::string> fields_of_setting(const std::string& name);
 
-// All fields of VisionTransformerConfig, and the other names for some of them.
+// The fields of every type of network, and the other names for some of them.
 const std::vector<std::string>& model_setting_names();
 
 // Those, and what else a checkpoint may leave open: its preprocessing (mean, crop_pct, ...), its

@@ -28,6 +28,7 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("patch_width", c.patch_width);
   visit("patch_bias", c.patch_bias);
   visit("patch_norm", c.patch_norm);
+  visit("patch_output_norm", c.patch_output_norm);
   visit("drop_partial_patches", c.drop_partial_patches);
   visit("tokenizer_layers", c.tokenizer.layers);
   visit("tokenizer_kernel", c.tokenizer.kernel);
@@ -63,6 +64,7 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("qk_norm", c.qk_norm);
   visit("attention_norm", c.attention_norm);
   visit("mlp_norm", c.mlp_norm);
+  visit("norm", c.norm);
   visit("norm_placement", c.norm_placement);
   visit("layer_norm_epsilon", c.layer_norm_epsilon);
   visit("layer_scale", c.layer_scale);
@@ -268,6 +270,8 @@ void VisionTransformerConfig::validate() const {
   if (patch_embedding == PatchEmbedding::resnet) validate_resnet(resnet, embed_dim);
   check(!patch_norm || patch_embedding == PatchEmbedding::linear, "model config",
         "patch_norm goes with patch_embedding linear");
+  check(!patch_output_norm || (!patch_norm && !has_feature_map()), "model config",
+        "patch_output_norm goes with patches, and without patch_norm");
   const int64_t tokens = grid_height(image_height) * grid_width(image_width);
   check(tokens <= kMaxTokens, "model config",
         "a picture of {}x{} makes {} tokens, above the limit of {}; patches may be larger",

@@ -7,6 +7,7 @@
 //   patch_embed.{proj.weight [D, C, ph, pw], proj.bias}       PatchEmbedding::convolution
 //   patch_embed.{proj.weight [D, ph*pw*C], proj.bias}         PatchEmbedding::linear
 //   patch_embed.{norm_in, norm_out}.{weight, bias}            patch_norm (LayerNorm around it)
+//   patch_embed.norm.*                                        patch_output_norm
 //   tokenizer.conv_layers.i.weight [out, in, k, k]            PatchEmbedding::tokenizer
 //   patch_embed.backbone.{conv1.weight, bn1.*,                PatchEmbedding::resnet; torchvision's
 //     layer<s>.i.{conv1.weight, bn1.*,   conv2...,            names; norm for bn with groups
@@ -29,6 +30,7 @@
 #include <string_view>
 
 #include "kernels/activation.h"
+#include "kernels/layer_norm.h"
 #include "models/network_config.h"
 #include "models/pooling.h"
 #include "nn/resnet_config.h"
@@ -37,6 +39,7 @@
 namespace vitrail {
 
 using kernels::Activation;
+using kernels::NormKind;
 
 enum class PatchEmbedding : uint8_t {
   convolution,  // weight [D, C, ph, pw]: patches flattened channel by channel
@@ -66,6 +69,7 @@ struct VisionTransformerConfig {
   int64_t patch_height = 16, patch_width = 16;
   bool patch_bias = true;
   bool patch_norm = false;  // LayerNorm before and after a linear embedding (newer vit-pytorch)
+  bool patch_output_norm = false;  // a norm of the tokens that it makes (timm's embed_norm_layer)
   // Pixels behind the last whole patch are left out, as a convolution leaves them; otherwise a
   // picture that has some is refused. transformers' models do, and timm's at a size that has some.
   bool drop_partial_patches = false;
@@ -79,11 +83,13 @@ struct VisionTransformerConfig {
   Activation activation = Activation::gelu;
   bool qkv_bias = true, projection_bias = true, mlp_bias = true;
   bool attention_projection = true;  // false: no attn.proj (vit-pytorch with one head of width D)
-  bool qk_norm = false;              // LayerNorm over d of q and k
-  bool attention_norm = false;       // LayerNorm before attn.proj (timm's scale_attn_norm)
-  bool mlp_norm = false;             // LayerNorm before mlp.fc2 (timm's scale_mlp_norm)
+  bool qk_norm = false;              // a norm over d of q and k
+  bool attention_norm = false;       // a norm before attn.proj (timm's scale_attn_norm)
+  bool mlp_norm = false;             // a norm before mlp.fc2 (timm's scale_mlp_norm)
+  // What every norm is, but those of patch_norm and of residual networks.
+  NormKind norm = NormKind::layer;
   NormPlacement norm_placement = NormPlacement::pre;
-  double layer_norm_epsilon = 1e-6;  // of residual networks' norms, too
+  double layer_norm_epsilon = 1e-6;  // of RMSNorm as well, and of residual networks' norms, too
   bool layer_scale = false;
   double layer_scale_init = 1e-5;
 

@@ -37,7 +37,7 @@ Attention::Attention(const Scope& scope, const AttentionConfig& config)
     logit_scale_ =
         &scope.parameter("logit_scale", {config.num_heads, 1, 1},
                          Initializer::constant(kFirstLogitScale), ParameterRole::Kind::scale);
-  if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon);
+  if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon, config.norm);
   if (config.projection)
     proj_ =
         LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.projection_bias});

@@ -20,7 +20,8 @@ struct AttentionConfig {
   // Which. l2 is cosine attention: the scores are scaled by a learned logarithm of each head,
   // "logit_scale", instead of 1 / sqrt(d) (Liu et al. 2022, Swin v2, eq. 2).
   kernels::HeadNormKind qk_norm_kind = kernels::HeadNormKind::layer;
-  bool output_norm = false;  // LayerNorm over H*d before the output projection
+  bool output_norm = false;         // a norm over H*d before the output projection
+  NormKind norm = NormKind::layer;  // of the output
   double epsilon = 1e-6;
   double dropout = 0;
 };

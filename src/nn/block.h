@@ -14,6 +14,7 @@ struct BlockConfig {
   AttentionConfig attention;
   MlpConfig mlp;
   NormPlacement norms = NormPlacement::pre;
+  NormKind norm = NormKind::layer;
   double epsilon = 1e-6;
   bool layer_scale = false;
   double layer_scale_init = 1e-5;

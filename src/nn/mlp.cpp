@@ -24,7 +24,8 @@ Mlp::Mlp(const Scope& scope, const MlpConfig& config) : config_(config), path_(s
     const int64_t outputs = config.kind == MlpKind::plain ? config.hidden : 2 * config.hidden;
     fc1_ = LinearSlot(scope.child("fc1"), config.inputs, outputs, options);
   }
-  if (config.hidden_norm) norm_.emplace(scope.child("norm"), config.hidden, config.epsilon);
+  if (config.hidden_norm)
+    norm_.emplace(scope.child("norm"), config.hidden, config.epsilon, config.norm);
   fc2_ = LinearSlot(scope.child("fc2"), config.hidden, config.inputs, options);
 }
 

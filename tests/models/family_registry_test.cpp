@@ -201,8 +201,15 @@ std::vector<VisionTransformerConfig> small_models() {
   headless.num_classes = 0;
   VisionTransformerConfig twice = headless;
   twice.fc_norm = true;
-  return {tiny_config(), distilled, scaled,    registers, matrix,   patches,
-          mapped,        tower,     projected, means,     headless, twice};
+  VisionTransformerConfig gated = patches;
+  gated.num_classes = 0;
+  gated.norm = kernels::NormKind::root_mean_square;
+  gated.patch_output_norm = true;
+  gated.mlp = MlpKind::gated_split;
+  gated.activation = Activation::silu;
+  gated.qkv_bias = gated.projection_bias = gated.mlp_bias = false;
+  return {gated,  tiny_config(), distilled, scaled, registers, matrix, patches,
+          mapped, tower,         projected, means,  headless,  twice};
 }
 
 // Norms before and after pooling are one and the same, as BLIP has them.

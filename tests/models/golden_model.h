@@ -8,20 +8,20 @@
 #include "models/families/canonical.h"
 #include "models/families/checkpoint.h"
 #include "models/golden_case.h"
-#include "models/vit.h"
+#include "models/network.h"
 
 namespace vitrail::testing {
 
 struct GoldenModel {
   Checkpoint checkpoint;
-  std::shared_ptr<VisionTransformer> vit;
+  std::shared_ptr<Network> network;
 
   // A parameter joined of several tensors gives each of them its rows of the gradient; a tensor
   // that holds several parameters, or that several parameters are, gets the gradients of all.
   std::map<std::string, Tensor> gradients_in_family_names() const {
     std::map<std::string, Tensor> named;
     for (const WeightRule& rule : checkpoint.info.weights) {
-      const Tensor gradient = vit->parameters().at(rule.canonical).gradient();
+      const Tensor gradient = network->parameters().at(rule.canonical).gradient();
       if (!gradient.defined()) continue;
       const Tensor flat = gradient.reshape({-1});
       int64_t begin = 0;
@@ -44,8 +44,8 @@ inline GoldenModel load_golden_model(const GoldenCase& golden) {
   for (const auto& [key, value] : golden.info.at("settings").items())
     options.settings.emplace_back(key, value.template get<std::string>());
   GoldenModel model{.checkpoint = open_checkpoint(golden.folder, options)};
-  model.vit = std::make_shared<VisionTransformer>(as_vit(model.checkpoint.info.config));
-  load_weights(*model.vit, *model.checkpoint.tensors);
+  model.network = model.checkpoint.info.config.make();
+  load_weights(*model.network, *model.checkpoint.tensors);
   return model;
 }
 

@@ -20,7 +20,8 @@ using testing::relative_error;
 constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 // A missing folder must fail, not pass unseen: one number for each family that the generator knows.
 const std::map<std::string, int> kExpectedCases = {
-    {"dinov2", 8}, {"hf", 35}, {"timm", 42}, {"vit_pytorch", 16}, {"vitrail", 55}};
+    {"dinov2", 8},      {"hf", 35},          {"hf_tower", 24}, {"timm", 42},
+    {"timm_blocks", 5}, {"vit_pytorch", 16}, {"vitrail", 55}};
 
 class Golden : public ::testing::TestWithParam<std::string> {
  protected:
@@ -30,10 +31,13 @@ class Golden : public ::testing::TestWithParam<std::string> {
   }
 
   // The model's answer: its logits, or the pooled vector when it has no head.
-  Variable answer(const Context& context) {
-    const NetworkOutput output = model_.vit->forward(context, golden_.at("input"));
+  static Variable answer_of(const NetworkOutput& output) {
     return output.logits.defined() ? output.logits : output.pooled;
   }
+  NetworkOutput forward(const Context& context) {
+    return model_.network->forward(context, golden_.at("input"));
+  }
+  Variable answer(const Context& context) { return answer_of(forward(context)); }
 
   Variable loss(const Context& context) {
     return softmax_cross_entropy(context, answer(context), golden_.at("labels"));
@@ -56,15 +60,21 @@ TEST_P(Golden, LogitsBlocksAndAttentionRows) {
   context.observer = [&](const std::string& path, const Variable& value) {
     seen[path] = value.value().clone();
   };
-  expect_close(answer(context).value(), "logits", kForwardBound);
-  const std::vector<std::string> blocks = golden_.named("block.");
-  ASSERT_EQ(static_cast<int64_t>(blocks.size()), model_.vit->config().depth);
-  for (const std::string& block : blocks) {
-    ASSERT_TRUE(seen.contains("blocks." + block)) << block;
-    expect_close(seen["blocks." + block], "block." + block, kForwardBound);
+  const NetworkOutput output = forward(context);
+  expect_close(answer_of(output).value(), "logits", kForwardBound);
+  const Backbone& backbone = model_.network->backbone();
+  const std::vector<BlockPlace> blocks = backbone.blocks();
+  ASSERT_EQ(golden_.named("block.").size(), blocks.size());
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    ASSERT_TRUE(seen.contains(blocks[i].path)) << blocks[i].path;
+    expect_close(seen[blocks[i].path], "block." + std::to_string(i), kForwardBound);
   }
+  for (const std::string& stage : golden_.named("stage."))
+    expect_close(output.features.at(std::stoul(stage)).tokens.value(), "stage." + stage,
+                 kForwardBound);
+  const std::vector<AttentionLayer> layers = backbone.attentions();
   for (const std::string& layer : golden_.named("attention.")) {
-    const Tensor& rows = probe.record("blocks." + layer + ".attn").rows;
+    const Tensor& rows = probe.record(layers.at(std::stoul(layer)).path).rows;
     expect_close(rows, "attention." + layer, kForwardBound);
   }
 }
@@ -89,8 +99,8 @@ TEST_P(Golden, GradientOfEveryParameter) {
   const std::map<std::string, Tensor> ours = model_.gradients_in_family_names();
   for (const std::string& name : expected) {
     ASSERT_TRUE(ours.contains(name)) << name;
-    // What cancels to nothing, as the gradient of k's bias does under softmax, is the rounding of its
-    // terms: with this floor it may differ by 2e-7 of the largest gradient, two steps of f32.
+    // What cancels to nothing, as the gradient of k's bias does under softmax, is the rounding of
+    // its terms: with this floor it may differ by 2e-7 of the largest gradient, two steps of f32.
     const double error = relative_error(ours.at(name), golden_.at("grad." + name), 2e-3 * most);
     EXPECT_LE(error, golden_.bound("grad." + name, kGradientBound)) << name;
   }
@@ -99,7 +109,7 @@ TEST_P(Golden, GradientOfEveryParameter) {
 }
 
 TEST_P(Golden, TenStepsOfAdamW) {
-  for (const auto& parameter : model_.vit->parameters().all())
+  for (const auto& parameter : model_.network->parameters().all())
     parameter->set_value(parameter->value().clone());  // a mapped file is not written to
   const nlohmann::json& optimizer = golden_.info.at("adamw");
   const int64_t steps = optimizer.at("steps");
@@ -115,7 +125,7 @@ TEST_P(Golden, TenStepsOfAdamW) {
     const Variable value = loss(context);
     losses.f32()[step - 1] = value.value().f32()[0];
     tape.backward(queue_, value);
-    for (const auto& parameter : model_.vit->parameters().all()) {
+    for (const auto& parameter : model_.network->parameters().all()) {
       const Tensor gradient = parameter->gradient();
       if (!gradient.defined()) continue;
       Moments& moments = state[parameter.get()];
@@ -134,7 +144,7 @@ TEST_P(Golden, TenStepsOfAdamW) {
                               .weight_decay = optimizer.at("weight_decay")});
       parameter->changed();
     }
-    model_.vit->parameters().clear_gradients();
+    model_.network->parameters().clear_gradients();
   }
   expect_close(losses, "losses", kLossBound);
 }

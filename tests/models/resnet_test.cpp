@@ -15,7 +15,7 @@ namespace {
 using testing::random_tensor;
 
 VisionTransformerConfig small_resnet() {
-  VisionTransformerConfig config = architecture_config("resnet20");
+  VisionTransformerConfig config = as_vit(architecture_config("resnet20"));
   config.resnet.channels = {8, 16, 16};
   config.resnet.blocks = {1, 1, 1};
   config.embed_dim = 16;
@@ -25,7 +25,7 @@ VisionTransformerConfig small_resnet() {
 // torchvision's counts of parameters.
 TEST(ResNet, HasTheParametersOfTheOriginals) {
   const auto count = [](const char* name) {
-    return VisionTransformer(architecture_config(name)).parameters().num_elements();
+    return VisionTransformer(as_vit(architecture_config(name))).parameters().num_elements();
   };
   EXPECT_EQ(count("resnet18"), 11'689'512);
   EXPECT_EQ(count("resnet34"), 21'797'672);
@@ -84,7 +84,7 @@ TEST(ResNet, AnswersAloneAsInABatch) {
 }
 
 TEST(ResNet, NamesItsBlocksAndBeginsWithOpenBranches) {
-  const VisionTransformer model(architecture_config("resnet50"));
+  const VisionTransformer model(as_vit(architecture_config("resnet50")));
   const auto& parameters = model.parameters();
   EXPECT_NE(parameters.find("patch_embed.backbone.layer4.2.conv3.weight"), nullptr);
   EXPECT_NE(parameters.find("patch_embed.backbone.bn1.running_mean"), nullptr);
@@ -105,7 +105,7 @@ TEST(ResNet, NamesItsBlocksAndBeginsWithOpenBranches) {
 }
 
 TEST(ResNet, TheHybridCanResizeItsPositions) {
-  VisionTransformer model(architecture_config("resnet_vit_nano"));
+  VisionTransformer model(as_vit(architecture_config("resnet_vit_nano")));
   model.parameters().initialise(1);
   Queue queue(1);
   const Context context(queue);
@@ -114,7 +114,7 @@ TEST(ResNet, TheHybridCanResizeItsPositions) {
 }
 
 TEST(ResNet, ConfigGoesThroughJsonAndText) {
-  VisionTransformerConfig config = architecture_config("resnet34");
+  VisionTransformerConfig config = as_vit(architecture_config("resnet34"));
   EXPECT_EQ(vit_config_from_json(to_json(config)), config);
   EXPECT_EQ(config.resnet.norm, Normalisation::batch);
   set_field(config, "resnet_norm", "group");

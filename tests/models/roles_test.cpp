@@ -48,7 +48,7 @@ void expect_conventions(const std::string& name, const Parameter& parameter) {
 }
 
 void expect_conventions(const std::string& name) {
-  VisionTransformerConfig config = architecture_config(name);
+  VisionTransformerConfig config = as_vit(architecture_config(name));
   config.layer_scale = config.depth > 0;  // so that every kind occurs
   const VisionTransformer model(config);
   for (const auto& parameter : model.parameters().all()) expect_conventions(name, *parameter);
@@ -63,7 +63,7 @@ TEST(Roles, AreTheLibrariesConventions) {
 }
 
 TEST(Roles, AnAdapterWorksWhereItsMatrixDoes) {
-  VisionTransformer model(architecture_config("vitc_nano_patch8"));
+  VisionTransformer model(as_vit(architecture_config("vitc_nano_patch8")));
   model.parameters().initialise(0);
   ASSERT_GT(add_lora(model, {.rank = 2}, 0), 0);
   int64_t adapters = 0;

@@ -28,7 +28,7 @@ TEST(Schedule, WarmsUpThenFollowsACosine) {
 }
 
 TEST(Optimizer, LeavesVectorsTokensAndPositionsUndecayed) {
-  VisionTransformerConfig config = architecture_config("vitc_nano_patch4");
+  VisionTransformerConfig config = as_vit(architecture_config("vitc_nano_patch4"));
   config.register_tokens = 2;
   const VisionTransformer model(config);
   for (const auto& parameter : model.parameters().all()) {
@@ -104,18 +104,18 @@ TEST(TrainConfig, RefusesWhatCannotBe) {
 
 TEST(Architectures, AreKnownByName) {
   for (const CompactArchitecture& row : compact_architectures()) {
-    const VisionTransformerConfig config = architecture_config(std::string(row.name));
+    const VisionTransformerConfig config = as_vit(architecture_config(std::string(row.name)));
     EXPECT_NO_THROW(config.validate()) << row.name;
     EXPECT_EQ(config.architecture, row.name);
   }
   for (const ResidualArchitecture& row : residual_architectures()) {
-    const VisionTransformerConfig config = architecture_config(std::string(row.name));
+    const VisionTransformerConfig config = as_vit(architecture_config(std::string(row.name)));
     EXPECT_NO_THROW(config.validate()) << row.name;
     EXPECT_EQ(config.architecture, row.name);
   }
-  EXPECT_EQ(architecture_config("vit_base_patch16_224").embed_dim, 768);
+  EXPECT_EQ(as_vit(architecture_config("vit_base_patch16_224")).embed_dim, 768);
   // As the authors' table has it for 32 x 32 pictures: 0.28 million parameters.
-  const VisionTransformer model(architecture_config("cct_2_3x2"));
+  const VisionTransformer model(as_vit(architecture_config("cct_2_3x2")));
   EXPECT_NEAR(static_cast<double>(model.parameters().num_elements()), 0.28e6, 0.01e6);
 }
 

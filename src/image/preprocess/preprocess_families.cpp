@@ -172,6 +172,16 @@ const HfDefaults kHfDefaults[] = {
      {},
      false,
      false},
+    {"Siglip2ImageProcessor",
+     Filter::bilinear,
+     kHalf,
+     kHalf,
+     ResizeMode::patches,
+     {16, 256},
+     false,
+     {},
+     false,
+     false},
     {"BeitImageProcessor",
      Filter::bicubic,
      kHalf,
@@ -242,7 +252,9 @@ void refuse_unknown_fields(const ConfigFields& fields) {
        "data_format", "input_data_format", "return_tensors", "device", "disable_grouping",
        "image_seq_length", "_valid_processor_keys", "name_or_path", "_name_or_path",
        // of crop_to_patches
-       "min_patches", "max_patches"});
+       "min_patches", "max_patches",
+       // of Siglip2ImageProcessor, refused elsewhere
+       "patch_size", "max_num_patches"});
   for (const char* off :
        {"do_pad", "do_flip_channel_order", "do_color_quantize", "do_align_long_axis",
         "do_thumbnail", "keep_aspect_ratio", "crop_to_patches"})
@@ -276,6 +288,17 @@ PictureSize read_height_width(const ConfigFields& size) {
 void set_hf_size(Preprocess& p, const ConfigFields& fields, const HfDefaults& defaults) {
   p.resize = defaults.resize;
   p.resize_to = defaults.size;
+  const bool patches = defaults.resize == ResizeMode::patches;
+  for (const char* key : {"patch_size", "max_num_patches"})
+    if (fields.has(key) && !patches)
+      fail(ErrorCode::unsupported, "preprocess", "{} is no field of {}", fields.path(key),
+           defaults.type);
+  if (patches && fields.has("size"))
+    fail("preprocess", "{} is no field of {}", fields.path("size"), defaults.type);
+  if (fields.has("patch_size"))
+    p.resize_to.height = fields.integer("patch_size", 1, kMaxPreprocessSide);
+  if (fields.has("max_num_patches"))
+    p.resize_to.width = fields.integer("max_num_patches", 1, kMaxPreprocessSide);
   if (!fields.has("size")) return;
   const auto& size = fields.at("size");
   if (size.is_number()) {
@@ -396,6 +419,7 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"dinov2_with_registers", "BitImageProcessor"},
       {"ijepa", "ViTImageProcessor"},
       {"clip", "CLIPImageProcessor"},
+      {"aimv2_vision_model", "CLIPImageProcessor"},
       {"metaclip_2", "CLIPImageProcessor"},
       {"metaclip_2_vision_model", "CLIPImageProcessor"},
       {"chinese_clip", "ChineseCLIPImageProcessor"},
@@ -407,6 +431,8 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"clip_vision_model", "CLIPImageProcessor"},
       {"siglip", "SiglipImageProcessor"},
       {"siglip_vision_model", "SiglipImageProcessor"},
+      {"siglip2", "Siglip2ImageProcessor"},
+      {"siglip2_vision_model", "Siglip2ImageProcessor"},
       {"beit", "BeitImageProcessor"},
       {"segformer", "SegformerImageProcessor"},
       {"dinov3_vit", "DINOv3ViTImageProcessor"},

@@ -18,7 +18,9 @@ PatchEmbeddingConfig patch_config(const VisionTransformerConfig& c) {
           .channels_last = c.patch_embedding == PatchEmbedding::linear,
           .bias = c.patch_bias,
           .norms = c.patch_norm,
-          .epsilon = c.layer_norm_epsilon};
+          .epsilon = c.layer_norm_epsilon,
+          .output_norm = c.patch_output_norm,
+          .norm = c.norm};
 }
 
 ConvTokenizerConfig tokenizer_config(const VisionTransformerConfig& c) {
@@ -61,7 +63,10 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
                         .projection = c.attention_projection,
                         .projection_bias = c.projection_bias,
                         .qk_norm = c.qk_norm,
+                        .qk_norm_kind = c.norm == NormKind::layer ? kernels::HeadNormKind::layer
+                                                                  : kernels::HeadNormKind::rms,
                         .output_norm = c.attention_norm,
+                        .norm = c.norm,
                         .epsilon = c.layer_norm_epsilon,
                         .dropout = c.attention_dropout},
           .mlp = {.inputs = c.embed_dim,
@@ -70,9 +75,11 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
                   .activation = c.activation,
                   .bias = c.mlp_bias,
                   .hidden_norm = c.mlp_norm,
+                  .norm = c.norm,
                   .epsilon = c.layer_norm_epsilon,
                   .dropout = c.dropout},
           .norms = c.norm_placement,
+          .norm = c.norm,
           .epsilon = c.layer_norm_epsilon,
           .layer_scale = c.layer_scale,
           .layer_scale_init = c.layer_scale_init,
@@ -109,12 +116,12 @@ VitBackbone::VitBackbone(const Scope& root, const VisionTransformerConfig& confi
                     c.layer_norm_epsilon);
   else
     patch_embed_.emplace(stem.child("patch_embed"), patch_config(c));
-  if (c.pre_norm) norm_pre_.emplace(stem.child("norm_pre"), dim, c.layer_norm_epsilon);
+  if (c.pre_norm) norm_pre_.emplace(stem.child("norm_pre"), dim, c.layer_norm_epsilon, c.norm);
   for (int64_t i = 0; i < c.depth; ++i)
     blocks_.push_back(
         std::make_unique<Block>(root.child("blocks").child(i).in_block(i), block_config(c, i)));
   if (c.final_norm)
-    norm_.emplace(root.in(Section::final_norm).child("norm"), dim, c.layer_norm_epsilon);
+    norm_.emplace(root.in(Section::final_norm).child("norm"), dim, c.layer_norm_epsilon, c.norm);
 }
 
 std::vector<TokenLayout> VitBackbone::layouts(int64_t picture_height, int64_t picture_width) const {

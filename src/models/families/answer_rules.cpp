@@ -14,8 +14,6 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
-
 constexpr const char* kMultiLabel = "multi_label";
 
 struct AnswerWord {
@@ -45,16 +43,24 @@ std::optional<AnswerMeaning> meaning_in(const std::array<AnswerWord, N>& words,
   fail("model", "{}: {} is '{}'; known are {}", place, key, printable(*value), known);
 }
 
-bool set_by_hand(const ConfigDraft& draft, const char* field) {
+bool set_by_hand(const ReadingDraft& draft, const char* field) {
   return std::ranges::any_of(draft.sources, [&](const Provenance& source) {
     return source.field == field && source.source == said(Option::settings);
   });
 }
 
+void settle_meaning(ReadingDraft& draft, Answer meaning, const std::string& source) {
+  if (draft.open.erase("answer") == 0) return;
+  ClassAnswer answer = draft.class_answer();
+  answer.meaning = meaning;
+  draft.set_class_answer(answer);
+  draft.record("answer", source);
+}
+
 }  // namespace
 
-void open_answer(ConfigDraft& draft) {
-  if (draft.config.num_classes > 0) draft.open.insert("answer");
+void open_answer(ReadingDraft& draft) {
+  if (draft.class_answer().classes > 0) draft.open.insert("answer");
 }
 
 std::optional<AnswerMeaning> answer_of_own_word(const nlohmann::json& config, const char* key,
@@ -67,33 +73,34 @@ std::optional<AnswerMeaning> answer_of_problem_type(const nlohmann::json& config
   return meaning_in(kProblemTypes, config, "problem_type", place);
 }
 
-void settle_answer(ConfigDraft& draft, const AnswerMeaning& meaning, const std::string& source) {
-  draft.settle("answer", &C::answer, meaning.answer, source);
-  if (!meaning.multi_label || draft.config.answer != Answer::sigmoid ||
-      set_by_hand(draft, kMultiLabel))
+void settle_answer(ReadingDraft& draft, const AnswerMeaning& meaning, const std::string& source) {
+  settle_meaning(draft, meaning.answer, source);
+  ClassAnswer answer = draft.class_answer();
+  if (!meaning.multi_label || answer.meaning != Answer::sigmoid || set_by_hand(draft, kMultiLabel))
     return;
-  draft.config.multi_label = true;
+  answer.multi_label = true;
+  draft.set_class_answer(answer);
   draft.record(kMultiLabel, source);
 }
 
-void finish_answer(ConfigDraft& draft) {
-  C& c = draft.config;
+void finish_answer(ReadingDraft& draft) {
+  ClassAnswer answer = draft.class_answer();
   const bool answer_set = set_by_hand(draft, "answer");
   const bool several_set = set_by_hand(draft, kMultiLabel);
-  if (c.num_classes == 0) {
+  if (answer.classes == 0) {
     check(!answer_set && !several_set, said(Option::settings).c_str(),
           "the model has no head, so there is no answer that could mean anything else");
     draft.open.erase("answer");
     return;
   }
   // One word of the two says the other.
-  if (several_set && c.multi_label && !answer_set) {
-    c.answer = Answer::sigmoid;
+  if (several_set && answer.multi_label && !answer_set) {
+    answer.meaning = Answer::sigmoid;
     draft.open.erase("answer");
   }
-  if (answer_set && c.answer != Answer::sigmoid && !several_set) c.multi_label = false;
-  if (c.num_classes > 1)
-    draft.settle("answer", &C::answer, Answer::softmax, "nothing says otherwise");
+  if (answer_set && answer.meaning != Answer::sigmoid && !several_set) answer.multi_label = false;
+  draft.set_class_answer(answer);
+  if (answer.classes > 1) settle_meaning(draft, Answer::softmax, "nothing says otherwise");
 }
 
 nlohmann::json answer_json(const ClassAnswer& answer) {
@@ -102,28 +109,33 @@ nlohmann::json answer_json(const ClassAnswer& answer) {
 
 void settle_adapter_answer(CheckpointInfo& info, const nlohmann::json& json,
                            const Settings& settings, const std::string& place) {
-  ConfigDraft draft;
-  draft.config = as_vit(info.config);
+  NetworkDraft draft(info.config);
   draft.open.insert("answer");
-  apply_settings(draft, settings);
+  Settings about_answer = settings;
+  std::erase_if(about_answer, [](const auto& setting) {
+    return setting.first != "answer" && setting.first != kMultiLabel;
+  });
+  apply_settings(draft, about_answer);
   if (!json.is_null()) {
     if (const auto own = answer_of_own_word(json, "answer", place)) {
-      draft.config.multi_label = set_by_hand(draft, kMultiLabel) && draft.config.multi_label;
+      ClassAnswer answer = draft.class_answer();
+      answer.multi_label = answer.multi_label && set_by_hand(draft, kMultiLabel);
+      draft.set_class_answer(answer);
       settle_answer(draft, *own, place);
     }
   }
   const Answer base = info.config.class_answer().meaning;
-  const bool single = draft.config.num_classes == 1 && base == Answer::softmax;
+  const bool single = draft.class_answer().classes == 1 && base == Answer::softmax;
   const char* rule = info.family->single_label_rule();
   if (!single)
-    draft.settle("answer", &C::answer, base, "the adapter's base");
+    settle_meaning(draft, base, "the adapter's base");
   else if (rule != nullptr)
-    draft.settle("answer", &C::answer, Answer::sigmoid, rule);
+    settle_meaning(draft, Answer::sigmoid, rule);
   finish_answer(draft);
   check(!draft.is_open("answer"), "adapter",
         "{}: its head is of one number, and nothing says what it means: {} or raw", place,
         said_setting("answer", "sigmoid"));
-  info.config.set_class_answer(draft.config.class_answer());
+  info.config.set_class_answer(draft.class_answer());
   std::erase_if(info.sources, [](const Provenance& source) {
     return source.field == "answer" || source.field == kMultiLabel;
   });

@@ -20,7 +20,7 @@ struct AnswerMeaning {
 };
 
 // Makes the answer a field that somebody has to settle: of a head, before --set is applied.
-void open_answer(ConfigDraft& draft);
+void open_answer(ReadingDraft& draft);
 
 // What our own word or transformers' problem_type says; nothing: it is not there. Error: a word
 // that neither has.
@@ -29,11 +29,11 @@ std::optional<AnswerMeaning> answer_of_own_word(const nlohmann::json& config, co
 std::optional<AnswerMeaning> answer_of_problem_type(const nlohmann::json& config,
                                                     const std::string& place);
 // Unless --set says something else.
-void settle_answer(ConfigDraft& draft, const AnswerMeaning& meaning, const std::string& source);
+void settle_answer(ReadingDraft& draft, const AnswerMeaning& meaning, const std::string& source);
 
 // What nobody has said: softmax of two classes or more. Of a single number it stays open, for its
 // softmax is always 1. Error: --set gives an answer to a model without a head.
-void finish_answer(ConfigDraft& draft);
+void finish_answer(ReadingDraft& draft);
 
 // Beside an adapter that brings a head: {"answer": softmax, sigmoid, multi_label or raw}.
 inline constexpr const char* kAdapterAnswer = "answer.json";

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "core/printable.h"
 #include "models/families/own_config.h"
 #include "models/families/registry.h"
 
@@ -11,6 +12,10 @@ namespace vitrail {
 
 bool Family::suits(const NetworkConfig&) const {
   return false;
+}
+
+PublishedModel Family::published_model(std::string_view name) const {
+  fail("family", "{} has no published model '{}'", this->name(), printable(name));
 }
 
 void Family::read_spelling(const FileEvidence&, Spelling&) const {}

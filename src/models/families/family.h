@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -27,6 +27,13 @@ struct ReadModel;
 // Which library's rule a preprocessing block is written in.
 enum class PreprocessKind : uint8_t { none, timm, hf, vitrail };
 
+// A model that people know by name: its configuration, and how pictures are prepared for its
+// published weights, in the family's form (null: not known).
+struct PublishedModel {
+  NetworkConfig config;
+  nlohmann::json preprocess;
+};
+
 class Family {
  public:
   Family() = default;
@@ -45,6 +52,13 @@ class Family {
   // Python classes of modules saved whole (torch.save(model)) whose forward pass is one of
   // Vitrail's. One of another name may have tensors of the same names and compute something else.
   virtual std::span<const std::string_view> module_classes() const { return {}; }
+
+  // ---- Models by name ----
+  // The published models that it knows by name ("pvt_v2_b0"); those of plain Vision Transformers
+  // stand in published.h.
+  virtual std::vector<std::string_view> model_names() const { return {}; }
+  // One of them.
+  virtual PublishedModel published_model(std::string_view name) const;
 
   // ---- Whose file it is (recognise.h) ----
   // Whether the file is its own, and what says so; nothing: it is not.

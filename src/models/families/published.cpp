@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "models/families/timm/timm_network.h"
+
 namespace vitrail {
 
 VisionTransformerConfig published_config(const PublishedArchitecture& a) {
@@ -17,7 +19,9 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   config.depth = a.size.depth;
   config.num_heads = a.size.num_heads;
   config.mlp_hidden_dim = a.mlp_hidden;
-  config.mlp = has(P::kGated) ? MlpKind::gated_packed : MlpKind::plain;
+  config.mlp = has(P::kGated)        ? MlpKind::gated_packed
+               : has(P::kGatedSplit) ? MlpKind::gated_split
+                                     : MlpKind::plain;
   config.activation = a.activation;
   config.qkv_bias = !has(P::kNoQkvBias);
   config.norm_placement = has(P::kResPost) ? NormPlacement::res_post : NormPlacement::pre;
@@ -33,6 +37,12 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   config.position_resize =
       has(P::kOffsetResize) ? PositionResize::bicubic_offset : PositionResize::bicubic_antialias;
   config.pre_norm = has(P::kPreNorm);
+  config.norm = has(P::kRmsNorm) ? NormKind::root_mean_square : NormKind::layer;
+  config.patch_output_norm = has(P::kPatchOutputNorm);
+  config.attention_norm = config.mlp_norm = has(P::kInnerNorms);
+  config.projection_bias = config.mlp_bias = !has(P::kNoProjectionBias);
+  // timm's pictures may have pixels behind the last whole patch.
+  config.drop_partial_patches = a.size.image % a.size.patch != 0;
   config.fc_norm = has(P::kFcNorm);
   config.final_norm = !has(P::kFcNorm) && !has(P::kNoFinalNorm);
   config.pooling = a.pooling;
@@ -41,23 +51,14 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
 }
 
 nlohmann::json published_preprocess(const PublishedArchitecture& a) {
-  struct Moments {
-    std::array<double, 3> mean, std;
-  };
-  static constexpr std::array<Moments, 4> kMoments = {
-      {{{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}},
-       {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},
-       {{0.48145466, 0.4578275, 0.40821073}, {0.26862954, 0.26130258, 0.27577711}},
-       {{0, 0, 0}, {1, 1, 1}}}};
-  const Moments& moments = kMoments[a.statistics];
-  const int side = a.picture > 0 ? a.picture : a.size.image;
   using P = PublishedArchitecture;
-  return {{"input_size", {3, side, side}},
-          {"mean", moments.mean},
-          {"std", moments.std},
-          {"crop_pct", a.crop_permille / 1000.0},
-          {"crop_mode", a.flags & P::kSquash ? "squash" : "center"},
-          {"interpolation", a.flags & P::kBilinear ? "bilinear" : "bicubic"}};
+  static constexpr std::array kMoments = {TimmPreprocess::half, TimmPreprocess::imagenet,
+                                          TimmPreprocess::openai, TimmPreprocess::unit};
+  return timm_preprocess({.side = a.picture > 0 ? a.picture : a.size.image,
+                          .crop_permille = a.crop_permille,
+                          .moments = kMoments[a.statistics],
+                          .interpolation = a.flags & P::kBilinear ? "bilinear" : "bicubic",
+                          .crop_mode = a.flags & P::kSquash ? "squash" : "center"});
 }
 
 const PublishedArchitecture* find_published(std::string_view name) {

@@ -1,22 +1,34 @@
 #include "models/families/registry.h"
 
+#include <algorithm>
 #include <array>
 
 namespace vitrail {
 
 std::span<const Family* const> families() {
+  // clang-format off: a row for each family
   static const std::array kFamilies = {
-      timm_family(),       hf_vit_family(),      hf_deit_family(),  hf_dinov2_family(),
-      hf_vit_msn_family(), hf_vit_mae_family(),  hf_ijepa_family(), hf_clip_family(),
-      hf_owlvit_family(),  hf_siglip_family(),   hf_blip_family(),  hf_internvl_family(),
-      dinov2_family(),     vit_pytorch_family(), own_family(),
+      timm_family(),        hf_vit_family(),      hf_deit_family(),    hf_dinov2_family(),
+      hf_vit_msn_family(),  hf_vit_mae_family(),  hf_ijepa_family(),   hf_clip_family(),
+      hf_owlvit_family(),   hf_siglip_family(),   hf_siglip2_family(), hf_tipsv2_family(),
+      hf_blip_family(),     hf_internvl_family(), hf_aimv2_family(),   dinov2_family(),
+      vit_pytorch_family(), own_family(),
   };
+  // clang-format on
   return kFamilies;
 }
 
 std::span<const ConfigForm* const> config_forms() {
   static const std::array kForms = {&own_form(), &timm_form(), &transformers_form()};
   return kForms;
+}
+
+const Family* family_of_model(std::string_view name) {
+  for (const Family* family : families()) {
+    const std::vector<std::string_view> names = family->model_names();
+    if (std::ranges::find(names, name) != names.end()) return family;
+  }
+  return nullptr;
 }
 
 std::string known_models() {

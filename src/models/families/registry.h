@@ -3,6 +3,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "models/families/config_form.h"
 #include "models/families/family.h"
@@ -13,6 +15,9 @@ namespace vitrail {
 std::span<const Family* const> families();
 // In the order in which a configuration is asked for its form.
 std::span<const ConfigForm* const> config_forms();
+
+// The family that knows a published model of this name; null: none does.
+const Family* family_of_model(std::string_view name);
 
 // "timm's ViT and DeiT, transformers' ViT, ...": all models of all families, for messages.
 std::string known_models();
@@ -27,8 +32,11 @@ const Family* hf_ijepa_family();
 const Family* hf_clip_family();
 const Family* hf_owlvit_family();
 const Family* hf_siglip_family();
+const Family* hf_siglip2_family();
+const Family* hf_tipsv2_family();
 const Family* hf_blip_family();
 const Family* hf_internvl_family();
+const Family* hf_aimv2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
 // own_family() is declared in family.h.

@@ -101,24 +101,29 @@ ReadModel read_own_config(const FileReading& file) {
   check_own_fields(config, place);
   const auto model = config.find("model");
   const nlohmann::json& fields = model == config.end() ? config : *model;
-  NetworkConfig network = network_config_from_json(fields);
-  ConfigDraft draft;
-  draft.sources.push_back({"model", "", place});
-  if (const auto block = config.find("preprocess"); block != config.end() && !block->is_null())
-    draft.add_preprocess(PreprocessKind::vitrail, *block, place);
-  // Nothing is guessed of what a single number means.
-  const ClassAnswer answer = network.class_answer();
-  const bool says = fields.contains("answer") || answer.meaning != Answer::softmax;
-  if (answer.classes == 1 && !says) draft.open.insert("answer");
-  if (const auto* vit = network.get_if<VisionTransformerConfig>()) {
+  NetworkDraft network(network_config_from_json(fields));
+  const auto settle_with = [&](ReadingDraft& draft) {
+    draft.sources.push_back({"model", "", place});
+    if (const auto block = config.find("preprocess"); block != config.end() && !block->is_null())
+      draft.add_preprocess(PreprocessKind::vitrail, *block, place);
+    // Nothing is guessed of what a single number means.
+    const ClassAnswer answer = network.class_answer();
+    const bool says = fields.contains("answer") || answer.meaning != Answer::softmax;
+    if (answer.classes == 1 && !says) draft.open.insert("answer");
+  };
+  if (const auto* vit = network.config.get_if<VisionTransformerConfig>()) {
+    ConfigDraft draft;
     draft.config = *vit;
+    settle_with(draft);
     apply_settings(draft, file.settings);
     apply_size_settings(draft, file.settings);
     finish_answer(draft);
     return finished(draft, draft.config, file);
   }
-  apply_settings(draft, network, file.settings);
-  return finished(draft, std::move(network), file);
+  settle_with(network);
+  apply_settings(network, file.settings);
+  finish_answer(network);
+  return finished(network, network.config, file);
 }
 
 }  // namespace vitrail

@@ -17,7 +17,7 @@ ClassifierHead::ClassifierHead(const Scope& root, const ClassifierConfig& config
   const int64_t dim = c.embed_dim, classes = c.answer.classes;
   if (c.pooling == Pooling::sequence) sequence_pool_.emplace(pool.child("sequence_pool"), dim);
   if (is_map(c.pooling)) map_pool_.emplace(pool.child("attn_pool"), c.map);
-  if (c.norm) norm_.emplace(pool.child("fc_norm"), c.pooling_dim(), c.epsilon);
+  if (c.norm) norm_.emplace(pool.child("fc_norm"), c.pooling_dim(), c.epsilon, c.norm_kind);
   if (c.pre_logits_dim > 0)
     pre_logits_ =
         LinearSlot(pool.child("pre_logits").child("fc"), c.pooling_dim(), c.pre_logits_dim);

@@ -17,6 +17,7 @@ struct ClassifierConfig {
   MapPoolConfig map = {};  // of map pooling
   bool norm = false;       // fc_norm: of the pooled vector
   double epsilon = 1e-6;
+  NormKind norm_kind = NormKind::layer;
   int64_t pre_logits_dim = 0;  // width of a layer with tanh in front of the head; 0: none
   ClassAnswer answer;
   bool bias = true;  // of the head

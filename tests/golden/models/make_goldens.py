@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Writes the golden folders beside this script. See README.md.
 
-usage: make_goldens.py [FAMILY ...]     families: timm hf dinov2 vit_pytorch vitrail
+usage: make_goldens.py [FAMILY ...]     a family for each generator/FAMILY_cases.py
 """
 
+import importlib
 import os
 import shutil
 import sys
@@ -21,26 +22,17 @@ from generator.recorder import record  # noqa: E402
 
 
 def cases_of(family):
-    if family == "timm":
-        from generator.timm_cases import cases
-    elif family == "hf":
-        from generator import hf_cases, hf_tower_cases
-        return [*hf_cases.cases(), *hf_tower_cases.cases()]
-    elif family == "dinov2":
-        from generator.dinov2_cases import cases
-    elif family == "vit_pytorch":
-        from generator.vit_pytorch_cases import cases
-    elif family == "vitrail":
-        from generator.vitrail_cases import cases
-    else:
-        sys.exit(f"[make_goldens] unknown family {family}")
-    return cases()
+    return importlib.import_module(f"generator.{family}_cases").cases()
 
 
 def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    for family in sys.argv[1:] or ["timm", "hf", "dinov2", "vit_pytorch", "vitrail"]:
+    families = sorted(path.name.removesuffix("_cases.py")
+                      for path in ROOT.glob("generator/*_cases.py"))
+    for family in sys.argv[1:] or families:
+        if family not in families:
+            sys.exit(f"[make_goldens] there is no family {family}; there are {', '.join(families)}")
         shutil.rmtree(ROOT / family, ignore_errors=True)
         names = set()
         for case in cases_of(family):

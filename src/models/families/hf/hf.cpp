@@ -52,13 +52,6 @@ bool is_hf_pixel_decoder(std::string_view name) {
   return name == "decoder.0.weight" || name == "decoder.0.bias";
 }
 
-std::vector<const HfFamily*> hf_families() {
-  std::vector<const HfFamily*> all;
-  for (const Family* family : families())
-    if (const auto* hf = dynamic_cast<const HfFamily*>(family)) all.push_back(hf);
-  return all;
-}
-
 const ConfigForm& HfFamily::config_form() const {
   return transformers_form();
 }
@@ -126,7 +119,7 @@ void HfFamily::settle(ConfigDraft& draft, const FileReading& file) const {
   C& c = draft.config;
   check_tokens(c, file.tensors.place());
   settle_head(draft, file);
-  if (c.mlp != MlpKind::plain)
+  if (c.mlp != MlpKind::plain && has_fixed_gate())
     draft.settle("activation", &C::activation, Activation::silu, every_model());
   c.drop_partial_patches = true;
   c.position_resize = position_resize(c);
@@ -162,14 +155,6 @@ void HfFamily::check_head(const ConfigDraft& draft, const nlohmann::json& config
                           const std::string& place) const {
   const int64_t classes = draft.config.num_classes;
   if (classes > 0) agree_with_tensors(config, "num_labels", classes, place);
-}
-
-const HfModel& HfFamily::model_of(const nlohmann::json& config) const {
-  const auto models = hf_models();
-  const auto type = config.find("model_type");
-  if (type == config.end() || !type->is_string()) return models.front();
-  const auto model = std::ranges::find(models, type->get_ref<const std::string&>(), &HfModel::type);
-  return model == models.end() ? models.front() : *model;
 }
 
 const HfModel& HfFamily::written_model(const C&) const {

@@ -9,28 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "models/families/hf/hf_models.h"
 #include "models/families/reading/fields.h"
 #include "models/families/vit_family.h"
 
 namespace vitrail {
 
-// A model of transformers: the `model_type` in its config.json, what the names of its classes begin
-// with ("ViT" of ViTConfig and ViTModel), and what its configuration means by a field that is not
-// there.
-struct HfModel {
-  std::string_view type;
-  std::string_view stem;
-  double epsilon = 1e-12;
-  int64_t heads = 12;
-  int64_t image = 224;
-  std::string_view activation = "gelu";
-  // Of the encoder's tensors where a head stands beside it; "": the type and a dot.
-  std::string_view prefix = "";
-  // The field in which a model of several towers keeps that of the pictures; "": it has one alone.
-  std::string_view tower = "";
-};
-
-class HfFamily : public VitFamily {
+class HfFamily : public VitFamily, public TransformersModels {
  public:
   std::string_view group() const final { return "hf"; }
   const ConfigForm& config_form() const final;
@@ -53,13 +38,10 @@ class HfFamily : public VitFamily {
   const char* preprocess_file() const final { return "preprocessor_config.json"; }
 
   // ---- The family's own ----
-  virtual std::span<const HfModel> hf_models() const = 0;
   // The end of the patch embedding's name.
   virtual std::string_view patch_mark() const;
   // Whether a file is its own without a config.json that says so.
   virtual bool claims_by_names() const { return true; }
-  // What `architectures` of config.json may name: classes whose files Vitrail answers for.
-  virtual std::span<const std::string_view> architectures() const = 0;
   // A part of tensors' names that no other family of transformers has; "": none.
   virtual std::string_view mark() const { return ""; }
   // What names and shapes do not say: how the head reads the tokens, and what of the tensors this
@@ -69,6 +51,8 @@ class HfFamily : public VitFamily {
   virtual std::vector<std::span<const FieldRule>> config_fields(const HfModel& model) const;
   // Those of a model of several towers, beside the towers.
   virtual std::span<const FieldRule> model_fields(const HfModel& model) const;
+  // Whether a gated MLP is SwiGLU whatever `hidden_act` says.
+  virtual bool has_fixed_gate() const { return true; }
   virtual const char* epsilon_key() const { return "layer_norm_eps"; }
   // Settles what this family's configuration says of more than every encoder's. Error: of MLP,
   // biases and tokens it says something else than the tensors.
@@ -86,9 +70,6 @@ class HfFamily : public VitFamily {
   // Those of a model of several towers, beside the one of pictures.
   virtual void add_model_fields(const VisionTransformerConfig& config, nlohmann::json& out) const;
 
-  // The model that the configuration says, or the first of the family's.
-  const HfModel& model_of(const nlohmann::json& config) const;
-
  protected:
   void spell(const VisionTransformerConfig& config, Spelling& spelling) const override;
   // Bits of the generation that follow from the model.
@@ -105,24 +86,11 @@ std::span<const NameRow> hf_rows();
 // The convolution that makes pixels of tokens, in files of ...ForMaskedImageModeling.
 bool is_hf_pixel_decoder(std::string_view name);
 
-// The registry's families of transformers.
-std::vector<const HfFamily*> hf_families();
-
 // What config.json says. `place` names it. Errors: a field or value that Vitrail does not know, one
 // that contradicts the tensors, and what Vitrail does not have.
 void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const nlohmann::json& config,
                     const std::string& place);
-// transformers' PretrainedConfig.
-std::span<const FieldRule> pretrained_config_fields();
 // What the configurations of ViT, DeiT, DINOv2 and their like have in common.
 std::span<const FieldRule> hf_encoder_fields();
-// transformers' name of an activation. Error: it has none.
-const char* hf_activation_name(Activation activation, const HfFamily& family);
-
-// What a field says of the tensors must be true; one that is absent leaves it to them. Error.
-void agree_with_tensors(const nlohmann::json& config, const char* key, int64_t there,
-                        const std::string& place);
-void agree_with_tensors(const nlohmann::json& config, const char* key, bool there,
-                        const std::string& place);
 
 }  // namespace vitrail

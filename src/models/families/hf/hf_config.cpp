@@ -123,15 +123,6 @@ constexpr std::array<std::pair<const char*, Activation>, 13> kHfActivations = {
      {"tanh", Activation::tanh},
      {"linear", Activation::none}}};
 
-Activation hidden_activation(const std::string& name, const std::string& place) {
-  for (const auto& [text, value] : kHfActivations)
-    if (name == text) return value;
-  fail("transformers",
-       "{}: hidden_act {} is not supported; gelu, gelu_pytorch_tanh, quick_gelu, relu, silu, tanh "
-       "and linear are",
-       place, shown(name));
-}
-
 std::pair<int64_t, int64_t> hf_sides(const Json& config, const char* key, int64_t otherwise,
                                      const std::string& place) {
   const auto found = config.find(key);
@@ -142,20 +133,6 @@ std::pair<int64_t, int64_t> hf_sides(const Json& config, const char* key, int64_
 void refuse_disagreement(const char* key, const std::string& value, const std::string& there,
                          const std::string& place) {
   fail("transformers", "{}: {} is {}, but the tensors have {}", place, key, value, there);
-}
-
-void check_architectures(const Json& config, const std::string& place) {
-  for (const std::string& name :
-       get_optional<std::vector<std::string>>(config, "architectures", place)
-           .value_or(std::vector<std::string>{})) {
-    // Of whichever family: some files of a ViT name a DeiT.
-    const bool known = std::ranges::any_of(hf_families(), [&](const HfFamily* one) {
-      return std::ranges::find(one->architectures(), name) != one->architectures().end();
-    });
-    if (!known)
-      fail(ErrorCode::unsupported, "transformers",
-           "{}: architectures names {}, a class that Vitrail does not know", place, shown(name));
-  }
 }
 
 // The configuration of the pictures' encoder, and what messages call it.
@@ -177,19 +154,14 @@ EncoderConfig encoder_of(const Json& config, const HfModel& model, const std::st
 
 void check_known(const HfFamily& family, const Json& config, const HfModel& model,
                  const EncoderConfig& encoder, const std::string& place) {
+  const std::vector<std::span<const FieldRule>> own = family.config_fields(model);
+  if (model.tower.empty()) return check_hf_config(config, place, model, own);
   std::vector<std::span<const FieldRule>> rules = {kPretrainedConfig};
-  for (const auto& fields : family.config_fields(model)) rules.push_back(fields);
-  const std::string stem(model.stem);
-  if (model.tower.empty()) {
-    check_fields(config, {place, fmt::format("transformers' {}Config", stem), rules});
-  } else {
-    check_fields(encoder.fields,
-                 {encoder.place, fmt::format("transformers' {}VisionConfig", stem), rules});
-    const std::array<std::span<const FieldRule>, 2> outer = {kPretrainedConfig,
-                                                             family.model_fields(model)};
-    check_fields(config, {place, fmt::format("transformers' {}Config", stem), outer});
-  }
-  check_architectures(config, place);
+  rules.insert(rules.end(), own.begin(), own.end());
+  check_fields(encoder.fields,
+               {encoder.place, fmt::format("transformers' {}VisionConfig", model.stem), rules});
+  const std::array outer = {family.model_fields(model)};
+  check_hf_config(config, place, model, outer);
 }
 
 // Of what the tensors show, the config must say the same.
@@ -206,12 +178,56 @@ void check_shapes(ConfigDraft& draft, const HfFamily& family, const EncoderConfi
   family.check_config(draft, fields, place);
 }
 
+}  // namespace
+
+std::span<const FieldRule> pretrained_config_fields() {
+  return kPretrainedConfig;
+}
+
+const char* hf_activation_name(Activation activation, const char* family) {
+  return activation_name(kHfActivations, activation, family);
+}
+
+Activation hf_activation(const std::string& name, const std::string& place) {
+  for (const auto& [text, value] : kHfActivations)
+    if (name == text) return value;
+  fail("transformers",
+       "{}: hidden_act {} is not supported; gelu, gelu_pytorch_tanh, quick_gelu, relu, silu, tanh "
+       "and linear are",
+       place, shown(name));
+}
+
+const HfModel& hf_model_of(const Json& config, std::span<const HfModel> models) {
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string()) return models.front();
+  const auto model = std::ranges::find(models, type->get_ref<const std::string&>(), &HfModel::type);
+  return model == models.end() ? models.front() : *model;
+}
+
+void check_hf_config(const Json& config, const std::string& place, const HfModel& model,
+                     std::span<const std::span<const FieldRule>> own_fields) {
+  std::vector<std::span<const FieldRule>> rules = {kPretrainedConfig};
+  for (const auto& fields : own_fields) rules.push_back(fields);
+  check_fields(config, {place, fmt::format("transformers' {}Config", model.stem), rules});
+  for (const std::string& name :
+       get_optional<std::vector<std::string>>(config, "architectures", place)
+           .value_or(std::vector<std::string>{})) {
+    // Of whichever family: some files of a ViT name a DeiT.
+    const bool known = std::ranges::any_of(transformers_models(), [&](const auto* one) {
+      return std::ranges::find(one->architectures(), name) != one->architectures().end();
+    });
+    if (!known)
+      fail(ErrorCode::unsupported, "transformers",
+           "{}: architectures names {}, a class that Vitrail does not know", place, shown(name));
+  }
+}
+
 // As transformers' ImageClassificationPipeline chooses: problem_type regression is raw,
 // multi_label_classification or a single label sigmoid, anything else softmax. Our own word counts
 // where there is no problem_type.
-void settle_hf_answer(ConfigDraft& draft, const HfFamily& family, const Json& config,
+void settle_hf_answer(ReadingDraft& draft, const char* single_label_rule, const Json& config,
                       const std::string& place) {
-  const int64_t classes = draft.config.num_classes;
+  const int64_t classes = draft.class_answer().classes;
   auto meaning = answer_of_problem_type(config, place);
   if (classes == 0) return;
   if (meaning) {
@@ -221,22 +237,12 @@ void settle_hf_answer(ConfigDraft& draft, const HfFamily& family, const Json& co
   }
   if (const auto own = answer_of_own_word(config, kAnswerKey, place))
     return settle_answer(draft, *own, place + " (" + kAnswerKey + ")");
-  if (classes == 1) return settle_answer(draft, {Answer::sigmoid}, family.single_label_rule());
+  if (classes == 1) return settle_answer(draft, {Answer::sigmoid}, single_label_rule);
   settle_answer(draft, {Answer::softmax}, fmt::format("transformers' rule for {} labels", classes));
-}
-
-}  // namespace
-
-std::span<const FieldRule> pretrained_config_fields() {
-  return kPretrainedConfig;
 }
 
 std::span<const FieldRule> hf_encoder_fields() {
   return kEncoder;
-}
-
-const char* hf_activation_name(Activation activation, const HfFamily& family) {
-  return activation_name(kHfActivations, activation, family.name());
 }
 
 void agree_with_tensors(const Json& config, const char* key, int64_t there,
@@ -255,7 +261,7 @@ void agree_with_tensors(const Json& config, const char* key, bool there, const s
 void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const Json& config,
                     const std::string& outer_place) {
   if (!config.is_object()) fail("transformers", "{}: is not an object", outer_place);
-  const HfModel& model = family.model_of(config);
+  const HfModel& model = hf_model_of(config, family.hf_models());
   const EncoderConfig encoder = encoder_of(config, model, outer_place);
   const auto& [fields, place] = encoder;
   check_known(family, config, model, encoder, outer_place);
@@ -279,13 +285,13 @@ void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const Json& conf
                get_optional<double>(fields, epsilon, place).value_or(model.epsilon), from(epsilon));
   if (draft.is_open("activation"))
     draft.settle("activation", &C::activation,
-                 hidden_activation(get_optional<std::string>(fields, "hidden_act", place)
-                                       .value_or(std::string(model.activation)),
-                                   place),
+                 hf_activation(get_optional<std::string>(fields, "hidden_act", place)
+                                   .value_or(std::string(model.activation)),
+                               place),
                  from("hidden_act"));
   const auto [height, width] = hf_sides(fields, "image_size", model.image, place);
   draft.settle_image(height, width, from("image_size"));
-  settle_hf_answer(draft, family, config, outer_place);
+  settle_hf_answer(draft, family.single_label_rule(), config, outer_place);
 }
 
 }  // namespace vitrail

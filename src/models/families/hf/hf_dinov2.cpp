@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "formats/json.h"
 #include "models/families/hf/hf.h"
+#include "models/families/hf/hf_dinov2.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
 
@@ -151,11 +152,7 @@ class HfDinov2Family : public HfFamily {
                     const std::string& place) const override {
     const C& c = draft.config;
     agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
-    agree_with_tensors(config, "use_swiglu_ffn", c.mlp != MlpKind::plain, place);
-    if (const auto ratio = get_optional<double>(config, "mlp_ratio", place))
-      if (const int64_t hidden = hidden_of_ratio(c, *ratio); hidden != c.mlp_hidden_dim)
-        fail("transformers", "{}: mlp_ratio {} makes an MLP of {}, but the tensors have {}", place,
-             *ratio, hidden, c.mlp_hidden_dim);
+    check_dinov2_mlp(c, config, place);
     if (config.value("model_type", std::string()) == kHfDinov2Models[1].type)
       agree_with_tensors(config, "num_register_tokens", c.register_tokens, place);
     else if (c.register_tokens > 0)
@@ -169,10 +166,7 @@ class HfDinov2Family : public HfFamily {
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
     HfFamily::add_fields(c, out);
-    out.erase("intermediate_size");
-    out["mlp_ratio"] = written_ratio(c);
-    out["use_swiglu_ffn"] = c.mlp == MlpKind::gated_packed;
-    out["layerscale_value"] = 1.0;
+    add_dinov2_mlp(c, out);
     if (c.register_tokens > 0) out["num_register_tokens"] = c.register_tokens;
   }
 
@@ -191,6 +185,21 @@ class HfDinov2Family : public HfFamily {
 };
 
 }  // namespace
+
+void check_dinov2_mlp(const C& c, const nlohmann::json& fields, const std::string& place) {
+  agree_with_tensors(fields, "use_swiglu_ffn", c.mlp != MlpKind::plain, place);
+  if (const auto ratio = get_optional<double>(fields, "mlp_ratio", place))
+    if (const int64_t hidden = hidden_of_ratio(c, *ratio); hidden != c.mlp_hidden_dim)
+      fail("transformers", "{}: mlp_ratio {} makes an MLP of {}, but the tensors have {}", place,
+           *ratio, hidden, c.mlp_hidden_dim);
+}
+
+void add_dinov2_mlp(const C& c, nlohmann::json& out) {
+  out.erase("intermediate_size");
+  out["mlp_ratio"] = written_ratio(c);
+  out["use_swiglu_ffn"] = c.mlp == MlpKind::gated_packed;
+  out["layerscale_value"] = 1.0;
+}
 
 const Family* hf_dinov2_family() {
   static const HfDinov2Family family;

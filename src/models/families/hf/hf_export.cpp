@@ -8,20 +8,20 @@
 namespace vitrail {
 namespace {
 
-void store_hf_answer(const VisionTransformerConfig& config, nlohmann::json& out,
+void store_hf_answer(const ClassAnswer& answer, nlohmann::json& out,
                      std::vector<std::string>& folds) {
-  const bool single = config.num_classes == 1;
-  if (config.answer == Answer::raw) {
+  const bool single = answer.classes == 1;
+  if (answer.meaning == Answer::raw) {
     out["problem_type"] = "regression";
-  } else if (config.multi_label) {
+  } else if (answer.multi_label) {
     out["problem_type"] = "multi_label_classification";
-  } else if (config.answer == Answer::softmax) {
+  } else if (answer.meaning == Answer::softmax) {
     check(!single, "convert",
           "transformers answers a single label by sigmoid, and this model's answer is softmax, "
           "which is always 1; say {} or raw",
           said_setting("answer", "sigmoid"));
   } else if (!single) {
-    out[kAnswerKey] = answer_word(config.class_answer());
+    out[kAnswerKey] = answer_word(answer);
     folds.push_back(
         fmt::format("transformers' pipeline takes a softmax of logits that are asked about one by "
                     "one: give it function_to_apply=\"sigmoid\" ({} in config.json says it to "
@@ -36,33 +36,42 @@ nlohmann::json HfFamily::config_for(const NetworkConfig& network, const Conversi
                                     std::vector<std::string>& folds) const {
   const VisionTransformerConfig& c = as_vit(network);
   const HfModel& model = written_model(c);
-  nlohmann::json config = {
-      {"hidden_size", c.embed_dim},
-      {"num_hidden_layers", c.depth},
-      {"num_attention_heads", c.num_heads},
-      {"hidden_act", c.mlp == MlpKind::plain ? hf_activation_name(c.activation, *this) : "gelu"},
-      {epsilon_key(), c.layer_norm_epsilon},
-      {"image_size", sides_to_json(c.image_height, c.image_width)},
-      {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
-      {"num_channels", c.in_channels}};
+  nlohmann::json config = {{"hidden_size", c.embed_dim},
+                           {"num_hidden_layers", c.depth},
+                           {"num_attention_heads", c.num_heads},
+                           {"hidden_act", c.mlp == MlpKind::plain || !has_fixed_gate()
+                                              ? hf_activation_name(c.activation, name())
+                                              : "gelu"},
+                           {epsilon_key(), c.layer_norm_epsilon},
+                           {"image_size", sides_to_json(c.image_height, c.image_width)},
+                           {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
+                           {"num_channels", c.in_channels}};
   add_fields(c, config);
   if (!model.tower.empty()) {
     config = {{std::string(model.tower), std::move(config)}};
     add_model_fields(c, config);
   }
   config["model_type"] = model.type;
-  const std::string kind = written_class(c);
-  config["architectures"] = {std::string(model.stem) + kind};
-  if (!kind.starts_with("ForImageClassification")) return config;
-  for (int64_t i = 0; i < c.num_classes; ++i) {
+  const std::string kind = written_class(c), whole = std::string(model.stem) + kind;
+  if (kind.starts_with("ForImageClassification"))
+    store_hf_classes(c.class_answer(), whole, options, config, folds);
+  else
+    config["architectures"] = {whole};
+  return config;
+}
+
+void store_hf_classes(const ClassAnswer& answer, const std::string& classifier,
+                      const ConversionOptions& options, nlohmann::json& config,
+                      std::vector<std::string>& folds) {
+  config["architectures"] = {classifier};
+  for (int64_t i = 0; i < answer.classes; ++i) {
     const std::string index = std::to_string(i);
     const bool named = static_cast<size_t>(i) < options.labels.size();
     const std::string label = named ? options.labels[static_cast<size_t>(i)] : "LABEL_" + index;
     config["id2label"][index] = label;
     config["label2id"][label] = i;
   }
-  store_hf_answer(c, config, folds);
-  return config;
+  store_hf_answer(answer, config, folds);
 }
 
 }  // namespace vitrail

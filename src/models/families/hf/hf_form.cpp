@@ -2,20 +2,13 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "models/families/hf/hf.h"
 #include "models/families/hf/hf_missing.h"
+#include "models/families/hf/hf_models.h"
 #include "models/families/reading/module_json.h"
 #include "models/families/registry.h"
 
 namespace vitrail {
 namespace {
-
-std::vector<HfModel> known_hf_models() {
-  std::vector<HfModel> models;
-  for (const HfFamily* family : hf_families())
-    models.insert(models.end(), family->hf_models().begin(), family->hf_models().end());
-  return models;
-}
 
 // "vit, deit and dinov2"
 std::string known_types() {
@@ -66,6 +59,20 @@ class TransformersForm : public ConfigForm {
 };
 
 }  // namespace
+
+std::vector<const TransformersModels*> transformers_models() {
+  std::vector<const TransformersModels*> all;
+  for (const Family* family : families())
+    if (const auto* hf = dynamic_cast<const TransformersModels*>(family)) all.push_back(hf);
+  return all;
+}
+
+std::vector<HfModel> known_hf_models() {
+  std::vector<HfModel> models;
+  for (const TransformersModels* family : transformers_models())
+    models.insert(models.end(), family->hf_models().begin(), family->hf_models().end());
+  return models;
+}
 
 const ConfigForm& transformers_form() {
   static const TransformersForm form;

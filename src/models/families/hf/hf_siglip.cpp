@@ -1,9 +1,9 @@
 // transformers' SigLIP (Zhai et al. 2023), and SigLIP 2 of fixed sizes, which has the same classes:
 // no class token, and a pooled vector by attention of a learned query over the patches. Its
 // classifier reads the mean of the patches instead.
+#include "models/families/hf/hf_siglip.h"
 #include "core/error.h"
 #include "formats/json.h"
-#include "models/families/hf/hf_tower.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
 
@@ -56,7 +56,7 @@ bool is_pooling_tensor(std::string_view name) {
   return false;
 }
 
-class HfSiglipFamily : public HfTower {
+class HfSiglipFamily : public HfSiglipTower {
  public:
   const char* name() const override { return "hf_siglip"; }
   const char* models() const override { return "transformers' SigLIP"; }
@@ -71,64 +71,69 @@ class HfSiglipFamily : public HfTower {
     const auto* vit = config.get_if<C>();
     return vit != nullptr && !vit->class_token && is_map(vit->pooling);
   }
-  bool is_left_out(std::string_view name) const override {
-    return is_pooling_tensor(name) || HfTower::is_left_out(name);
-  }
-
-  NameTables tables(const Spelling&) const override {
-    return {{kHfSiglipRows, hf_tower_rows()}, 0, false};
-  }
-  std::vector<std::span<const FieldRule>> config_fields(const HfModel& model) const override {
-    auto fields = HfTower::config_fields(model);
-    fields.emplace_back(kHfSiglipFields);
-    return fields;
-  }
-  // names say the pooling where there is an attention for it; its classifier does not run that.
-  void settle_head(ConfigDraft& draft, const FileReading& file) const override {
-    C& c = draft.config;
-    if ((file.spelling.generation & kClassifier) && is_map(c.pooling)) {
-      c.pooling = Pooling::mean;
-      c.pool_mlp_hidden_dim = 0;
-      draft.record("pooling", std::string("every classifier of ") + name());
-    }
-    draft.settle("pooling", &C::pooling, Pooling::mean, every_model() + " without vision_use_head");
-  }
-  void check_config(ConfigDraft& draft, const nlohmann::json& config,
-                    const std::string& place) const override {
-    HfTower::check_config(draft, config, place);
-    if (draft.config.num_classes == 0)
-      agree_with_tensors(config, "vision_use_head", is_map(draft.config.pooling), place);
-  }
-
-  const HfModel& written_model(const C& c) const override {
-    return kHfSiglipModels[is_classifier(c) ? 1 : 0];
-  }
-  void add_fields(const C& c, nlohmann::json& out) const override {
-    HfTower::add_fields(c, out);
-    out["vision_use_head"] = is_map(c.pooling);
-  }
-  void add_model_fields(const C&, nlohmann::json& out) const override {
-    out["vision_config"]["model_type"] = kHfSiglipModels[0].type;
-  }
   const Expressible& expressible() const override { return kHfSiglipExpressible; }
-  void express_head(ModelEdit& model) const override {
-    C& c = model.config;
-    if (c.pooling == Pooling::mean_all) c.pooling = Pooling::mean;
-    if (c.pooling == Pooling::map_all) c.pooling = Pooling::map;
-    model.require(c.pooling == Pooling::mean || (c.pooling == Pooling::map && c.num_classes == 0),
-                  "any head but one of the patches' mean");
-    model.require(c.pooling == Pooling::mean ||
-                      ((c.pool_heads == 0 || c.pool_heads == c.num_heads) &&
-                       (c.pool_mlp_hidden_dim == 0 || c.pool_mlp_hidden_dim == c.mlp_hidden())),
-                  "map pooling with heads and MLP of its own");
-    flatten_tokens(model);
-  }
-
- protected:
-  bool is_classifier(const C& c) const override { return c.num_classes > 0; }
 };
 
 }  // namespace
+
+bool HfSiglipTower::is_left_out(std::string_view name) const {
+  return is_pooling_tensor(name) || HfTower::is_left_out(name);
+}
+
+NameTables HfSiglipTower::tables(const Spelling&) const {
+  return {{kHfSiglipRows, hf_tower_rows()}, 0, false};
+}
+
+std::vector<std::span<const FieldRule>> HfSiglipTower::config_fields(const HfModel& model) const {
+  auto fields = HfTower::config_fields(model);
+  fields.emplace_back(kHfSiglipFields);
+  return fields;
+}
+
+// Names say the pooling where there is an attention for it; its classifier does not run that.
+void HfSiglipTower::settle_head(ConfigDraft& draft, const FileReading& file) const {
+  C& c = draft.config;
+  if ((file.spelling.generation & kClassifier) && is_map(c.pooling)) {
+    c.pooling = Pooling::mean;
+    c.pool_mlp_hidden_dim = 0;
+    draft.record("pooling", std::string("every classifier of ") + name());
+  }
+  draft.settle("pooling", &C::pooling, Pooling::mean, every_model() + " without vision_use_head");
+}
+
+void HfSiglipTower::check_config(ConfigDraft& draft, const nlohmann::json& config,
+                                 const std::string& place) const {
+  HfTower::check_config(draft, config, place);
+  if (draft.config.num_classes == 0)
+    agree_with_tensors(config, "vision_use_head", is_map(draft.config.pooling), place);
+}
+
+const HfModel& HfSiglipTower::written_model(const C& c) const {
+  return hf_models()[is_classifier(c) ? 1 : 0];
+}
+
+void HfSiglipTower::add_fields(const C& c, nlohmann::json& out) const {
+  HfTower::add_fields(c, out);
+  out["vision_use_head"] = is_map(c.pooling);
+}
+
+void HfSiglipTower::add_model_fields(const C&, nlohmann::json& out) const {
+  out["vision_config"]["model_type"] = hf_models()[0].type;
+}
+
+void HfSiglipTower::express_head(ModelEdit& model) const {
+  C& c = model.config;
+  if (c.pooling == Pooling::mean_all) c.pooling = Pooling::mean;
+  if (c.pooling == Pooling::map_all) c.pooling = Pooling::map;
+  model.require(c.pooling == Pooling::mean || (c.pooling == Pooling::map && c.num_classes == 0),
+                "any head but one of the patches' mean");
+  model.require(c.pooling == Pooling::mean ||
+                    ((c.pool_heads == 0 || c.pool_heads == c.num_heads) &&
+                     (c.pool_mlp_hidden_dim == 0 || c.pool_mlp_hidden_dim == c.mlp_hidden())),
+                "map pooling with heads and MLP of its own");
+  model.require(!c.patch_norm, "norms around the patch embedding");
+  flatten_tokens(model);
+}
 
 const Family* hf_siglip_family() {
   static const HfSiglipFamily family;

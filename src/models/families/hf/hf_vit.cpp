@@ -26,7 +26,9 @@ class HfVitFamily : public HfFamily {
   std::span<const std::string_view> architectures() const override { return kHfVitArchitectures; }
   std::span<const std::string_view> module_classes() const override { return kHfVitClasses; }
   // What none of its sisters is made for.
-  bool suits(const NetworkConfig&) const override { return true; }
+  bool suits(const NetworkConfig& config) const override {
+    return config.get_if<VisionTransformerConfig>() != nullptr;
+  }
 
   bool is_left_out_beside(std::string_view name) const override {
     return is_hf_pixel_decoder(name);

@@ -17,10 +17,10 @@ std::optional<int64_t> square_root(int64_t value) {
 
 }  // namespace
 
-void ConfigDraft::record(const std::string& field, const std::string& source) {
-  const nlohmann::json fields = to_json(config);
-  const auto found = fields.find(field);
-  std::string value = found == fields.end() ? "" : json_text(*found);
+void ReadingDraft::record(const std::string& field, const std::string& source) {
+  const nlohmann::json all = fields();
+  const auto found = all.find(field);
+  std::string value = found == all.end() ? "" : json_text(*found);
   if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
   sources.push_back({field, std::move(value), source});
 }

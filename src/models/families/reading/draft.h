@@ -16,6 +16,11 @@ namespace vitrail {
 
 // What is known of a model of any type of network, but its configuration.
 struct ReadingDraft {
+  ReadingDraft() = default;
+  virtual ~ReadingDraft() = default;
+  ReadingDraft(const ReadingDraft&) = default;
+  ReadingDraft& operator=(const ReadingDraft&) = default;
+
   std::set<std::string> open;  // fields that names and shapes leave undetermined
   // What a person should know of an open field that is rarely asked for: the end of a message.
   std::map<std::string, std::string> reasons;
@@ -25,9 +30,26 @@ struct ReadingDraft {
   bool preprocess_by_hand = false;      // made of --set alone
   std::vector<std::string> candidates;  // published architectures that fit names and shapes
   std::string unsettled;                // why the config's architecture settles nothing
+  std::string architecture_said;        // with --set architecture; "": nothing
+
+  virtual ClassAnswer class_answer() const = 0;
+  virtual void set_class_answer(const ClassAnswer& answer) = 0;
+  virtual nlohmann::json fields() const = 0;  // of the configuration, by name
 
   bool is_open(const std::string& field) const { return open.contains(field); }
   void add_preprocess(PreprocessKind kind, nlohmann::json block, const std::string& source);
+  // Who settled a field, with the value that it has.
+  void record(const std::string& field, const std::string& source);
+};
+
+// With the configuration of a network of any type.
+struct NetworkDraft : ReadingDraft {
+  explicit NetworkDraft(NetworkConfig of) : config(std::move(of)) {}
+  NetworkConfig config;
+
+  ClassAnswer class_answer() const override { return config.class_answer(); }
+  void set_class_answer(const ClassAnswer& answer) override { config.set_class_answer(answer); }
+  nlohmann::json fields() const override { return to_json(config); }
 };
 
 // With that of a plain Vision Transformer.
@@ -37,8 +59,11 @@ struct ConfigDraft : ReadingDraft {
   int64_t position_rows = 0;    // of pos_embed, prefix tokens included; 0: none
   // Of those, how many are prefix tokens', where the definition says so.
   std::optional<int64_t> position_prefix;
-  int64_t patch_columns = 0;      // of a linear patch embedding: height times width times channels
-  std::string architecture_said;  // with --set architecture; "": nothing
+  int64_t patch_columns = 0;  // of a linear patch embedding: height times width times channels
+
+  ClassAnswer class_answer() const override { return config.class_answer(); }
+  void set_class_answer(const ClassAnswer& answer) override { config.set_class_answer(answer); }
+  nlohmann::json fields() const override { return to_json(config); }
 
   // Sets a field that is still open; the first to know wins.
   template <typename T>
@@ -49,7 +74,6 @@ struct ConfigDraft : ReadingDraft {
     record(name, source);
   }
   void settle_image(int64_t height, int64_t width, const std::string& source);
-  void record(const std::string& field, const std::string& source);
 };
 
 // What names and shapes say; the rest is left open.
@@ -67,8 +91,9 @@ void settle_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_pre
 // --set: fields of the configuration (heads, eps, image_size, patch_size, channels are understood
 // too), `architecture`, and of the preprocessing mean, std, interpolation, crop_pct, crop_mode.
 void apply_settings(ConfigDraft& draft, const Settings& settings);
-// The same of a network of any type, whose fields have no other names.
-void apply_settings(ReadingDraft& draft, NetworkConfig& config, const Settings& settings);
+// The same of a network of any type, whose pictures' size is set with the other fields. `defined`:
+// `architecture` chooses among definitions, and is not a field.
+void apply_settings(NetworkDraft& draft, const Settings& settings, bool defined = false);
 // The pictures' size, of a file that does not say it: image_size, or image_height and image_width.
 // They describe the table of positions; what stretches it to other pictures is --size. Error: the
 // file says another.
@@ -76,6 +101,6 @@ void apply_size_settings(ConfigDraft& draft, const Settings& settings);
 
 // What was read, with --set's preprocessing. Error naming everything that is still open, and how to
 // say it; the preprocessing only counts when it is required.
-ReadModel finished(ReadingDraft draft, NetworkConfig config, const FileReading& file);
+ReadModel finished(ReadingDraft& draft, NetworkConfig config, const FileReading& file);
 
 }  // namespace vitrail

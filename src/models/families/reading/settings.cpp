@@ -54,12 +54,18 @@ std::vector<double> parse_channels(const std::string& name, std::string_view tex
 
 }  // namespace
 
-void apply_settings(ReadingDraft& draft, NetworkConfig& config, const Settings& settings) {
+void apply_settings(NetworkDraft& draft, const Settings& settings, bool defined) {
   for (const auto& [name, value] : settings) {
     if (is_preprocess_setting(name) || name == "family") continue;
-    config.set(name, value);
-    draft.open.erase(name);
-    draft.sources.push_back({name, value, said(Option::settings)});
+    if (defined && name == "architecture") {
+      draft.architecture_said = value;
+      continue;
+    }
+    for (const std::string& field : fields_of_setting(name)) {
+      draft.config.set(field, value);
+      draft.open.erase(field);
+      draft.sources.push_back({field, value, said(Option::settings)});
+    }
   }
 }
 
@@ -171,7 +177,7 @@ void refuse_open_fields(const ReadingDraft& draft, const std::string& place,
 
 }  // namespace
 
-ReadModel finished(ReadingDraft draft, NetworkConfig config, const FileReading& file) {
+ReadModel finished(ReadingDraft& draft, NetworkConfig config, const FileReading& file) {
   apply_preprocess_settings(draft, config.pictures(), file.settings);
   refuse_open_fields(draft, file.tensors.place(), file.require_preprocess);
   return {.config = std::move(config),

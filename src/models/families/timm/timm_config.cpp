@@ -98,7 +98,7 @@ constexpr FieldRule kArguments[] = {
     {"use_naflex", FieldRule::kOnly, "[false]"},
     {"features_only", FieldRule::kOnly, "[false]"},
     {"embed_layer", FieldRule::kOnly, "[]"},
-    {"embed_norm_layer", FieldRule::kOnly, "[]"},
+    {"embed_norm_layer"},
     {"block_fn", FieldRule::kOnly, "[]"},
     {"mlp_layer", FieldRule::kOnly, "[]"},
     {"attn_layer", FieldRule::kOnly, "[]"},
@@ -125,38 +125,6 @@ Json object_or_empty(const Json& holder, const char* key, const std::string& pla
   if (found == holder.end() || found->is_null()) return Json::object();
   if (!found->is_object()) fail("timm", "{}: {} is not an object", place, key);
   return *found;
-}
-
-struct TimmConfig {
-  std::string architecture;
-  Json arguments, pretrained;
-};
-
-// The three parts, every field known. Older files have pretrained_cfg's fields at the top.
-TimmConfig read_parts(const Json& config, const std::string& place) {
-  TimmConfig parts{.architecture = timm_architecture_of(config),
-                   .arguments = object_or_empty(config, "model_args", place),
-                   .pretrained = object_or_empty(config, "pretrained_cfg", place)};
-  std::vector<std::span<const FieldRule>> top = {kTop};
-  if (!config.contains("pretrained_cfg")) {
-    top.emplace_back(kPretrained);
-    parts.pretrained = config;
-  } else {
-    check_timm_pretrained(parts.pretrained, place + "'s pretrained_cfg");
-  }
-  if (config.value("model_type", Json()) == "timm_wrapper") {
-    top.emplace_back(kWrapper);
-    top.push_back(pretrained_config_fields());
-  }
-  check_fields(config, {place, "timm's configuration", top});
-  const std::array<std::span<const FieldRule>, 1> arguments = {kArguments};
-  check_fields(parts.arguments, {place + "'s model_args", "timm's VisionTransformer", arguments});
-  // Of an export without arguments these say how the model was made.
-  for (const char* key : {"global_pool", "num_classes"})
-    if (const auto found = config.find(key);
-        !parts.arguments.contains(key) && found != config.end() && !found->is_null())
-      parts.arguments[key] = *found;
-  return parts;
 }
 
 void settle_image_from(ConfigDraft& draft, const Json& pretrained, const std::string& place) {
@@ -196,23 +164,49 @@ void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::stri
   const std::string source = place + " (model_args)";
   if (has("num_heads")) draft.settle("num_heads", &C::num_heads, said.num_heads, source);
   if (has("act_layer")) draft.settle("activation", &C::activation, said.activation, source);
+  if (has("norm_layer")) draft.settle("norm", &C::norm, said.norm, source);
   if (has("norm_layer"))
     draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, said.layer_norm_epsilon, source);
   if (has("pos_embed")) draft.settle("position", &C::position, said.position, source);
   if (has("img_size")) draft.settle_image(said.image_height, said.image_width, source);
 }
 
-// timm says nothing of it; our own word does, and transformers' problem_type where somebody wrote
-// it.
-void settle_timm_answer(ConfigDraft& draft, const Json& config, const std::string& place) {
-  if (draft.config.num_classes == 0) return;
+}  // namespace
+
+// Older files have pretrained_cfg's fields at the top.
+TimmConfig read_timm_parts(const Json& config, const std::string& place,
+                           const FieldList& arguments) {
+  TimmConfig parts{.architecture = timm_architecture_of(config),
+                   .arguments = object_or_empty(config, "model_args", place),
+                   .pretrained = object_or_empty(config, "pretrained_cfg", place)};
+  std::vector<std::span<const FieldRule>> top = {kTop};
+  if (!config.contains("pretrained_cfg")) {
+    top.emplace_back(kPretrained);
+    parts.pretrained = config;
+  } else {
+    check_timm_pretrained(parts.pretrained, place + "'s pretrained_cfg");
+  }
+  if (config.value("model_type", Json()) == "timm_wrapper") {
+    top.emplace_back(kWrapper);
+    top.push_back(pretrained_config_fields());
+  }
+  check_fields(config, {place, "timm's configuration", top});
+  check_fields(parts.arguments, arguments);
+  // Of an export without arguments these say how the model was made.
+  for (const char* key : {"global_pool", "num_classes"})
+    if (const auto found = config.find(key);
+        !parts.arguments.contains(key) && found != config.end() && !found->is_null())
+      parts.arguments[key] = *found;
+  return parts;
+}
+
+void settle_timm_answer(ReadingDraft& draft, const Json& config, const std::string& place) {
+  if (draft.class_answer().classes == 0) return;
   if (const auto own = answer_of_own_word(config, kAnswerKey, place))
     return settle_answer(draft, *own, place + " (" + kAnswerKey + ")");
   if (const auto meaning = answer_of_problem_type(config, place))
     settle_answer(draft, *meaning, place + " (problem_type)");
 }
-
-}  // namespace
 
 void check_timm_pretrained(const Json& pretrained, const std::string& place) {
   const std::array<std::span<const FieldRule>, 1> fields = {kPretrained};
@@ -220,24 +214,24 @@ void check_timm_pretrained(const Json& pretrained, const std::string& place) {
 }
 
 // What timm reads of pretrained_cfg beside model_args that say more.
-void add_timm_preprocess(ConfigDraft& draft, const Json& pretrained, const Json& arguments,
-                         const std::string& place) {
-  Json block = pretrained;
+void add_timm_preprocess(ReadingDraft& draft, const TimmPictures& said) {
+  const std::string& place = said.place;
+  Json block = said.pretrained;
   for (const char* needed : {"mean", "std"})
     if (const auto found = block.find(needed); found == block.end() || found->is_null()) return;
-  const C& c = draft.config;
-  std::vector<int64_t> input = {c.in_channels, 224, 224};
-  if (const auto said = get_optional<std::vector<int64_t>>(block, "input_size", place);
-      said && said->size() == 3)
-    input = {c.in_channels, (*said)[1], (*said)[2]};
-  const bool any_size = arguments.value("dynamic_img_size", Json()) == true ||
-                        arguments.value("strict_img_size", Json()) == false;
+  const PictureInput& pictures = said.pictures;
+  std::vector<int64_t> input = {pictures.channels, 224, 224};
+  if (const auto size = get_optional<std::vector<int64_t>>(block, "input_size", place);
+      size && size->size() == 3)
+    input = {pictures.channels, (*size)[1], (*size)[2]};
+  const bool any_size = said.arguments.value("dynamic_img_size", Json()) == true ||
+                        said.arguments.value("strict_img_size", Json()) == false;
   const bool fixed = get_optional<bool>(block, "fixed_input_size", place).value_or(false);
-  if (fixed && !any_size && arguments.contains("img_size"))
-    input = {c.in_channels, c.image_height, c.image_width};
+  if (fixed && !any_size && said.arguments.contains("img_size"))
+    input = {pictures.channels, pictures.height, pictures.width};
   block["input_size"] = input;
-  adapt_to_channels(block, "mean", c.in_channels);
-  adapt_to_channels(block, "std", c.in_channels);
+  adapt_to_channels(block, "mean", pictures.channels);
+  adapt_to_channels(block, "std", pictures.channels);
   std::string defaults;
   for (const char* key : {"interpolation", "crop_pct"})
     if (!block.contains(key)) defaults += (defaults.empty() ? "" : " and ") + std::string(key);
@@ -247,7 +241,9 @@ void add_timm_preprocess(ConfigDraft& draft, const Json& pretrained, const Json&
 }
 
 void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string& place) {
-  TimmConfig parts = read_parts(config, place);
+  const std::array<std::span<const FieldRule>, 1> arguments = {kArguments};
+  TimmConfig parts = read_timm_parts(
+      config, place, {place + "'s model_args", "timm's VisionTransformer", arguments});
   const bool said = !draft.architecture_said.empty();
   const std::string& name = said ? draft.architecture_said : parts.architecture;
   const PublishedArchitecture* published = find_published(name);
@@ -282,7 +278,7 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
       draft.settle("norm_placement", &C::norm_placement, model.norm_placement, place);
   }
   settle_image_from(draft, parts.pretrained, place);
-  add_timm_preprocess(draft, parts.pretrained, parts.arguments, place);
+  add_timm_preprocess(draft, {draft.config.pictures(), parts.pretrained, parts.arguments, place});
   settle_timm_answer(draft, config, place);
 }
 

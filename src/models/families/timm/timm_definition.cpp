@@ -6,10 +6,9 @@
 #include <cstdlib>
 
 #include "core/error.h"
-#include "formats/json.h"
 #include "models/families/reading/fields.h"
 #include "models/families/reading/matching.h"
-#include "models/families/reading/sides.h"
+#include "models/families/timm/timm_arguments.h"
 #include "models/families/writing/activation_name.h"
 #include "models/field_ranges.h"
 
@@ -40,38 +39,29 @@ Activation timm_activation(const std::string& name, const std::string& place) {
        place, shown(name));
 }
 
-void require_layer_norm(std::string name, const std::string& place) {
+NormKind timm_norm(const char* key, const std::string& name, const std::string& place) {
   std::string plain;
   for (const char c : lowered(name))
     if (c != '_') plain += c;
-  if (plain != "layernorm")
-    fail("timm", "{}: norm_layer {} is not supported; layernorm is", place, shown(name));
+  if (plain == "layernorm") return NormKind::layer;
+  if (plain == "rmsnorm") return NormKind::root_mean_square;
+  fail("timm", "{}: {} {} is not supported; layernorm and rmsnorm are", place, key, shown(name));
 }
 
-// Reads arguments one by one; null stands for one that is absent, as timm's factory has it.
-class Arguments {
- public:
-  Arguments(const Json& object, const std::string& place) : object_(object), place_(place) {}
-  bool has(const char* key) const {
-    const auto found = object_.find(key);
-    return found != object_.end() && !found->is_null();
+void set_norm(C& model, const TimmArguments& args, const std::string& place) {
+  if (args.has("norm_layer")) {
+    model.norm = timm_norm("norm_layer", args.text("norm_layer"), place);
+    model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm and RmsNorm
   }
-  template <typename T>
-  void read(const char* key, T& field) const {
-    if (const auto value = get_optional<T>(object_, key, place_)) field = *value;
-  }
-  void read_sides(const char* key, int64_t& height, int64_t& width) const {
-    if (has(key)) std::tie(height, width) = sides_from_json(object_, key, place_, "timm");
-  }
-  std::string text(const char* key) const { return get<std::string>(object_, key, place_); }
-
- private:
-  const Json& object_;
-  const std::string& place_;
-};
+  if (!args.has("embed_norm_layer")) return;
+  const NormKind kind = timm_norm("embed_norm_layer", args.text("embed_norm_layer"), place);
+  if (kind != model.norm)
+    fail("timm", "{}: embed_norm_layer and norm_layer are not the same, as Vitrail's are", place);
+  model.patch_output_norm = true;
+}
 
 // Where the final norm stands follows from the pooling, unless fc_norm says so.
-void set_pooling(C& model, const Arguments& arguments, const std::string& place) {
+void set_pooling(C& model, const TimmArguments& arguments, const std::string& place) {
   const bool averaged = model.pooling == Pooling::mean || model.pooling == Pooling::mean_all;
   // A definition that averages and has no fc_norm says so itself.
   bool normed = model.final_norm || model.fc_norm;
@@ -88,7 +78,7 @@ void set_pooling(C& model, const Arguments& arguments, const std::string& place)
   model.final_norm = normed && !after;
 }
 
-void set_mlp(C& model, const Arguments& arguments, const C& definition) {
+void set_mlp(C& model, const TimmArguments& arguments, const C& definition) {
   const int64_t parts = model.mlp == MlpKind::gated_packed ? 2 : 1;
   double ratio = static_cast<double>(parts * definition.mlp_hidden()) /
                  static_cast<double>(definition.embed_dim);
@@ -116,7 +106,7 @@ Pooling timm_pooling(const C& model, const std::string& global_pool, bool includ
 VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
                                    const std::string& place) {
   C model = definition;
-  const Arguments args(arguments, place);
+  const TimmArguments args(arguments, place);
   args.read("embed_dim", model.embed_dim);
   args.read("depth", model.depth);
   args.read("num_heads", model.num_heads);
@@ -156,10 +146,7 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   model.patch_bias = !model.pre_norm;
   set_pooling(model, args, place);
   if (args.has("act_layer")) model.activation = timm_activation(args.text("act_layer"), place);
-  if (args.has("norm_layer")) {
-    require_layer_norm(args.text("norm_layer"), place);
-    model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm
-  }
+  set_norm(model, args, place);
   return model;
 }
 
@@ -174,7 +161,7 @@ void check_arguments(const ConfigDraft& draft, const Json& arguments, const std:
   model.pooling = c.pooling;
   model.final_norm = c.final_norm;
   model.fc_norm = c.fc_norm;
-  if (!Arguments(arguments, place).has("mlp_ratio")) model.mlp_hidden_dim = c.mlp_hidden_dim;
+  if (!TimmArguments(arguments, place).has("mlp_ratio")) model.mlp_hidden_dim = c.mlp_hidden_dim;
   const std::string found = difference(draft, model);
   if (!found.empty()) fail("timm", "{}: says {}", place, found);
   const auto agree = [&](const char* key, int64_t there) {

@@ -38,23 +38,25 @@ std::string timm_architecture(const VisionTransformerConfig& c) {
   if (own != nullptr && own->family() == "timm") {
     const VisionTransformerConfig p = published_config(*own);
     if (p.mlp == c.mlp && p.distillation_token == c.distillation_token &&
-        p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement)
+        p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement &&
+        p.norm == c.norm && p.patch_output_norm == c.patch_output_norm)
       return c.architecture;
   }
   if (c.distillation_token) return "deit_base_distilled_patch16_224";
   if (c.mlp == MlpKind::gated_packed) return "vit_giant_patch14_dinov2";
+  if (c.mlp == MlpKind::gated_split) return "aimv2_large_patch14_224";
   if (c.layer_norm_epsilon == 1e-5) return "vit_base_patch32_clip_224";
   return "vit_base_patch16_224";
 }
 
-void store_timm_answer(const VisionTransformerConfig& c, nlohmann::json& config,
+void store_timm_answer(const ClassAnswer& answer, nlohmann::json& config,
                        std::vector<std::string>& folds) {
-  if (c.num_classes == 0 || c.answer == Answer::softmax) return;
-  config[kAnswerKey] = answer_word(c.class_answer());
+  if (answer.classes == 0 || answer.meaning == Answer::softmax) return;
+  config[kAnswerKey] = answer_word(answer);
   folds.push_back(
       fmt::format("timm does not say what logits mean: here they are {}, which {} in config.json "
                   "keeps for Vitrail alone",
-                  described(c.class_answer()), kAnswerKey));
+                  described(answer), kAnswerKey));
 }
 
 }  // namespace
@@ -87,31 +89,48 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"final_norm", c.final_norm || c.fc_norm},
       {"fc_norm", c.fc_norm},
       {"pool_include_prefix", c.pooling == Pooling::mean_all || c.pooling == Pooling::map_all}};
+  if (c.norm == NormKind::root_mean_square && c.layer_norm_epsilon == 1e-6) {
+    args["norm_layer"] = "rmsnorm";
+    if (c.patch_output_norm) args["embed_norm_layer"] = "rmsnorm";
+  } else if (c.patch_output_norm && c.norm == NormKind::layer) {
+    args["embed_norm_layer"] = "layernorm";
+  }
   if (!gated) args["act_layer"] = timm_activation_name(c.activation);
+  TimmExport model{.architecture = timm_architecture(c),
+                   .arguments = std::move(args),
+                   .global_pool = timm_pool(c.pooling),
+                   .features = c.embed_dim};
+  if (c.distillation_token) model.classifier = {"head", "head_dist"};
+  return timm_config_json(std::move(model), c, options, folds);
+}
+
+nlohmann::json timm_config_json(TimmExport model, const NetworkConfig& config,
+                                const ConversionOptions& options, std::vector<std::string>& folds) {
+  const PictureInput pictures = config.pictures();
+  const ClassAnswer answer = config.class_answer();
   nlohmann::json pretrained =
       options.preprocess.is_object() ? options.preprocess : nlohmann::json::object();
   if (!pretrained.contains("input_size"))
-    pretrained["input_size"] = {c.in_channels, c.image_height, c.image_width};
-  pretrained["num_classes"] = c.num_classes;
+    pretrained["input_size"] = {pictures.channels, pictures.height, pictures.width};
+  pretrained["num_classes"] = answer.classes;
   pretrained["fixed_input_size"] = true;
   pretrained["pool_size"] = nullptr;
-  pretrained["first_conv"] = "patch_embed.proj";
-  pretrained["classifier"] =
-      c.distillation_token ? nlohmann::json{"head", "head_dist"} : nlohmann::json("head");
+  pretrained["first_conv"] = model.first_convolution;
+  pretrained["classifier"] = std::move(model.classifier);
 
-  nlohmann::json config = {
-      {"architecture", timm_architecture(c)}, {"num_classes", c.num_classes},
-      {"num_features", c.embed_dim},          {"global_pool", timm_pool(c.pooling)},
-      {"model_args", std::move(args)},        {"pretrained_cfg", std::move(pretrained)}};
+  nlohmann::json out = {
+      {"architecture", model.architecture},       {"num_classes", answer.classes},
+      {"num_features", model.features},           {"global_pool", model.global_pool},
+      {"model_args", std::move(model.arguments)}, {"pretrained_cfg", std::move(pretrained)}};
   if (!options.wnids.empty() && options.wnids.size() == options.labels.size()) {
-    config["label_names"] = options.wnids;
+    out["label_names"] = options.wnids;
     for (size_t i = 0; i < options.labels.size(); ++i)
-      config["label_descriptions"][options.wnids[i]] = options.labels[i];
+      out["label_descriptions"][options.wnids[i]] = options.labels[i];
   } else if (!options.labels.empty()) {
-    config["label_names"] = options.labels;
+    out["label_names"] = options.labels;
   }
-  store_timm_answer(c, config, folds);
-  return config;
+  store_timm_answer(answer, out, folds);
+  return out;
 }
 
 }  // namespace vitrail

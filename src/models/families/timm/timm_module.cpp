@@ -18,7 +18,7 @@ namespace {
 using C = VisionTransformerConfig;
 
 // What messages call it.
-constexpr const char* kModulePlace = "the module itself";
+const std::string kModulePlace = "the module itself";
 
 // Parts of timm's VisionTransformer, by the class's own name and the package it is of: what they
 // compute is what Vitrail does, or nothing when the model answers.
@@ -166,7 +166,7 @@ class TimmModule {
         block = module_fields(block);
       if (!block.is_object() || block.empty()) continue;
       check_timm_pretrained(block, kModulePlace);
-      return add_timm_preprocess(draft, block, arguments, kModulePlace);
+      return add_timm_preprocess(draft, {draft.config.pictures(), block, arguments, kModulePlace});
     }
   }
 

@@ -4,15 +4,13 @@
 
 namespace vitrail {
 
-using kernels::Activation;
-
-const char* activation_name(std::span<const std::pair<const char*, Activation>> names,
-                            Activation activation, const char* family) {
+const char* activation_name(std::span<const std::pair<const char*, kernels::Activation>> names,
+                            kernels::Activation activation, const char* family) {
   for (const auto& [text, value] : names)
     if (value == activation) return text;
   // tanh is the layer's before the head; nobody's MLP has it.
   fail("convert", "{} models cannot express an MLP {}", family,
-       activation == Activation::none ? "without activation" : "whose activation is tanh");
+       activation == kernels::Activation::none ? "without activation" : "whose activation is tanh");
 }
 
 }  // namespace vitrail

@@ -40,8 +40,8 @@ def _answer(output):
 def _case(name, model, processor, picture=None, attention=False, to_file=dict, answer=_answer,
           call=None, faint=False, steps=10, config=None):
     vision = config or model.config
-    side = vision.image_size if isinstance(vision.image_size, int) else vision.image_size[0]
-    shown = picture or (side, side)
+    side = getattr(vision, "image_size", None)
+    shown = picture or ((side, side) if isinstance(side, int) else tuple(side))
     extra = {} if call or picture is None else {"interpolate_pos_encoding": True}
 
     def forward(m, x):
@@ -55,7 +55,7 @@ def _case(name, model, processor, picture=None, attention=False, to_file=dict, a
 
     model.set_attn_implementation("eager")
     return Case(
-        family="hf", name=name, library=LIBRARY, model=model, picture=(3, *shown), blocks=_layers,
+        family="hf_tower", name=name, library=LIBRARY, model=model, picture=(3, *shown), blocks=_layers,
         forward=_exact_softmax(forward), to_file=to_file,
         attention=(lambda m: [_Rows(_attention(layer)) for layer in _layers(m)]) if attention else None,
         write_config=write_config, metadata={"format": "pt"}, faint=faint, steps=steps)
@@ -142,6 +142,83 @@ def _tower_cases():
                 faint=True, steps=0)
 
 
+def _aimv2_cases():
+    clip = T.CLIPImageProcessor(size={"shortest_edge": 18}, crop_size={"height": 16, "width": 16})
+    mean = lambda output: output.last_hidden_state.mean(dim=1)
+    yield _case("aimv2", T.Aimv2VisionModel(T.Aimv2VisionConfig(**TWO, use_head=False)), clip,
+                attention=True, answer=mean, faint=True)
+    # The attention that pools is not run.
+    yield _case("aimv2_biases", T.Aimv2VisionModel(T.Aimv2VisionConfig(
+        **VIT, qkv_bias=True, mlp_bias=True, hidden_act="gelu")), clip, answer=mean)
+
+
+def _packed(model, x):
+    """Patches of every picture, pixel by pixel, as SigLIP 2 takes them."""
+    batch, channels, height, width = x.shape
+    rows, columns = height // 4, width // 4
+    patches = x.reshape(batch, channels, rows, 4, columns, 4).permute(0, 2, 4, 3, 5, 1)
+    return model(pixel_values=patches.reshape(batch, rows * columns, -1),
+                 pixel_attention_mask=torch.ones(batch, rows * columns, dtype=torch.long),
+                 spatial_shapes=torch.tensor([[rows, columns]] * batch))
+
+
+def _siglip2_cases():
+    processor = T.Siglip2ImageProcessor(patch_size=4, max_num_patches=16)
+    vision = {k: v for k, v in VIT.items() if k != "image_size"}
+    yield _case("siglip2_vision", T.Siglip2VisionModel(T.Siglip2VisionConfig(
+        **{**vision, "num_hidden_layers": 2}, num_patches=16)), processor, (12, 20),
+        attention=True, call=_packed)
+    yield _case("siglip2_shrunk", T.Siglip2VisionModel(T.Siglip2VisionConfig(
+        **vision, num_patches=25)), processor, (8, 12), call=_packed, faint=True)
+    config = T.Siglip2Config(text_config={k: v for k, v in TEXT.items() if k != "projection_dim"},
+                             vision_config={**vision, "num_patches": 16}, num_labels=5)
+    yield _case("siglip2_classifier", T.Siglip2ForImageClassification(config), processor, (16, 16),
+                config=config.vision_config, call=_packed)
+
+
+TIPS_NAMES = [
+    ("embeddings.patch_embeddings.projection.", "patch_embed.proj."),
+    ("embeddings.position_embeddings", "pos_embed"), ("embeddings.", ""),
+    ("layernorm.", "norm."), ("encoder.layer.", "blocks."), (".attention.o_proj.", ".attn.proj."),
+    (".attention.q_proj.", ".attn.qkv."), (".layer_scale1.lambda1", ".ls1.gamma"),
+    (".layer_scale2.lambda1", ".ls2.gamma"), (".mlp.fc1.", ".mlp.c_fc."),
+    (".mlp.fc2.", ".mlp.c_proj."), (".mlp.gate_proj.", ".mlp.w12."), (".mlp.down_proj.", ".mlp.w3."),
+]
+
+
+def _original_names(tensors):
+    """TIPSv2's files: q, k and v in one tensor, and gate above value."""
+    named = {}
+    for name, tensor in tensors.items():
+        if any(part in name for part in ("k_proj", "v_proj", "up_proj")):
+            continue
+        if "q_proj" in name:
+            tensor = torch.cat([tensors[name.replace("q_proj", part)]
+                                for part in ("q_proj", "k_proj", "v_proj")])
+        if "gate_proj" in name:
+            tensor = torch.cat([tensor, tensors[name.replace("gate_proj", "up_proj")]])
+        for there, here in TIPS_NAMES:
+            name = name.replace(there, here)
+        named[name] = tensor
+    return named
+
+
+def _tips_cases():
+    processor = T.BitImageProcessor(size={"shortest_edge": 18},
+                                    crop_size={"height": 16, "width": 16})
+    vit = {k: v for k, v in VIT.items() if k != "intermediate_size"}
+    plain = lambda m, x: m(pixel_values=x)
+    yield _case("tips", T.Tipsv2VisionModel(T.Tipsv2VisionConfig(
+        **{**vit, "num_hidden_layers": 2}, mlp_ratio=2, num_register_tokens=2)), processor, (12, 20),
+        attention=True, to_file=_original_names, call=plain)
+    yield _case("tips_gated", T.Tipsv2VisionModel(T.Tipsv2VisionConfig(
+        **vit, mlp_ratio=2, use_swiglu_ffn=True)), processor, (8, 8), to_file=_original_names,
+        call=plain, faint=True)
+
+
 def cases():
     yield from _encoder_cases()
     yield from _tower_cases()
+    yield from _aimv2_cases()
+    yield from _siglip2_cases()
+    yield from _tips_cases()

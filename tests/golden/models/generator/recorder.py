@@ -31,6 +31,8 @@ class Case:
     # {parameter name in memory: tensor} -> {tensor name in the family's file: tensor}; linear.
     to_file: Callable = lambda tensors: dict(tensors)
     attention: Callable | None = None  # model -> modules whose outputs are softmax rows [B,H,N,N]
+    stages: Callable | None = None  # model -> modules whose outputs are stage.i
+    to_tokens: Callable = lambda output: output  # of a block or a stage, to [B, N, D]
     write_config: Callable = lambda folder: None
     weight_scale: float = 1.0  # of matrices, over 1 / sqrt(fan in)
     faint: bool = False  # tokens of small variance, so that LayerNorm's epsilon is seen
@@ -108,6 +110,7 @@ def run(case, model, pixels, labels):
     result = {}
     capture = Capture(case.blocks(model))
     rows = Capture(case.attention(model)) if case.attention else None
+    stages = Capture(case.stages(model)) if case.stages else None
     model.zero_grad()
     logits = case.forward(model, pixels)
     loss = nn.functional.cross_entropy(logits, labels)
@@ -115,7 +118,11 @@ def run(case, model, pixels, labels):
     capture.remove()
     result["logits"] = logits.detach()
     for index, output in enumerate(capture.outputs):
-        result[f"block.{index}"] = output
+        result[f"block.{index}"] = case.to_tokens(output)
+    if stages:
+        stages.remove()
+        for index, output in enumerate(stages.outputs):
+            result[f"stage.{index}"] = case.to_tokens(output)
     if rows:
         rows.remove()
         for index, output in enumerate(rows.outputs):
