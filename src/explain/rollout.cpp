@@ -21,6 +21,9 @@ class FusedRows {
       : queue_(queue), fusion_(fusion), args_(kernels::attention_of_sample(record.args, sample)) {
     check(args_.tokens.windows == 1, "rollout",
           "{} attends in windows, which rollout does not follow", record.path);
+    // What mixes gives weights of either sign, which add up to anything.
+    check(!args_.mixing.present(), ErrorCode::unsupported, "rollout",
+          "{} mixes its heads' weights, which rollout does not follow", record.path);
     lse_ = record.lse.f32() + sample * args_.shape.heads * args_.shape.queries;
   }
 

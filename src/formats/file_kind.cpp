@@ -74,8 +74,7 @@ std::string foreign_zip_kind(const StoredZip& zip) {
     return "a Keras archive; only PyTorch's files are read";
   if (std::ranges::any_of(zip.entries,
                           [](const auto& entry) { return entry.first.ends_with(".npy"); }))
-    return "a NumPy archive (.npz), as JAX's models come; convert it with timm and save the "
-           "state_dict()";
+    return "a NumPy archive (.npz), not a file of torch.save";
   return "a zip archive without data.pkl, so not one of torch.save";
 }
 

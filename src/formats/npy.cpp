@@ -185,11 +185,10 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
   file.commit();
 }
 
-Tensor parse_npy(std::string_view bytes, const std::string& place) {
+NpyLayout npy_layout(std::string_view bytes, const std::string& place) {
+  const size_t whole = bytes.size();
   HeaderParser header(take_header(bytes, place), place);
   header.parse();
-  if (header.fortran_order)
-    fail("npy", "{}: is in Fortran order; save a C-ordered array (numpy.ascontiguousarray)", place);
   const auto* found = std::ranges::find(kDescriptors, header.descriptor, &Descriptor::text);
   if (found == kDescriptors.end())
     fail("npy", "{}: elements of '{}' are not supported", place, printable(header.descriptor, 40));
@@ -199,8 +198,15 @@ Tensor parse_npy(std::string_view bytes, const std::string& place) {
       static_cast<uint64_t>(needed) != bytes.size())
     fail("npy", "{}: {} of {} does not take the {} bytes that follow the header", place,
          shape.str(), found->text, bytes.size());
-  Tensor tensor = Tensor::empty(shape, found->dtype);
-  if (needed > 0) std::memcpy(tensor.raw(), bytes.data(), bytes.size());
+  return {found->dtype, shape, header.fortran_order, whole - bytes.size()};
+}
+
+Tensor parse_npy(std::string_view bytes, const std::string& place) {
+  const NpyLayout layout = npy_layout(bytes, place);
+  if (layout.fortran_order)
+    fail("npy", "{}: is in Fortran order; save a C-ordered array (numpy.ascontiguousarray)", place);
+  Tensor tensor = Tensor::empty(layout.shape, layout.dtype);
+  if (tensor.bytes() > 0) std::memcpy(tensor.raw(), bytes.data() + layout.begin, tensor.bytes());
   return tensor;
 }
 

@@ -7,6 +7,7 @@
 #include "core/printable.h"
 #include "formats/file_kind.h"
 #include "formats/json.h"
+#include "formats/npz.h"
 #include "formats/pth.h"
 #include "formats/safetensors.h"
 #include "formats/wrapper_names.h"
@@ -34,6 +35,23 @@ std::shared_ptr<TensorSource> open_file(const std::filesystem::path& path,
   if (const std::string kind = foreign_kind(std::span(begin).first(got)); !kind.empty())
     fail(ErrorCode::unsupported, "model", "{}: is {}", path.string(), kind);
   return SafetensorsFile::open(path);
+}
+
+bool is_npz_file(const std::filesystem::path& path) {
+  std::array<std::byte, kNpzBegin> begin{};
+  return is_npz(std::span<const std::byte>(begin).first(InputFile(path).read_some(0, begin)));
+}
+
+// The one .npz of a folder; empty where there is none or more.
+std::filesystem::path only_npz_in(const std::filesystem::path& folder) {
+  std::filesystem::path found;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() != ".npz") continue;
+    if (!found.empty()) return {};
+    found = entry.path();
+  }
+  return found;
 }
 
 class ShardedTensors : public TensorSource {
@@ -108,6 +126,12 @@ std::shared_ptr<TensorSource> open_sharded(const std::filesystem::path& index) {
 std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
                                            const std::string& state_dict) {
   const auto open_whole = [&](const std::filesystem::path& file) -> std::shared_ptr<TensorSource> {
+    if (is_npz_file(file)) {
+      if (!state_dict.empty())
+        fail("model", "{}: is a NumPy archive, so state_dict={} chooses nothing in it",
+             file.string(), state_dict);
+      return NpzFile::open(file);
+    }
     if (is_pth_file(file)) return PthFile::open(file, {.state_dict = state_dict});
     return unwrapped(open_file(file, state_dict));
   };
@@ -121,9 +145,10 @@ std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
     const auto index = path / (std::string(name) + ".index.json");
     if (std::filesystem::exists(index, ignored)) return unwrapped(open_sharded(index));
   }
+  if (const std::filesystem::path npz = only_npz_in(path); !npz.empty()) return open_whole(npz);
   fail("model",
        "{}: holds neither model.safetensors nor model.safetensors.index.json, nor "
-       "pytorch_model.bin",
+       "pytorch_model.bin, nor one .npz",
        path.string());
 }
 

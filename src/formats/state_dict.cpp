@@ -55,6 +55,14 @@ Candidate& choose(std::vector<Candidate>& candidates, const std::string& chosen,
   for (Candidate& candidate : candidates)
     if (candidate.elements >= most / 2) large.push_back(&candidate);
   std::ranges::stable_sort(large, {}, [](const Candidate* c) { return preference(c->path); });
+  // Both encoders stand in the files of I-JEPA, whose readers take the trained one, and of MSN,
+  // beside its prototypes, whose evaluation takes the target (Assran et al. 2022 and 2023).
+  const bool of_msn = std::ranges::any_of(candidates, [](const Candidate& c) {
+    return c.path.empty() && c.tensors.contains("prototypes");
+  });
+  if (of_msn)
+    std::ranges::stable_partition(large,
+                                  [](const Candidate* c) { return c->path == "target_encoder"; });
   const bool tied = large.size() > 1 && preference(large[0]->path) == kPreferred.size();
   if (tied && !large[0]->path.empty())
     fail("pth", "{}: holds several state dicts, {}; choose one with {}", place, listed(candidates),

@@ -45,6 +45,21 @@ void take_infixes(UnwrappedNames& names) {
       fmt::format("what torch.compile, FSDP or checkpointing adds is taken off {} names", changed));
 }
 
+// Whether a name is that of a numbered part, "layers.0.norm.weight".
+bool is_of_list(std::string_view name) {
+  const size_t dot = name.find('.');
+  return dot != std::string_view::npos && dot + 1 < name.size() && name[dot + 1] >= '0' &&
+         name[dot + 1] <= '9';
+}
+
+// A model whose encoder is all that it has (transformers' PVT v2, SegFormer and CvT): behind the
+// name stand lists of stages alone, and no model has such names by itself.
+bool is_own_encoder(const Names& names, std::string_view prefix) {
+  return prefix == "encoder." && std::ranges::all_of(names, [&](const auto& entry) {
+           return is_of_list(std::string_view(entry.first).substr(prefix.size()));
+         });
+}
+
 void take_prefixes(UnwrappedNames& names) {
   for (size_t round = 0; round < kMaxWrappers && !names.original.empty(); ++round) {
     const Names& before = names.original;
@@ -55,6 +70,7 @@ void take_prefixes(UnwrappedNames& names) {
       const bool backbone =
           prefix == "backbone." && before.contains("backbone.patch_embed.proj.weight");
       if (count == 0 || (count < before.size() && !backbone)) continue;
+      if (count == before.size() && is_own_encoder(before, prefix)) continue;
       if (count < before.size())
         names.notes.push_back(fmt::format("{} tensors outside '{}{}' are left out",
                                           before.size() - count, names.prefix, prefix));

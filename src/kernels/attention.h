@@ -17,6 +17,7 @@
 #include "core/queue.h"
 #include "core/tensor.h"
 #include "kernels/attention_bias.h"
+#include "kernels/attention_mixing.h"
 #include "kernels/attention_operands.h"
 
 namespace vitrail::kernels {
@@ -26,7 +27,9 @@ struct AttentionShape {
   int64_t heads = 0;
   int64_t queries = 0;
   int64_t keys = 0;
-  int64_t head_dim = 0;  // of q and k, and of v
+  int64_t head_dim = 0;       // of q and k, and of v where it has no size of its own
+  int64_t own_value_dim = 0;  // of v and o; 0: head_dim
+  int64_t value_dim() const { return own_value_dim > 0 ? own_value_dim : head_dim; }
 };
 
 struct AttentionDropout {
@@ -42,6 +45,10 @@ struct AttentionArgs {
   HeadTransform q_transform, k_transform;
   float scale = 1;
   AttentionBias bias;
+  // Heads that are mixed take neither bias nor windows nor dropout, are multiplied in f32 in every
+  // precision, write no lse and have no backward pass of their own (ops/attention_mixing.h). The
+  // scores of a block of queries are in memory at once, of all heads and keys.
+  HeadMixing mixing;
   AttentionDropout dropout;
   // bf16, where it goes through dot products: what is multiplied is rounded to bf16 - q, k, v and
   // P, in the backward also dO and dS - and summed in f32. Scores, exponentials, their sums and lse
@@ -54,18 +61,21 @@ struct AttentionArgs {
   Precision precision = Precision::f32;
 };
 
-// int8 is for the forward pass without bias, dropout and a scale below zero: whatever has one of
-// them runs in bf16 instead, and so does the backward pass, which wants that pass's lse.
+// int8 is for the forward pass without bias, mixed heads, dropout, a scale below zero and values of
+// another size: whatever has one of them runs in bf16 instead, and so does the backward pass, which
+// wants that pass's lse.
 inline bool attends_in_int8(const AttentionArgs& args) {
-  return args.precision == Precision::int8 && !args.bias.present() &&
-         args.dropout.probability == 0 && args.scale > 0;
+  return args.precision == Precision::int8 && !args.bias.present() && !args.mixing.present() &&
+         args.dropout.probability == 0 && args.scale > 0 &&
+         args.shape.value_dim() == args.shape.head_dim;
 }
 
 // The same attention for one sample of the batch alone, all its windows: what reads rows of a map
 // sample by sample asks for it.
 AttentionArgs attention_of_sample(const AttentionArgs& args, int64_t sample);
 
-// Writes o, and lse [B, H, Nq] unless null. A query that sees no key gets zeros and lse -inf.
+// Writes o, and lse [B, H, Nq] unless null or heads are mixed. A query that sees no key gets zeros
+// and lse -inf.
 struct AttentionForward {
   HeadView o;
   float* lse = nullptr;
@@ -90,6 +100,7 @@ void attention_backward(Queue& queue, const AttentionArgs& args, const Attention
 
 // Exact rows of P (before dropout) for chosen queries: rows [B, H, count, Nk] =
 // exp(scale * q k^T + bias - lse), with q and k as the forward pass rounded them. O(Nk * d) a row.
+// Of mixed heads: the rows of W, what the values are multiplied by; no lse is read.
 struct AttentionRows {
   const int64_t* queries = nullptr;  // [count], each in [0, Nq)
   int64_t count = 0;

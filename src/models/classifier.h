@@ -33,4 +33,22 @@ class Classifier : public Network {
   std::optional<ClassifierHead> head_;
 };
 
+// The classifier of a backbone that has no more to it.
+template <typename Body>
+class ClassifierOf final : public Classifier {
+ public:
+  template <typename Config>
+  ClassifierOf(const Config& config, const ClassifierConfig& head)
+      : Classifier(config), backbone_(Scope(parameters()), config) {
+    make_head(head);
+  }
+  const Body& backbone() const override { return backbone_; }
+
+ protected:
+  Body& own_backbone() override { return backbone_; }
+
+ private:
+  Body backbone_;
+};
+
 }  // namespace vitrail

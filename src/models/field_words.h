@@ -15,7 +15,8 @@ inline constexpr std::array kActivations{Word{Activation::none, "none"},
                                          Word{Activation::quick_gelu, "quick_gelu"},
                                          Word{Activation::relu, "relu"},
                                          Word{Activation::silu, "silu"},
-                                         Word{Activation::tanh, "tanh"}};
+                                         Word{Activation::tanh, "tanh"},
+                                         Word{Activation::hard_swish, "hard_swish"}};
 constexpr auto words_of(Activation) {
   return std::span(kActivations);
 }
@@ -41,6 +42,17 @@ inline constexpr std::array kPositionResizes{
     Word{PositionResize::bicubic_offset, "bicubic_offset"},
     Word{PositionResize::bilinear, "bilinear"},
     Word{PositionResize::bilinear_antialias, "bilinear_antialias"}};
+inline constexpr std::array kRotaries{Word{Rotary::none, "none"}, Word{Rotary::axial, "axial"},
+                                      Word{Rotary::mixed, "mixed"}};
+inline constexpr std::array kRotaryCoordinates{Word{RotaryCoordinates::index, "index"},
+                                               Word{RotaryCoordinates::centred, "centred"},
+                                               Word{RotaryCoordinates::pixel, "pixel"}};
+inline constexpr std::array kRelativePositions{
+    Word{RelativePosition::none, "none"}, Word{RelativePosition::table, "table"},
+    Word{RelativePosition::mlp, "mlp"}, Word{RelativePosition::mlp_swin, "mlp_swin"}};
+inline constexpr std::array kRelativeResizes{
+    Word{RelativeResize::refused, "refused"}, Word{RelativeResize::bilinear, "bilinear"},
+    Word{RelativeResize::bicubic, "bicubic"}, Word{RelativeResize::geometric, "geometric"}};
 inline constexpr std::array kNormPlacements{
     Word{NormPlacement::pre, "pre"}, Word{NormPlacement::post, "post"},
     Word{NormPlacement::res_post, "res_post"}, Word{NormPlacement::none, "none"},
@@ -49,6 +61,10 @@ inline constexpr std::array kMlpKinds{
     Word{MlpKind::plain, "plain"}, Word{MlpKind::gated_packed, "gated_packed"},
     Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},
     Word{MlpKind::gated_split, "gated_split"}};
+inline constexpr std::array kHeadMixings{Word{HeadMixingKind::none, "none"},
+                                         Word{HeadMixingKind::projections, "projections"},
+                                         Word{HeadMixingKind::matrices, "matrices"},
+                                         Word{HeadMixingKind::reattention, "reattention"}};
 inline constexpr std::array kNormalisations{Word{Normalisation::group, "group"},
                                             Word{Normalisation::batch, "batch"}};
 inline constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},
@@ -71,11 +87,26 @@ constexpr auto words_of(Position) {
 constexpr auto words_of(PositionResize) {
   return std::span(kPositionResizes);
 }
+constexpr auto words_of(Rotary) {
+  return std::span(kRotaries);
+}
+constexpr auto words_of(RotaryCoordinates) {
+  return std::span(kRotaryCoordinates);
+}
+constexpr auto words_of(RelativePosition) {
+  return std::span(kRelativePositions);
+}
+constexpr auto words_of(RelativeResize) {
+  return std::span(kRelativeResizes);
+}
 constexpr auto words_of(NormPlacement) {
   return std::span(kNormPlacements);
 }
 constexpr auto words_of(MlpKind) {
   return std::span(kMlpKinds);
+}
+constexpr auto words_of(HeadMixingKind) {
+  return std::span(kHeadMixings);
 }
 constexpr auto words_of(Normalisation) {
   return std::span(kNormalisations);

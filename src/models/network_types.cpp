@@ -8,6 +8,12 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
+#include "models/backbones/pvt_v2.h"
+#include "models/backbones/levit.h"
+#include "models/backbones/cait.h"
+#include "models/backbones/xcit.h"
+#include "models/backbones/swin_config.h"
+#include "models/network_config.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -31,9 +37,21 @@ constexpr NetworkType row() {
           []() -> NetworkConfig { return Config(); }};
 }
 
-// clang-format off: a row for each type
+// A row for each type.
+// clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<pvt_v2_config_from_json>(),
+    row<levit_config_from_json>(),
+    row<cait_config_from_json>(),
+    row<xcit_config_from_json>(),
+    NetworkType{
+        VisionTransformerConfig::kType,
+        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
+    NetworkType{SwinConfig::kType,
+                [](const nlohmann::json& fields) -> NetworkConfig {
+                  return swin_config_from_json(fields);
+                }},
 };
 // clang-format on
 

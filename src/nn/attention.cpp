@@ -1,6 +1,7 @@
 #include "nn/attention.h"
 
 #include <cmath>
+#include <memory>
 
 #include "ops/tokens.h"
 
@@ -28,9 +29,15 @@ Attention::HeadNormParameters Attention::head_norm(const Scope& scope) const {
 }
 
 Attention::Attention(const Scope& scope, const AttentionConfig& config)
-    : config_(config), path_(scope.path()) {
+    : config_(config), path_(scope.path()), mixer_(scope, config.mixing, config.num_heads) {
   const int64_t width = config.num_heads * config.head_dim;
-  qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
+  if (config.qkv_bias && !config.key_bias) {
+    auto projection = std::make_unique<QueryValueLinear>(scope, config.embed_dim, width);
+    query_value_ = projection.get();
+    qkv_.replace(std::move(projection));
+  } else {
+    qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
+  }
   q_norm_ = head_norm(scope.child("q_norm"));
   k_norm_ = head_norm(scope.child("k_norm"));
   if (config.qk_norm && config.qk_norm_kind == kernels::HeadNormKind::l2)
@@ -61,6 +68,11 @@ void Attention::add_norms(const Context& context, AttentionOptions* options) con
   options->scale = 1;
 }
 
+Variable Attention::of_zeros(const Context& context) const {
+  if (query_value_ != nullptr) return query_value_->joined_bias(context);
+  return qkv_->bias() == nullptr ? Variable() : qkv_->bias()->variable();
+}
+
 Variable Attention::forward(const Context& context, const LinearInput& input,
                             const LinearEpilogue& epilogue, const AttentionOptions* terms) const {
   AttentionOptions options = terms == nullptr ? AttentionOptions() : *terms;
@@ -68,8 +80,8 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   options.dropout = config_.dropout;
   options.path = path_;
   add_norms(context, &options);
-  if (options.windows != nullptr && qkv_->bias() != nullptr)
-    options.padding = qkv_->bias()->variable();
+  mixer_.add_to(context, &options);
+  if (options.windows != nullptr) options.padding = of_zeros(context);
   Variable mixed = self_attention(context, qkv_->forward(context, input), options);
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);
@@ -77,25 +89,26 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   return apply_epilogue(context, mixed, epilogue);
 }
 
-LayerCost Attention::cost(int64_t tokens) const {
+LayerCost Attention::cost(int64_t tokens, int64_t pairs) const {
   const int64_t dim = config_.embed_dim, inner = config_.num_heads * config_.head_dim;
   // q, k and v; q k^T and P v; the projection.
   return {.path = path_,
           .output = {tokens, dim},
-          .multiply_adds = tokens * dim * 3 * inner + 2 * tokens * tokens * inner +
+          .multiply_adds = tokens * dim * 3 * inner + 2 * pairs * inner +
+                           pairs * mixer_.multiply_adds() +
                            (config_.projection ? tokens * inner * dim : 0),
           // The input, its norm and the sum; q, k, v and their mix.
           .values = tokens * (3 * dim + 4 * inner),
-          .scores = static_cast<double>(tokens) * static_cast<double>(tokens) *
-                    static_cast<double>(config_.num_heads),
+          .scores = static_cast<double>(pairs) * static_cast<double>(config_.num_heads),
           .qkv_values = tokens * 3 * inner};
 }
 
 CrossAttention::CrossAttention(const Scope& scope, const CrossAttentionConfig& config)
-    : config_(config), path_(scope.path()) {
+    : config_(config), path_(scope.path()), mixer_(scope, config.mixing, config.num_heads) {
   const int64_t width = config.num_heads * config.head_dim;
-  q_ = LinearSlot(scope.child("q"), config.embed_dim, width, {.bias = config.bias});
-  kv_ = LinearSlot(scope.child("kv"), config.memory_dim, 2 * width, {.bias = config.bias});
+  const Linear::Options in_front{.bias = config.bias && config.qkv_bias};
+  q_ = LinearSlot(scope.child("q"), config.embed_dim, width, in_front);
+  kv_ = LinearSlot(scope.child("kv"), config.memory_dim, 2 * width, in_front);
   proj_ = LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.bias});
 }
 
@@ -106,9 +119,23 @@ Variable CrossAttention::forward(const Context& context, const LinearInput& quer
   options.heads = config_.num_heads;
   options.dropout = config_.dropout;
   options.path = path_;
+  mixer_.add_to(context, &options);
   const Variable mixed = cross_attention(context, q_->forward(context, queries),
                                          kv_->forward(context, memory), options);
   return proj_->forward(context, mixed, epilogue);
+}
+
+LayerCost CrossAttention::cost(int64_t queries, int64_t keys) const {
+  const int64_t dim = config_.embed_dim, inner = config_.num_heads * config_.head_dim;
+  // q and the projection; k and v; q k^T and P v.
+  return {.path = path_,
+          .output = {queries, dim},
+          .multiply_adds = 2 * queries * dim * inner + keys * config_.memory_dim * 2 * inner +
+                           queries * keys * (2 * inner + mixer_.multiply_adds()),
+          .values = queries * (3 * dim + 2 * inner) + keys * (config_.memory_dim + 2 * inner),
+          .scores = static_cast<double>(queries) * static_cast<double>(keys) *
+                    static_cast<double>(config_.num_heads),
+          .qkv_values = (queries + 2 * keys) * inner};
 }
 
 }  // namespace vitrail

@@ -16,6 +16,7 @@ constexpr int64_t kBlockRows = 1024;
 
 Mlp::Mlp(const Scope& scope, const MlpConfig& config) : config_(config), path_(scope.path()) {
   const Linear::Options options{.bias = config.bias,
+                                .pointwise = config.pointwise,
                                 .bias_value = Initializer::truncated_normal(1e-6)};
   if (config.kind == MlpKind::gated_split) {
     fc1_gate_ = LinearSlot(scope.child("fc1_g"), config.inputs, config.hidden, options);

@@ -23,10 +23,10 @@ namespace vitrail {
 struct AttentionRecord {
   std::string path;              // "blocks.3.attn"
   Tensor rows;                   // [B, H, rows asked for, Nk]; undefined when none were asked for
-  Tensor lse;                    // [B, H, Nq]
+  Tensor lse;                    // [B, H, Nq]; undefined where heads are mixed
   kernels::AttentionArgs args;   // q, k, v point into `operands`
   std::vector<Tensor> operands;  // empty unless kept
-  Tensor output_gradient;        // dO [samples, N, H*d], when kept and a backward pass ran
+  Tensor output_gradient;        // dO [samples, N, H*e], when kept and a backward pass ran
   bool kept() const { return !operands.empty(); }
 };
 

@@ -1,13 +1,14 @@
 // What attention is told beside q, k and v: windows of a grid as sequences, biases of its scores by
-// position, norms and rotations of q and k. Each is a description that the kernels read
-// (kernels/attention_bias.h, kernels/attention_operands.h); where it holds a Variable that was
-// learned, attention gives its gradient.
+// position, heads that are mixed, norms and rotations of q and k. Each is a description that the
+// kernels read (kernels/attention_bias.h, kernels/attention_operands.h); where it holds a Variable
+// that was learned, attention gives its gradient.
 #pragma once
 
 #include <limits>
 
 #include "autograd/context.h"
 #include "kernels/attention.h"
+#include "ops/layer_norm.h"
 
 namespace vitrail {
 
@@ -84,6 +85,16 @@ Tensor grid_places(int64_t height, int64_t width, int64_t prefix = 0);
 struct GroupBias {
   Tensor query_groups, key_groups;
   float penalty = -std::numeric_limits<float>::infinity();
+};
+
+// Heads that talk to each other (kernels/attention_mixing.h). Each may be learned; undefined: the
+// step is left out.
+struct HeadMixingWeights {
+  Variable before, before_bias;  // [H, H] and [H]: row g is what becomes of head g
+  Variable after, after_bias;
+  const LayerNormWeights* norm = nullptr;  // over the heads, of the mixed weights
+  bool drops_before = false;               // dropout comes before weights are mixed, not after
+  bool present() const { return before.defined() || after.defined() || norm != nullptr; }
 };
 
 // A norm of the d values of each head of q or k.

@@ -86,5 +86,14 @@ TEST(WrapperNames, OfAShardStay) {
   EXPECT_EQ(open_tensors(folder.path())->names(), names);
 }
 
+// transformers' PVT v2, SegFormer and CvT without their heads have nothing but an encoder.
+TEST(WrapperNames, AnEncoderOfListsAloneIsTheModelsOwn) {
+  const UnwrappedNames own = unwrapped_names(
+      {"encoder.layers.0.norm.weight", "encoder.layers.1.norm.weight", "encoder.block.0.0.bias"});
+  EXPECT_EQ(own.prefix, "");
+  EXPECT_EQ(unwrapped_names({"encoder.cls_token", "encoder.blocks.0.norm1.weight"}).prefix,
+            "encoder.");
+}
+
 }  // namespace
 }  // namespace vitrail

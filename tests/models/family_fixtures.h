@@ -64,16 +64,16 @@ inline CheckpointOptions without_preprocess(Settings settings = {}) {
 
 // The answer to one fixed random picture: logits, or the pooled vector of a model without a head.
 inline Tensor answer_of(const Checkpoint& checkpoint) {
-  VisionTransformer model(as_vit(checkpoint.info.config));
-  load_weights(model, *checkpoint.tensors);
-  const VisionTransformerConfig& c = model.config();
-  Tensor images = Tensor::empty({1, c.in_channels, c.image_height, c.image_width});
+  const std::shared_ptr<Network> model = checkpoint.info.config.make();
+  load_weights(*model, *checkpoint.tensors);
+  const PictureInput pictures = model->pictures();
+  Tensor images = Tensor::empty({1, pictures.channels, pictures.height, pictures.width});
   Rng rng(7, 7);
   for (float& value : images.values()) value = static_cast<float>(rng.normal());
   Queue queue(1);
   const Context context(queue);
-  const NetworkOutput output = model.forward(context, images);
-  return (c.num_classes > 0 ? output.logits : output.pooled).value().clone();
+  const NetworkOutput output = model->forward(context, images);
+  return (output.logits.defined() ? output.logits : output.pooled).value().clone();
 }
 
 // max |a - b| / max |b|; infinite when the sizes differ or a value is not finite.

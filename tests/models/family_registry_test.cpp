@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "models/families/convert.h"
+#include "models/families/network_family.h"
 #include "models/families/recognise.h"
 #include "models/family_fixtures.h"
+#include "models/golden_case.h"
 #include "support/temporary_folder.h"
 
 namespace vitrail {
@@ -224,14 +226,31 @@ NamedTensors with_one_norm(const VisionTransformerConfig& config, NamedTensors w
   return weights;
 }
 
+// What a family is tried with: models of Vitrail's own files, and of networks other than the plain
+// Vision Transformer the goldens of any library.
+std::vector<Checkpoint> starts_of(const Family* family) {
+  std::vector<Checkpoint> starts;
+  const auto* other = dynamic_cast<const NetworkFamily*>(family);
+  if (other == nullptr) {
+    for (const VisionTransformerConfig& config : small_models())
+      starts.push_back(own_checkpoint(config, with_one_norm(config, random_weights(config))));
+    return starts;
+  }
+  for (const std::string& name : testing::golden_case_names()) {
+    const testing::GoldenCase golden = testing::open_golden(name);
+    if (!golden.info.at("settings").empty()) continue;
+    Checkpoint checkpoint = open_checkpoint(golden.folder, without_preprocess());
+    if (checkpoint.info.config.type() == other->network()) starts.push_back(std::move(checkpoint));
+  }
+  return starts;
+}
+
 class EveryFamily : public ::testing::TestWithParam<const Family*> {};
 
 TEST_P(EveryFamily, ReadsTheConfigurationThatItWrites) {
   const Family* family = GetParam();
   int expressed = 0;
-  for (const VisionTransformerConfig& config : small_models()) {
-    const NamedTensors weights = with_one_norm(config, random_weights(config));
-    const Checkpoint start = own_checkpoint(config, weights);
+  for (const Checkpoint& start : starts_of(family)) {
     const testing::TemporaryFolder folder("family");
     try {
       write_converted(folder / "first", start, {.target = family});

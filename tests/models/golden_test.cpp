@@ -19,9 +19,22 @@ using testing::relative_error;
 
 constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 // A missing folder must fail, not pass unseen: one number for each family that the generator knows.
+// clang-format off
 const std::map<std::string, int> kExpectedCases = {
-    {"dinov2", 8},      {"hf", 35},          {"hf_tower", 24}, {"timm", 42},
-    {"timm_blocks", 5}, {"vit_pytorch", 16}, {"vitrail", 55}};
+    {"cait", 6},
+    {"dinov2", 8},
+    {"hf", 35},
+    {"hf_tower", 24},
+    {"jax", 2},
+    {"levit", 7},
+    {"pvt_v2", 7},
+    {"timm", 42},
+    {"timm_blocks", 5},
+    {"vit_pytorch", 18},
+    {"vitrail", 55},
+    {"xcit", 5},
+};
+// clang-format on
 
 class Golden : public ::testing::TestWithParam<std::string> {
  protected:

@@ -3,6 +3,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/cpu/attention_int8.h"
+#include "kernels/cpu/attention_mixing.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention_rows.cpp"
@@ -173,7 +174,8 @@ void RowGradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
     for (int64_t j = 0; j < shape.keys; ++j) {
       const float* v = values.row(j);
       if (v == nullptr) v = values.padding();
-      row[j] = gradient == nullptr || v == nullptr ? 0.0f : Dot<false>(gradient, v, shape.head_dim);
+      row[j] =
+          gradient == nullptr || v == nullptr ? 0.0f : Dot<false>(gradient, v, shape.value_dim());
     }
   });
 }
@@ -190,6 +192,7 @@ HWY_EXPORT(MultipliedRows);
 HWY_EXPORT(RowGradients);
 
 void attention_rows(Queue& queue, const AttentionArgs& args, const AttentionRows& rows) {
+  if (args.mixing.present()) return mixed_attention_rows(queue, args, rows);
   if (attends_in_int8(args)) return attention_rows_int8(queue, args, rows);
   VITRAIL_DISPATCH(ExactRows)(queue, args, rows);
 }

@@ -11,6 +11,7 @@
 #include "models/answer.h"
 #include "models/families/canonical.h"
 #include "models/families/imagenet_names.h"
+#include "models/families/jax_tensors.h"
 #include "models/families/labels.h"
 #include "models/families/module_class.h"
 #include "models/families/quantized_tensors.h"
@@ -157,6 +158,7 @@ void warn_of_left_out(CheckpointInfo& info) {
 Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& beside,
                            const CheckpointOptions& options) {
   Checkpoint checkpoint;
+  tensors = jax_as_torch(std::move(tensors));
   checkpoint.info.notes = tensors->notes();
   check_module_class(*tensors);
   CheckpointFiles files = beside;

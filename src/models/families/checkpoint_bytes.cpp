@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "formats/file_kind.h"
 #include "formats/json.h"
+#include "formats/npz.h"
 #include "formats/pth.h"
 #include "formats/safetensors.h"
 #include "formats/wrapper_names.h"
@@ -45,6 +46,7 @@ std::shared_ptr<TensorSource> parse_safetensors(Bytes bytes, const std::string& 
 
 std::shared_ptr<TensorSource> parse_weights(Bytes bytes, const std::string& place,
                                             const std::string& state_dict) {
+  if (is_npz(bytes) && state_dict.empty()) return NpzFile::parse(bytes, nullptr, place);
   if (is_pth(bytes))
     return std::make_shared<OwnedTensors>(
         PthFile::parse(bytes, nullptr, place, {.state_dict = state_dict}));

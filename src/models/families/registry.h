@@ -23,6 +23,7 @@ const Family* family_of_model(std::string_view name);
 std::string known_models();
 
 const Family* timm_family();
+const Family* timm_pvt_v2_family();
 const Family* hf_vit_family();
 const Family* hf_deit_family();
 const Family* hf_dinov2_family();
@@ -37,8 +38,14 @@ const Family* hf_tipsv2_family();
 const Family* hf_blip_family();
 const Family* hf_internvl_family();
 const Family* hf_aimv2_family();
+const Family* hf_pvt_v2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
+const Family* timm_levit_family();
+const Family* hf_levit_family();
+const Family* timm_cait_family();
+const Family* timm_xcit_family();
+const Family* vit_pytorch_cait_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();

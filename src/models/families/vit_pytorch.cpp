@@ -32,6 +32,8 @@ constexpr NameRow kVitPytorchRows[] = {
     {"blocks.#.attn.qkv", {"@transformer.layers.#.0.to_qkv", "@transformer.layers.#.0.fn.to_qkv"}},
     {"blocks.#.attn.proj",
      {"@transformer.layers.#.0.to_out.0", "@transformer.layers.#.0.fn.to_out.0"}},
+    {"blocks.#.attn.reattn_weights", {"@transformer.layers.#.0.reattn_weights"}},
+    {"blocks.#.attn.reattn_norm", {"@transformer.layers.#.0.reattn_norm.1"}},
     {"blocks.#.norm2", {"@transformer.layers.#.1.net.0", "@transformer.layers.#.1.norm"}},
     {"blocks.#.mlp.fc1", {"@transformer.layers.#.1.net.1", "@transformer.layers.#.1.fn.net.0"}},
     {"blocks.#.mlp.fc2", {"@transformer.layers.#.1.net.4", "@transformer.layers.#.1.fn.net.3"}},
@@ -64,14 +66,15 @@ constexpr FieldRule kVitPytorchFields[] = {
     {"emb_dropout", FieldRule::kNumber},
 };
 
-constexpr std::string_view kVitPytorchClasses[] = {"vit_pytorch.vit.ViT",
-                                                   "vit_pytorch.vit_pytorch.ViT"};
+constexpr std::string_view kVitPytorchClasses[] = {
+    "vit_pytorch.vit.ViT", "vit_pytorch.vit_pytorch.ViT", "vit_pytorch.deepvit.DeepViT"};
 
 constexpr Expressible kVitPytorchModels = {.class_token = Expressible::kOptional,
                                            .qkv_bias = Expressible::kNever,
                                            .final_norm = Expressible::kOneOfTwo,
                                            .empty_class_token = true,
                                            .linear_patches = true,
+                                           .reattention = true,
                                            .any_head_size = true,
                                            .any_activation = true,
                                            .no_projection = true};
@@ -129,9 +132,11 @@ void settle_from_vit_pytorch(ConfigDraft& draft, const Json& config, const std::
 void settle_vit_pytorch_architecture(ConfigDraft& draft) {
   const std::string& name = draft.architecture_said;
   if (name.empty()) return;
-  if (name != "vit")
-    fail(said(Option::settings), "architecture is '{}'; of vit-pytorch's models vit is known",
-         printable(name));
+  const char* known = draft.config.head_mixing == HeadMixingKind::none ? "vit" : "deepvit";
+  if (name != known)
+    fail(said(Option::settings),
+         "architecture is '{}'; of vit-pytorch's models these tensors are a {}'s", printable(name),
+         known);
   draft.open.erase("architecture");
   draft.sources.push_back({"architecture", name, said(Option::settings, "architecture")});
 }
@@ -139,7 +144,7 @@ void settle_vit_pytorch_architecture(ConfigDraft& draft) {
 class VitPytorchFamily : public VitFamily {
  public:
   const char* name() const override { return "vit_pytorch"; }
-  const char* models() const override { return "vit-pytorch's ViT"; }
+  const char* models() const override { return "vit-pytorch's ViT and DeepViT"; }
   const ConfigForm& config_form() const override { return arguments_form(); }
   std::span<const std::string_view> module_classes() const override { return kVitPytorchClasses; }
 
@@ -172,7 +177,7 @@ class VitPytorchFamily : public VitFamily {
   void leave_open(const Spelling& s, ConfigDraft& draft) const override {
     const bool shared =
         (s.generation & (kAgeBit | kHeadNorm | kNormedPatches)) == (kHeadNorm | kNormedPatches);
-    if (!shared) return;
+    if (!shared || draft.config.head_mixing != HeadMixingKind::none) return;
     draft.open.insert("architecture");
     draft.reasons["architecture"] =
         "vit-pytorch's ats_vit and vit_3d have these names, too: architecture=vit says that this "
@@ -197,6 +202,10 @@ class VitPytorchFamily : public VitFamily {
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
     model.require(c.num_classes > 0, "a model without a head");
+    model.require(c.head_mixing == HeadMixingKind::none ||
+                      (c.patch_norm && c.fc_norm && c.class_token && c.attention_projection),
+                  "head_mixing but in its DeepViT, with patch_norm, fc_norm, a class token and an "
+                  "output projection");
     model.require(c.pooling == Pooling::class_token || c.pooling == Pooling::mean_all ||
                       (c.pooling == Pooling::mean && c.prefix_tokens() == 0),
                   "any pooling but the class token's and the mean of all tokens");

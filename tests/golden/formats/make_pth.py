@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import types
+import zipfile
 
 import numpy
 import safetensors.torch
@@ -148,6 +149,13 @@ class Scripted(torch.nn.Module):
 torch.jit.save(torch.jit.script(Scripted()), here / "scripted.pt")
 numpy.savez(here / "jax.npz", kernel=numpy.zeros(2, numpy.float32))
 numpy.savez_compressed(here / "jax_compressed.npz", kernel=numpy.zeros(200, numpy.float32))
+count = numpy.arange(24, dtype=numpy.float32).reshape(2, 3, 4)
+numpy.savez(here / "arrays.npz", **{
+    "Transformer/rows": count, "columns": numpy.asfortranarray(count), "one": numpy.float64(2.5),
+    "empty": numpy.zeros((0, 3), numpy.int32)})
+with zipfile.ZipFile(here / "not_arrays.npz", "w") as archive:
+    archive.writestr("a.npy", b"")
+    archive.writestr("readme.txt", b"no array")
 
 
 # ---- hostile files: legacy ones, so that the pickle stands in plain sight ----

@@ -164,10 +164,27 @@ void check_known(const HfFamily& family, const Json& config, const HfModel& mode
   check_hf_config(config, place, model, outer);
 }
 
+// A matrix that embeds patches does not show what their pixels are.
+void settle_matrix_patches(ConfigDraft& draft, const Json& fields, const std::string& place) {
+  constexpr int64_t kChannels = 3, kPatch = 16;  // transformers' defaults
+  const C& c = draft.config;
+  const auto [height, width] = hf_sides(fields, "patch_size", kPatch, place);
+  draft.settle("in_channels", &C::in_channels,
+               get_optional<int64_t>(fields, "num_channels", place).value_or(kChannels), place);
+  draft.settle("patch_height", &C::patch_height, height, place);
+  draft.settle("patch_width", &C::patch_width, width, place);
+  if (c.patch_height * c.patch_width * c.in_channels != draft.patch_columns)
+    fail("transformers",
+         "{}: patches of {}x{} pixels in {} channels are not the {} columns of the "
+         "patch embedding",
+         place, c.patch_height, c.patch_width, c.in_channels, draft.patch_columns);
+}
+
 // Of what the tensors show, the config must say the same.
 void check_shapes(ConfigDraft& draft, const HfFamily& family, const EncoderConfig& encoder) {
   const C& c = draft.config;
   const auto& [fields, place] = encoder;
+  if (draft.patch_columns > 0) settle_matrix_patches(draft, fields, place);
   agree_with_tensors(fields, "hidden_size", c.embed_dim, place);
   agree_with_tensors(fields, "num_hidden_layers", c.depth, place);
   agree_with_tensors(fields, "num_channels", c.in_channels, place);

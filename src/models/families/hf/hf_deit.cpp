@@ -48,7 +48,7 @@ class HfDeitFamily : public HfFamily {
     HfFamily::read_spelling(file, s);
     if (!file.any_name_contains("cls_classifier.")) s.generation |= kPlainDeitHead;
   }
-  bool is_left_out_beside(std::string_view name) const override {
+  bool is_training_part(const Spelling&, std::string_view name) const override {
     return is_hf_pixel_decoder(name);
   }
   NameTables tables(const Spelling& s) const override {

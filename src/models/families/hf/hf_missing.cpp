@@ -80,7 +80,7 @@ constexpr std::string_view kTexts[] = {"vision-encoder-decoder",
                                        "altclip",
                                        "groupvit",
                                        "tipsv2",
-                                       "siglip2",
+
                                        "aimv2",
                                        "got_ocr2",
                                        "qwen2_vl",

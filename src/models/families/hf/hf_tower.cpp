@@ -77,7 +77,7 @@ bool HfTower::is_left_out(std::string_view name) const {
   return name == "embeddings.position_ids";
 }
 
-bool HfTower::is_left_out_beside(std::string_view name) const {
+bool HfTower::is_training_part(const Spelling&, std::string_view name) const {
   return std::ranges::find(kLikeness, name) != std::end(kLikeness) ||
          std::ranges::any_of(kBesideTowers,
                              [&](std::string_view part) { return name.starts_with(part); });

@@ -15,7 +15,7 @@ class HfTower : public HfFamily {
  public:
   std::string_view patch_mark() const override { return "embeddings.patch_embedding.weight"; }
   bool is_left_out(std::string_view name) const override;
-  bool is_left_out_beside(std::string_view name) const override;
+  bool is_training_part(const Spelling&, std::string_view name) const override;
   void read_spelling(const FileEvidence& file, Spelling& spelling) const override;
   PositionResize position_resize(const VisionTransformerConfig&) const override {
     return PositionResize::bicubic;

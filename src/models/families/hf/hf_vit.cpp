@@ -30,7 +30,7 @@ class HfVitFamily : public HfFamily {
     return config.get_if<VisionTransformerConfig>() != nullptr;
   }
 
-  bool is_left_out_beside(std::string_view name) const override {
+  bool is_training_part(const Spelling&, std::string_view name) const override {
     return is_hf_pixel_decoder(name);
   }
   NameTables tables(const Spelling& s) const override {

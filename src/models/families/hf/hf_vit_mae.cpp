@@ -35,7 +35,7 @@ class HfMaeFamily : public HfFamily {
   std::span<const std::string_view> architectures() const override { return kHfMaeArchitectures; }
   std::span<const std::string_view> module_classes() const override { return kHfMaeClasses; }
   bool claims_by_names() const override { return false; }
-  bool is_left_out_beside(std::string_view name) const override {
+  bool is_training_part(const Spelling&, std::string_view name) const override {
     return name.starts_with("decoder.");
   }
 

@@ -35,12 +35,26 @@ constexpr const char* kModules[] = {
     "head_dist",
 };
 constexpr const char* kBlockModules[] = {
-    "norm1", "attn.qkv", "attn.q_norm", "attn.k_norm", "attn.norm", "attn.proj", "ls1.gamma",
-    "norm2", "mlp.fc1",  "mlp.fc1_g",   "mlp.fc1_x",   "mlp.norm",  "mlp.fc2",   "ls2.gamma",
+    "norm1",
+    "attn.qkv",
+    "attn.q_norm",
+    "attn.k_norm",
+    "attn.reattn_weights",
+    "attn.reattn_norm",
+    "attn.norm",
+    "attn.proj",
+    "ls1.gamma",
+    "norm2",
+    "mlp.fc1",
+    "mlp.fc1_g",
+    "mlp.fc1_x",
+    "mlp.norm",
+    "mlp.fc2",
+    "ls2.gamma",
 };
 
 // Parts of names, and whose they are.
-constexpr std::array<std::pair<std::string_view, const char*>, 18> kElsewhere = {{
+constexpr std::array<std::pair<std::string_view, const char*>, 17> kElsewhere = {{
     {"bias_mask", "DINOv3"},
     {"storage_tokens", "DINOv3"},
     {"rope", "a model with rotary positions"},
@@ -50,9 +64,9 @@ constexpr std::array<std::pair<std::string_view, const char*>, 18> kElsewhere = 
     {"q_bias", "a model with biases of q and v alone, as BEiT and EVA"},
     {"lambda_q", "a model with differential attention"},
     {"linear_head", "vit-pytorch's SimpleViT"},
-    {"reattn", "vit-pytorch's DeepViT"},
-    {"proj_l.", "CaiT"},
-    {"blocks_token_only", "CaiT"},
+    {"head.0.num_batches_tracked",
+     "a head behind batch normalisation, as MAE's linear probe has it"},
+    {"head.0.running_", "a head behind batch normalisation, as MAE's linear probe has it"},
     {"downsample", "a model with a pyramid of stages, as Swin"},
     {"patch_embed.backbone", "a hybrid with a convolutional stem"},
     {"in_proj.", "a model with attention and MLP in parallel"},

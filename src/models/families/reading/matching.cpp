@@ -85,6 +85,8 @@ std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& 
   compare("patch_bias", m.patch_bias, c.patch_bias);
   compare("qkv_bias", m.qkv_bias, c.qkv_bias);
   compare("qk_norm", m.qk_norm, c.qk_norm);
+  compare("heads that are mixed:", m.head_mixing != HeadMixingKind::none,
+          c.head_mixing != HeadMixingKind::none);
   compare("attention_norm", m.attention_norm, c.attention_norm);
   compare("mlp_norm", m.mlp_norm, c.mlp_norm);
   compare("projection_bias", m.projection_bias, c.projection_bias);

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "models/families/jax_tensors.h"
 #include "models/families/reading/draft.h"
 
 namespace vitrail {
@@ -86,7 +87,8 @@ void read_norm(ConfigDraft& draft, const Shapes& shapes, const std::string& norm
   draft.open.insert("norm");
 }
 
-void read_block(ConfigDraft& draft, const Shapes& shapes, const std::string& place) {
+void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& tensors) {
+  const std::string& place = tensors.place();
   VisionTransformerConfig& c = draft.config;
   const std::string block = "blocks.0.";
   const int64_t rows = shapes.rows(block + "attn.qkv.weight");
@@ -97,6 +99,7 @@ void read_block(ConfigDraft& draft, const Shapes& shapes, const std::string& pla
   c.attention_projection = shapes.has(block + "attn.proj.weight");
   c.projection_bias = !c.attention_projection || shapes.has(block + "attn.proj.bias");
   c.qk_norm = shapes.has(block + "attn.q_norm.weight");
+  if (shapes.has(block + "attn.reattn_weights")) c.head_mixing = HeadMixingKind::reattention;
   c.attention_norm = shapes.has(block + "attn.norm.weight");
   c.mlp_norm = shapes.has(block + "mlp.norm.weight");
   c.layer_scale = shapes.has(block + "ls1.gamma");
@@ -108,6 +111,9 @@ void read_block(ConfigDraft& draft, const Shapes& shapes, const std::string& pla
     draft.settle("num_heads", &VisionTransformerConfig::num_heads, draft.attention_width / head,
                  "shapes (attn.q_norm)");
   }
+  if (const auto heads = tensors.metadata().find(kJaxHeads); heads != tensors.metadata().end())
+    draft.settle("num_heads", &VisionTransformerConfig::num_heads,
+                 static_cast<int64_t>(std::stoll(heads->second)), "shapes (the kernel of q)");
   c.mlp_hidden_dim = shapes.columns(block + "mlp.fc2.weight");
   if (shapes.has(block + "mlp.fc1_g.weight")) {
     c.mlp = MlpKind::gated_split;
@@ -183,7 +189,7 @@ ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spell
   read_patches(draft, shapes, tensors.place());
   c.depth = count_blocks(tensors, spelling);
   if (c.depth == 0) fail("shapes", "{}: has no transformer blocks", tensors.place());
-  read_block(draft, shapes, tensors.place());
+  read_block(draft, shapes, tensors);
 
   c.class_token = shapes.vectors("cls_token", c.embed_dim) > 0;
   c.distillation_token = shapes.vectors("dist_token", c.embed_dim) > 0;

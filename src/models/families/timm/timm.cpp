@@ -20,6 +20,14 @@ constexpr NameRow kTimmRows[] = {
     {"blocks.#.ls2.gamma", {"@blocks.#.ls2.gamma", "@blocks.#.gamma_2"}},
 };
 
+// MoCo v3's files of pretraining: its encoder, whose head is a projection, beside what trained it.
+constexpr int kMocoBit = 2;  // of a generation
+constexpr std::string_view kMocoEncoder = "base_encoder.", kMocoMomentum = "momentum_encoder.",
+                           kMocoPredictor = "predictor.";
+
+// MSN's projection head, in the place of a head.
+constexpr std::string_view kMsnParts[] = {"fc.fc1.", "fc.fc2.", "fc.fc3.", "fc.bn1.", "fc.bn2."};
+
 constexpr std::string_view kTimmModules[] = {"pre_logits.fc"};
 constexpr std::string_view kTimmClasses[] = {
     "timm.models.vision_transformer.VisionTransformer",
@@ -102,6 +110,10 @@ class TimmFamily : public VitFamily {
   }
   void read_spelling(const FileEvidence& file, Spelling& s) const override {
     if (file.tensors().contains(s.prefix + "blocks.0.gamma_1")) s.generation |= kAgeBit;
+    if (s.prefix.ends_with(kMocoEncoder) &&
+        file.tensors().contains(outside_of(s) + std::string(kMocoMomentum) +
+                                std::string(kTimmMark)))
+      s.generation |= kMocoBit;
   }
 
   NameTables tables(const Spelling& s) const override {
@@ -109,7 +121,15 @@ class TimmFamily : public VitFamily {
   }
   std::span<const std::string_view> more_modules() const override { return kTimmModules; }
   bool is_left_out(std::string_view name) const override {
-    return name == "mask_token" || name == "masked_embed" || is_mae_decoder(name);
+    return name == "mask_token" || name == "masked_embed" || is_mae_decoder(name) ||
+           std::ranges::any_of(kMsnParts, [&](auto part) { return name.starts_with(part); });
+  }
+  bool is_training_part(const Spelling& s, std::string_view name) const override {
+    if ((s.generation & kMocoBit) == 0) return false;
+    const std::string outside = outside_of(s);
+    return name.starts_with(s.prefix + "head.") ||
+           name.starts_with(outside + std::string(kMocoMomentum)) ||
+           name.starts_with(outside + std::string(kMocoPredictor));
   }
 
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
@@ -173,6 +193,12 @@ class TimmFamily : public VitFamily {
     return timm_config(as_vit(config), options, folds);
   }
   PreprocessKind preprocess_kind() const override { return PreprocessKind::timm; }
+
+ private:
+  // What stands before MoCo's encoder, too.
+  static std::string outside_of(const Spelling& s) {
+    return s.prefix.substr(0, s.prefix.size() - kMocoEncoder.size());
+  }
 };
 
 }  // namespace

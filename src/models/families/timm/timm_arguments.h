@@ -36,4 +36,8 @@ class TimmArguments {
   const std::string& place_;
 };
 
+// The mlp_ratio of which timm makes an MLP so wide: it computes int(dim * ratio), and the quotient
+// may fall a bit short.
+double timm_ratio(int64_t hidden, int64_t dim);
+
 }  // namespace vitrail

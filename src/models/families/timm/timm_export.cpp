@@ -6,18 +6,11 @@
 #include "models/families/published.h"
 #include "models/families/reading/sides.h"
 #include "models/families/timm/timm.h"
+#include "models/families/timm/timm_arguments.h"
 #include "models/families/timm/timm_definition.h"
 
 namespace vitrail {
 namespace {
-
-// timm computes int(dim * ratio); the quotient may fall a bit short.
-double mlp_ratio(int64_t hidden, int64_t dim) {
-  double ratio = static_cast<double>(hidden) / static_cast<double>(dim);
-  while (static_cast<int64_t>(static_cast<double>(dim) * ratio) < hidden)
-    ratio = std::nextafter(ratio, 1e9);
-  return ratio;
-}
 
 const char* timm_pool(Pooling pooling) {
   switch (pooling) {
@@ -61,6 +54,7 @@ void store_timm_answer(const ClassAnswer& answer, nlohmann::json& config,
 
 }  // namespace
 
+
 nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOptions& options,
                            std::vector<std::string>& folds) {
   const bool gated = c.mlp == MlpKind::gated_packed;
@@ -73,7 +67,7 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"embed_dim", c.embed_dim},
       {"depth", c.depth},
       {"num_heads", c.num_heads},
-      {"mlp_ratio", mlp_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
+      {"mlp_ratio", timm_ratio(gated ? 2 * c.mlp_hidden() : c.mlp_hidden(), c.embed_dim)},
       {"qkv_bias", c.qkv_bias},
       {"qk_norm", c.qk_norm},
       {"scale_attn_norm", c.attention_norm},
@@ -102,6 +96,13 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
                    .features = c.embed_dim};
   if (c.distillation_token) model.classifier = {"head", "head_dist"};
   return timm_config_json(std::move(model), c, options, folds);
+}
+
+double timm_ratio(int64_t hidden, int64_t dim) {
+  double ratio = static_cast<double>(hidden) / static_cast<double>(dim);
+  while (static_cast<int64_t>(static_cast<double>(dim) * ratio) < hidden)
+    ratio = std::nextafter(ratio, 1e9);
+  return ratio;
 }
 
 nlohmann::json timm_config_json(TimmExport model, const NetworkConfig& config,

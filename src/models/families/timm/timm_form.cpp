@@ -21,7 +21,7 @@ bool is_text(const nlohmann::json& object, const char* key) {
 
 // Parts of timm's names, and what the definitions that have them compute beside a plain ViT: the
 // first that is found. Some of their files have a plain ViT's tensors to the last name.
-constexpr std::array<std::pair<std::string_view, const char*>, 46> kMissing = {{
+constexpr std::pair<std::string_view, const char*> kMissing[] = {
     {"naflexvit", "patches of any grid"},
     {"rope", "rotary positions"},
     {"dinov3", "rotary positions"},
@@ -48,7 +48,6 @@ constexpr std::array<std::pair<std::string_view, const char*>, 46> kMissing = {{
     {"xcit", "cross-covariance attention"},
     {"volo", "outlook attention"},
     {"pit_", "pooling between stages"},
-    {"pvt", "a pyramid of stages"},
     {"twins", "a pyramid of stages"},
     {"crossvit", "two branches of patches"},
     {"coat_", "a pyramid of stages"},
@@ -68,7 +67,7 @@ constexpr std::array<std::pair<std::string_view, const char*>, 46> kMissing = {{
     {"resmlp", "mixing of tokens by MLPs"},
     {"sequencer", "recurrent mixing of tokens"},
     {"_r_s16", "a convolutional stem"},
-}};
+};
 
 bool is_known(std::string_view architecture) {
   const Family* family = family_of_model(architecture);

@@ -36,7 +36,8 @@ constexpr FieldRule kEveryModel[] = {
     {"dtype", FieldRule::kIdle},
 };
 
-void apply_pictures(NetworkDraft& draft, const TimmConfig& parts, const TimmArguments& arguments) {
+void apply_pictures(const TimmNetwork& family, NetworkDraft& draft, const TimmConfig& parts,
+                    const TimmArguments& arguments) {
   PictureInput pictures = draft.config.pictures();
   arguments.read("in_chans", pictures.channels);
   const auto input =
@@ -51,7 +52,7 @@ void apply_pictures(NetworkDraft& draft, const TimmConfig& parts, const TimmArgu
   if (pictures == draft.config.pictures()) return;
   draft.config.set_pictures(
       {pictures.channels, draft.config.pictures().height, draft.config.pictures().width});
-  draft.config.set_image_size(pictures.height, pictures.width);
+  family.make_for(draft.config, pictures.height, pictures.width);
 }
 
 }  // namespace
@@ -106,13 +107,18 @@ NetworkDraft TimmNetwork::begin(const FileReading& file) const {
   const std::string arguments_place = place + "'s model_args";
   const TimmArguments arguments(parts.arguments, arguments_place);
   apply_arguments(draft.config, arguments);
-  apply_pictures(draft, parts, arguments);
+  apply_pictures(*this, draft, parts, arguments);
   if (file.has_config())
     add_timm_preprocess(draft, {draft.config.pictures(), parts.pretrained, parts.arguments, place});
   if (!published.preprocess.is_null() && draft.config.pictures().channels == 3)
     draft.add_preprocess(PreprocessKind::timm, std::move(published.preprocess),
                          source + " (of " + name + "'s published weights)");
   return draft;
+}
+
+void TimmNetwork::make_for(NetworkConfig& config, int64_t height, int64_t width) const {
+  config.set_image_size(height, width);
+  config.fit_positions();  // what the model stores is of the size that it was made for
 }
 
 void TimmNetwork::settle(NetworkDraft& draft, const FileReading& file) const {
@@ -144,6 +150,20 @@ nlohmann::json TimmNetwork::config_for(const NetworkConfig& config,
                            .first_convolution = first_convolution(),
                            .classifier = std::string(head())},
                           config, options, folds);
+}
+
+int64_t timm_hidden(int64_t dim, double ratio) {
+  constexpr double kMostRatio = 1024;
+  check(ratio > 0 && ratio < kMostRatio, "timm", "mlp_ratio is {}; it must lie between 0 and {}",
+        ratio, kMostRatio);
+  return static_cast<int64_t>(static_cast<double>(dim) * ratio);
+}
+
+Pooling timm_token_pooling(const std::string& global_pool, const std::string& place) {
+  if (global_pool == "token") return Pooling::class_token;
+  if (global_pool == "avg") return Pooling::mean;
+  fail("timm", "{}: global_pool '{}' is not supported; token and avg are", place,
+       printable(global_pool));
 }
 
 nlohmann::json timm_preprocess(const TimmPreprocess& p) {

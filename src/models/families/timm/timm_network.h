@@ -11,6 +11,7 @@
 #include "models/families/network_family.h"
 #include "models/families/reading/fields.h"
 #include "models/families/timm/timm_arguments.h"
+#include "models/pooling.h"
 
 namespace vitrail {
 
@@ -34,6 +35,9 @@ class TimmNetwork : public NetworkFamily {
   virtual std::span<const FieldRule> arguments() const = 0;
   // Sets what the arguments say. Error: a value that Vitrail does not implement.
   virtual void apply_arguments(NetworkConfig& config, const TimmArguments& arguments) const = 0;
+  // Makes the definition for pictures of another size, as timm's constructor does with img_size. By
+  // default a size to which the configuration can be set later, too.
+  virtual void make_for(NetworkConfig& config, int64_t height, int64_t width) const;
   // model_args from which timm makes this model, beside input channels and classes: of the
   // definition `architecture`.
   virtual nlohmann::json arguments_for(const NetworkConfig& config) const = 0;
@@ -49,6 +53,11 @@ class TimmNetwork : public NetworkFamily {
   NetworkDraft begin(const FileReading& file) const final;
   void settle(NetworkDraft& draft, const FileReading& file) const final;
 };
+
+// Units of a hidden layer, as timm computes them: int(dim * ratio). Error: no such layer.
+int64_t timm_hidden(int64_t dim, double ratio);
+// The global_pool of a model with a class token that has no other: token or avg. Error: another.
+Pooling timm_token_pooling(const std::string& global_pool, const std::string& place);
 
 // How timm prepares pictures for a definition's published weights, as its pretrained_cfg. The
 // defaults are those of most of its models.

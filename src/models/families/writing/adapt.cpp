@@ -51,6 +51,9 @@ class Adapter {
     require(c().pooling != Pooling::sequence, "sequence pooling");
     require(c().pre_logits_dim == 0, "a layer with tanh before the head");
     require(!c().qk_norm || can_.inner_norms, "qk_norm");
+    require(c().head_mixing == HeadMixingKind::none ||
+                (can_.reattention && c().head_mixing == HeadMixingKind::reattention),
+            "head_mixing");
     require(!c().attention_norm || can_.inner_norms, "attention_norm");
     require(!c().mlp_norm || can_.inner_norms, "mlp_norm");
     require(!c().pre_norm || can_.inner_norms || can_.pre_norm != Expressible::kNever, "pre_norm");

@@ -34,6 +34,8 @@ class Case:
     stages: Callable | None = None  # model -> modules whose outputs are stage.i
     to_tokens: Callable = lambda output: output  # of a block or a stage, to [B, N, D]
     write_config: Callable = lambda folder: None
+    # (folder, {tensor name in the family's file: tensor}); None: model.safetensors.
+    write_weights: Callable | None = None
     weight_scale: float = 1.0  # of matrices, over 1 / sqrt(fan in)
     faint: bool = False  # tokens of small variance, so that LayerNorm's epsilon is seen
     settings: dict = field(default_factory=dict)  # what --set must say for this checkpoint
@@ -66,6 +68,9 @@ def randomise(model, case_name, weight_scale=1.0, faint=False):
             value = 1.0 + 0.3 * noise
         elif leaf == "bias":
             value = 0.25 * noise
+        elif leaf == "logit_scale":  # of cosine attention: the first head's is beyond its bound, ln 100
+            value = 1.5 + noise
+            value.view(-1)[0] = 4.7
         elif "token" in leaf or "pos" in leaf or leaf == "latent":
             value = 0.5 * noise
         else:
@@ -176,8 +181,11 @@ def record(case, root):
 
     weights = case.to_file({n: p.detach().clone() for n, p in
                             [*model.named_parameters(), *running_statistics(model)]})
-    save_file({n: t.contiguous() for n, t in weights.items()}, folder / "model.safetensors",
-              metadata=case.metadata)
+    if case.write_weights:
+        case.write_weights(folder, weights)
+    else:
+        save_file({n: t.contiguous() for n, t in weights.items()}, folder / "model.safetensors",
+                  metadata=case.metadata)
     single = run(case, copy.deepcopy(model), pixels, labels)
     exact = run(case, copy.deepcopy(model).double(), pixels.double(), labels)
     errors = relative_errors(single, exact)

@@ -4,6 +4,7 @@ fn           PreNorm wraps the attention (`0.norm`, `0.fn.to_qkv`, `1.fn.net.0`)
 fn_normed    the same with LayerNorms around the patch embedding
 inner        norms inside (`0.norm`, `0.to_qkv`, `1.net.0` a LayerNorm), head LayerNorm and linear
 final_norm   inner, with `transformer.norm` and a bare linear `mlp_head`
+deepvit      inner, of its DeepViT: the heads' rows mixed and normalised (re-attention)
 flat         final_norm with two-dimensional cls_token and pos_embedding; no class token for 'mean'
 """
 
@@ -63,6 +64,29 @@ class Attention(nn.Module):
         return self.to_out((rows @ v).transpose(1, 2).reshape(batch, tokens, -1))
 
 
+class Reattention(nn.Module):
+    """DeepViT's: rows mixed across heads, then LayerNorm over the heads."""
+
+    def __init__(self, dim, heads, dim_head):
+        super().__init__()
+        inner = heads * dim_head
+        self.heads, self.scale = heads, dim_head**-0.5
+        self.norm = nn.LayerNorm(dim)
+        self.to_qkv = nn.Linear(dim, 3 * inner, bias=False)
+        self.reattn_weights = nn.Parameter(torch.zeros(heads, heads))
+        self.reattn_norm = nn.Sequential(nn.Identity(), nn.LayerNorm(heads), nn.Identity())
+        self.attend = nn.Identity()
+        self.to_out = nn.Sequential(nn.Linear(inner, dim))
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+                   for part in self.to_qkv(self.norm(x)).chunk(3, dim=-1))
+        rows = (q @ k.transpose(-1, -2) * self.scale).softmax(dim=-1)
+        mixed = torch.einsum("bhij,hg->bijg", rows, self.reattn_weights)
+        rows = self.attend(self.reattn_norm(mixed).permute(0, 3, 1, 2))
+        return self.to_out((rows @ v).transpose(1, 2).flatten(2))
+
+
 class FeedForward(nn.Module):
     def __init__(self, dim, hidden, activation, inner_norm):
         super().__init__()
@@ -100,7 +124,7 @@ class ViT(nn.Module):
     def __init__(self, generation, size, patch, channels, dim, heads, dim_head, hidden, depth,
                  pool, activation, classes):
         super().__init__()
-        inner_norm = generation in ("inner", "final_norm", "flat")
+        inner_norm = generation in ("inner", "final_norm", "flat", "deepvit")
         flat = generation == "flat"
         self.pool = pool
         inputs = patch * patch * channels
@@ -115,7 +139,8 @@ class ViT(nn.Module):
         self.pos_embedding = nn.Parameter(torch.zeros(*leading, tokens, dim))
 
         def layer():
-            attention = Attention(dim, heads, dim_head, inner_norm)
+            attention = (Reattention(dim, heads, dim_head) if generation == "deepvit" else
+                         Attention(dim, heads, dim_head, inner_norm))
             feed_forward = FeedForward(dim, hidden, activation, inner_norm)
             if inner_norm:
                 return Layer([attention, feed_forward])
@@ -168,3 +193,12 @@ def cases():
                 # Of these names ats_vit and vit_3d have files, too.
                 **({"architecture": "vit"} if row["generation"] == "inner" else {}),
             })
+    for name, heads, pool in (("deepvit", 3, "cls"), ("deepvit_mean", 2, "mean")):
+        model = ViT("deepvit", size, patch, 3, dim, heads, 4, hidden=14, depth=2, pool=pool,
+                    activation="gelu", classes=5)
+        yield Case(
+            family="vit_pytorch", name=name, library=f"torch {torch.__version__}", model=model,
+            picture=(3, size, size), blocks=lambda m: list(m.transformer.layers),
+            attention=_attention, faint=pool == "mean",
+            settings={"num_heads": str(heads), "activation": "gelu",
+                      "pooling": "class_token" if pool == "cls" else "mean_all"})
