@@ -37,7 +37,8 @@ inline constexpr std::array kPositionResizes{
     Word{PositionResize::bicubic_antialias, "bicubic_antialias"},
     Word{PositionResize::bicubic, "bicubic"},
     Word{PositionResize::bicubic_offset, "bicubic_offset"},
-    Word{PositionResize::bilinear, "bilinear"}};
+    Word{PositionResize::bilinear, "bilinear"},
+    Word{PositionResize::bilinear_antialias, "bilinear_antialias"}};
 inline constexpr std::array kRotaries{Word{Rotary::none, "none"}, Word{Rotary::axial, "axial"},
                                       Word{Rotary::mixed, "mixed"}};
 inline constexpr std::array kRotaryCoordinates{Word{RotaryCoordinates::index, "index"},

@@ -25,6 +25,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"cvt", 4},
     {"dinov2", 8},
     {"hf", 35},
+    {"hf_tower", 24},
     {"hiera", 7},
     {"jax", 2},
     {"levit", 7},

@@ -9,6 +9,11 @@ std::span<const Family* const> families() {
   // A row for each family.
   // clang-format off
   static const std::array kFamilies = {
+      timm_family(),        hf_vit_family(),      hf_deit_family(),    hf_dinov2_family(),
+      hf_vit_msn_family(),  hf_vit_mae_family(),  hf_ijepa_family(),   hf_clip_family(),
+      hf_owlvit_family(),   hf_siglip_family(),   hf_siglip2_family(), hf_tipsv2_family(),
+      hf_blip_family(),     hf_internvl_family(), hf_aimv2_family(),   dinov2_family(),
+      vit_pytorch_family(), own_family(),
       timm_family(),
       timm_cait_family(),
       timm_xcit_family(),
