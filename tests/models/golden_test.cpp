@@ -27,6 +27,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"jax", 2},
     {"levit", 7},
     {"pvt_v2", 7},
+    {"swin", 10},
     {"timm", 42},
     {"timm_blocks", 5},
     {"vit_pytorch", 18},
