@@ -99,6 +99,7 @@ class SwinOriginalFamily : public NetworkFamily {
   const ConfigForm& config_form() const override { return arguments_form(); }
   std::string_view network() const override { return SwinConfig::kType; }
   std::string_view mark() const override { return swin_mark(version_); }
+  const Family* refines() const override { return timm_family(); }
   bool suits(const NetworkConfig& config) const override {
     const auto* swin = config.get_if<SwinConfig>();
     return swin != nullptr && swin->version == version_;
@@ -114,12 +115,23 @@ class SwinOriginalFamily : public NetworkFamily {
   }
   bool is_left_out(std::string_view tensor) const override { return is_swin_buffer(tensor); }
 
+  // Its code has one window for all stages, pads nothing, and leaves the rest to its configuration.
   void check_expressible(const NetworkConfig& network) const override {
     const SwinConfig& c = *network.get_if<SwinConfig>();
-    fail("convert",
-         "the original files of Swin say their windows by buffers alone, which Vitrail does not "
-         "write; {} expresses this model",
-         c.window_rule == WindowRule::transformers ? "hf" : "timm");
+    check_swin_version(name(), c, version_);
+    check_windows_fit(name(), c, WindowRule::timm);
+    for (size_t i = 0; i < c.stages(); ++i) {
+      const GridSize window = c.windows(i, c.picture()).window, grid = c.grid(i, c.picture());
+      check(window.height == window.width && c.window_heights[i] == c.window_heights.front() &&
+                !c.always_partition,
+            "convert", "{} models cannot express windows that differ by stage or side", name());
+      check(grid.height % window.height == 0 && grid.width % window.width == 0, "convert",
+            "{} models cannot express a grid of {}x{} in windows of {}x{}: they pad nothing",
+            name(), grid.height, grid.width, window.height, window.width);
+    }
+    check(c.layer_norm_epsilon == 1e-5 && c.activation == kernels::Activation::gelu, "convert",
+          "{} models cannot express another activation than GELU, or another epsilon than 1e-5",
+          name());
   }
   std::vector<const Family*> classifier_forms() const override {
     return {version_ == 1 ? timm_swin_family() : timm_swin_v2_family()};
@@ -160,33 +172,34 @@ class SwinOriginalFamily : public NetworkFamily {
     c.window_widths = c.window_heights;
     c.mlp_ratio = timm_ratio(tensors.shape(block_path(0, 0) + "mlp.fc1.weight", 2)[0], c.embed_dim);
     c.qkv_bias = tensors.has(block_path(0, 0) + "attn." + (version_ == 1 ? "qkv.bias" : "q_bias"));
-    set_picture(c, tensors, file);
+    const int64_t cells = first_grid(tensors, c);
+    if (cells > 0) c.image_height = c.image_width = cells * c.patch_size;
     NetworkDraft draft(c);
     draft.sources.push_back({"model", "", "names, shapes and buffers"});
-    // What the original code evaluates with: 256 pixels for a crop of 224, and no crop at 384.
-    const bool squashed = c.image_height >= 384;
-    draft.add_preprocess(PreprocessKind::timm,
-                         timm_preprocess({.side = static_cast<int>(c.image_height),
-                                          .crop_permille = squashed ? 1000 : 875,
-                                          .crop_mode = squashed ? "squash" : "center"}),
-                         "original Swin's own evaluation");
+    if (cells == 0)
+      check_said_size(file);
+    else  // what the original code evaluates with: 256 pixels for a crop of 224, no crop at 384
+      draft.add_preprocess(
+          PreprocessKind::timm,
+          c.image_height < 384
+              ? timm_preprocess({.side = static_cast<int>(c.image_height), .crop_permille = 875})
+              : timm_preprocess({.side = static_cast<int>(c.image_height),
+                                 .crop_permille = 1000,
+                                 .crop_mode = "squash"}),
+          "original Swin's own evaluation");
     return draft;
   }
   void settle(NetworkDraft&, const FileReading&) const override {}
 
  private:
-  static void set_picture(SwinConfig& c, const OriginalTensors& tensors, const FileReading& file) {
-    const bool said = std::ranges::any_of(file.settings, [](const auto& setting) {
-      return setting.first == "image_height" || setting.first == "image_size";
-    });
-    const int64_t cells = first_grid(tensors, c);
-    if (cells > 0)
-      c.image_height = c.image_width = cells * c.patch_size;
-    else
-      check(said, "family",
-            "{}: nothing shows how large this model's pictures are: the file has no attn_mask of "
-            "shifted windows; say {}",
-            tensors.place(), said_setting("image_size", "PIXELS"));
+  static void check_said_size(const FileReading& file) {
+    const bool said = std::ranges::any_of(
+        file.settings, [](const auto& setting) { return setting.first == "image_height"; });
+    check(said, "family",
+          "{}: nothing shows how large this model's pictures are: the file has no attn_mask of "
+          "shifted windows; say {}",
+          file.tensors.place(),
+          said_settings({{"image_height", "PIXELS"}, {"image_width", "PIXELS"}}));
   }
   int64_t version_;
 };

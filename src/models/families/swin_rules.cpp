@@ -67,7 +67,11 @@ void check_windows_fit(const char* family, const SwinConfig& config, WindowRule 
   theirs.window_rule = rule;
   theirs.always_partition = false;
   theirs.window_image_height = theirs.window_image_width = 0;
-  theirs.validate();
+  try {
+    theirs.validate();
+  } catch (const Error& error) {
+    fail("convert", "{} models cannot express these windows: {}", family, error.what());
+  }
   const GridSize picture = config.picture();
   check(picture.height % config.patch_size == 0 && picture.width % config.patch_size == 0,
         "convert",

@@ -183,6 +183,10 @@ class HfSwinFamily : public HfNetwork {
     check(read("num_layers", stages) == stages, "transformers",
           "{}: num_layers is {}, and depths names {} stages", place, read("num_layers", stages),
           stages);
+    const int64_t width = c.stages() == 0 ? 0 : c.width(c.stages() - 1);
+    check(read("hidden_size", width) == width, "transformers",
+          "{}: hidden_size is {}, and embed_dim makes the last stage {} wide", place,
+          read("hidden_size", width), width);
     for (const int64_t window : c.pretrained_windows)
       check(window != 1, "transformers",
             "{}: pretrained_window_sizes has 1, by which transformers divides by zero", place);
