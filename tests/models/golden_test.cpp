@@ -33,6 +33,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"pvt_v2", 7},
     {"sam", 8},
     {"segformer", 4},
+    {"swin", 10},
     {"timm", 44},
     {"timm_blocks", 5},
     {"vit_pytorch", 18},

@@ -147,6 +147,8 @@
     press('tokens', byHead ? state.token : '');
     const patchChip = element('tokens').lastElementChild;
     const first = chosenGrid().prefix;
+    // The stages in front of the last one may have no tokens before their patches.
+    for (const chip of [...element('tokens').children].slice(0, -1)) chip.hidden = first === 0;
     patchChip.hidden = state.token < first;
     patchChip.textContent = `Patch in ${placeOf(chosenGrid(), Math.max(0, state.token - first))}`;
     if (state.token >= first) patchChip.setAttribute('aria-pressed', String(byHead));
