@@ -68,14 +68,14 @@ TEST(WindowNetworks, HaveTheParametersOfThePublished) {
 }
 
 template <typename Config, typename Change>
-void expect_refused(Config config, Change change, const char* part) {
+void expect_contradiction(Config config, Change change, const char* part) {
   change(config);
   EXPECT_ERROR(config.validate(), part);
 }
 
 TEST(WindowNetworks, RefuseContradictions) {
   const auto hiera = [](auto change, const char* part) {
-    expect_refused(small_hiera(), change, part);
+    expect_contradiction(small_hiera(), change, part);
   };
   hiera([](auto& c) { c.num_heads = {1, 2}; }, "num_heads names 2 stages and depths 3");
   hiera([](auto& c) { c.num_heads = {3, 2, 4}; }, "num_heads 3 of stage 0 does not divide");
@@ -91,7 +91,9 @@ TEST(WindowNetworks, RefuseContradictions) {
       "must be twice as wide as the one before it: 32, not 24");
   hiera([](auto& c) { c.image_width = 24; },
         "makes 6 tokens, which must be a multiple of 4, as of");
-  const auto sam = [](auto change, const char* part) { expect_refused(small_sam(), change, part); };
+  const auto sam = [](auto change, const char* part) {
+    expect_contradiction(small_sam(), change, part);
+  };
   sam([](auto& c) { c.num_heads = 3; }, "num_heads 3 does not divide embed_dim 16");
   sam([](auto& c) { c.image_height = 30; }, "30 is not a whole number of 8 pixel patches, as 24");
   sam([](auto& c) { c.global_blocks = {1, 0}; }, "global_blocks must name each block once");
