@@ -15,7 +15,6 @@
 #include "models/backbones/levit.h"
 #include "models/backbones/mobilevit_config.h"
 #include "models/backbones/pvt.h"
-#include "models/backbones/pvt_v2.h"
 #include "models/backbones/swin_config.h"
 #include "models/backbones/tiny_vit_config.h"
 #include "models/backbones/vitdet_config.h"
