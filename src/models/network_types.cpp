@@ -44,20 +44,14 @@ constexpr NetworkType row() {
 // clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
-    row<tiny_vit_config_from_json>(),
-    row<mobilevit_config_from_json>(),
-    row<efficientformer_config_from_json>(),
     row<pvt_v2_config_from_json>(),
     row<levit_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
-    NetworkType{
-        VisionTransformerConfig::kType,
-        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
-    NetworkType{SwinConfig::kType,
-                [](const nlohmann::json& fields) -> NetworkConfig {
-                  return swin_config_from_json(fields);
-                }},
+    row<swin_config_from_json>(),
+    row<tiny_vit_config_from_json>(),
+    row<mobilevit_config_from_json>(),
+    row<efficientformer_config_from_json>(),
 };
 // clang-format on
 

@@ -68,6 +68,9 @@ void set_timm_geometry(Preprocess& p, const ConfigFields& fields, double crop_pc
 
 // ---- transformers ----
 
+// The one that turns the order of the channels round.
+constexpr const char* kMobileVitProcessor = "MobileViTImageProcessor";
+
 struct HfDefaults {
   const char* type;  // without the endings Fast and Pil
   Filter filter;
@@ -161,6 +164,16 @@ const HfDefaults kHfDefaults[] = {
      true,
      {},
      false,
+     false},
+    {kMobileVitProcessor,
+     Filter::bicubic,
+     kHalf,
+     kHalf,
+     ResizeMode::shortest_edge,
+     {224, 224},
+     false,
+     PictureSize{256, 256},
+     true,
      false},
     {"DINOv3ViTImageProcessor",
      Filter::bilinear,
@@ -275,8 +288,8 @@ void refuse_unknown_fields(const ConfigFields& fields, bool reads_crop_pct) {
        "processor_class", "_processor_class", "do_convert_rgb", "do_reduce_labels", "reduce_labels",
        "data_format", "input_data_format", "return_tensors", "device", "disable_grouping",
        "image_seq_length", "_valid_processor_keys", "name_or_path", "_name_or_path"});
-  for (const char* off : {"do_pad", "do_flip_channel_order", "do_color_quantize",
-                          "do_align_long_axis", "do_thumbnail", "keep_aspect_ratio"})
+  for (const char* off :
+       {"do_pad", "do_color_quantize", "do_align_long_axis", "do_thumbnail", "keep_aspect_ratio"})
     if (fields.boolean(off, false))
       fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
            fields.path(off));
@@ -410,6 +423,13 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
   p.rescale_factor = fields.number("rescale_factor", 1.0 / 255.0);
   p.rescale_first = defaults.rescale_first && p.do_rescale;
   p.do_normalize = fields.boolean("do_normalize", true);
+  if (plain_type(type) == kMobileVitProcessor) {
+    p.do_normalize = false;  // it knows the field and does not look at it
+    p.bgr = p.channels == 3 && fields.boolean("do_flip_channel_order", true);
+  } else if (fields.boolean("do_flip_channel_order", false)) {
+    fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
+         fields.path("do_flip_channel_order"));
+  }
   p.mean = channel_values(fields, "image_mean", p.channels, defaults.mean);
   p.std = channel_values(fields, "image_std", p.channels, defaults.std);
   p.arithmetic = Arithmetic::huggingface;
@@ -439,6 +459,8 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"pvt_v2", "PvtImageProcessor"},
       {"swin", "ViTImageProcessor"},
       {"swinv2", "ViTImageProcessor"},
+      {"mobilevit", kMobileVitProcessor},
+      {"mobilevitv2", kMobileVitProcessor},
       {"levit", "LevitImageProcessor"},
       {"cvt", "ConvNextImageProcessor"},
       // clang-format on

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "models/classifier_of.h"
+#include "models/classifier.h"
 #include "nn/mlp.h"
 #include "nn/offset_attention.h"
 #include "ops/elementwise.h"
@@ -325,7 +325,7 @@ void EfficientFormerBackbone::count(CostCounter& counter, int64_t picture_height
 }
 
 std::shared_ptr<Network> make_network(const EfficientFormerConfig& config) {
-  return std::make_shared<ClassifierOf<EfficientFormerBackbone, EfficientFormerConfig>>(
+  return std::make_shared<ClassifierOf<EfficientFormerBackbone>>(
       config, ClassifierConfig{.embed_dim = config.embed_dims.back(),
                                .pooling = Pooling::mean,
                                .answer = config.class_answer(),

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "models/classifier_of.h"
+#include "models/classifier.h"
 #include "nn/mlp.h"
 #include "nn/offset_attention.h"
 #include "ops/tokens.h"
@@ -251,7 +251,7 @@ void TinyVitBackbone::count(CostCounter& counter, int64_t picture_height,
 }
 
 std::shared_ptr<Network> make_network(const TinyVitConfig& config) {
-  return std::make_shared<ClassifierOf<TinyVitBackbone, TinyVitConfig>>(
+  return std::make_shared<ClassifierOf<TinyVitBackbone>>(
       config, ClassifierConfig{.embed_dim = config.embed_dims.back(),
                                .pooling = Pooling::mean,
                                .norm = true,

@@ -24,10 +24,15 @@ std::string known_models();
 
 const Family* timm_family();
 const Family* timm_pvt_v2_family();
+const Family* timm_tiny_vit_family();
+const Family* timm_mobilevit_family();
+const Family* timm_efficientformer_family();
 const Family* hf_vit_family();
 const Family* hf_deit_family();
 const Family* hf_dinov2_family();
 const Family* hf_pvt_v2_family();
+const Family* hf_mobilevit_family();
+const Family* hf_mobilevitv2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
 const Family* timm_levit_family();
