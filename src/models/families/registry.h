@@ -24,6 +24,9 @@ std::string known_models();
 
 const Family* timm_family();
 const Family* timm_pvt_v2_family();
+const Family* timm_tiny_vit_family();
+const Family* timm_mobilevit_family();
+const Family* timm_efficientformer_family();
 const Family* hf_vit_family();
 const Family* hf_deit_family();
 const Family* hf_dinov2_family();
@@ -39,6 +42,8 @@ const Family* hf_blip_family();
 const Family* hf_internvl_family();
 const Family* hf_aimv2_family();
 const Family* hf_pvt_v2_family();
+const Family* hf_mobilevit_family();
+const Family* hf_mobilevitv2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
 const Family* timm_hiera_family();
