@@ -108,7 +108,7 @@ void write_files(Session& session, const Answer& answer, const std::string& pict
                           explain_page(session.queue(), answer.explanation, page));
   }
   if (!answer.files.overlay.empty())
-    write_png(answer.files.overlay, rollout_overlay(answer.explanation, mask));
+    write_png(answer.files.overlay, explanation_overlay(answer.explanation, mask));
 }
 
 ordered_json rows_json(Session& session, const Explanation& explanation,
@@ -117,19 +117,31 @@ ordered_json rows_json(Session& session, const Explanation& explanation,
   for (const auto& [layer, head, token] : rows) {
     check(layer < static_cast<int64_t>(explanation.layers.size()), "explain",
           "there are layers 0 to {}, not {}", explanation.layers.size() - 1, layer);
-    list.push_back(
-        {{"layer", layer},
-         {"head", head},
-         {"token", token},
-         {"row", attention_row(session.queue(), explanation.layers[static_cast<size_t>(layer)],
-                               head, token)}});
+    const LayerAttention& of = explanation.layers[static_cast<size_t>(layer)];
+    ordered_json row{{"layer", layer}, {"head", head}, {"token", token}};
+    if (!explanation.no_rollout.empty()) {  // layers may have grids of their own
+      row["stage"] = of.stage;
+      row["grid_height"] = of.keys.grid_height;
+      row["grid_width"] = of.keys.grid_width;
+    }
+    row["row"] = attention_row(session.queue(), of, head, token);
+    list.push_back(std::move(row));
   }
   return list;
 }
 
+ordered_json rollout_json(const Explanation& explanation) {
+  const auto prefix = explanation.rollout.begin() + explanation.layout.prefix();
+  return {{"fusion", name_of(explanation.rollout_options.fusion)},
+          {"discard", explanation.rollout_options.discard_ratio},
+          {"grid_height", explanation.layout.grid_height},
+          {"grid_width", explanation.layout.grid_width},
+          {"prefix", std::vector<float>(explanation.rollout.begin(), prefix)},
+          {"patches", std::vector<float>(prefix, explanation.rollout.end())}};
+}
+
 void print_line(const std::string& picture, const Answer& answer, const Model& model) {
   const Explanation& explanation = answer.explanation;
-  const auto prefix = explanation.rollout.begin() + explanation.layout.prefix();
   ordered_json line;
   line["file"] = picture;
   line["model"] = model.name;
@@ -137,12 +149,10 @@ void print_line(const std::string& picture, const Answer& answer, const Model& m
   add_answer(answer.judged, model, answer.threshold, line);
   if (!answer.files.page.empty()) line["page"] = answer.files.page.string();
   if (!answer.files.overlay.empty()) line["overlay"] = answer.files.overlay.string();
-  line["rollout"] = {{"fusion", name_of(explanation.rollout_options.fusion)},
-                     {"discard", explanation.rollout_options.discard_ratio},
-                     {"grid_height", explanation.layout.grid_height},
-                     {"grid_width", explanation.layout.grid_width},
-                     {"prefix", std::vector<float>(explanation.rollout.begin(), prefix)},
-                     {"patches", std::vector<float>(prefix, explanation.rollout.end())}};
+  if (explanation.no_rollout.empty())
+    line["rollout"] = rollout_json(explanation);
+  else
+    line["no_rollout"] = explanation.no_rollout;
   if (!answer.rows.empty()) line["rows"] = answer.rows;
   print_json(line);
 }
@@ -153,6 +163,8 @@ void print_text(const std::string& picture, const Answer& answer, const Model& m
   print_answer(answer.judged, model, answer.threshold);
   if (!answer.files.page.empty()) print_stdout("  page     {}\n", answer.files.page.string());
   if (!answer.files.overlay.empty()) print_stdout("  overlay  {}\n", answer.files.overlay.string());
+  if (!answer.explanation.no_rollout.empty())
+    print_stdout("  rollout  none: {}\n", answer.explanation.no_rollout);
 }
 
 void print_error(const std::string& picture, const std::string& error, bool as_json) {

@@ -74,6 +74,10 @@ const vitrail::LayerAttention& layer_of(const vitrail::Explanation& explanation,
   return explanation.layers[static_cast<size_t>(layer)];
 }
 
+LayerGrid grid_of(const vitrail::TokenLayout& layout) {
+  return {.prefix = layout.prefix(), .height = layout.grid_height, .width = layout.grid_width};
+}
+
 std::string page_of(const Explanation::Impl& impl) {
   vitrail::Queue queue(1);
   return vitrail::explain_page(queue, impl.explanation, impl.page);
@@ -81,7 +85,14 @@ std::string page_of(const Explanation::Impl& impl) {
 
 vitrail::Image overlay_of(const Explanation::Impl& impl) {
   const vitrail::Explanation& e = impl.explanation;
+  if (!e.no_rollout.empty()) return vitrail::explanation_overlay(e);
   return vitrail::draw_overlay(e.photo, e.geometry.box, vitrail::patch_map(e.layout, e.rollout));
+}
+
+// Error (unsupported): this picture has no rollout.
+void check_rollout_of(const vitrail::Explanation& explanation) {
+  vitrail::check(explanation.no_rollout.empty(), vitrail::ErrorCode::unsupported, "explain", "{}",
+                 explanation.no_rollout);
 }
 
 }  // namespace
@@ -104,6 +115,15 @@ std::int64_t Explanation::layers() const {
 std::int64_t Explanation::heads() const {
   return of(impl_, [](const Impl& i) { return layer_of(i.explanation, 0).heads; });
 }
+std::int64_t Explanation::heads(std::int64_t layer) const {
+  return of(impl_, [&](const Impl& i) { return layer_of(i.explanation, layer).heads; });
+}
+LayerGrid Explanation::queries(std::int64_t layer) const {
+  return of(impl_, [&](const Impl& i) { return grid_of(layer_of(i.explanation, layer).queries); });
+}
+LayerGrid Explanation::keys(std::int64_t layer) const {
+  return of(impl_, [&](const Impl& i) { return grid_of(layer_of(i.explanation, layer).keys); });
+}
 std::int64_t Explanation::tokens() const {
   return of(impl_, [](const Impl& i) { return i.explanation.layout.tokens(); });
 }
@@ -125,6 +145,7 @@ Box Explanation::seen() const {
 
 std::vector<float> Explanation::rollout() const {
   return of(impl_, [](const Impl& i) {
+    check_rollout_of(i.explanation);
     return vitrail::patch_map(i.explanation.layout, i.explanation.rollout).values;
   });
 }
@@ -133,10 +154,8 @@ std::vector<float> Explanation::attention(std::int64_t layer, std::int64_t head,
                                           std::int64_t token) const {
   return of(impl_, [&](const Impl& i) {
     vitrail::Queue queue(1);
-    const vitrail::Explanation& e = i.explanation;
-    return vitrail::patch_map(e.layout,
-                              vitrail::attention_row(queue, layer_of(e, layer), head, token))
-        .values;
+    const vitrail::LayerAttention& of = layer_of(i.explanation, layer);
+    return vitrail::patch_map(of.keys, vitrail::attention_row(queue, of, head, token)).values;
   });
 }
 
@@ -144,6 +163,10 @@ Array Explanation::attention_maps(std::int64_t token) const {
   return of(impl_, [&](const Impl& i) {
     vitrail::Queue queue(1);
     const vitrail::Explanation& e = i.explanation;
+    for (const vitrail::LayerAttention& layer : e.layers)
+      vitrail::check(layer.keys == e.layout && layer.heads == e.layers.front().heads,
+                     vitrail::ErrorCode::unsupported, "explain",
+                     "the layers of this model have grids of their own; attention() gives each");
     Array maps{.values = {},
                .shape = {std::ssize(e.layers), layer_of(e, 0).heads, e.layout.grid_height,
                          e.layout.grid_width}};
@@ -161,8 +184,8 @@ Array Explanation::attention_matrix(std::int64_t layer, std::int64_t head) const
   return of(impl_, [&](const Impl& i) {
     vitrail::Queue queue(1);
     const vitrail::LayerAttention& attention = layer_of(i.explanation, layer);
-    const std::int64_t tokens = i.explanation.layout.tokens();
-    Array matrix{.values = {}, .shape = {tokens, tokens}};
+    const std::int64_t tokens = attention.queries.tokens();
+    Array matrix{.values = {}, .shape = {tokens, attention.keys.tokens()}};
     for (std::int64_t token = 0; token < tokens; ++token) {
       const std::vector<float> row = vitrail::attention_row(queue, attention, head, token);
       matrix.values.insert(matrix.values.end(), row.begin(), row.end());

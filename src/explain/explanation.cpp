@@ -1,36 +1,19 @@
 #include "explain/explanation.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/stop.h"
 #include "models/heads/classifier_head.h"
 
 namespace vitrail {
 namespace {
 
-LayerAttention copy_layer(Queue& queue, const AttentionRecord& record) {
-  const kernels::AttentionArgs args = kernels::attention_of_sample(record.args, 0);
-  const kernels::AttentionShape& shape = args.shape;
-  check(!args.bias.present() && args.tokens.windows == 1, "explain",
-        "{} adds a bias to its scores or attends in windows, which this explanation does not carry",
-        record.path);
-  const Shape heads{shape.heads, shape.queries, shape.head_dim};
-  const Tensor q = Tensor::empty(heads), k = Tensor::empty(heads);
-  kernels::attention_queries(queue, args, q.f32());
-  kernels::attention_keys(queue, args, k.f32());
-  return {.path = record.path,
-          .heads = shape.heads,
-          .head_dim = shape.head_dim,
-          .scale = args.scale,
-          .q = q,
-          .k = k,
-          .lse = Tensor::from({record.lse.f32(), static_cast<size_t>(shape.heads * shape.queries)},
-                              {shape.heads, shape.queries})};
-}
-
 // What lies behind the last whole patch is not seen: the box ends where the patches do.
 void cover_whole_patches(Explanation& explanation) {
-  const TokenLayout& layout = explanation.layout;
+  const TokenLayout& layout = explanation.stages.front();
   PreprocessResult& geometry = explanation.geometry;
   const auto end_of_patches = [](double begin, double end, int64_t covered, int size) {
     return begin + (end - begin) * std::min(1.0, static_cast<double>(covered) / size);
@@ -41,24 +24,68 @@ void cover_whole_patches(Explanation& explanation) {
       end_of_patches(box.y0, box.y1, layout.grid_height * layout.patch_height, geometry.height);
 }
 
+// "56x56, 28x28 and 14x14"
+std::string grids_of(const std::vector<TokenLayout>& stages) {
+  std::string list;
+  for (size_t i = 0; i < stages.size(); ++i)
+    list += fmt::format("{}{}x{}",
+                        i == 0                  ? ""
+                        : i + 1 < stages.size() ? ", "
+                                                : " and ",
+                        stages[i].grid_height, stages[i].grid_width);
+  return list;
+}
+
+// Empty: there is a rollout.
+std::string reason_against_rollout(const Explanation& explanation,
+                                   const std::vector<AttentionLayer>& layers) {
+  for (const AttentionLayer& layer : layers)
+    if (layer.stage != layers.front().stage)
+      return fmt::format(
+          "rollout needs the same tokens in every layer, and the stages of this model have grids "
+          "of {}; its maps are shown layer by layer",
+          grids_of(explanation.stages));
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (!layers[i].of_its_tokens)
+      return fmt::format(
+          "rollout needs the same tokens in every layer, and {} has other keys than queries; maps "
+          "are shown layer by layer",
+          layers[i].path);
+    if (explanation.layers[i].terms.query.window.defined())
+      return fmt::format(
+          "rollout needs every token to see all others, and {} attends in windows; maps are shown "
+          "layer by layer",
+          layers[i].path);
+  }
+  return "";
+}
+
+void add_stage_maps(Session& session, Explanation& explanation) {
+  for (int64_t stage = 0; stage < std::ssize(explanation.stages); ++stage) {
+    const LayerAttention* last = nullptr;
+    for (const LayerAttention& layer : explanation.layers)
+      if (layer.stage == stage) last = &layer;
+    if (last == nullptr) continue;  // a stage of convolutions
+    check_stop(session.stop_token());
+    explanation.stage_maps.push_back(
+        patch_map(explanation, last->keys, mean_row(session.queue(), *last)));
+  }
+}
+
 }  // namespace
 
 void check_explainable(const Model& model) {
   check(!model.network->backbone().attentions().empty(), ErrorCode::unsupported, "explain",
         "{} has no attention; choose a model with transformer blocks", model.name);
-  for (const AttentionLayer& layer : model.network->backbone().attentions())
-    check(layer.stage == 0 && layer.of_its_tokens, ErrorCode::unsupported, "explain",
-          "{}: the attention of {} is not among the tokens of a single grid, and maps are drawn of "
-          "models where all is",
-          model.name, layer.path);
 }
 
 Explanation explain_picture(Session& session, const Image& photo, const RolloutOptions& options) {
   const Network& network = *session.model().network;
   check_explainable(session.model());
+  const std::vector<AttentionLayer> attentions = network.backbone().attentions();
+  check_rollout(options);
   AttentionProbe::Request request{.keep = true};
-  for (const AttentionLayer& layer : network.backbone().attentions())
-    request.paths.push_back(layer.path);
+  for (const AttentionLayer& layer : attentions) request.paths.push_back(layer.path);
   AttentionProbe probe(std::move(request));
 
   const PreprocessResult size =
@@ -70,7 +97,8 @@ Explanation explain_picture(Session& session, const Image& photo, const RolloutO
                           .photo = to_rgb(photo),
                           .geometry = batch.geometry.front(),
                           .rollout_options = options};
-  if (!explanation.layout.of_feature_map) cover_whole_patches(explanation);
+  for (const Feature& feature : output.features) explanation.stages.push_back(feature.layout);
+  if (!explanation.stages.front().of_feature_map) cover_whole_patches(explanation);
   if (output.logits.defined()) {
     const auto logits = output.logits.value().values(), features = output.pooled.value().values();
     explanation.logits.assign(logits.begin(), logits.end());
@@ -78,31 +106,20 @@ Explanation explain_picture(Session& session, const Image& photo, const RolloutO
   }
   const std::vector<double> start = network.head().pooling_weights(output.layout());
   explanation.from_class_token = explanation.layout.class_tokens > 0 && start.front() == 1;
+  for (const AttentionLayer& layer : attentions) {
+    const AttentionGrids grids = network.backbone().attention_grids(layer, size.height, size.width);
+    explanation.layers.push_back(layer_attention(session.queue(), probe.record(layer.path),
+                                                 layer.stage, grids.queries, grids.keys));
+  }
+  explanation.no_rollout = reason_against_rollout(explanation, attentions);
+  if (!explanation.no_rollout.empty()) {
+    add_stage_maps(session, explanation);
+    return explanation;
+  }
   RolloutOptions stoppable = options;
   stoppable.stop = session.stop_token();
   explanation.rollout = attention_rollout(session.queue(), probe, 0, start, stoppable);
-  for (const AttentionRecord& record : probe.records())
-    explanation.layers.push_back(copy_layer(session.queue(), record));
   return explanation;
-}
-
-std::vector<float> attention_row(Queue& queue, const LayerAttention& layer, int64_t head,
-                                 int64_t token) {
-  const int64_t count = layer.q.size(1), dim = layer.head_dim;
-  check(head >= 0 && head < layer.heads, "explain", "{} has heads 0 to {}, not {}", layer.path,
-        layer.heads - 1, head);
-  check(token >= 0 && token < count, "explain", "there are tokens 0 to {}, not {}", count - 1,
-        token);
-  kernels::AttentionArgs args;
-  args.shape = {.batch = 1, .heads = 1, .queries = count, .keys = count, .head_dim = dim};
-  args.scale = layer.scale;
-  args.q = {.data = layer.q.f32() + head * count * dim, .stride = {0, 0, dim}};
-  args.k = {.data = layer.k.f32() + head * count * dim, .stride = {0, 0, dim}};
-  std::vector<float> row(static_cast<size_t>(count));
-  kernels::attention_rows(
-      queue, args,
-      {.queries = &token, .count = 1, .lse = layer.lse.f32() + head * count, .rows = row.data()});
-  return row;
 }
 
 PatchMap patch_map(const TokenLayout& layout, const std::vector<float>& row) {
@@ -111,6 +128,23 @@ PatchMap patch_map(const TokenLayout& layout, const std::vector<float>& row) {
   return {.height = layout.grid_height,
           .width = layout.grid_width,
           .values = {row.begin() + layout.prefix(), row.end()}};
+}
+
+PatchMap patch_map(const Explanation& explanation, const TokenLayout& layout,
+                   const std::vector<float>& row) {
+  PatchMap map = patch_map(layout, row);
+  if (layout.of_feature_map || layout.patch_height == 0) return map;
+  const TokenLayout& first = explanation.stages.front();
+  // The picture as far as whole patches go; later stages may reach beyond it.
+  const auto seen = [](int64_t cells, int64_t patch, int64_t picture, int64_t covered) {
+    return std::min(static_cast<double>(cells),
+                    static_cast<double>(std::min(picture, covered)) / static_cast<double>(patch));
+  };
+  map.rows_seen = seen(layout.grid_height, layout.patch_height, explanation.geometry.height,
+                       first.grid_height * first.patch_height);
+  map.columns_seen = seen(layout.grid_width, layout.patch_width, explanation.geometry.width,
+                          first.grid_width * first.patch_width);
+  return map;
 }
 
 }  // namespace vitrail

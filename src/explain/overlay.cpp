@@ -61,18 +61,19 @@ void blend_rectangle(Image& picture, const PixelBox& box, const std::array<uint8
       blend(picture.row(y) + x * 3, colour, opacity);
 }
 
-void draw_grid(Image& picture, const SourceBox& seen, const PatchMap& map) {
-  const PixelBox inside = pixels_of(seen, picture);
+void draw_grid(Image& picture, const PixelBox& inside, const SourceBox& box, const PatchMap& map) {
   const auto line = [](double from, double to, int64_t i, int64_t count) {
     return static_cast<int>(
         std::lround(from + (to - from) * static_cast<double>(i) / static_cast<double>(count)));
   };
   for (int64_t i = 1; i < map.width; ++i) {
-    const int x = line(seen.x0, seen.x1, i, map.width);
+    const int x = line(box.x0, box.x1, i, map.width);
+    if (x >= inside.x1) break;  // padding
     blend_rectangle(picture, {x, inside.y0, x + 1, inside.y1}, {255, 255, 255}, 0.35);
   }
   for (int64_t i = 1; i < map.height; ++i) {
-    const int y = line(seen.y0, seen.y1, i, map.height);
+    const int y = line(box.y0, box.y1, i, map.height);
+    if (y >= inside.y1) break;
     blend_rectangle(picture, {inside.x0, y, inside.x1, y + 1}, {255, 255, 255}, 0.35);
   }
 }
@@ -100,6 +101,14 @@ HeatRange heat_range(const std::vector<float>& values) {
   return range;
 }
 
+SourceBox box_of(const SourceBox& seen, const PatchMap& map) {
+  const auto stretched = [](double begin, double end, int64_t cells, double on_picture) {
+    return on_picture > 0 ? begin + (end - begin) * static_cast<double>(cells) / on_picture : end;
+  };
+  return {seen.x0, seen.y0, stretched(seen.x0, seen.x1, map.width, map.columns_seen),
+          stretched(seen.y0, seen.y1, map.height, map.rows_seen)};
+}
+
 Image draw_overlay(const Image& photo, const SourceBox& seen, const PatchMap& map,
                    const OverlayOptions& options) {
   check(map.height > 0 && map.width > 0 &&
@@ -112,8 +121,9 @@ Image draw_overlay(const Image& photo, const SourceBox& seen, const PatchMap& ma
   const HeatRange range = heat_range(map.values);
   const double span = range.high > range.low ? range.high - range.low : 1;
   const PixelBox inside = pixels_of(seen, picture);
-  const double rows = static_cast<double>(map.height) / (seen.y1 - seen.y0);
-  const double columns = static_cast<double>(map.width) / (seen.x1 - seen.x0);
+  const SourceBox box = box_of(seen, map);
+  const double rows = static_cast<double>(map.height) / (box.y1 - box.y0);
+  const double columns = static_cast<double>(map.width) / (box.x1 - box.x0);
   for (int y = inside.y0; y < inside.y1; ++y)
     for (int x = inside.x0; x < inside.x1; ++x) {
       const double value =
@@ -124,7 +134,7 @@ Image draw_overlay(const Image& photo, const SourceBox& seen, const PatchMap& ma
       blend(pixel, {light, light, light}, options.opacity);
       blend(pixel, heat_colour(t), options.opacity * (1 - kHeatTransparency * t));
     }
-  if (options.grid) draw_grid(picture, seen, map);
+  if (options.grid) draw_grid(picture, pixels_of(seen, picture), box, map);
   if (options.outline) draw_outline(picture, seen);
   return picture;
 }
@@ -160,7 +170,7 @@ Image side_by_side(const std::vector<Image>& pictures) {
   return row;
 }
 
-PatchMap mask_coverage(const Image& mask, const SourceBox& seen, const TokenLayout& layout) {
+PatchMap mask_coverage(const Image& mask, const SourceBox& box, const TokenLayout& layout) {
   const Image grey = to_grey(mask);
   PatchMap map{.height = layout.grid_height,
                .width = layout.grid_width,
@@ -168,10 +178,10 @@ PatchMap mask_coverage(const Image& mask, const SourceBox& seen, const TokenLayo
   const int64_t rows = map.height * kMaskSamples, columns = map.width * kMaskSamples;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < columns; ++c) {
-      const double y = seen.y0 + (seen.y1 - seen.y0) * (static_cast<double>(r) + 0.5) /
-                                     static_cast<double>(rows);
-      const double x = seen.x0 + (seen.x1 - seen.x0) * (static_cast<double>(c) + 0.5) /
-                                     static_cast<double>(columns);
+      const double y =
+          box.y0 + (box.y1 - box.y0) * (static_cast<double>(r) + 0.5) / static_cast<double>(rows);
+      const double x = box.x0 + (box.x1 - box.x0) * (static_cast<double>(c) + 0.5) /
+                                    static_cast<double>(columns);
       if (x < 0 || y < 0 || x >= grey.width || y >= grey.height) continue;
       if (grey.row(static_cast<int>(y))[static_cast<int>(x)] > 127)
         map.values[static_cast<size_t>(r / kMaskSamples * map.width + c / kMaskSamples)] +=
@@ -206,12 +216,13 @@ void check_mask(const Explanation& explanation, const Image& mask) {
         photo.width, photo.height);
 }
 
-Image rollout_overlay(const Explanation& explanation, const Image& mask) {
+Image explanation_overlay(const Explanation& explanation, const Image& mask) {
   const ShrunkPhoto shown = shrunk_photo(explanation, kOverlaySide);
-  std::vector<Image> pictures(2, shown.photo);
+  std::vector<Image> pictures{shown.photo};
   draw_outline(pictures[0], shown.seen);
-  pictures[1] =
-      draw_overlay(shown.photo, shown.seen, patch_map(explanation.layout, explanation.rollout));
+  std::vector<PatchMap> maps = explanation.stage_maps;
+  if (explanation.no_rollout.empty()) maps = {patch_map(explanation.layout, explanation.rollout)};
+  for (const PatchMap& map : maps) pictures.push_back(draw_overlay(shown.photo, shown.seen, map));
   if (!mask.pixels.empty()) {
     check_mask(explanation, mask);
     pictures.push_back(to_rgb(shrunk(mask, kOverlaySide)));

@@ -30,6 +30,9 @@ struct OverlayOptions {
   bool grid = false;      // of the patches
 };
 
+// The box that a whole map covers: what the model saw, and beyond it the padding behind it.
+SourceBox box_of(const SourceBox& seen, const PatchMap& map);
+
 // The map, bilinearly between patch centres, over the part of the photo that the model saw, which
 // turns grey so that its own colours do not mix in.
 Image draw_overlay(const Image& photo, const SourceBox& seen, const PatchMap& map,
@@ -41,9 +44,9 @@ void draw_outline(Image& photo, const SourceBox& seen);
 // Pictures of one height in a row, with a gap between them. RGB and grey may be mixed.
 Image side_by_side(const std::vector<Image>& pictures);
 
-// Share of each patch that a mask covers (pixels above 127 are the object), in [0, 1].
-// The mask has the photo's size; grey or RGB.
-PatchMap mask_coverage(const Image& mask, const SourceBox& seen, const TokenLayout& layout);
+// Share of each patch that a mask covers (pixels above 127 are the object), in [0, 1]. `box`: what
+// all patches cover. The mask has the photo's size; grey or RGB.
+PatchMap mask_coverage(const Image& mask, const SourceBox& box, const TokenLayout& layout);
 
 // No side longer than `side`; smaller pictures stay as they are.
 Image shrunk(const Image& picture, int side);
@@ -55,9 +58,9 @@ struct ShrunkPhoto {
 };
 ShrunkPhoto shrunk_photo(const Explanation& explanation, int side);
 
-// Photo, rollout drawn on it, and the mask where there is one (no pixels: none), in a row.
-// Error: a mask of another size than the photo.
-Image rollout_overlay(const Explanation& explanation, const Image& mask = {});
+// Photo, rollout drawn on it (without one, the map of each stage), and the mask where there is one
+// (no pixels: none), in a row. Error: a mask of another size than the photo.
+Image explanation_overlay(const Explanation& explanation, const Image& mask = {});
 void check_mask(const Explanation& explanation, const Image& mask);
 
 }  // namespace vitrail

@@ -6,6 +6,7 @@
 // Several such structs may share one flat object: each takes the names that are its own.
 #pragma once
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -85,6 +86,15 @@ Json fields_to_json(const Options& options, Fields fields) {
   return out;
 }
 
+// The names of the fields.
+template <typename Options, typename Fields>
+std::vector<std::string> field_names(Fields fields) {
+  std::vector<std::string> names;
+  const Options options;
+  fields(options, [&](const char* name, const auto&) { names.emplace_back(name); });
+  return names;
+}
+
 // Takes the fields that the object has; the others keep their values. Error: a value of another
 // type.
 template <typename Options, typename Fields>
@@ -94,6 +104,19 @@ void fields_from_json(Options& options, Fields fields, const Json& in, const cha
     using Field = std::remove_reference_t<decltype(field)>;
     if (auto value = field_of<Field>(in, name, place)) field = std::move(*value);
   });
+}
+
+// The same of an object that holds these fields and no other. Error, too: another one, or null.
+template <typename Options, typename Fields>
+void closed_fields_from_json(Options& options, Fields fields, const Json& in, const char* place) {
+  fields_from_json(options, fields, in, place);
+  const std::vector<std::string> known = field_names<Options>(fields);
+  for (const auto& item : in.items()) {
+    check(std::ranges::find(known, item.key()) != known.end(), place, "there is no field '{}'",
+          printable(item.key()));
+    check(!item.value().is_null(), place, "{} is null; leave it out to have its default",
+          item.key());
+  }
 }
 
 // false: there is no field of that name. Error: a value that it cannot have.
@@ -108,15 +131,6 @@ bool field_from_text(Options& options, Fields fields, const std::string& name,
     field = *field_of<Field>(Json{{name, value_from_text<Field>(name, text, place)}}, name, place);
   });
   return found;
-}
-
-// The names of the fields.
-template <typename Options, typename Fields>
-std::vector<std::string> field_names(Fields fields) {
-  std::vector<std::string> names;
-  const Options options;
-  fields(options, [&](const char* name, const auto&) { names.emplace_back(name); });
-  return names;
 }
 
 }  // namespace vitrail

@@ -27,7 +27,9 @@ struct AttentionShape {
   int64_t heads = 0;
   int64_t queries = 0;
   int64_t keys = 0;
-  int64_t head_dim = 0;  // of q and k, and of v
+  int64_t head_dim = 0;       // of q and k, and of v where it has no size of its own
+  int64_t own_value_dim = 0;  // of v and o; 0: head_dim
+  int64_t value_dim() const { return own_value_dim > 0 ? own_value_dim : head_dim; }
 };
 
 struct AttentionDropout {
@@ -59,11 +61,13 @@ struct AttentionArgs {
   Precision precision = Precision::f32;
 };
 
-// int8 is for the forward pass without bias, mixed heads, dropout and a scale below zero: whatever
-// has one of them runs in bf16 instead, and so does the backward pass, which wants that pass's lse.
+// int8 is for the forward pass without bias, mixed heads, dropout, a scale below zero and values of
+// another size: whatever has one of them runs in bf16 instead, and so does the backward pass, which
+// wants that pass's lse.
 inline bool attends_in_int8(const AttentionArgs& args) {
   return args.precision == Precision::int8 && !args.bias.present() && !args.mixing.present() &&
-         args.dropout.probability == 0 && args.scale > 0;
+         args.dropout.probability == 0 && args.scale > 0 &&
+         args.shape.value_dim() == args.shape.head_dim;
 }
 
 // The same attention for one sample of the batch alone, all its windows: what reads rows of a map

@@ -36,6 +36,11 @@ struct AttentionLayer {
   bool of_its_tokens = true;
 };
 
+// Where the queries and keys of an attention layer lie.
+struct AttentionGrids {
+  TokenLayout queries, keys;
+};
+
 class Backbone {
  public:
   virtual ~Backbone() = default;
@@ -55,6 +60,10 @@ class Backbone {
   virtual std::vector<BlockPlace> blocks() const = 0;
   // Their attention, in the order in which it runs.
   virtual std::vector<AttentionLayer> attentions() const = 0;
+  // For a picture of this size: both are the stage's tokens, where the layer says so. Error
+  // (unsupported): they are not, and the backbone does not tell which others they are.
+  virtual AttentionGrids attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                         int64_t picture_width) const;
 
   virtual void visit_linears(const VisitLinear& visit) = 0;
   // Adds a row for each layer, in the order in which they run. Error: as of layout().

@@ -15,9 +15,15 @@ inline constexpr std::array kActivations{Word{Activation::none, "none"},
                                          Word{Activation::quick_gelu, "quick_gelu"},
                                          Word{Activation::relu, "relu"},
                                          Word{Activation::silu, "silu"},
-                                         Word{Activation::tanh, "tanh"}};
+                                         Word{Activation::tanh, "tanh"},
+                                         Word{Activation::hard_swish, "hard_swish"}};
 constexpr auto words_of(Activation) {
   return std::span(kActivations);
+}
+inline constexpr std::array kNormKinds{Word{NormKind::layer, "layer_norm"},
+                                       Word{NormKind::root_mean_square, "rms_norm"}};
+constexpr auto words_of(NormKind) {
+  return std::span(kNormKinds);
 }
 
 }  // namespace vitrail::kernels
@@ -35,6 +41,17 @@ inline constexpr std::array kPositionResizes{
     Word{PositionResize::bicubic, "bicubic"},
     Word{PositionResize::bicubic_offset, "bicubic_offset"},
     Word{PositionResize::bilinear, "bilinear"}};
+inline constexpr std::array kRotaries{Word{Rotary::none, "none"}, Word{Rotary::axial, "axial"},
+                                      Word{Rotary::mixed, "mixed"}};
+inline constexpr std::array kRotaryCoordinates{Word{RotaryCoordinates::index, "index"},
+                                               Word{RotaryCoordinates::centred, "centred"},
+                                               Word{RotaryCoordinates::pixel, "pixel"}};
+inline constexpr std::array kRelativePositions{
+    Word{RelativePosition::none, "none"}, Word{RelativePosition::table, "table"},
+    Word{RelativePosition::mlp, "mlp"}, Word{RelativePosition::mlp_swin, "mlp_swin"}};
+inline constexpr std::array kRelativeResizes{
+    Word{RelativeResize::refused, "refused"}, Word{RelativeResize::bilinear, "bilinear"},
+    Word{RelativeResize::bicubic, "bicubic"}, Word{RelativeResize::geometric, "geometric"}};
 inline constexpr std::array kNormPlacements{
     Word{NormPlacement::pre, "pre"}, Word{NormPlacement::post, "post"},
     Word{NormPlacement::res_post, "res_post"}, Word{NormPlacement::none, "none"},
@@ -68,6 +85,18 @@ constexpr auto words_of(Position) {
 }
 constexpr auto words_of(PositionResize) {
   return std::span(kPositionResizes);
+}
+constexpr auto words_of(Rotary) {
+  return std::span(kRotaries);
+}
+constexpr auto words_of(RotaryCoordinates) {
+  return std::span(kRotaryCoordinates);
+}
+constexpr auto words_of(RelativePosition) {
+  return std::span(kRelativePositions);
+}
+constexpr auto words_of(RelativeResize) {
+  return std::span(kRelativeResizes);
 }
 constexpr auto words_of(NormPlacement) {
   return std::span(kNormPlacements);

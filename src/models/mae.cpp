@@ -133,6 +133,10 @@ VisionTransformerConfig mae_encoder(VisionTransformerConfig config) {
         said(Option::architecture));
   check(!config.distillation_token && config.register_tokens == 0, kMae,
         "the encoder has a class token and no distillation or register tokens");
+  check(config.rotary.kind == Rotary::none && !config.relative.present(), kMae,
+        "positions in attention are of all patches, and the encoder sees some; choose an "
+        "architecture whose positions are added ({} vit_tiny_patch16_224, for instance)",
+        said(Option::architecture));
   config.class_token = true;
   config.position = Position::learned;
   config.position_prefix = 1;
@@ -249,7 +253,7 @@ Variable MaskedAutoencoder::predict(const Context& context, const Variable& imag
         mask.visible.size(1) + mask.hidden.size(1), images.shape().str());
   const Variable tokens = encoder_.backbone().embed(context, images, layout);
   const Variable latent = encoder_.backbone().encode(
-      context, gather_tokens(context, tokens, behind_class_token(mask.visible, true)));
+      context, gather_tokens(context, tokens, behind_class_token(mask.visible, true)), layout);
   const std::array parts{decoder_embed_->forward(context, latent), mask_token_->variable()};
   Variable x = gather_tokens(context, concatenate(context, parts, 1), positions_of(mask));
   x = add_broadcast(context, x, decoder_positions_->variable());

@@ -71,8 +71,9 @@ class Network {
 
   // For inference: packs every projection in its precision, one on each thread, and gives its
   // source back, so that the weights are in memory once. Weights of our own memory cannot be read
-  // or saved afterwards. `fill`, where there is one, gives a parameter its value when its turn
-  // comes, from any thread; so no more sources than threads are in memory.
+  // or saved afterwards. Batch normalisation is folded into the products before it (nn/registry.h).
+  // `fill`, where there is one, gives a parameter its value when its turn comes, from any thread;
+  // so no more sources than threads are in memory.
   void pack_for_inference(Queue& queue, const Packing& packing = {},
                           const std::function<void(Parameter&)>& fill = nullptr);
 

@@ -8,9 +8,12 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
-#include "models/backbones/cait.h"
 #include "models/backbones/pvt_v2.h"
+#include "models/backbones/levit.h"
+#include "models/backbones/cait.h"
 #include "models/backbones/xcit.h"
+#include "models/backbones/swin_config.h"
+#include "models/network_config.h"
 #include "models/vit_config.h"
 
 namespace vitrail {
@@ -38,9 +41,17 @@ constexpr NetworkType row() {
 // clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
+    row<pvt_v2_config_from_json>(),
+    row<levit_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
-    row<pvt_v2_config_from_json>(),
+    NetworkType{
+        VisionTransformerConfig::kType,
+        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
+    NetworkType{SwinConfig::kType,
+                [](const nlohmann::json& fields) -> NetworkConfig {
+                  return swin_config_from_json(fields);
+                }},
 };
 // clang-format on
 

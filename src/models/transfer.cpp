@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "nn/position/relative.h"
 #include "nn/position_embedding.h"
 
 namespace vitrail {
@@ -28,8 +29,23 @@ Grid table_grid(const VisionTransformerConfig& c) {
   return picture_grid(c);
 }
 
+// A table that is added to tokens has three axes, one by relative position two; what has others is
+// of no grid (rotary frequencies).
+bool is_of_grid(const Tensor& positions) {
+  return positions.rank() == 3 || positions.rank() == 2;
+}
+
 Tensor resized_positions(const Tensor& table, const VisionTransformerConfig& from, const Grid& to) {
   const Grid grid = table_grid(from);
+  if (table.rank() == 2) {
+    Queue queue;
+    return resize_relative_table(queue, table,
+                                 {.num_heads = from.num_heads,
+                                  .grid_height = grid.height,
+                                  .grid_width = grid.width,
+                                  .resize = from.relative.resize},
+                                 to.height, to.width);
+  }
   ParameterRegistry registry;
   const PositionEmbedding position(Scope(registry), {.kind = from.position,
                                                      .embed_dim = from.embed_dim,
@@ -88,7 +104,8 @@ TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
       continue;
     }
     Tensor value = checkpoint.tensors->tensor(path).to(DType::f32);
-    if (parameter->role().kind == ParameterRole::Kind::position && before != after) {
+    if (parameter->role().kind == ParameterRole::Kind::position && before != after &&
+        is_of_grid(value)) {
       value = resized_positions(value, from, after);
       report.resized.push_back(fmt::format("{} from {}x{} to {}x{}", path, before.height,
                                            before.width, after.height, after.width));

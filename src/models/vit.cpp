@@ -13,9 +13,11 @@ ClassifierConfig head_config(const VisionTransformerConfig& c) {
               .num_heads = c.pool_heads > 0 ? c.pool_heads : c.num_heads,
               .mlp_hidden_dim = c.pool_mlp_hidden_dim > 0 ? c.pool_mlp_hidden_dim : c.mlp_hidden(),
               .activation = c.activation,
-              .epsilon = c.layer_norm_epsilon},
+              .epsilon = c.layer_norm_epsilon,
+              .norm = c.norm},
       .norm = c.fc_norm,
       .epsilon = c.layer_norm_epsilon,
+      .norm_kind = c.norm,
       .pre_logits_dim = c.pre_logits_dim,
       .answer = c.class_answer(),
       .bias = c.head_bias};

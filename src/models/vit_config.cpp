@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -28,6 +29,7 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("patch_width", c.patch_width);
   visit("patch_bias", c.patch_bias);
   visit("patch_norm", c.patch_norm);
+  visit("patch_output_norm", c.patch_output_norm);
   visit("drop_partial_patches", c.drop_partial_patches);
   visit("tokenizer_layers", c.tokenizer.layers);
   visit("tokenizer_kernel", c.tokenizer.kernel);
@@ -64,6 +66,7 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("head_mixing", c.head_mixing);
   visit("attention_norm", c.attention_norm);
   visit("mlp_norm", c.mlp_norm);
+  visit("norm", c.norm);
   visit("norm_placement", c.norm_placement);
   visit("layer_norm_epsilon", c.layer_norm_epsilon);
   visit("layer_scale", c.layer_scale);
@@ -92,6 +95,21 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("attention_dropout", c.attention_dropout);
   visit("drop_path", c.drop_path);
   visit("drop_path_constant", c.drop_path_constant);
+  visit("rotary", c.rotary.kind);
+  visit("rotary_base", c.rotary.base);
+  visit("rotary_coordinates", c.rotary.coordinates);
+  visit("rotary_offset", c.rotary.offset);
+  visit("rotary_reference_height", c.rotary.reference_height);
+  visit("rotary_reference_width", c.rotary.reference_width);
+  visit("rotary_interleaved", c.rotary.interleaved);
+  visit("rotary_column_first", c.rotary.column_first);
+  visit("rotary_stored_periods", c.rotary.stored_periods);
+  visit("relative_position", c.relative.per_block);
+  visit("shared_relative_position", c.relative.shared);
+  visit("relative_position_prefix", c.relative.prefix_entries);
+  visit("relative_position_resize", c.relative.resize);
+  visit("relative_position_hidden_dim", c.relative.hidden_dim);
+  visit("key_bias", c.key_bias);
 };
 
 void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
@@ -140,6 +158,9 @@ constexpr FieldRange kRanges[] = {
     {"resnet_stem_kernel", 1, 15},
     {"resnet_stem_stride", 1, 8},
     {"resnet_norm_groups", 1, 65536},
+    {"rotary_reference_height", 0, kMaxPicture},
+    {"rotary_reference_width", 0, kMaxPicture},
+    {"relative_position_hidden_dim", 1, kMaxWidth},
 };
 
 void check_probability(const char* name, double value) {
@@ -207,6 +228,41 @@ void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
         embed_dim, r.channels.back());
 }
 
+void validate_rotary(const RotarySettings& r, int64_t head_size) {
+  if (r.kind == Rotary::none) return;
+  check(head_size % 4 == 0, "model config",
+        "rotary positions need a head_dim divisible by 4, not {}", head_size);
+  check(std::isfinite(r.base) && r.base > 0, "model config",
+        "rotary_base is {}; it must be above 0", r.base);
+  check(std::isfinite(r.offset), "model config", "rotary_offset is {}; it must be a number",
+        r.offset);
+  check((r.reference_height == 0) == (r.reference_width == 0), "model config",
+        "rotary_reference_height is {} and rotary_reference_width {}; both are a grid's, or 0",
+        r.reference_height, r.reference_width);
+  check(r.reference_height == 0 || r.coordinates != RotaryCoordinates::centred, "model config",
+        "rotary_coordinates centred goes with no rotary_reference_height: they are of no size");
+  if (r.kind != Rotary::mixed) return;
+  check(r.interleaved && r.offset == 0 && r.reference_height == 0 && !r.stored_periods &&
+            r.coordinates == RotaryCoordinates::index,
+        "model config",
+        "rotary mixed goes with rotary_interleaved and rotary_coordinates index, and with no "
+        "rotary_offset, rotary_reference_height or rotary_stored_periods");
+}
+
+void validate_relative(const VisionTransformerConfig& c) {
+  const RelativeSettings& r = c.relative;
+  check(r.shared == RelativePosition::none || r.per_block == RelativePosition::none ||
+            r.shared == r.per_block,
+        "model config",
+        "relative_position is {} and shared_relative_position {}; where both are added they are "
+        "of one kind",
+        word_of(r.per_block), word_of(r.shared));
+  const bool shares =
+      r.per_block == RelativePosition::mlp_swin || r.shared == RelativePosition::mlp_swin;
+  check(!shares || (c.grid_height(c.image_height) > 1 && c.grid_width(c.image_width) > 1),
+        "model config", "relative_position mlp_swin needs a grid of two rows and columns");
+}
+
 }  // namespace
 
 const char* name_of(Answer answer) {
@@ -227,7 +283,7 @@ int64_t VisionTransformerConfig::grid_width(int64_t picture_width) const {
 }
 
 void VisionTransformerConfig::set_image_size(int64_t height, int64_t width) {
-  if (position == Position::learned && position_grid_height == 0) {
+  if (has_position_grid() && position_grid_height == 0) {
     position_grid_height = grid_height(image_height);
     position_grid_width = grid_width(image_width);
   }
@@ -269,6 +325,8 @@ void VisionTransformerConfig::validate() const {
   if (patch_embedding == PatchEmbedding::resnet) validate_resnet(resnet, embed_dim);
   check(!patch_norm || patch_embedding == PatchEmbedding::linear, "model config",
         "patch_norm goes with patch_embedding linear");
+  check(!patch_output_norm || (!patch_norm && !has_feature_map()), "model config",
+        "patch_output_norm goes with patches, and without patch_norm");
   const int64_t tokens = grid_height(image_height) * grid_width(image_width);
   check(tokens <= kMaxTokens, "model config",
         "a picture of {}x{} makes {} tokens, above the limit of {}; patches may be larger",
@@ -292,6 +350,8 @@ void VisionTransformerConfig::validate() const {
         "head_mixing {} goes with no qk_norm", word_of(head_mixing));
   check(!multi_label || answer == Answer::sigmoid, "model config",
         "multi_label goes with answer sigmoid, not {}", word_of(answer));
+  validate_rotary(rotary, head_size());
+  validate_relative(*this);
   check_probability("position_dropout", position_dropout);
   check_probability("dropout", dropout);
   check_probability("attention_dropout", attention_dropout);

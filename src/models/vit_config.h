@@ -7,13 +7,21 @@
 //   patch_embed.{proj.weight [D, C, ph, pw], proj.bias}       PatchEmbedding::convolution
 //   patch_embed.{proj.weight [D, ph*pw*C], proj.bias}         PatchEmbedding::linear
 //   patch_embed.{norm_in, norm_out}.{weight, bias}            patch_norm (LayerNorm around it)
+//   patch_embed.norm.*                                        patch_output_norm
 //   tokenizer.conv_layers.i.weight [out, in, k, k]            PatchEmbedding::tokenizer
 //   patch_embed.backbone.{conv1.weight, bn1.*,                PatchEmbedding::resnet; torchvision's
 //     layer<s>.i.{conv1.weight, bn1.*,   conv2...,            names; norm for bn with groups
 //                 downsample.0.weight, downsample.1.*}}
 //   cls_token, dist_token [1, 1, D]; reg_token [1, R, D]; pos_embed [1, P, D]; norm_pre.*
+//   rope.freqs [2, depth, H, d/2]                             Rotary::mixed
+//   rope.periods [d/4]                                        rotary_stored_periods
+//   rel_pos_bias.relative_position_bias_table [E, H]          shared_relative_position table
+//   shared_rel_pos.mlp.{fc1, fc2}                             shared_relative_position mlp*
 //   blocks.i.{norm1, attn.{qkv, q_norm, k_norm, norm, proj}, ls1.gamma,
 //             norm2, mlp.{fc1, fc1_g, fc1_x, norm, fc2}, ls2.gamma}
+//   blocks.i.attn.{q_bias, v_bias} [H*d]                      key_bias false, for attn.qkv.bias
+//   blocks.i.attn.relative_position_bias_table [E, H]         relative_position table
+//   blocks.i.attn.rel_pos.mlp.{fc1, fc2}                      relative_position mlp*
 //   blocks.i.pre_norm.*                                       NormPlacement::cct only
 //   norm.*, fc_norm.*
 //   pre_logits.fc.{weight [pre_logits_dim, D], bias}
@@ -29,6 +37,7 @@
 #include <string_view>
 
 #include "kernels/activation.h"
+#include "kernels/layer_norm.h"
 #include "models/network_config.h"
 #include "models/pooling.h"
 #include "nn/resnet_config.h"
@@ -37,6 +46,7 @@
 namespace vitrail {
 
 using kernels::Activation;
+using kernels::NormKind;
 
 enum class PatchEmbedding : uint8_t {
   convolution,  // weight [D, C, ph, pw]: patches flattened channel by channel
@@ -56,6 +66,35 @@ struct TokenizerConfig {
   bool operator==(const TokenizerConfig&) const = default;
 };
 
+// Positions that turn q and k (nn/position/rotary.h), beside those that are added to the tokens.
+struct RotarySettings {
+  Rotary kind = Rotary::none;
+  double base = 10000;
+  RotaryCoordinates coordinates = RotaryCoordinates::index;
+  double offset = 0;  // added to a patch's number
+  // Patches of another grid take the places of this one's; 0: they do not.
+  int64_t reference_height = 0, reference_width = 0;
+  bool interleaved = true;      // pairs (2i, 2i + 1) of a head; else (i, i + d/2)
+  bool column_first = false;    // the first half turns with the column
+  bool stored_periods = false;  // the file holds them, instead of the rule by base
+  bool operator==(const RotarySettings&) const = default;
+};
+
+// What is added to the scores by relative position (nn/position/relative.h, relative_mlp.h).
+struct RelativeSettings {
+  RelativePosition per_block = RelativePosition::none, shared = RelativePosition::none;
+  bool prefix_entries = true;  // a table has entries for the tokens before the patches
+  RelativeResize resize = RelativeResize::geometric;
+  int64_t hidden_dim = 128;  // of mlp and mlp_swin
+  bool has_table() const {
+    return per_block == RelativePosition::table || shared == RelativePosition::table;
+  }
+  bool present() const {
+    return per_block != RelativePosition::none || shared != RelativePosition::none;
+  }
+  bool operator==(const RelativeSettings&) const = default;
+};
+
 struct VisionTransformerConfig {
   static constexpr std::string_view kType = "vit";
 
@@ -66,6 +105,7 @@ struct VisionTransformerConfig {
   int64_t patch_height = 16, patch_width = 16;
   bool patch_bias = true;
   bool patch_norm = false;  // LayerNorm before and after a linear embedding (newer vit-pytorch)
+  bool patch_output_norm = false;  // a norm of the tokens that it makes (timm's embed_norm_layer)
   // Pixels behind the last whole patch are left out, as a convolution leaves them; otherwise a
   // picture that has some is refused. transformers' models do, and timm's at a size that has some.
   bool drop_partial_patches = false;
@@ -79,12 +119,14 @@ struct VisionTransformerConfig {
   Activation activation = Activation::gelu;
   bool qkv_bias = true, projection_bias = true, mlp_bias = true;
   bool attention_projection = true;  // false: no attn.proj (vit-pytorch with one head of width D)
-  bool qk_norm = false;              // LayerNorm over d of q and k
+  bool qk_norm = false;              // a norm over d of q and k
   HeadMixingKind head_mixing = HeadMixingKind::none;  // heads' scores and weights are mixed
-  bool attention_norm = false;  // LayerNorm before attn.proj (timm's scale_attn_norm)
-  bool mlp_norm = false;        // LayerNorm before mlp.fc2 (timm's scale_mlp_norm)
+  bool attention_norm = false;       // a norm before attn.proj (timm's scale_attn_norm)
+  bool mlp_norm = false;             // a norm before mlp.fc2 (timm's scale_mlp_norm)
+  // What every norm is, but those of patch_norm and of residual networks.
+  NormKind norm = NormKind::layer;
   NormPlacement norm_placement = NormPlacement::pre;
-  double layer_norm_epsilon = 1e-6;  // of residual networks' norms, too
+  double layer_norm_epsilon = 1e-6;  // of RMSNorm as well, and of residual networks' norms, too
   bool layer_scale = false;
   double layer_scale_init = 1e-5;
 
@@ -93,7 +135,8 @@ struct VisionTransformerConfig {
   Position position = Position::learned;
   // Prefix tokens that pos_embed covers, from the first on; registers beyond it have no position.
   int64_t position_prefix = 1;
-  // Grid that pos_embed was made for; 0: the grid of image_height x image_width.
+  // Grid that stored positions were made for, pos_embed and tables by relative position; 0: the
+  // grid of image_height x image_width.
   int64_t position_grid_height = 0, position_grid_width = 0;
   PositionResize position_resize = PositionResize::bicubic_antialias;
   bool pre_norm = false;   // norm_pre after the position embedding (CLIP)
@@ -116,6 +159,11 @@ struct VisionTransformerConfig {
   double drop_path = 0;             // of the last block; earlier ones grow linearly from 0
   bool drop_path_constant = false;  // every block has it
 
+  // ---- Positions in attention, and biases of q and v alone ----
+  RotarySettings rotary;      // of the patches; the tokens before them are not turned
+  RelativeSettings relative;  // of the blocks' attention
+  bool key_bias = true;       // false: where there is a qkv_bias, k has none
+
   int64_t head_size() const { return head_dim > 0 ? head_dim : embed_dim / num_heads; }
   int64_t mlp_hidden() const { return mlp_hidden_dim > 0 ? mlp_hidden_dim : 4 * embed_dim; }
   int64_t prefix_tokens() const {
@@ -128,6 +176,8 @@ struct VisionTransformerConfig {
     return {.channels = in_channels, .height = image_height, .width = image_width};
   }
   int64_t num_blocks() const { return depth; }
+  // Whether positions are stored for each place of a grid, and resized to another.
+  bool has_position_grid() const { return position == Position::learned || relative.has_table(); }
   ClassAnswer class_answer() const {
     return {.classes = num_classes, .meaning = answer, .multi_label = multi_label};
   }

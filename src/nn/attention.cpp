@@ -1,6 +1,7 @@
 #include "nn/attention.h"
 
 #include <cmath>
+#include <memory>
 
 #include "ops/tokens.h"
 
@@ -30,14 +31,20 @@ Attention::HeadNormParameters Attention::head_norm(const Scope& scope) const {
 Attention::Attention(const Scope& scope, const AttentionConfig& config)
     : config_(config), path_(scope.path()), mixer_(scope, config.mixing, config.num_heads) {
   const int64_t width = config.num_heads * config.head_dim;
-  qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
+  if (config.qkv_bias && !config.key_bias) {
+    auto projection = std::make_unique<QueryValueLinear>(scope, config.embed_dim, width);
+    query_value_ = projection.get();
+    qkv_.replace(std::move(projection));
+  } else {
+    qkv_ = LinearSlot(scope.child("qkv"), config.embed_dim, 3 * width, {.bias = config.qkv_bias});
+  }
   q_norm_ = head_norm(scope.child("q_norm"));
   k_norm_ = head_norm(scope.child("k_norm"));
   if (config.qk_norm && config.qk_norm_kind == kernels::HeadNormKind::l2)
     logit_scale_ =
         &scope.parameter("logit_scale", {config.num_heads, 1, 1},
                          Initializer::constant(kFirstLogitScale), ParameterRole::Kind::scale);
-  if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon);
+  if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon, config.norm);
   if (config.projection)
     proj_ =
         LinearSlot(scope.child("proj"), width, config.embed_dim, {.bias = config.projection_bias});
@@ -61,6 +68,11 @@ void Attention::add_norms(const Context& context, AttentionOptions* options) con
   options->scale = 1;
 }
 
+Variable Attention::of_zeros(const Context& context) const {
+  if (query_value_ != nullptr) return query_value_->joined_bias(context);
+  return qkv_->bias() == nullptr ? Variable() : qkv_->bias()->variable();
+}
+
 Variable Attention::forward(const Context& context, const LinearInput& input,
                             const LinearEpilogue& epilogue, const AttentionOptions* terms) const {
   AttentionOptions options = terms == nullptr ? AttentionOptions() : *terms;
@@ -69,8 +81,7 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   options.path = path_;
   add_norms(context, &options);
   mixer_.add_to(context, &options);
-  if (options.windows != nullptr && qkv_->bias() != nullptr)
-    options.padding = qkv_->bias()->variable();
+  if (options.windows != nullptr) options.padding = of_zeros(context);
   Variable mixed = self_attention(context, qkv_->forward(context, input), options);
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);
@@ -78,18 +89,17 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
   return apply_epilogue(context, mixed, epilogue);
 }
 
-LayerCost Attention::cost(int64_t tokens) const {
+LayerCost Attention::cost(int64_t tokens, int64_t pairs) const {
   const int64_t dim = config_.embed_dim, inner = config_.num_heads * config_.head_dim;
   // q, k and v; q k^T and P v; the projection.
   return {.path = path_,
           .output = {tokens, dim},
-          .multiply_adds = tokens * dim * 3 * inner + 2 * tokens * tokens * inner +
-                           tokens * tokens * mixer_.multiply_adds() +
+          .multiply_adds = tokens * dim * 3 * inner + 2 * pairs * inner +
+                           pairs * mixer_.multiply_adds() +
                            (config_.projection ? tokens * inner * dim : 0),
           // The input, its norm and the sum; q, k, v and their mix.
           .values = tokens * (3 * dim + 4 * inner),
-          .scores = static_cast<double>(tokens) * static_cast<double>(tokens) *
-                    static_cast<double>(config_.num_heads),
+          .scores = static_cast<double>(pairs) * static_cast<double>(config_.num_heads),
           .qkv_values = tokens * 3 * inner};
 }
 

@@ -10,6 +10,7 @@
 #include "nn/head_mixing.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
+#include "nn/query_value_linear.h"
 #include "ops/attention.h"
 
 namespace vitrail {
@@ -17,14 +18,17 @@ namespace vitrail {
 struct AttentionConfig {
   int64_t embed_dim = 0, num_heads = 1, head_dim = 0;  // num_heads * head_dim may differ from D
   bool qkv_bias = true, projection = true, projection_bias = true;
+  bool key_bias = true;  // false: of the qkv_bias q and v alone have one, as q_bias and v_bias
   bool qk_norm = false;  // a norm over d of q and k (Dehghani et al. 2023)
   // Which. l2 is cosine attention: the scores are scaled by a learned logarithm of each head,
   // "logit_scale", instead of 1 / sqrt(d) (Liu et al. 2022, Swin v2, eq. 2).
   kernels::HeadNormKind qk_norm_kind = kernels::HeadNormKind::layer;
-  bool output_norm = false;  // LayerNorm over H*d before the output projection
+  bool output_norm = false;         // a norm over H*d before the output projection
+  NormKind norm = NormKind::layer;  // of the output
   HeadMixingKind mixing = HeadMixingKind::none;
   double epsilon = 1e-6;
   double dropout = 0;
+  bool key_bias = true;  // false: qkv_bias is of q and v alone, "q_bias" and "v_bias"
 };
 
 class Attention {
@@ -36,7 +40,9 @@ class Attention {
   Variable forward(const Context& context, const LinearInput& input, const LinearEpilogue& epilogue,
                    const AttentionOptions* terms = nullptr) const;
   // Over so many tokens, every one a query and a key.
-  LayerCost cost(int64_t tokens) const;
+  LayerCost cost(int64_t tokens) const { return cost(tokens, tokens * tokens); }
+  // The same where not every query meets every key: so many pairs of them, in windows.
+  LayerCost cost(int64_t tokens, int64_t pairs) const;
   int64_t heads() const { return config_.num_heads; }
   const std::string& path() const { return path_; }
 
@@ -53,10 +59,13 @@ class Attention {
   HeadNormParameters head_norm(const Scope& scope) const;
   HeadNormalization normalization(const HeadNormParameters& parameters) const;
   void add_norms(const Context& context, AttentionOptions* options) const;
+  // What the projection to q, k and v makes of zeros; undefined: zeros.
+  Variable of_zeros(const Context& context) const;
 
   AttentionConfig config_;
   std::string path_;
   LinearSlot qkv_;
+  const QueryValueLinear* query_value_ = nullptr;  // qkv_, or what an adapter in it is around
   HeadNormParameters q_norm_, k_norm_;
   Parameter* logit_scale_ = nullptr;
   HeadMixer mixer_;

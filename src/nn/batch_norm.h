@@ -1,29 +1,94 @@
-// Batch normalisation with its weights and running statistics.
+// Products with batch normalisation behind them (Ioffe and Szegedy 2015), as networks between
+// convolutions and transformers have them. In inference they are one product (nn/registry.h says
+// how); in training, and beside an adapter, the normalisation is an operation of its own.
 #pragma once
 
-#include "nn/registry.h"
+#include <optional>
+
+#include "nn/linear.h"
 #include "ops/batch_norm.h"
+#include "ops/convolution.h"
 
 namespace vitrail {
 
+// Its four vectors.
 class BatchNorm {
  public:
-  // Parameters: weight, bias, and the buffers running_mean and running_var, all [C].
-  BatchNorm(const Scope& scope, int64_t channels, double epsilon = 1e-5)
-      : weights_{
-            scope.parameter("weight", {channels}, Initializer::constant(1),
-                            ParameterRole::Kind::norm),
-            scope.parameter("bias", {channels}, Initializer::zeros(), ParameterRole::Kind::norm),
-            scope.buffer("running_mean", {channels}, Initializer::zeros()),
-            scope.buffer("running_var", {channels}, Initializer::constant(1)), epsilon} {}
-  // x [B, ..., C].
-  Variable forward(const Context& context, const Variable& x,
-                   const NormEpilogue& epilogue = {}) const {
-    return batch_norm(context, x, weights_, epilogue);
+  struct Options {
+    double epsilon = 1e-5;
+    double first_weight = 1;  // gamma's first value
+  };
+  // Parameters: weight, bias; buffers: running_mean, running_var.
+  BatchNorm(const Scope& scope, int64_t channels, const Options& options);
+  BatchNorm(const Scope& scope, int64_t channels) : BatchNorm(scope, channels, Options()) {}
+  // [B, ..., C].
+  Variable forward(const Context& context, const Variable& x) const {
+    return batch_norm(context, x, {gamma_, beta_, running_mean_, running_variance_, epsilon_});
   }
+  // What folds it into the product of this weight.
+  BatchNormFold fold_into(Parameter& weight) const {
+    return {weight, gamma_, beta_, running_mean_, running_variance_, epsilon_};
+  }
+  Parameter& bias() const { return beta_; }
 
  private:
-  BatchNormWeights weights_;
+  Parameter &gamma_, &beta_, &running_mean_, &running_variance_;
+  double epsilon_;
+};
+
+// Multiplies the weight's rows by gamma / sqrt(variance + epsilon) and makes beta the bias.
+void fold(BatchNormFold& fold);
+
+// Where the parameters of a product and of its normalisation are named, below the scope.
+struct NormedNames {
+  const char* product = "linear";
+  const char* norm = "bn";
+};
+
+// A projection without bias, normalised.
+class NormedLinear {
+ public:
+  struct Options {
+    NormedNames names;
+    bool pointwise = false;  // as Linear's
+    BatchNorm::Options norm;
+  };
+  NormedLinear(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options);
+  // [..., inputs] to [..., outputs]; the epilogue follows the normalisation.
+  Variable forward(const Context& context, const Variable& x,
+                   const LinearEpilogue& epilogue = {}) const;
+  void visit_linears(const VisitLinear& visit) { visit(linear_); }
+
+ private:
+  LinearSlot linear_;
+  BatchNorm norm_;
+  const BatchNormFold& fold_;
+};
+
+// A convolution without bias, normalised.
+class NormedConvolution {
+ public:
+  struct Options {
+    WindowOptions window;
+    bool depthwise = false;  // each channel with a filter of its own
+    NormedNames names;
+    BatchNorm::Options norm;
+  };
+  // weight [outputs, inputs, kh, kw]; depth-wise [outputs, 1, kh, kw].
+  NormedConvolution(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options);
+  // [B, H, W, inputs] to [B, H', W', outputs].
+  Variable forward(const Context& context, const Variable& x) const;
+  // Cells of the output along an axis of so many pixels (0: its height, 1: its width).
+  int64_t cells(int axis, int64_t pixels) const;
+  // Of an output of so many cells.
+  int64_t multiply_adds(int64_t cells) const { return cells * weight_.shape().numel(); }
+
+ private:
+  WindowOptions window_;
+  bool depthwise_;
+  Parameter& weight_;
+  BatchNorm norm_;
+  const BatchNormFold& fold_;
 };
 
 }  // namespace vitrail

@@ -22,11 +22,11 @@ Block::Block(const Scope& scope, const BlockConfig& config)
     scale2_ = scale("ls2");
   }
   if (config.norms == NormPlacement::cct)
-    pre_norm_.emplace(scope.child("pre_norm"), dim, config.epsilon);
+    pre_norm_.emplace(scope.child("pre_norm"), dim, config.epsilon, config.norm);
   if (config.norms != NormPlacement::none)
-    norm1_.emplace(scope.child("norm1"), dim, config.epsilon);
+    norm1_.emplace(scope.child("norm1"), dim, config.epsilon, config.norm);
   if (config.norms != NormPlacement::none && config.norms != NormPlacement::cct)
-    norm2_.emplace(scope.child("norm2"), dim, config.epsilon);
+    norm2_.emplace(scope.child("norm2"), dim, config.epsilon, config.norm);
 }
 
 Variable Block::attend(const Context& context, const LinearInput& input, const Variable* residual,

@@ -14,6 +14,7 @@ struct BlockConfig {
   AttentionConfig attention;
   MlpConfig mlp;
   NormPlacement norms = NormPlacement::pre;
+  NormKind norm = NormKind::layer;
   double epsilon = 1e-6;
   bool layer_scale = false;
   double layer_scale_init = 1e-5;
@@ -30,9 +31,13 @@ class Block {
                    const AttentionOptions* terms = nullptr) const;
   const std::string& path() const { return path_; }
   const Attention& attention() const { return attn_; }
-  // Its attention and its MLP, over so many tokens.
+  const Mlp& mlp() const { return mlp_; }
+  // Its attention and its MLP, over so many tokens; with windows over so many pairs of them.
   void count(CostCounter& counter, int64_t tokens) const {
-    counter.add(attn_.cost(tokens));
+    count(counter, tokens, tokens * tokens);
+  }
+  void count(CostCounter& counter, int64_t tokens, int64_t pairs) const {
+    counter.add(attn_.cost(tokens, pairs));
     counter.add(mlp_.cost(tokens));
   }
   void visit_linears(const VisitLinear& visit) {

@@ -14,12 +14,14 @@ class Linear {
  public:
   struct Options {
     bool bias = true;
+    bool pointwise = false;  // the weight has the shape of a 1x1 convolution's, [N, K, 1, 1]
     Initializer weight = Initializer::truncated_normal(0.02);
     Initializer bias_value = Initializer::zeros();
   };
   Linear(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options)
-      : weight_(scope.parameter("weight", {outputs, inputs}, options.weight,
-                                ParameterRole::Kind::matrix)),
+      : weight_(scope.parameter(
+            "weight", options.pointwise ? Shape{outputs, inputs, 1, 1} : Shape{outputs, inputs},
+            options.weight, ParameterRole::Kind::matrix)),
         bias_(options.bias ? &scope.parameter("bias", {outputs}, options.bias_value,
                                               ParameterRole::Kind::bias)
                            : nullptr) {

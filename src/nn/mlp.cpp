@@ -16,6 +16,7 @@ constexpr int64_t kBlockRows = 1024;
 
 Mlp::Mlp(const Scope& scope, const MlpConfig& config) : config_(config), path_(scope.path()) {
   const Linear::Options options{.bias = config.bias,
+                                .pointwise = config.pointwise,
                                 .bias_value = Initializer::truncated_normal(1e-6)};
   if (config.kind == MlpKind::gated_split) {
     fc1_gate_ = LinearSlot(scope.child("fc1_g"), config.inputs, config.hidden, options);
@@ -24,7 +25,8 @@ Mlp::Mlp(const Scope& scope, const MlpConfig& config) : config_(config), path_(s
     const int64_t outputs = config.kind == MlpKind::plain ? config.hidden : 2 * config.hidden;
     fc1_ = LinearSlot(scope.child("fc1"), config.inputs, outputs, options);
   }
-  if (config.hidden_norm) norm_.emplace(scope.child("norm"), config.hidden, config.epsilon);
+  if (config.hidden_norm)
+    norm_.emplace(scope.child("norm"), config.hidden, config.epsilon, config.norm);
   fc2_ = LinearSlot(scope.child("fc2"), config.hidden, config.inputs, options);
 }
 

@@ -16,7 +16,9 @@ struct MlpConfig {
   MlpKind kind = MlpKind::plain;
   kernels::Activation activation = kernels::Activation::gelu;
   bool bias = true;
-  bool hidden_norm = false;  // LayerNorm over hidden before fc2
+  bool pointwise = false;    // weights have the shape of 1x1 convolutions'
+  bool hidden_norm = false;  // a norm over hidden before fc2
+  NormKind norm = NormKind::layer;
   double epsilon = 1e-6;
   double dropout = 0;  // after the activation
 };

@@ -1,4 +1,5 @@
-// LayerNorm with weight and bias.
+// LayerNorm with weight and bias, or RMSNorm with a weight alone: what stands before and behind the
+// layers of a transformer.
 #pragma once
 
 #include "nn/registry.h"
@@ -7,13 +8,18 @@
 
 namespace vitrail {
 
+using kernels::NormKind;
+
 class LayerNorm {
  public:
-  LayerNorm(const Scope& scope, int64_t dim, double epsilon)
+  // Parameters: weight [dim]; bias [dim] of NormKind::layer.
+  LayerNorm(const Scope& scope, int64_t dim, double epsilon, NormKind kind = NormKind::layer)
       : weights_{
             scope.parameter("weight", {dim}, Initializer::constant(1), ParameterRole::Kind::norm),
-            &scope.parameter("bias", {dim}, Initializer::zeros(), ParameterRole::Kind::norm),
-            epsilon} {}
+            kind == NormKind::layer
+                ? &scope.parameter("bias", {dim}, Initializer::zeros(), ParameterRole::Kind::norm)
+                : nullptr,
+            epsilon, kind} {}
   Variable forward(const Context& context, const Variable& x) const {
     return layer_norm(context, x, weights_);
   }

@@ -35,6 +35,8 @@ PatchEmbed::PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config)
                                                  ParameterRole::Kind::bias)
                 : nullptr) {
   weight_.set_read_packed();
+  if (config.output_norm)
+    norm_out_.emplace(scope.child("norm"), config.embed_dim, config.epsilon, config.norm);
   if (!config.norms) return;
   norm_in_.emplace(scope.child("norm_in"), patch_size(config), config.epsilon);
   norm_out_.emplace(scope.child("norm_out"), config.embed_dim, config.epsilon);

@@ -20,6 +20,8 @@ struct PatchEmbeddingConfig {
   bool bias = true;
   bool norms = false;  // LayerNorm of the flattened patch and of the token
   double epsilon = 1e-5;
+  bool output_norm = false;         // a norm of the token alone: timm's embed_norm_layer
+  NormKind norm = NormKind::layer;  // of the latter
 };
 
 // Non-overlapping patches: unfolding and one projection, whatever shape the weight is stored in.

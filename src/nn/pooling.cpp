@@ -25,7 +25,7 @@ MapPool::MapPool(const Scope& scope, const MapPoolConfig& config)
       q_(scope.child("q"), config.embed_dim, config.embed_dim),
       kv_(scope.child("kv"), config.embed_dim, 2 * config.embed_dim),
       proj_(scope.child("proj"), config.embed_dim, config.embed_dim),
-      norm_(scope.child("norm"), config.embed_dim, config.epsilon),
+      norm_(scope.child("norm"), config.embed_dim, config.epsilon, config.norm),
       mlp_(scope.child("mlp"), {.inputs = config.embed_dim,
                                 .hidden = config.mlp_hidden_dim,
                                 .activation = config.activation,

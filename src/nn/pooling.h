@@ -29,6 +29,7 @@ struct MapPoolConfig {
   int64_t embed_dim = 0, num_heads = 1, mlp_hidden_dim = 0;
   kernels::Activation activation = kernels::Activation::gelu;
   double epsilon = 1e-6;
+  NormKind norm = NormKind::layer;
 };
 
 class MapPool {

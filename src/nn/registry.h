@@ -32,6 +32,16 @@ struct Initializer {
   static Initializer torch_uniform(int64_t fan_in);
 };
 
+// A product's weight and the batch normalisation behind it. In training it is an operation of its
+// own. Where the statistics are constants, and nothing but answers is wanted, the two are one
+// product: network.h folds them when it packs the weights.
+struct BatchNormFold {
+  Parameter& weight;  // [N, ...], of a product without a bias of its own
+  Parameter &gamma, &beta, &running_mean, &running_variance;  // [N]
+  double epsilon = 1e-5;
+  bool folded = false;  // the weight's rows are scaled, and beta is the product's bias
+};
+
 class ParameterRegistry {
  public:
   // Error: the path is taken.
@@ -44,6 +54,12 @@ class ParameterRegistry {
   void include(const ParameterRegistry& other);
   // How a parameter listed here starts from now on.
   void set_initializer(const Parameter& parameter, Initializer initializer);
+
+  // Says that a product and a normalisation can be folded.
+  BatchNormFold& add(const BatchNormFold& fold) {
+    return *folds_.emplace_back(std::make_unique<BatchNormFold>(fold));
+  }
+  const std::vector<std::unique_ptr<BatchNormFold>>& folds() const { return folds_; }
 
   // Forgets a parameter, which nobody may use afterwards (an adapter that was merged).
   void remove(const std::string& path);
@@ -65,6 +81,7 @@ class ParameterRegistry {
   std::vector<std::shared_ptr<Parameter>> parameters_;
   std::unordered_map<std::string, Parameter*> by_path_;
   std::unordered_map<const Parameter*, Initializer> initializers_;
+  std::vector<std::unique_ptr<BatchNormFold>> folds_;
 };
 
 // A place in the tree of names, and in the model:
@@ -89,6 +106,7 @@ class Scope {
                     ParameterRole::Muon muon) const;
   // A running statistic.
   Parameter& buffer(const std::string& name, const Shape& shape, Initializer initializer) const;
+  BatchNormFold& add(const BatchNormFold& fold) const { return registry_->add(fold); }
   const std::string& path() const { return path_; }
 
  private:

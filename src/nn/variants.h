@@ -20,6 +20,33 @@ enum class PositionResize : uint8_t {
   bilinear,           // google's JAX loaders
 };
 
+// Rotary positions of q and k (nn/position/rotary.h).
+enum class Rotary : uint8_t {
+  none,
+  axial,  // half of a head's pairs turn with the row, half with the column, by a rule
+  mixed,  // with both, at frequencies that each head of each block has learned
+};
+enum class RotaryCoordinates : uint8_t {
+  index,    // the patch's number
+  centred,  // its middle between the picture's borders at -1 and 1, times 2 pi (DINOv3)
+  pixel,    // evenly from -1 to 1 (Perceiver's bands, timm's in_pixels)
+};
+
+// What is added to the scores by relative position (nn/position/relative.h, relative_mlp.h).
+enum class RelativePosition : uint8_t {
+  none,
+  table,     // a number for each head and each offset (Swin, BEiT)
+  mlp,       // of the offset's logarithm (timm's relpos)
+  mlp_swin,  // of its logarithm in shares of the grid, between 0 and 16 (Swin v2)
+};
+// How a table by relative position is resized to another grid. The entries of the prefix stay.
+enum class RelativeResize : uint8_t {
+  refused,    // the family's library has no rule
+  bilinear,   // transformers' BEiT
+  bicubic,    // timm's MaxViT; a = -0.75
+  geometric,  // timm's Swin and BEiT: distances grow geometrically, linear between them
+};
+
 enum class NormPlacement : uint8_t {
   pre,       // x + f(norm(x))
   post,      // norm(x + f(x)) (Vaswani et al. 2017)

@@ -39,7 +39,11 @@ struct AttentionOptions {
   // Windows are sequences: Nq and Nk above are their tokens, B is samples times windows, sample by
   // sample. Null: a sample is one sequence. Must outlive the call, not the backward.
   const AttentionWindows* windows = nullptr;
-  Variable padding;  // [3*H*d]: q, k and v of a window's padding; undefined: zeros
+  // Of the queries, where their grid is another than the keys' (pooled queries): as many windows as
+  // `windows` has, one for one. Null: the same. Must outlive the call alone, too.
+  const AttentionWindows* query_windows = nullptr;
+  // q, k and v of a window's padding, as a fused projection has them: [3*H*d]; undefined: zeros.
+  Variable padding;
 
   // What becomes of q and k before they are multiplied: the norm, then the rotation.
   HeadNormalization q_norm, k_norm;
@@ -56,8 +60,20 @@ Variable self_attention(const Context& context, const Variable& qkv,
 Variable cross_attention(const Context& context, const Variable& q, const Variable& kv,
                          const AttentionOptions& options);
 
-// q [B, Nq, H*d], k and v [B, Nk, H*d]; returns [B, Nq, H*d]. Error: as above.
+// q [B, Nq, H*d], k [B, Nk, H*d], v [B, Nk, H*e]; returns [B, Nq, H*e]. Error: as above.
 Variable attention(const Context& context, const Variable& q, const Variable& k, const Variable& v,
                    const AttentionOptions& options);
+
+// Of projections that keep a head's parts together: q, k and v of the first head, then of the next
+// (LeViT, TinyViT, EfficientFormer); all are read in place. qkv [B, N, H*(2 key + value)]; or
+// q [B, Nq, H*key] and kv [B, Nk, H*(key + value)]. They return [B, Nq, H*value]. The padding of
+// windows is laid out as a row of qkv. Error: as above.
+struct HeadSizes {
+  int64_t key = 0, value = 0;  // width of q and k, and of v, in a head
+};
+Variable self_attention_by_head(const Context& context, const Variable& qkv, const HeadSizes& sizes,
+                                const AttentionOptions& options);
+Variable cross_attention_by_head(const Context& context, const Variable& q, const Variable& kv,
+                                 const HeadSizes& sizes, const AttentionOptions& options);
 
 }  // namespace vitrail

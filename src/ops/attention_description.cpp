@@ -62,24 +62,34 @@ class Describer {
     if (options_.windows == nullptr) {
       check(!options_.padding.defined(), "attention", "{}: only windows have padding",
             options_.path);
+      check(options_.query_windows == nullptr, "attention",
+            "{}: windows of queries need some of keys", options_.path);
       return;
     }
-    const AttentionWindows& windows = *options_.windows;
-    check(windows.memory == args_.shape.queries && windows.memory == args_.shape.keys, "attention",
+    const AttentionWindows& keys = *options_.windows;
+    const AttentionWindows& queries =
+        options_.query_windows == nullptr ? keys : *options_.query_windows;
+    check(queries.memory == args_.shape.queries && keys.memory == args_.shape.keys, "attention",
           "{}: windows of {} tokens do not cut {} queries and {} keys", options_.path,
-          windows.memory, args_.shape.queries, args_.shape.keys);
-    args_.shape.batch *= windows.windows;
-    args_.shape.queries = args_.shape.keys = windows.tokens;
-    args_.tokens = {.windows = windows.windows,
-                    .query_rows = use<int32_t>(windows.rows),
-                    .key_rows = windows.rows.data<int32_t>()};
+          queries.memory == args_.shape.queries ? keys.memory : queries.memory, args_.shape.queries,
+          args_.shape.keys);
+    check(queries.windows == keys.windows && queries.groups.defined() == keys.groups.defined(),
+          "attention", "{}: {} windows of queries do not belong to {} of keys", options_.path,
+          queries.windows, keys.windows);
+    args_.shape.batch *= keys.windows;
+    args_.shape.queries = queries.tokens;
+    args_.shape.keys = keys.tokens;
+    args_.tokens = {.windows = keys.windows,
+                    .query_rows = use<int32_t>(queries.rows),
+                    .key_rows = use<int32_t>(keys.rows)};
     if (!options_.padding.defined()) return;
-    expect("the padding", options_.padding.shape(), {3 * to_.width});
+    const AttentionDescription::Padding parts = to_.padding();
+    expect("the padding", options_.padding.shape(), {parts.size});
     float* values = options_.padding.value().f32();
     use(options_.padding);
     args_.q.padding = values;
-    args_.k.padding = values + to_.width;
-    args_.v.padding = values + 2 * to_.width;
+    args_.k.padding = values + parts.k;
+    args_.v.padding = values + parts.v;
   }
 
   void describe_dense() {
@@ -154,7 +164,8 @@ class Describer {
     if (options_.windows != nullptr && options_.windows->groups.defined()) {
       check(!groups.query_groups.defined(), "attention",
             "{}: shifted windows have groups of their own", options_.path);
-      groups = {.query_groups = options_.windows->groups,
+      const AttentionWindows* queries = options_.query_windows;
+      groups = {.query_groups = queries == nullptr ? options_.windows->groups : queries->groups,
                 .key_groups = options_.windows->groups,
                 .penalty = options_.windows->penalty};
     }
@@ -248,26 +259,33 @@ kernels::HeadTransformGradient transform_gradients(const HeadNormalization& norm
 
 }  // namespace
 
-kernels::HeadView heads_of(const Tensor& tensor, int64_t dim, int64_t width, int64_t part) {
+kernels::HeadView heads_of(const Tensor& tensor, const HeadPlace& place) {
   const int64_t row = tensor.size(2);
-  return {.data = tensor.f32() + part * width, .stride = {tensor.size(1) * row, dim, row}};
+  return {.data = tensor.f32() + place.first, .stride = {tensor.size(1) * row, place.step, row}};
 }
 
-AttentionDescription::AttentionDescription(const AttentionOperands& in,
+AttentionDescription::AttentionDescription(const AttentionOperands& operands,
                                            const AttentionOptions& options)
-    : variables{in.q, in.k, in.v}, width(in.width) {
-  const int64_t dim = width / options.heads;
+    : variables{operands.q, operands.k, operands.v}, in(operands) {
   args.shape = {.batch = in.q.size(0),
                 .heads = options.heads,
                 .queries = in.q.size(1),
                 .keys = in.k.size(1),
-                .head_dim = dim};
-  args.q = heads_of(in.q.value(), dim, width, in.q_part);
-  args.k = heads_of(in.k.value(), dim, width, in.k_part);
-  args.v = heads_of(in.v.value(), dim, width, in.v_part);
-  args.scale = static_cast<float>(options.scale != 0 ? options.scale
-                                                     : 1.0 / std::sqrt(static_cast<double>(dim)));
+                .head_dim = in.head_dim,
+                .own_value_dim = in.value_dim};
+  args.q = heads_of(in.q.value(), in.q_place);
+  args.k = heads_of(in.k.value(), in.k_place);
+  args.v = heads_of(in.v.value(), in.v_place);
+  args.scale = static_cast<float>(
+      options.scale != 0 ? options.scale : 1.0 / std::sqrt(static_cast<double>(in.head_dim)));
   Describer(*this, options).describe();
+}
+
+// Of one tensor it is a row of it.
+AttentionDescription::Padding AttentionDescription::padding() const {
+  const int64_t width = args.shape.heads * in.head_dim, size = 2 * width + output_width();
+  if (in.shares_all) return {.size = size, .k = in.k_place.first, .v = in.v_place.first};
+  return {.size = size, .k = width, .v = 2 * width};
 }
 
 void AttentionDescription::want_gradients(const AttentionOptions& options,
@@ -282,9 +300,10 @@ void AttentionDescription::want_gradients(const AttentionOptions& options,
   grad->k_transform = transform_gradients(options.k_norm, options.k_rotary);
   float* padding = gradient_of(options.padding);
   if (padding == nullptr) return;
+  const Padding parts = this->padding();
   grad->dq.padding = padding;
-  grad->dk.padding = padding + width;
-  grad->dv.padding = padding + 2 * width;
+  grad->dk.padding = padding + parts.k;
+  grad->dv.padding = padding + parts.v;
 }
 
 }  // namespace vitrail

@@ -76,11 +76,11 @@ Tensor AttentionProbe::row_gradients(Queue& queue, const std::string& path,
         "{} has no gradient: keep it and run a backward pass first", path);
   const auto count = static_cast<int64_t>(queries.size());
   Tensor rows = Tensor::empty({shape.batch, shape.heads, count, shape.keys});
-  const int64_t width = shape.heads * shape.head_dim;
+  const int64_t dim = shape.value_dim(), width = shape.heads * dim;
   kernels::attention_row_gradients(
       queue, layer.args,
       {.data = layer.output_gradient.f32(),
-       .stride = {layer.output_gradient.size(1) * width, shape.head_dim, width}},
+       .stride = {layer.output_gradient.size(1) * width, dim, width}},
       {.queries = queries.data(), .count = count, .lse = layer.lse.f32(), .rows = rows.f32()});
   return rows;
 }

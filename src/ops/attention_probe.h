@@ -26,7 +26,7 @@ struct AttentionRecord {
   Tensor lse;                    // [B, H, Nq]; undefined where heads are mixed
   kernels::AttentionArgs args;   // q, k, v point into `operands`
   std::vector<Tensor> operands;  // empty unless kept
-  Tensor output_gradient;        // dO [samples, N, H*d], when kept and a backward pass ran
+  Tensor output_gradient;        // dO [samples, N, H*e], when kept and a backward pass ran
   bool kept() const { return !operands.empty(); }
 };
 

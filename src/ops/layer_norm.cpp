@@ -92,8 +92,11 @@ Variable normalise_rows(const Context& context, const Variable& x, const RowWeig
 }  // namespace
 
 Variable layer_norm(const Context& context, const Variable& x, const LayerNormWeights& weights) {
-  return normalise_rows(
-      context, x, {.gamma = &weights.gamma, .beta = weights.beta, .epsilon = weights.epsilon});
+  return normalise_rows(context, x,
+                        {.kind = weights.kind,
+                         .gamma = &weights.gamma,
+                         .beta = weights.beta,
+                         .epsilon = weights.epsilon});
 }
 
 Variable plain_layer_norm(const Context& context, const Variable& x, double epsilon) {

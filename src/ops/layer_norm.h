@@ -4,14 +4,16 @@
 
 #include "autograd/context.h"
 #include "autograd/parameter.h"
+#include "kernels/layer_norm.h"
 
 namespace vitrail {
 
-// gamma and beta [D]; beta may be null.
+// gamma and beta [D]; beta may be null. What reads them normalises by `kind`.
 struct LayerNormWeights {
   const Parameter& gamma;
   const Parameter* beta = nullptr;
   double epsilon = 1e-6;
+  kernels::NormKind kind = kernels::NormKind::layer;
 };
 
 // Over the last axis of x [..., D]. Error: the weights are not as long as x's rows.

@@ -83,7 +83,8 @@ std::optional<kernels::RowNorm> row_norm(const LayerNormWeights* norm, int64_t d
             (norm->beta == nullptr || norm->beta->shape() == Shape{dim}),
         "layer_norm", "{} of {} does not fit rows of {}", norm->gamma.path(),
         norm->gamma.shape().str(), dim);
-  return kernels::RowNorm{.epsilon = static_cast<float>(norm->epsilon),
+  return kernels::RowNorm{.kind = norm->kind,
+                          .epsilon = static_cast<float>(norm->epsilon),
                           .gamma = norm->gamma.value().f32(),
                           .beta = norm->beta == nullptr ? nullptr : norm->beta->value().f32()};
 }

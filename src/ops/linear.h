@@ -29,8 +29,9 @@ struct LinearEpilogue {
 // no destination. Error: the residual is not of y's shape.
 Variable apply_epilogue(const Context& context, Variable y, const LinearEpilogue& epilogue);
 
-// What a projection reads: x, or LayerNorm of x. Where the product converts its input anyhow (bf16
-// and int8 in inference) the rows are normalised on the way in; else LayerNorm comes first.
+// What a projection reads: x, or LayerNorm or RMSNorm of x. Where the product converts its input
+// anyhow (bf16 and int8 in inference) the rows are normalised on the way in; else LayerNorm comes
+// first.
 class LinearInput {
  public:
   LinearInput(const Variable& x) : x_(&x) {}  // NOLINT: a variable is one

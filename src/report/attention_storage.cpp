@@ -25,6 +25,49 @@ size_t layer_bytes(const LayerAttention& layer, int64_t tokens, bool half) {
          base85_size(static_cast<size_t>(layer.heads * tokens) * 4) + kFieldNames;
 }
 
+// visit(name, tensor) for each of the terms, absent ones included.
+template <typename Visit>
+void for_each_term(const ScoreTerms& terms, Visit visit) {
+  const auto placement = [&](const std::string& side, const TokenPlacement& of) {
+    visit(side + "_window", of.window);
+    visit(side + "_place", of.place);
+    visit(side + "_group", of.group);
+  };
+  placement("query", terms.query);
+  placement("key", terms.key);
+  visit("table", terms.table);
+  visit("index", terms.index);
+  visit("query_entry", terms.query_entry);
+  visit("key_entry", terms.key_entry);
+  visit("rows", terms.rows);
+  visit("columns", terms.columns);
+  visit("slopes", terms.slopes);
+  visit("query_places", terms.query_places);
+  visit("key_places", terms.key_places);
+  visit("dense", terms.dense);
+  visit("by_key", terms.by_key);
+}
+
+// A layer as it is.
+size_t layer_bytes(const LayerAttention& layer, bool half) {
+  constexpr size_t kFieldNames = 1024;
+  const auto numbers = static_cast<size_t>(layer.q.numel() + layer.k.numel());
+  size_t bytes = base85_size(numbers * (half ? 2 : 4)) +
+                 base85_size(static_cast<size_t>(layer.lse.numel()) * 4) + kFieldNames;
+  for_each_term(layer.terms, [&](const std::string&, const Tensor& tensor) {
+    if (tensor.defined()) bytes += base85_size(static_cast<size_t>(tensor.numel()) * 4);
+  });
+  return bytes;
+}
+
+// Layers may be averaged over cells of patches.
+bool are_alike(const std::vector<LayerAttention>& layers) {
+  return std::ranges::all_of(layers, [&](const LayerAttention& layer) {
+    return !layer.terms.present() && layer.q.shape() == layers.front().q.shape() &&
+           layer.k.shape() == layer.q.shape();
+  });
+}
+
 // `count` of `total` layers, evenly spaced, the first and the last among them.
 std::vector<int64_t> spaced_layers(int64_t total, int64_t count) {
   if (count == 1) return {total - 1};
@@ -73,17 +116,47 @@ std::string note_on(const Explanation& explanation, const StoragePlan& plan, dou
                                "To stay below 10 MB, queries, keys and log-sum-exp of {} of "
                                "the {} layers, evenly spaced",
                                kept, total);
+  const char* rollout = explanation.no_rollout.empty() ? " The rollout is exact." : "";
   if (plan.cell > 1)
     return note + fmt::format(
                       ", queries and keys averaged over cells of {0} × {0} patches: the maps of "
-                      "single layers are approximate. The rollout is exact.",
-                      plan.cell);
+                      "single layers are approximate.{1}",
+                      plan.cell, rollout);
   if (plan.half)
     return note + fmt::format(
                       ", queries and keys in half precision: rows of the first token differ from "
-                      "the exact ones by at most {:.1g}. The rollout is exact.",
-                      error);
+                      "the exact ones by at most {:.1g}.{}",
+                      error, rollout);
   return note + ", in single precision: every map is exact.";
+}
+
+}  // namespace
+
+namespace {
+
+// Of layers that differ: all, or as many as fit, evenly spaced; at last those of the end alone,
+// which are the smallest.
+StoragePlan plan_different(const std::vector<LayerAttention>& layers, size_t max_bytes) {
+  const auto total = static_cast<int64_t>(layers.size());
+  const auto fits = [&](const std::vector<int64_t>& chosen, bool half) {
+    size_t bytes = 0;
+    for (const int64_t index : chosen)
+      bytes += layer_bytes(layers[static_cast<size_t>(index)], half);
+    return bytes <= max_bytes;
+  };
+  if (fits(spaced_layers(total, total), false))
+    return {.half = false, .layers = spaced_layers(total, total)};
+  for (int64_t count = total; count > 1; --count)
+    if (fits(spaced_layers(total, count), true))
+      return {.half = true, .layers = spaced_layers(total, count)};
+  StoragePlan plan{.half = true, .layers = {}};
+  for (int64_t index = total - 1; index >= 0; --index) {
+    plan.layers.insert(plan.layers.begin(), index);
+    if (fits(plan.layers, true)) continue;
+    plan.layers.erase(plan.layers.begin());
+    break;
+  }
+  return plan;
 }
 
 }  // namespace
@@ -91,6 +164,7 @@ std::string note_on(const Explanation& explanation, const StoragePlan& plan, dou
 StoragePlan plan_storage(const Explanation& explanation, size_t max_bytes) {
   const auto total = static_cast<int64_t>(explanation.layers.size());
   if (total == 0) return {};
+  if (!are_alike(explanation.layers)) return plan_different(explanation.layers, max_bytes);
   const TokenLayout& layout = explanation.layout;
   const auto that_fit = [&](int64_t cell, bool half) {
     const size_t bytes = layer_bytes(explanation.layers.front(), stored_tokens(layout, cell), half);
@@ -157,27 +231,65 @@ LayerAttention pooled_layer(const LayerAttention& layer, const TokenLayout& layo
   return pooled;
 }
 
+namespace {
+
+// Tensors by base 85, numbers as they are; what is absent is left out.
+nlohmann::json stored_terms(const LayerAttention& layer) {
+  const ScoreTerms& terms = layer.terms;
+  nlohmann::json out = nlohmann::json::object();
+  for_each_term(terms, [&](const std::string& name, const Tensor& tensor) {
+    if (!tensor.defined()) return;
+    out[name] = tensor.dtype() == DType::i32
+                    ? encode_base85(std::as_bytes(
+                          std::span(tensor.data<int32_t>(), static_cast<size_t>(tensor.numel()))))
+                    : encode(tensor, false);
+  });
+  // JSON has no infinity.
+  out["penalty"] = std::isfinite(terms.penalty) ? nlohmann::json(terms.penalty) : nullptr;
+  if (terms.index.defined()) out["entries"] = terms.index.size(1);
+  out["prefix"] = terms.prefix;
+  out["prefix_entries"] = {terms.prefix_to_token, terms.token_to_prefix, terms.prefix_to_prefix};
+  out["height"] = terms.height;
+  out["width"] = terms.width;
+  out["distance_prefix"] = terms.distance_prefix;
+  if (terms.dense.defined()) out["dense_heads"] = terms.dense.size(0);
+  if (terms.by_key.defined()) out["by_key_heads"] = terms.by_key.size(0);
+  return out;
+}
+
+nlohmann::json stored_layer(const LayerAttention& layer, bool half) {
+  nlohmann::json out = {{"path", layer.path},         {"stage", layer.stage},
+                        {"heads", layer.heads},       {"dim", layer.head_dim},
+                        {"scale", layer.scale},       {"q", encode(layer.q, half)},
+                        {"k", encode(layer.k, half)}, {"lse", encode(layer.lse, false)}};
+  if (layer.keys != layer.queries)
+    out["keys"] = {{"prefix", layer.keys.prefix()},
+                   {"rows", layer.keys.grid_height},
+                   {"columns", layer.keys.grid_width}};
+  if (layer.terms.present()) out["terms"] = stored_terms(layer);
+  if (layer.padded) out["padded"] = true;
+  return out;
+}
+
+}  // namespace
+
 nlohmann::json stored_attention(Queue& queue, const Explanation& explanation,
                                 const StoragePlan& plan) {
-  nlohmann::json layers = nlohmann::json::array();
+  nlohmann::json layers = nlohmann::json::array(), stages = nlohmann::json::array();
+  for (const LayerAttention& layer : explanation.layers) stages.push_back(layer.stage);
   double error = 0;
   for (const int64_t index : plan.layers) {
     const LayerAttention& exact = explanation.layers[static_cast<size_t>(index)];
     if (plan.half && plan.cell == 1) error = std::max(error, rounding_error(queue, exact));
     const LayerAttention layer =
         plan.cell == 1 ? exact : pooled_layer(exact, explanation.layout, plan.cell);
-    layers.push_back({{"index", index},
-                      {"path", layer.path},
-                      {"heads", layer.heads},
-                      {"dim", layer.head_dim},
-                      {"scale", layer.scale},
-                      {"q", encode(layer.q, plan.half)},
-                      {"k", encode(layer.k, plan.half)},
-                      {"lse", encode(layer.lse, false)}});
+    layers.push_back(stored_layer(layer, plan.half));
+    layers.back()["index"] = index;
   }
   return {{"precision", plan.half ? "f16" : "f32"},
           {"cell", plan.cell},
           {"total", explanation.layers.size()},
+          {"stages", std::move(stages)},
           {"layers", std::move(layers)},
           {"note", note_on(explanation, plan, error)}};
 }

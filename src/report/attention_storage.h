@@ -1,5 +1,6 @@
 // What a page can carry of the attention of a picture: everything in f32 where that fits, else q
-// and k in f16, else fewer layers, else q and k averaged over cells of patches.
+// and k in f16, else fewer layers, else q and k averaged over cells of patches (of layers that all
+// have the same tokens and add nothing to their scores).
 #pragma once
 
 #include <cstddef>

@@ -28,6 +28,7 @@ std::vector<std::string> prefix_names(const TokenLayout& layout) {
 
 json rollout_data(const Explanation& explanation) {
   const RolloutOptions& options = explanation.rollout_options;
+  if (!explanation.no_rollout.empty()) return {{"none", explanation.no_rollout}};
   return {
       {"values", encode_base85(std::as_bytes(std::span(explanation.rollout)))},
       {"layers", explanation.layers.size()},
@@ -48,6 +49,15 @@ json number(double value) {
   return std::isfinite(value) ? json(value) : json();
 }
 
+// A grid of tokens, and the box in the photo that it covers; of later stages that may reach beyond
+// what the model saw.
+json grid_data(const TokenLayout& layout, const SourceBox& box) {
+  return {{"prefix", prefix_names(layout)},
+          {"rows", layout.grid_height},
+          {"columns", layout.grid_width},
+          {"box", {box.x0, box.y0, box.x1, box.y1}}};
+}
+
 // Everything but the attention itself.
 json page_data(const Explanation& explanation, const ExplainPage& page) {
   const auto [photo, seen] = shrunk_photo(explanation, kPhotoSide);
@@ -58,10 +68,8 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
                {"meaning", page.meaning},
                {"photo", {{"source", jpeg_address(photo, kPhotoQuality)}}},
                {"box", {seen.x0, seen.y0, seen.x1, seen.y1}},
-               {"layout",
-                {{"prefix", prefix_names(layout)},
-                 {"rows", layout.grid_height},
-                 {"columns", layout.grid_width}}},
+               {"layout", grid_data(layout, seen)},
+               {"stages", json::array()},
                {"rollout", rollout_data(explanation)},
                {"heat", heat_steps()},
                {"transparency", kHeatTransparency},
@@ -73,10 +81,21 @@ json page_data(const Explanation& explanation, const ExplainPage& page) {
                                    {"probability", number(prediction.probability)},
                                    {"value", prediction.value ? number(*prediction.value) : json()},
                                    {"below", prediction.below}});
+  std::vector<SourceBox> boxes;  // of the stages' grids
+  for (const TokenLayout& stage : explanation.stages) {
+    const PatchMap nothing =
+        patch_map(explanation, stage, std::vector<float>(static_cast<size_t>(stage.tokens())));
+    data["stages"].push_back(grid_data(stage, box_of(seen, nothing)));
+    boxes.push_back(box_of(explanation.geometry.box, nothing));
+  }
   if (page.mask.pixels.empty()) return data;
   check_mask(explanation, page.mask);
   data["mask"] = {{"source", png_address(shrunk(to_grey(page.mask), kPhotoSide))},
-                  {"coverage", mask_coverage(page.mask, explanation.geometry.box, layout).values}};
+                  {"coverage", mask_coverage(page.mask, explanation.geometry.box, layout).values},
+                  {"stages", json::array()}};
+  for (size_t i = 0; i < boxes.size(); ++i)
+    data["mask"]["stages"].push_back(
+        mask_coverage(page.mask, boxes[i], explanation.stages[i]).values);
   return data;
 }
 

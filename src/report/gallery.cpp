@@ -47,6 +47,7 @@ GalleryPicture gallery_picture(Session& session, const Image& photo) {
   try {
     const Explanation explanation = explain_picture(session, photo);
     const TokenLayout& layout = explanation.layout;
+    if (!explanation.no_rollout.empty()) fail("explain", "{}", explanation.no_rollout);
     result.rows = layout.grid_height;
     result.columns = layout.grid_width;
     result.rollout = patch_map(layout, explanation.rollout).values;

@@ -86,9 +86,9 @@ TEST(Overlay, RefusesAMaskOfAnotherSize) {
                           .photo = grey_photo(32, 16),
                           .geometry = {.box = {8, 0, 24, 16}},
                           .rollout = {0.1f, 0.2f, 0.3f, 0.4f}};
-  EXPECT_EQ(rollout_overlay(explanation).width, 2 * 32 + 12);
-  EXPECT_EQ(rollout_overlay(explanation, grey_photo(32, 16)).width, 3 * 32 + 2 * 12);
-  EXPECT_THROW(rollout_overlay(explanation, grey_photo(16, 16)), Error);
+  EXPECT_EQ(explanation_overlay(explanation).width, 2 * 32 + 12);
+  EXPECT_EQ(explanation_overlay(explanation, grey_photo(32, 16)).width, 3 * 32 + 2 * 12);
+  EXPECT_THROW(explanation_overlay(explanation, grey_photo(16, 16)), Error);
 }
 
 }  // namespace

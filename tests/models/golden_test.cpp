@@ -19,9 +19,20 @@ using testing::relative_error;
 
 constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 // A missing folder must fail, not pass unseen: one number for each family that the generator knows.
+// clang-format off
 const std::map<std::string, int> kExpectedCases = {
-    {"cait", 6},  {"dinov2", 8},       {"hf", 35},      {"pvt_v2", 7},
-    {"timm", 44}, {"vit_pytorch", 18}, {"vitrail", 55}, {"xcit", 5}};
+    {"cait", 6},
+    {"dinov2", 8},
+    {"hf", 35},
+    {"levit", 7},
+    {"pvt_v2", 7},
+    {"timm", 44},
+    {"timm_blocks", 5},
+    {"vit_pytorch", 18},
+    {"vitrail", 55},
+    {"xcit", 5},
+};
+// clang-format on
 
 class Golden : public ::testing::TestWithParam<std::string> {
  protected:

@@ -6,6 +6,7 @@
 #include "nn/attention.h"
 #include "nn/position/decomposed.h"
 #include "nn/position/distance.h"
+#include "nn/position/offset.h"
 #include "nn/position/relative.h"
 #include "nn/position/rotary.h"
 #include "ops/attention_probe.h"
@@ -76,6 +77,34 @@ TEST(Positions, DistancesTakeTheirShareFromTheScores) {
       for (int64_t j = 0; j < 13; ++j)
         EXPECT_NEAR(rows.f32()[(h * 13 + i) * 13 + j], expected[j] / total, 1e-5);
     }
+}
+
+TEST(Positions, OffsetsAreAddedWhicheverTokenComesFirst) {
+  ParameterRegistry registry;
+  const OffsetPositions positions(Scope(registry),
+                                  {.num_heads = 2, .grid_height = 3, .grid_width = 4});
+  Parameter& biases = registry.at("attention_biases");
+  biases.set_value(random_tensor({2, 12}, 9));
+  const TokenLayout layout = patches_of(3, 4, 0);
+  AttentionProbe with({.all_queries = true}), without({.all_queries = true});
+  attend_with(positions, layout, 0, &with);
+  attend_with(NoPositions(), layout, 0, &without);
+  const Tensor &ours = with.record("attn").rows, &plain = without.record("attn").rows;
+  for (int64_t h = 0; h < 2; ++h)
+    for (int64_t i = 0; i < 12; ++i) {
+      std::vector<double> wanted;
+      double sum = 0;
+      for (int64_t j = 0; j < 12; ++j) {
+        const int64_t dy = std::abs(i / 4 - j / 4), dx = std::abs(i % 4 - j % 4);
+        wanted.push_back(double(plain.f32()[(h * 12 + i) * 12 + j]) *
+                         std::exp(double(biases.value().f32()[h * 12 + dy * 4 + dx])));
+        sum += wanted.back();
+      }
+      for (int64_t j = 0; j < 12; ++j)
+        EXPECT_NEAR(ours.f32()[(h * 12 + i) * 12 + j], wanted[static_cast<size_t>(j)] / sum, 1e-6);
+    }
+  EXPECT_THROW(attend_with(positions, patches_of(4, 3, 0), 0), Error);
+  EXPECT_THROW(attend_with(positions, patches_of(3, 4, 1), 0), Error);
 }
 
 TEST(Positions, ATableWithoutARuleRefusesAnotherGrid) {

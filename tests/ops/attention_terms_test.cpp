@@ -114,6 +114,34 @@ TEST(AttentionTermsOp, GradientsOfWindowsMatchDifferences) {
   }
 }
 
+// Queries pooled to half a grid's sides look at the windows that they were pooled from.
+TEST(AttentionTermsOp, PooledQueriesHaveWindowsOfTheirOwn) {
+  const AttentionWindows keys =
+      windows_of_grid({.grid_height = 2, .grid_width = 8, .window_height = 2, .window_width = 4});
+  const AttentionWindows queries =
+      windows_of_grid({.grid_height = 1, .grid_width = 4, .window_height = 1, .window_width = 2});
+  Operands o({{2, 4, 8}, {2, 16, 16}});
+  const auto attend = [&](const Context& context, const Operands& in) {
+    AttentionOptions options = of_two_heads();
+    options.windows = &keys;
+    options.query_windows = &queries;
+    return cross_attention(context, in.inputs[0], in.inputs[1], options);
+  };
+  check_gradients(o, attend);
+  Queue queue(1);
+  const Context context(queue);
+  const Tensor y = attend(context, o).value();
+  for (int64_t window = 0; window < 2; ++window) {
+    const Variable q = slice(context, o.inputs[0], 1, 2 * window, 2 * window + 2);
+    const Variable kv = reshape(context, o.inputs[1], {4, 8, 16});  // a row of the grid each
+    const Variable half =
+        reshape(context, slice(context, kv, 1, 4 * window, 4 * window + 4), {2, 8, 16});
+    const Tensor alone = cross_attention(context, q, half, of_two_heads()).value();
+    const Tensor part = slice(context, Variable(y), 1, 2 * window, 2 * window + 2).value();
+    EXPECT_TRUE(std::ranges::equal(part.values(), alone.values()));
+  }
+}
+
 TEST(AttentionTermsOp, KeysAndValuesOfOneProjectionAreReadInPlace) {
   Operands together({{2, 3, 8}, {2, 5, 16}});
   check_gradients(together, [](const Context& context, const Operands& o) {
@@ -347,6 +375,19 @@ TEST(AttentionTermsOp, RefusesWhatDoesNotFitByName) {
     static const AttentionWindows windows =
         windows_of_grid({.grid_height = 2, .grid_width = 2, .window_height = 2, .window_width = 2});
     x->windows = &windows;
+  });
+  expect("windows of queries need some of keys", [&](AttentionOptions* x) {
+    static const AttentionWindows windows =
+        windows_of_grid({.grid_height = 2, .grid_width = 3, .window_height = 2, .window_width = 3});
+    x->query_windows = &windows;
+  });
+  expect("2 windows of queries do not belong to 1", [&](AttentionOptions* x) {
+    static const AttentionWindows one =
+        windows_of_grid({.grid_height = 2, .grid_width = 3, .window_height = 2, .window_width = 3});
+    static const AttentionWindows two =
+        windows_of_grid({.grid_height = 2, .grid_width = 3, .window_height = 1, .window_width = 3});
+    x->windows = &one;
+    x->query_windows = &two;
   });
   expect("only windows have padding", [&](AttentionOptions* x) { x->padding = table; });
 }

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/isa.h"
 #include "ops/attention_probe.h"
+#include "ops/tokens.h"
 #include "support/gradient_check.h"
 
 namespace vitrail {
@@ -32,6 +34,41 @@ TEST(AttentionOp, GradientsMatchDifferences) {
     options.bias = &o.inputs[3];
     return attention(context, o.inputs[0], o.inputs[1], o.inputs[2], options);
   });
+}
+
+// Heads of q and k of 3 values, of v of 5, together by head; apart they attend alike.
+TEST(AttentionOp, ByHeadIsTheSameAsApart) {
+  constexpr int64_t kHeads = 2, kKey = 3, kValue = 5, kQueries = 4, kTokens = 6;
+  const auto part = [&](const Context& context, const Variable& x, int64_t begin, int64_t end) {
+    const int64_t step = x.size(2) / kHeads;
+    const Variable heads = reshape(context, x, {x.size(0), x.size(1), kHeads, step});
+    return reshape(context, slice(context, heads, 3, begin, end),
+                   {x.size(0), x.size(1), kHeads * (end - begin)});
+  };
+  Operands o({{2, kTokens, kHeads * (2 * kKey + kValue)},
+              {2, kQueries, kHeads * kKey},
+              {2, kTokens, kHeads * (kKey + kValue)}});
+  check_gradients(o, [](const Context& context, const Operands& in) {
+    const std::array both{
+        self_attention_by_head(context, in.inputs[0], {kKey, kValue}, two_heads()),
+        cross_attention_by_head(context, in.inputs[1], in.inputs[2], {kKey, kValue}, two_heads())};
+    return concatenate(context, both, 1);
+  });
+  Queue queue(1);
+  const Context context(queue);
+  const Variable &qkv = o.inputs[0], &q = o.inputs[1], &kv = o.inputs[2];
+  const auto expect_equal = [](const Variable& a, const Variable& b) {
+    ASSERT_EQ(a.shape(), b.shape());
+    EXPECT_TRUE(std::ranges::equal(a.value().values(), b.value().values()));
+  };
+  expect_equal(self_attention_by_head(context, qkv, {kKey, kValue}, two_heads()),
+               attention(context, part(context, qkv, 0, kKey), part(context, qkv, kKey, 2 * kKey),
+                         part(context, qkv, 2 * kKey, 2 * kKey + kValue), two_heads()));
+  expect_equal(cross_attention_by_head(context, q, kv, {kKey, kValue}, two_heads()),
+               attention(context, q, part(context, kv, 0, kKey),
+                         part(context, kv, kKey, kKey + kValue), two_heads()));
+  EXPECT_THROW(self_attention_by_head(context, qkv, {6, 5}, two_heads()), Error);
+  EXPECT_THROW(cross_attention_by_head(context, q, q, {kKey, kValue}, two_heads()), Error);
 }
 
 struct Pass {

@@ -25,6 +25,7 @@ struct Size {
 Explanation random_explanation(const Size& size) {
   Explanation explanation;
   explanation.layout = {.class_tokens = 1, .grid_height = size.grid, .grid_width = size.grid};
+  explanation.stages = {explanation.layout};
   explanation.photo = Image(300, 200, 3);
   const std::vector<float> noise = testing::random_floats(300 * 200 * 3, 1, 0, 255);
   for (size_t i = 0; i < noise.size(); ++i)
@@ -41,7 +42,9 @@ Explanation random_explanation(const Size& size) {
          .scale = 1.0f / std::sqrt(static_cast<float>(size.head_dim)),
          .q = testing::random_tensor({size.heads, n, size.head_dim}, seed + 1, -3, 3),
          .k = testing::random_tensor({size.heads, n, size.head_dim}, seed + 2, -3, 3),
-         .lse = Tensor::full({size.heads, n}, 5.0f)});
+         .lse = Tensor::full({size.heads, n}, 5.0f),
+         .queries = explanation.layout,
+         .keys = explanation.layout});
   }
   return explanation;
 }

@@ -172,7 +172,71 @@ const HfDefaults kHfDefaults[] = {
      {},
      false,
      true},
+    {"PvtImageProcessor",
+     Filter::bicubic,
+     kImageNetMean,
+     kImageNetStd,
+     ResizeMode::squash,
+     {224, 224},
+     true,
+     {},
+     false,
+     false},
+    {"LevitImageProcessor",
+     Filter::bicubic,
+     kImageNetMean,
+     kImageNetStd,
+     ResizeMode::shortest_edge,
+     {224, 224},
+     false,
+     PictureSize{224, 224},
+     true,
+     false},
+    {"ConvNextImageProcessor",
+     Filter::bicubic,
+     kHalf,
+     kHalf,
+     ResizeMode::shortest_edge,
+     {384, 384},
+     false,
+     {},
+     false,
+     false},
 };
+
+// How the processors of some models resize to a shortest edge. LeViT's makes it 256/224 longer;
+// ConvNeXt's, which CvT has too, resizes to edge / crop_pct and crops, or, from 384 on, squashes.
+void apply_shortest_edge_rule(Preprocess& p, const ConfigFields& fields, const std::string& type) {
+  constexpr double kEdgeOverCrop = 256.0 / 224.0;
+  const int edge = p.resize_to.height;
+  const auto resize_edge = [&](double to) {
+    const int side = static_cast<int>(to);
+    if (side < 1 || side > kMaxPreprocessSide)
+      fail("preprocess", "{} makes an edge of {}, which is beyond 1 to {}", fields.path("size"), to,
+           kMaxPreprocessSide);
+    p.resize_to = {side, side};
+  };
+  const bool edged = p.resize == ResizeMode::shortest_edge;
+  if (type == "LevitImageProcessor" && edged) resize_edge(kEdgeOverCrop * edge);
+  if (type != "ConvNextImageProcessor" || p.resize == ResizeMode::none) return;
+  if (!edged)
+    fail("preprocess", "{} of a ConvNextImageProcessor must have a shortest_edge",
+         fields.path("size"));
+  const double crop_pct = fields.number("crop_pct", 224.0 / 256.0);
+  if (!(crop_pct > 0 && crop_pct <= 1))
+    fail("preprocess", "{} is {}; it must lie in (0, 1]", fields.path("crop_pct"), crop_pct);
+  constexpr int kSquashedFrom = 384;
+  if (edge >= kSquashedFrom) {
+    p.resize = ResizeMode::squash;
+    return;
+  }
+  if (p.crop != CropRule::none)
+    fail(ErrorCode::unsupported, "preprocess",
+         "{} is true beside a crop_pct, and Vitrail crops once", fields.path("do_center_crop"));
+  resize_edge(edge / crop_pct);
+  p.crop = CropRule::huggingface;
+  p.crop_to = {edge, edge};
+}
 
 // Older files name a feature extractor; newer ones may name a backend.
 std::string plain_type(std::string type) {
@@ -199,7 +263,7 @@ const HfDefaults& defaults_of(const std::string& type) {
 
 // Every field that the image processors of transformers write, of today and of versions 4; some of
 // them may hold nothing but what means "off".
-void refuse_unknown_fields(const ConfigFields& fields) {
+void refuse_unknown_fields(const ConfigFields& fields, bool reads_crop_pct) {
   fields.refuse_others(
       {"image_processor_type", "feature_extractor_type", "do_resize", "size", "default_to_square",
        "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
@@ -216,10 +280,10 @@ void refuse_unknown_fields(const ConfigFields& fields) {
     if (fields.boolean(off, false))
       fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
            fields.path(off));
-  for (const char* absent : {"pad_size", "size_divisor", "crop_pct", "auto_map"})
-    if (fields.has(absent))
+  for (const std::string absent : {"pad_size", "size_divisor", "crop_pct", "auto_map"})
+    if (fields.has(absent.c_str()) && !(reads_crop_pct && absent == "crop_pct"))
       fail(ErrorCode::unsupported, "preprocess", "{} is {}, which Vitrail does not implement",
-           fields.path(absent), ConfigFields::shown(fields.at(absent)));
+           fields.path(absent.c_str()), ConfigFields::shown(fields.at(absent.c_str())));
   if (fields.has("ensure_multiple_of") && fields.number("ensure_multiple_of") != 1)
     fail(ErrorCode::unsupported, "preprocess", "{} is not 1, which Vitrail does not implement",
          fields.path("ensure_multiple_of"));
@@ -324,7 +388,8 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
   const std::string type =
       fields.text("image_processor_type", fields.text("feature_extractor_type", default_type));
   const HfDefaults& defaults = defaults_of(type);
-  refuse_unknown_fields(fields);
+  const std::string kind = defaults.type;
+  refuse_unknown_fields(fields, kind == "ConvNextImageProcessor");
 
   Preprocess p;
   // The one hint at grey pictures: a mean for a single channel.
@@ -340,6 +405,7 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
     p.crop = CropRule::huggingface;
     p.crop_to = read_crop_size(fields, defaults);
   }
+  apply_shortest_edge_rule(p, fields, kind);
   p.do_rescale = fields.boolean("do_rescale", true);
   p.rescale_factor = fields.number("rescale_factor", 1.0 / 255.0);
   p.rescale_first = defaults.rescale_first && p.do_rescale;
@@ -355,6 +421,7 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
 
 std::string hf_image_processor_type(const std::string& model_type) {
   static constexpr std::pair<const char*, const char*> kTypes[] = {
+      // clang-format off
       {"vit", "ViTImageProcessor"},
       {"vit_mae", "ViTImageProcessor"},
       {"vit_msn", "ViTImageProcessor"},
@@ -372,6 +439,9 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"pvt_v2", "PvtImageProcessor"},
       {"swin", "ViTImageProcessor"},
       {"swinv2", "ViTImageProcessor"},
+      {"levit", "LevitImageProcessor"},
+      {"cvt", "ConvNextImageProcessor"},
+      // clang-format on
   };
   for (const auto& [model, type] : kTypes)
     if (model_type == model) return type;

@@ -17,16 +17,19 @@ HWY_BEFORE_NAMESPACE();
 namespace vitrail::kernels {
 namespace HWY_NAMESPACE {
 
-// K or V of one head. Float arithmetic needs the most memory.
+// K of one head, and V behind it. Float arithmetic needs the most memory.
 int64_t PackedKeyFloats(const AttentionShape& s) {
   return RoundUp(s.keys * RoundUp(s.head_dim, kLanes), 16);
+}
+int64_t PackedHeadFloats(const AttentionShape& s) {
+  return PackedKeyFloats(s) + RoundUp(s.keys * RoundUp(s.value_dim(), kLanes), 16);
 }
 
 // Running softmax of a panel, by query, and what it has summed up.
 struct Panel {
   float* queries;     // [units(d), kQueryPanel]
   float* decomposed;  // terms of rows and columns, where the bias has them
-  float* out;         // [kQueryPanel, RoundUp(d, kLanes)]
+  float* out;         // [kQueryPanel, RoundUp(value_dim, kLanes)]
   float* maximum;     // of the scores so far
   float* sum;         // of the exponentials relative to it
 };
@@ -47,7 +50,7 @@ struct Scratch {
   int64_t carve(const AttentionArgs& args, bool packs, float* base) {
     const AttentionShape& s = args.shape;
     Carver memory{base};
-    const int64_t width = RoundUp(s.head_dim, kLanes);
+    const int64_t width = RoundUp(s.value_dim(), kLanes);
     for (Panel& panel : panels) {
       memory.take(panel.queries, s.head_dim * kQueryPanel);
       memory.take(panel.decomposed, DecomposedTermFloats(args));
@@ -55,11 +58,12 @@ struct Scratch {
       memory.take(panel.maximum, kQueryPanel);
       memory.take(panel.sum, kQueryPanel);
     }
-    memory.take(scores, kQueryPanel * std::max(kKeyBlock, width));  // packing passes through it
+    // Packing passes through it.
+    memory.take(scores, kQueryPanel * std::max(kKeyBlock, RoundUp(s.head_dim, kLanes)));
     memory.take(tile, kQueryPanel * kKeyBlock);
     memory.take(previous, kQueryPanel);
     memory.take(shrink, kQueryPanel);
-    memory.take(head, packs ? 2 * PackedKeyFloats(s) : 0);
+    memory.take(head, packs ? PackedHeadFloats(s) : 0);
     memory.take(fetched, FetchedFloats(args));
     memory.take(products, DecomposedProductFloats(args));
     memory.take(columns, args.bias.decomposed.rows == nullptr ? 0 : s.head_dim * kQueryPanel);
@@ -148,7 +152,7 @@ class HeadForward {
     s_.carve(args, packs, scratch);
   }
 
-  static int64_t head_floats(const AttentionShape& shape) { return 2 * PackedKeyFloats(shape); }
+  static int64_t head_floats(const AttentionShape& shape) { return PackedHeadFloats(shape); }
   static int64_t scratch_floats(const AttentionArgs& args, bool packs) {
     Scratch measure;
     return measure.carve(args, packs, nullptr);
@@ -198,7 +202,8 @@ class HeadForward {
     // A later query sees at least as much as an earlier one.
     if (block.key > 0 && VisibleKeys(args_, block.b, block.query + block.queries - 1) <= block.key)
       return;
-    const int64_t dim = args_.shape.head_dim, width = RoundUp(dim, kLanes);
+    const int64_t dim = args_.shape.head_dim;
+    const int64_t value_dim = args_.shape.value_dim(), width = RoundUp(value_dim, kLanes);
     const bool plain = ScalesLate(args_);
     std::copy_n(panel.maximum, kQueryPanel, s_.previous);
     Multiply(arithmetic_, block.keys, block.queries,
@@ -222,7 +227,7 @@ class HeadForward {
     for (int64_t r = 0; r < block.queries && block.key > 0; ++r)
       if (s_.shrink[r] != 1.0f)
         CopyScaled(panel.out + r * width, width, s_.shrink[r], panel.out + r * width);
-    Multiply(arithmetic_, block.queries, dim,
+    Multiply(arithmetic_, block.queries, value_dim,
              {.depth = arithmetic_.units(block.keys),
               .a = s_.scores,
               .a_row = 1,
@@ -238,7 +243,7 @@ class HeadForward {
   void finish(const Block& block, const Panel& panel) const {
     const AttentionShape& shape = args_.shape;
     const float factor = ExponentFactor(args_);
-    const int64_t width = RoundUp(shape.head_dim, kLanes);
+    const int64_t dim = shape.value_dim(), width = RoundUp(dim, kLanes);
     const HeadRows rows = QueryRows(args_, result_.o, block.b, block.h);
     for (int64_t r = 0; r < block.queries; ++r) {
       const float sum = panel.sum[r];
@@ -247,9 +252,9 @@ class HeadForward {
       if (out == nullptr) {
         // Padding: nobody reads it.
       } else if (seen)
-        CopyScaled(panel.out + r * width, shape.head_dim, 1.0f / sum, out);
+        CopyScaled(panel.out + r * width, dim, 1.0f / sum, out);
       else
-        std::fill_n(out, shape.head_dim, 0.0f);
+        std::fill_n(out, dim, 0.0f);
       // The shift that was used, as it was rounded.
       if (result_.lse != nullptr)
         result_.lse[(block.b * shape.heads + block.h) * shape.queries + block.query + r] =

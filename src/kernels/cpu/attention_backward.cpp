@@ -35,10 +35,10 @@ struct TermScratch {
     const AttentionShape& s = args.shape;
     const bool fetches = !ReadsInPlace(args), decomposes = args.bias.decomposed.rows != nullptr;
     memory.take(fetched, FetchedFloats(args));
+    const int64_t widest = std::max(s.head_dim, s.value_dim());
     for (float** rows : {&q_rows, &o_rows, &d_o_rows})
-      memory.take(*rows, fetches ? kQueryPanel * s.head_dim : 0);
-    for (float** one : {&row, &scratch_row, &gradient_row})
-      memory.take(*one, fetches ? s.head_dim : 0);
+      memory.take(*rows, fetches ? kQueryPanel * widest : 0);
+    for (float** one : {&row, &scratch_row, &gradient_row}) memory.take(*one, fetches ? widest : 0);
     memory.take(decomposed, DecomposedTermFloats(args));
     memory.take(d_decomposed, DecomposedTermFloats(args));
     memory.take(products, DecomposedProductFloats(args));
@@ -88,7 +88,7 @@ class HeadBackward {
     if (s_.k_pairs != s_.k_rows) PackRowPairs(arithmetic_, k, s_.k_pairs);
     PackRows(arithmetic_, FetchValues(args_, b, h, terms_.fetched), s_.v_rows);
     std::fill_n(s_.dk, shape.keys * s_.width, 0.0f);
-    std::fill_n(s_.dv, shape.keys * s_.width, 0.0f);
+    std::fill_n(s_.dv, shape.keys * s_.value_width, 0.0f);
     Block block{.b = b, .h = h};
     for (; block.query < shape.queries; block.query += kQueryPanel) {
       block.queries = std::min(kQueryPanel, shape.queries - block.query);
@@ -105,6 +105,7 @@ class HeadBackward {
     }
     const HeadTransformGradient k_sums = call_.fields.of_keys(sums);
     copy_scaled({.values = s_.dk,
+                 .dim = shape.head_dim,
                  .factor = args_.scale,
                  .read = KeyRows(args_, args_.k, b, h),
                  .write = KeyRows(args_, grad_.dk, b, h),
@@ -113,6 +114,7 @@ class HeadBackward {
                  .padding = call_.fields.k_padding.in(sums)},
                 h, {.count = shape.keys});
     copy_scaled({.values = s_.dv,
+                 .dim = shape.value_dim(),
                  .factor = 1,
                  .read = KeyRows(args_, args_.v, b, h),
                  .write = KeyRows(args_, grad_.dv, b, h),
@@ -123,7 +125,8 @@ class HeadBackward {
  private:
   // Gradients of rows as they were multiplied, on their way to memory.
   struct Outgoing {
-    const float* values;  // [tokens, width]
+    const float* values;  // [tokens, RoundUp(dim, kLanes)]
+    int64_t dim;
     float factor;
     HeadRows read, write;
     const HeadTransform* transform = nullptr;  // null: none
@@ -131,17 +134,17 @@ class HeadBackward {
     float* padding = nullptr;  // null: what padding gets is dropped
   };
   void copy_scaled(const Outgoing& out, int64_t h, const Lanes& lanes) const {
-    const int64_t dim = args_.shape.head_dim;
+    const int64_t dim = out.dim, width = RoundUp(dim, kLanes);
     const bool transforms = out.transform != nullptr && out.transform->present();
     for (int64_t r = 0; r < lanes.count; ++r) {
       const int64_t n = lanes[r];
       float* to = out.write.row(n);
       if (to != nullptr && !transforms) {
-        CopyScaled(out.values + r * s_.width, dim, out.factor, to);
+        CopyScaled(out.values + r * width, dim, out.factor, to);
         continue;
       }
       float* gradient = terms_.gradient_row;
-      CopyScaled(out.values + r * s_.width, dim, out.factor, gradient);
+      CopyScaled(out.values + r * width, dim, out.factor, gradient);
       if (transforms) {
         out.read.read(n, dim, terms_.row);
         TransformBackward(*out.transform, h, n, dim, *out.transform_sums, terms_.row,
@@ -158,8 +161,8 @@ class HeadBackward {
     const AttentionShape& shape = args_.shape;
     const Lanes lanes{block.query, block.queries};
     const auto rows = [&](const HeadView& view, float* memory) {
-      return FetchRows(QueryRows(args_, view, block.b, block.h), {}, block.h, lanes, shape.head_dim,
-                       memory);
+      return FetchRows(QueryRows(args_, view, block.b, block.h), {}, block.h, lanes,
+                       shape.value_dim(), memory);
     };
     const RowView q = FetchQueries(args_, block.b, block.h, lanes, terms_.q_rows);
     const RowView o = rows(grad_.o, terms_.o_rows), d_o = rows(grad_.d_o, terms_.d_o_rows);
@@ -181,9 +184,10 @@ class HeadBackward {
       if (!seen) continue;
       const FloatTag d;
       auto sum = hn::Zero(d);
-      for (int64_t i = 0; i < shape.head_dim; i += kLanes)
-        sum = hn::MulAdd(LoadPart(o.data + r * o.stride + i, shape.head_dim - i),
-                         LoadPart(d_o.data + r * d_o.stride + i, shape.head_dim - i), sum);
+      const int64_t dim = shape.value_dim();
+      for (int64_t i = 0; i < dim; i += kLanes)
+        sum = hn::MulAdd(LoadPart(o.data + r * o.stride + i, dim - i),
+                         LoadPart(d_o.data + r * d_o.stride + i, dim - i), sum);
       s_.delta[r] = hn::GetLane(hn::SumOfLanes(d, sum));
     }
   }
@@ -218,6 +222,7 @@ class HeadBackward {
     }
     const HeadTransformGradient q_sums = call_.fields.of_queries(sums);
     copy_scaled({.values = s_.dq,
+                 .dim = args_.shape.head_dim,
                  .factor = factor,
                  .read = QueryRows(args_, args_.q, block.b, block.h),
                  .write = QueryRows(args_, grad_.dq, block.b, block.h),
@@ -275,7 +280,10 @@ class HeadBackward {
                            .c = s_.scores,
                            .c_row = kQueryPanel};
     Multiply(arithmetic_, block.keys, block.queries, tile, ahead);
-    tile.a = s_.v_rows + block.key * row_units;
+    const int64_t value_units = arithmetic_.row_units(args_.shape.value_dim());
+    tile.depth = arithmetic_.units(args_.shape.value_dim());
+    tile.a = s_.v_rows + block.key * value_units;
+    tile.a_row = value_units;
     tile.b = s_.d_o_columns;
     tile.c = s_.gradient;
     Multiply(arithmetic_, block.keys, block.queries, tile, ahead);
@@ -308,13 +316,14 @@ class HeadBackward {
                              .a_row = kQueryPanel / arithmetic_.group(),
                              .a_step = 1,
                              .b = s_.d_o_pairs,
-                             .b_row = width,
-                             .c = s_.dv + block.key * width,
-                             .c_row = width,
+                             .b_row = s_.value_width,
+                             .c = s_.dv + block.key * s_.value_width,
+                             .c_row = s_.value_width,
                              .accumulate = true};
-    Multiply(arithmetic_, block.keys, dim, by_key, ahead);
+    Multiply(arithmetic_, block.keys, args_.shape.value_dim(), by_key, ahead);
     by_key.a = s_.ds_rows;
     by_key.b = s_.q_pairs;
+    by_key.b_row = by_key.c_row = width;
     by_key.c = s_.dk + block.key * width;
     Multiply(arithmetic_, block.keys, dim, by_key, ahead);
   }
@@ -330,12 +339,12 @@ class HeadBackward {
 // What is ahead of (b, h): its operands, and the gradients that will be written.
 RowsAhead AheadOf(const AttentionArgs& args, const AttentionBackward& grad, int64_t b, int64_t h) {
   const AttentionShape& s = args.shape;
-  const int64_t dim = s.head_dim;
+  const int64_t dim = s.head_dim, value = s.value_dim();
   if (!ReadsInPlace(args)) return {};  // a window's rows are not one behind the other
   return {.views = {RowsOf(args.q, b, h, s.queries, dim), RowsOf(args.k, b, h, s.keys, dim),
-                    RowsOf(args.v, b, h, s.keys, dim), RowsOf(grad.o, b, h, s.queries, dim),
-                    RowsOf(grad.d_o, b, h, s.queries, dim), RowsOf(grad.dq, b, h, s.queries, dim),
-                    RowsOf(grad.dk, b, h, s.keys, dim), RowsOf(grad.dv, b, h, s.keys, dim)},
+                    RowsOf(args.v, b, h, s.keys, value), RowsOf(grad.o, b, h, s.queries, value),
+                    RowsOf(grad.d_o, b, h, s.queries, value), RowsOf(grad.dq, b, h, s.queries, dim),
+                    RowsOf(grad.dk, b, h, s.keys, dim), RowsOf(grad.dv, b, h, s.keys, value)},
           .rows_per_tile = 1};
 }
 

@@ -43,11 +43,11 @@ inline RowsAhead AheadOf(const AttentionArgs& args, const HeadView& o, int64_t b
   const AttentionShape& s = args.shape;
   if (!ReadsInPlace(args)) return {};  // a window's rows are not one behind the other
   constexpr int64_t kRowsPerTile = 2;  // 65 tokens have 45 tiles
-  return {
-      .views = {RowsOf(args.q, b, h, s.queries, s.head_dim),
-                RowsOf(args.k, b, h, s.keys, s.head_dim), RowsOf(args.v, b, h, s.keys, s.head_dim),
-                RowsOf(o, b, h, s.queries, s.head_dim)},
-      .rows_per_tile = kRowsPerTile};
+  return {.views = {RowsOf(args.q, b, h, s.queries, s.head_dim),
+                    RowsOf(args.k, b, h, s.keys, s.head_dim),
+                    RowsOf(args.v, b, h, s.keys, s.value_dim()),
+                    RowsOf(o, b, h, s.queries, s.value_dim())},
+          .rows_per_tile = kRowsPerTile};
 }
 
 // With many heads a task is some of them, whose K and V it packs into its own thread's memory and

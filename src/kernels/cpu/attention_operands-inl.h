@@ -174,7 +174,8 @@ inline bool ReadsInPlace(const AttentionArgs& args) {
 // Floats of the memory that fetching needs: of all keys, and of a panel's queries.
 inline int64_t FetchedFloats(const AttentionArgs& args) {
   if (ReadsInPlace(args)) return 0;
-  return std::max(args.shape.keys, kQueryPanel) * args.shape.head_dim;
+  const AttentionShape& s = args.shape;
+  return std::max(s.keys, kQueryPanel) * std::max(s.head_dim, s.value_dim());
 }
 
 // The tokens in `lanes` of head h as they are multiplied: where they lie, or in `memory`.
@@ -200,7 +201,7 @@ inline RowView FetchKeys(const AttentionArgs& args, int64_t b, int64_t h, float*
 }
 inline RowView FetchValues(const AttentionArgs& args, int64_t b, int64_t h, float* memory) {
   return FetchRows(KeyRows(args, args.v, b, h), {}, h, {.count = args.shape.keys},
-                   args.shape.head_dim, memory);
+                   args.shape.value_dim(), memory);
 }
 
 // From the gradient of what was multiplied to that of what was read, in place. `x` is what was

@@ -174,7 +174,8 @@ void RowGradients(Queue& queue, const AttentionArgs& args, const HeadView& d_o,
     for (int64_t j = 0; j < shape.keys; ++j) {
       const float* v = values.row(j);
       if (v == nullptr) v = values.padding();
-      row[j] = gradient == nullptr || v == nullptr ? 0.0f : Dot<false>(gradient, v, shape.head_dim);
+      row[j] =
+          gradient == nullptr || v == nullptr ? 0.0f : Dot<false>(gradient, v, shape.value_dim());
     }
   });
 }

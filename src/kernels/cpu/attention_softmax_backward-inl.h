@@ -21,7 +21,7 @@ namespace HWY_NAMESPACE {
 // and the second is the first.
 struct HeadScratch {
   float *k_rows, *k_pairs, *v_rows;
-  float *dk, *dv;  // [keys, width] sums, before the scale
+  float *dk, *dv;  // [keys, width] and [keys, value_width]: sums, before the scale
   // Of one panel of queries.
   float *q_columns, *q_pairs, *d_o_columns, *d_o_pairs;
   float* dq;     // [kQueryPanel, width]
@@ -34,12 +34,13 @@ struct HeadScratch {
   float* ds_rows;   // dS in rows
   float* tile;      // bias, then dS for its gradient
   float* dropout;
-  int64_t width;
+  int64_t width, value_width;  // of rows of q and k, and of v, in whole vectors
 
   // Returns the floats used; base may be null to measure.
   int64_t carve(const AttentionShape& s, const Arithmetic& arithmetic, float* base) {
     const bool pairs = arithmetic.packing == Packing::pairs;
     width = RoundUp(s.head_dim, kLanes);
+    value_width = RoundUp(s.value_dim(), kLanes);
     int64_t used = 0;
     const auto take = [&](float*& field, int64_t count) {
       field = base == nullptr ? nullptr : base + used;
@@ -51,17 +52,17 @@ struct HeadScratch {
       else
         field = same;
     };
-    const int64_t key_rows = s.keys * arithmetic.row_units(s.head_dim);
-    take(k_rows, key_rows);
+    take(k_rows, s.keys * arithmetic.row_units(s.head_dim));
     take_or(k_pairs, k_rows, arithmetic.units(s.keys) * width);
-    take(v_rows, key_rows);
+    take(v_rows, s.keys * arithmetic.row_units(s.value_dim()));
     take(dk, s.keys * width);
-    take(dv, s.keys * width);
-    for (float** columns : {&q_columns, &d_o_columns})
-      take(*columns, arithmetic.units(s.head_dim) * kQueryPanel);
-    for (float** rows : {&q_pairs, &d_o_pairs, &dq}) take(*rows, kQueryPanel * width);
+    take(dv, s.keys * value_width);
+    take(q_columns, arithmetic.units(s.head_dim) * kQueryPanel);
+    take(d_o_columns, arithmetic.units(s.value_dim()) * kQueryPanel);
+    for (float** rows : {&q_pairs, &dq}) take(*rows, kQueryPanel * width);
+    take(d_o_pairs, kQueryPanel * value_width);
     for (float** one : {&shift, &delta}) take(*one, kQueryPanel);
-    take(scores, kQueryPanel * std::max(kKeyBlock, width));  // packing passes through it
+    take(scores, kQueryPanel * std::max({kKeyBlock, width, value_width}));  // packing passes it
     for (float** block : {&gradient, &tile, &dropout}) take(*block, kQueryPanel * kKeyBlock);
     take_or(weights, scores, kQueryPanel * kKeyBlock);
     take_or(ds_rows, gradient, kQueryPanel * kKeyBlock);

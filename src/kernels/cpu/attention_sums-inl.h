@@ -76,15 +76,15 @@ class GradientSums {
                     {&q_weight, &q_bias, &q_gain, &q_angles});
     place_transform(grad.k_transform, args.k_transform, s.keys,
                     {&k_weight, &k_bias, &k_gain, &k_angles});
-    const auto padding = [&](SumField& field, const HeadView& view) {
+    const auto padding = [&](SumField& field, const HeadView& view, int64_t columns) {
       place(field, {.target = view.padding,
                     .head_stride = view.stride[1],
                     .column_stride = 1,
-                    .columns = s.head_dim});
+                    .columns = columns});
     };
-    padding(q_padding, grad.dq);
-    padding(k_padding, grad.dk);
-    padding(v_padding, grad.dv);
+    padding(q_padding, grad.dq, s.head_dim);
+    padding(k_padding, grad.dk, s.head_dim);
+    padding(v_padding, grad.dv, s.value_dim());
     constexpr int64_t kTasks = 64, kMostFloats = int64_t{1} << 24;
     const int64_t most = floats_ == 0 ? kTasks : kMostFloats / floats_;
     const int64_t wanted = std::min((kTasks + s.heads - 1) / s.heads, most / s.heads);

@@ -3,6 +3,9 @@
 #include "autograd/checkpoint.h"
 #include "autograd/timing.h"
 #include "core/error.h"
+#include "nn/position/relative.h"
+#include "nn/position/relative_mlp.h"
+#include "nn/position/rotary.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/tokens.h"
@@ -18,7 +21,9 @@ PatchEmbeddingConfig patch_config(const VisionTransformerConfig& c) {
           .channels_last = c.patch_embedding == PatchEmbedding::linear,
           .bias = c.patch_bias,
           .norms = c.patch_norm,
-          .epsilon = c.layer_norm_epsilon};
+          .epsilon = c.layer_norm_epsilon,
+          .output_norm = c.patch_output_norm,
+          .norm = c.norm};
 }
 
 ConvTokenizerConfig tokenizer_config(const VisionTransformerConfig& c) {
@@ -61,7 +66,10 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
                         .projection = c.attention_projection,
                         .projection_bias = c.projection_bias,
                         .qk_norm = c.qk_norm,
+                        .qk_norm_kind = c.norm == NormKind::layer ? kernels::HeadNormKind::layer
+                                                                  : kernels::HeadNormKind::rms,
                         .output_norm = c.attention_norm,
+                        .norm = c.norm,
                         .mixing = c.head_mixing,
                         .epsilon = c.layer_norm_epsilon,
                         .dropout = c.attention_dropout},
@@ -71,9 +79,11 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
                   .activation = c.activation,
                   .bias = c.mlp_bias,
                   .hidden_norm = c.mlp_norm,
+                  .norm = c.norm,
                   .epsilon = c.layer_norm_epsilon,
                   .dropout = c.dropout},
           .norms = c.norm_placement,
+          .norm = c.norm,
           .epsilon = c.layer_norm_epsilon,
           .layer_scale = c.layer_scale,
           .layer_scale_init = c.layer_scale_init,
@@ -81,11 +91,48 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
           .drop_path = c.drop_path * depth_share};
 }
 
-Variable run_block(const Context& context, const Block& block, Variable x) {
-  if (!context.activation_checkpointing) return block.forward(context, std::move(x));
-  return checkpoint(context, x, [&block](const Context& inner, const Variable& input) {
-    return block.forward(inner, input);
-  });
+std::unique_ptr<PositionStrategy> rotary_positions(const Scope& scope,
+                                                   const VisionTransformerConfig& c) {
+  const RotarySettings& r = c.rotary;
+  if (r.kind == Rotary::mixed)
+    return std::make_unique<MixedRotary>(scope, MixedRotaryConfig{.depth = c.depth,
+                                                                  .num_heads = c.num_heads,
+                                                                  .head_dim = c.head_size(),
+                                                                  .base = r.base,
+                                                                  .column_first = r.column_first});
+  const AxialRotaryConfig axial{.head_dim = c.head_size(),
+                                .base = r.base,
+                                .coordinates = r.coordinates,
+                                .offset = r.offset,
+                                .reference_height = r.reference_height,
+                                .reference_width = r.reference_width,
+                                .interleaved = r.interleaved,
+                                .column_first = r.column_first,
+                                .frequencies = {}};
+  return r.stored_periods ? std::make_unique<AxialRotary>(scope, axial)
+                          : std::make_unique<AxialRotary>(axial);
+}
+
+// `table_scope` is of a table's parameter, `mlp_scope` of a network's. Null: there are none.
+std::unique_ptr<PositionStrategy> relative_positions(RelativePosition kind,
+                                                     const VisionTransformerConfig& c,
+                                                     const Scope& table_scope,
+                                                     const Scope& mlp_scope) {
+  if (kind == RelativePosition::none) return nullptr;
+  const PositionConfig grid = position_config(c);
+  if (kind == RelativePosition::table)
+    return std::make_unique<RelativePositions>(
+        table_scope, RelativePositionConfig{.num_heads = c.num_heads,
+                                            .grid_height = grid.grid_height,
+                                            .grid_width = grid.grid_width,
+                                            .prefix = c.prefix_tokens(),
+                                            .prefix_has_entries = c.relative.prefix_entries,
+                                            .resize = c.relative.resize});
+  return std::make_unique<RelativeMlpPositions>(
+      mlp_scope, RelativeMlpConfig{.num_heads = c.num_heads,
+                                   .hidden_dim = c.relative.hidden_dim,
+                                   .prefix = c.prefix_tokens(),
+                                   .kind = kind});
 }
 
 }  // namespace
@@ -103,6 +150,7 @@ VitBackbone::VitBackbone(const Scope& root, const VisionTransformerConfig& confi
   if (c.register_tokens > 0)
     reg_token_ = &stem.parameter("reg_token", {1, c.register_tokens, dim}, token, kToken);
   position_.emplace(stem, position_config(c));
+  add_positions(stem);
   if (c.patch_embedding == PatchEmbedding::tokenizer)
     tokenizer_.emplace(stem.child("tokenizer"), tokenizer_config(c));
   else if (c.patch_embedding == PatchEmbedding::resnet)
@@ -110,12 +158,25 @@ VitBackbone::VitBackbone(const Scope& root, const VisionTransformerConfig& confi
                     c.layer_norm_epsilon);
   else
     patch_embed_.emplace(stem.child("patch_embed"), patch_config(c));
-  if (c.pre_norm) norm_pre_.emplace(stem.child("norm_pre"), dim, c.layer_norm_epsilon);
-  for (int64_t i = 0; i < c.depth; ++i)
-    blocks_.push_back(
-        std::make_unique<Block>(root.child("blocks").child(i).in_block(i), block_config(c, i)));
+  if (c.pre_norm) norm_pre_.emplace(stem.child("norm_pre"), dim, c.layer_norm_epsilon, c.norm);
+  for (int64_t i = 0; i < c.depth; ++i) {
+    const Scope block = root.child("blocks").child(i).in_block(i);
+    blocks_.push_back(std::make_unique<Block>(block, block_config(c, i)));
+    const Scope attention = block.child("attn");
+    if (auto own =
+            relative_positions(c.relative.per_block, c, attention, attention.child("rel_pos")))
+      block_positions_.push_back(std::move(own));
+  }
   if (c.final_norm)
-    norm_.emplace(root.in(Section::final_norm).child("norm"), dim, c.layer_norm_epsilon);
+    norm_.emplace(root.in(Section::final_norm).child("norm"), dim, c.layer_norm_epsilon, c.norm);
+}
+
+void VitBackbone::add_positions(const Scope& stem) {
+  if (config_.rotary.kind != Rotary::none)
+    shared_positions_.push_back(rotary_positions(stem.child("rope"), config_));
+  if (auto shared = relative_positions(config_.relative.shared, config_, stem.child("rel_pos_bias"),
+                                       stem.child("shared_rel_pos")))
+    shared_positions_.push_back(std::move(shared));
 }
 
 std::vector<TokenLayout> VitBackbone::layouts(int64_t picture_height, int64_t picture_width) const {
@@ -178,10 +239,27 @@ Variable VitBackbone::embed(const Context& context, const Variable& images,
   return norm_pre_ ? norm_pre_->forward(context, tokens) : tokens;
 }
 
-Variable VitBackbone::encode(const Context& context, Variable tokens) const {
-  for (const auto& block : blocks_) {
-    tokens = run_block(context, *block, std::move(tokens));
-    context.observe(block->path(), tokens);
+Variable VitBackbone::run_block(const Context& context, size_t index, Variable x,
+                                const TokenLayout& layout) const {
+  const auto run = [this, index, layout](const Context& inner, Variable input) {
+    if (shared_positions_.empty() && block_positions_.empty())
+      return blocks_[index]->forward(inner, std::move(input));
+    AttentionOptions terms;
+    for (const auto& strategy : shared_positions_)
+      strategy->describe(inner, layout, static_cast<int64_t>(index), &terms);
+    if (!block_positions_.empty())
+      block_positions_[index]->describe(inner, layout, static_cast<int64_t>(index), &terms);
+    return blocks_[index]->forward(inner, std::move(input), &terms);
+  };
+  return context.activation_checkpointing ? checkpoint(context, x, run)
+                                          : run(context, std::move(x));
+}
+
+Variable VitBackbone::encode(const Context& context, Variable tokens,
+                             const TokenLayout& layout) const {
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    tokens = run_block(context, i, std::move(tokens), layout);
+    context.observe(blocks_[i]->path(), tokens);
   }
   if (norm_) tokens = norm_->forward(context, tokens);
   context.observe("norm", tokens);
@@ -194,7 +272,7 @@ std::vector<Feature> VitBackbone::forward(const Context& context, const Variable
   Feature feature{.tokens = {}, .layout = layout(images.size(2), images.size(3))};
   Variable tokens = embed(context, images, feature.layout);
   context.observe("tokens", tokens);
-  feature.tokens = encode(context, std::move(tokens));
+  feature.tokens = encode(context, std::move(tokens), feature.layout);
   return {std::move(feature)};
 }
 

@@ -28,9 +28,10 @@ class VitBackbone : public Backbone {
   std::vector<Feature> forward(const Context& context, const Variable& images) const override;
 
   // The two halves of forward(), for who changes the tokens in between (masked autoencoding):
-  // [B, N, D] with positions added; and the blocks with the final norm.
+  // [B, N, D] with positions added; and the blocks with the final norm. Attention's own positions
+  // need all tokens of the layout.
   Variable embed(const Context& context, const Variable& images, const TokenLayout& layout) const;
-  Variable encode(const Context& context, Variable tokens) const;
+  Variable encode(const Context& context, Variable tokens, const TokenLayout& layout) const;
 
   std::vector<TokenLayout> layouts(int64_t picture_height, int64_t picture_width) const override;
   int64_t embed_dim() const override { return config_.embed_dim; }
@@ -40,6 +41,10 @@ class VitBackbone : public Backbone {
   void count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const override;
 
  private:
+  void add_positions(const Scope& stem);
+  Variable run_block(const Context& context, size_t index, Variable x,
+                     const TokenLayout& layout) const;
+
   VisionTransformerConfig config_;
   std::optional<PatchEmbed> patch_embed_;
   std::optional<ConvTokenizer> tokenizer_;
@@ -48,6 +53,8 @@ class VitBackbone : public Backbone {
   Parameter* dist_token_ = nullptr;
   Parameter* reg_token_ = nullptr;
   std::optional<PositionEmbedding> position_;
+  // Of attention: for all blocks, and of each block its own.
+  std::vector<std::unique_ptr<PositionStrategy>> shared_positions_, block_positions_;
   std::optional<LayerNorm> norm_pre_;
   std::vector<std::unique_ptr<Block>> blocks_;
   std::optional<LayerNorm> norm_;

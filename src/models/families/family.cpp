@@ -20,6 +20,10 @@ PublishedModel Family::published_model(std::string_view name) const {
 
 void Family::read_spelling(const FileEvidence&, Spelling&) const {}
 
+std::string Family::numbered(const Spelling&, std::string_view canonical) const {
+  return std::string(canonical);
+}
+
 bool Family::is_left_out(std::string_view) const {
   return false;
 }

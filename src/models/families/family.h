@@ -71,6 +71,9 @@ class Family {
 
   // ---- Names, in both directions ----
   virtual NameTables tables(const Spelling& spelling) const = 0;
+  // A canonical name with the library's numbers of stages and layers, for the tables. By default as
+  // it is.
+  virtual std::string numbered(const Spelling& spelling, std::string_view canonical) const;
   // A tensor, by its name without the prefix, that no answer of a model depends on.
   virtual bool is_left_out(std::string_view name) const;
   // The same of a whole name, of what training has put beside the model or in the place of its

@@ -75,7 +75,8 @@ std::vector<std::string> parts_of(std::string_view spelled, std::string_view suf
 std::optional<std::string_view> suffix_after(std::string_view name, std::string_view module) {
   if (!name.starts_with(module)) return std::nullopt;
   const std::string_view rest = name.substr(module.size());
-  if (rest.empty() || rest == ".weight" || rest == ".bias") return rest;
+  for (const char* tensor : {"", ".weight", ".bias", ".running_mean", ".running_var"})
+    if (rest == tensor) return rest;
   return std::nullopt;
 }
 
@@ -108,13 +109,13 @@ std::optional<Spelling> spelling_from_words(const std::string& words) {
     if (words.substr(0, first) != family->name()) continue;
     const int generation = words[first + 1] - '0';
     if (generation < 0 || generation > kMaxGeneration) return std::nullopt;
-    return Spelling{family, words.substr(first + 3), generation, {}};
+    return Spelling{family, words.substr(first + 3), generation, {}, {}};
   }
   return std::nullopt;
 }
 
 std::vector<std::string> names_in(const Spelling& spelling, std::string_view name) {
-  const NamePattern pattern = pattern_of(name);
+  const NamePattern pattern = pattern_of(spelling.family->numbered(spelling, name));
   const NameTables tables = spelling.family->tables(spelling);
   for (const std::span<const NameRow> rows : tables.rows)
     for (const NameRow& row : rows)

@@ -25,6 +25,9 @@ struct Spelling {
   int generation = 0;
   // Files of training may keep blocks in chunks: blocks.CHUNK.INDEX.
   std::vector<int64_t> block_chunks;
+  // Blocks of each stage, where the family's numbering of layers depends on them
+  // (Family::numbered).
+  std::vector<int64_t> depths = {};
 };
 inline constexpr int kAgeBit = 1;
 inline constexpr int kMaxGeneration = 7;

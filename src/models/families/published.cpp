@@ -19,7 +19,9 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   config.depth = a.size.depth;
   config.num_heads = a.size.num_heads;
   config.mlp_hidden_dim = a.mlp_hidden;
-  config.mlp = has(P::kGated) ? MlpKind::gated_packed : MlpKind::plain;
+  config.mlp = has(P::kGated)        ? MlpKind::gated_packed
+               : has(P::kGatedSplit) ? MlpKind::gated_split
+                                     : MlpKind::plain;
   config.activation = a.activation;
   config.qkv_bias = !has(P::kNoQkvBias);
   config.norm_placement = has(P::kResPost) ? NormPlacement::res_post : NormPlacement::pre;
@@ -35,6 +37,12 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   config.position_resize =
       has(P::kOffsetResize) ? PositionResize::bicubic_offset : PositionResize::bicubic_antialias;
   config.pre_norm = has(P::kPreNorm);
+  config.norm = has(P::kRmsNorm) ? NormKind::root_mean_square : NormKind::layer;
+  config.patch_output_norm = has(P::kPatchOutputNorm);
+  config.attention_norm = config.mlp_norm = has(P::kInnerNorms);
+  config.projection_bias = config.mlp_bias = !has(P::kNoProjectionBias);
+  // timm's pictures may have pixels behind the last whole patch.
+  config.drop_partial_patches = a.size.image % a.size.patch != 0;
   config.fc_norm = has(P::kFcNorm);
   config.final_norm = !has(P::kFcNorm) && !has(P::kNoFinalNorm);
   config.pooling = a.pooling;

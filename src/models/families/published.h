@@ -25,8 +25,13 @@ struct PublishedArchitecture {
     kResPost = 1024,   // norms after attention and MLP
     kSquash = 2048,    // resized without keeping the ratio
     kBilinear = 4096,
-    kOffsetResize = 8192,     // original DINOv2's interpolation of positions
-    kSeveralWeights = 16384,  // its published weights differ in preprocessing
+    kOffsetResize = 8192,        // original DINOv2's interpolation of positions
+    kSeveralWeights = 16384,     // its published weights differ in preprocessing
+    kRmsNorm = 1 << 24,          // in the place of LayerNorm
+    kPatchOutputNorm = 1 << 25,  // a norm behind the patch embedding
+    kInnerNorms = 1 << 26,       // norms in front of attn.proj and mlp.fc2
+    kGatedSplit = 1 << 27,       // SwiGLU with fc1_g and fc1_x
+    kNoProjectionBias = 1 << 28,
   };
   enum Statistics : uint8_t { kHalf, kImageNet, kOpenAi, kUnit };
   struct Size {

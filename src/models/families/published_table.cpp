@@ -1,7 +1,6 @@
 // Generated once from the definitions in timm 1.0.31 (apart from the last eight rows, which are
 // facebookresearch/dinov2's); preprocessing is that of the default weights, and
-// kSeveralWeights says that other published weights of the definition have another. Left out are
-// definitions whose pictures are no whole number of patches.
+// kSeveralWeights says that other published weights of the definition have another.
 #include "models/families/published.h"
 
 namespace vitrail {
@@ -13,10 +12,22 @@ using enum PublishedArchitecture::Statistics;
 // clang-format off
 // .size is embed_dim, depth, num_heads, patch, image.
 constexpr PublishedArchitecture kArchitectures[] = {
-{.name = "beit3_base_patch16_224", .size = {768, 12, 12, 16, 224}, .statistics = kImageNet, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm},
-{.name = "beit3_giant_patch14_224", .size = {1408, 40, 16, 14, 224}, .statistics = kImageNet, .crop_permille = 1000, .mlp_hidden = 6144, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm},
-{.name = "beit3_giant_patch14_336", .size = {1408, 40, 16, 14, 336}, .statistics = kImageNet, .crop_permille = 1000, .mlp_hidden = 6144, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm},
-{.name = "beit3_large_patch16_224", .size = {1024, 24, 16, 16, 224}, .statistics = kImageNet, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm},
+{.name = "aimv2_1b_patch14_224", .size = {2048, 24, 16, 14, 224}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 5632, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_1b_patch14_336", .size = {2048, 24, 16, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 5632, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_1b_patch14_448", .size = {2048, 24, 16, 14, 448}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 5632, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_3b_patch14_224", .size = {3072, 24, 24, 14, 224}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 8192, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_3b_patch14_336", .size = {3072, 24, 24, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 8192, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_3b_patch14_448", .size = {3072, 24, 24, 14, 448}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 8192, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_huge_patch14_224", .size = {1536, 24, 12, 14, 224}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 4096, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_huge_patch14_336", .size = {1536, 24, 12, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 4096, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_huge_patch14_448", .size = {1536, 24, 12, 14, 448}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 4096, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_large_patch14_224", .size = {1024, 24, 8, 14, 224}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 2816, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_large_patch14_336", .size = {1024, 24, 8, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 2816, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "aimv2_large_patch14_448", .size = {1024, 24, 8, 14, 448}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 2816, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kNoQkvBias | kGatedSplit | kRmsNorm | kPatchOutputNorm | kNoProjectionBias, .num_classes = 0},
+{.name = "beit3_base_patch16_224", .size = {768, 12, 12, 16, 224}, .statistics = kImageNet, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm | kInnerNorms},
+{.name = "beit3_giant_patch14_224", .size = {1408, 40, 16, 14, 224}, .statistics = kImageNet, .crop_permille = 1000, .mlp_hidden = 6144, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm | kInnerNorms},
+{.name = "beit3_giant_patch14_336", .size = {1408, 40, 16, 14, 336}, .statistics = kImageNet, .crop_permille = 1000, .mlp_hidden = 6144, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm | kInnerNorms},
+{.name = "beit3_large_patch16_224", .size = {1024, 24, 16, 16, 224}, .statistics = kImageNet, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kFcNorm | kInnerNorms},
 {.name = "eva_large_patch14_196", .size = {1024, 24, 16, 14, 196}, .statistics = kOpenAi, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kFcNorm},
 {.name = "eva_large_patch14_336", .size = {1024, 24, 16, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kFcNorm | kSquash},
 {.name = "flexivit_base", .size = {768, 12, 12, 16, 240}, .statistics = kHalf, .crop_permille = 950, .flags = kNoPrefixPosition},
@@ -25,6 +36,7 @@ constexpr PublishedArchitecture kArchitectures[] = {
 {.name = "test_vit", .size = {64, 6, 2, 16, 160}, .statistics = kHalf, .crop_permille = 950, .mlp_hidden = 192},
 {.name = "test_vit2", .size = {64, 8, 2, 16, 160}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .mlp_hidden = 192, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale},
 {.name = "test_vit3", .size = {96, 9, 3, 16, 160}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .mlp_hidden = 192, .pooling = Pooling::map_all, .flags = kNoClass | kLayerScale},
+{.name = "test_vit4", .size = {96, 9, 3, 16, 160}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .mlp_hidden = 288, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale | kRmsNorm},
 {.name = "vit_base_patch8_224", .size = {768, 12, 12, 8, 224}, .statistics = kHalf, .crop_permille = 900, .flags = kSeveralWeights},
 {.name = "vit_base_patch14_dinov2", .size = {768, 12, 12, 14, 518}, .statistics = kImageNet, .crop_permille = 1000, .flags = kLayerScale, .num_classes = 0},
 {.name = "vit_base_patch14_reg1_tipsv2", .size = {768, 12, 12, 14, 448}, .statistics = kUnit, .crop_permille = 1000, .registers = 1, .flags = kNoPrefixPosition | kLayerScale, .num_classes = 0},
@@ -137,8 +149,10 @@ constexpr PublishedArchitecture kArchitectures[] = {
 {.name = "vit_so400m_patch14_reg1_tipsv2", .size = {1152, 27, 16, 14, 448}, .statistics = kUnit, .crop_permille = 1000, .registers = 1, .mlp_hidden = 4304, .flags = kNoPrefixPosition | kLayerScale, .num_classes = 0},
 {.name = "vit_so400m_patch14_siglip_224", .size = {1152, 27, 16, 14, 224}, .statistics = kHalf, .crop_permille = 900, .mlp_hidden = 4304, .pooling = Pooling::map, .flags = kNoClass, .num_classes = 0},
 {.name = "vit_so400m_patch14_siglip_378", .size = {1152, 27, 16, 14, 378}, .statistics = kHalf, .crop_permille = 900, .mlp_hidden = 4304, .pooling = Pooling::map, .flags = kNoClass | kSeveralWeights, .num_classes = 0},
+{.name = "vit_so400m_patch14_siglip_384", .size = {1152, 27, 16, 14, 384}, .statistics = kHalf, .crop_permille = 900, .mlp_hidden = 4304, .pooling = Pooling::map, .flags = kNoClass, .num_classes = 0},
 {.name = "vit_so400m_patch14_siglip_gap_224", .size = {1152, 27, 16, 14, 224}, .statistics = kHalf, .crop_permille = 900, .mlp_hidden = 4304, .pooling = Pooling::mean, .flags = kNoClass, .num_classes = 0},
 {.name = "vit_so400m_patch14_siglip_gap_378", .size = {1152, 27, 16, 14, 378}, .statistics = kHalf, .crop_permille = 900, .mlp_hidden = 4304, .pooling = Pooling::mean, .flags = kNoClass | kSeveralWeights, .num_classes = 0},
+{.name = "vit_so400m_patch14_siglip_gap_384", .size = {1152, 27, 16, 14, 384}, .statistics = kHalf, .crop_permille = 1000, .mlp_hidden = 4304, .pooling = Pooling::mean, .flags = kNoClass, .num_classes = 0},
 {.name = "vit_so400m_patch14_siglip_gap_448", .size = {1152, 27, 16, 14, 448}, .statistics = kHalf, .crop_permille = 1000, .mlp_hidden = 4304, .pooling = Pooling::mean, .flags = kNoClass, .num_classes = 0},
 {.name = "vit_so400m_patch14_siglip_gap_896", .size = {1152, 27, 16, 14, 896}, .statistics = kHalf, .crop_permille = 1000, .mlp_hidden = 4304, .pooling = Pooling::mean, .flags = kNoClass, .num_classes = 0},
 {.name = "vit_so400m_patch16_radio_v4", .size = {1152, 27, 16, 16, 512}, .statistics = kOpenAi, .crop_permille = 1000, .registers = 9, .mlp_hidden = 4304, .flags = kNoPrefixPosition | kNoFinalNorm, .num_classes = 0},

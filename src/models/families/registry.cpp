@@ -10,8 +10,6 @@ std::span<const Family* const> families() {
   // clang-format off
   static const std::array kFamilies = {
       timm_family(),
-      timm_cait_family(),
-      timm_xcit_family(),
       timm_pvt_v2_family(),
       hf_vit_family(),
       hf_deit_family(),
@@ -19,8 +17,15 @@ std::span<const Family* const> families() {
       hf_pvt_v2_family(),
       dinov2_family(),
       vit_pytorch_family(),
-      vit_pytorch_cait_family(),
       own_family(),
+      timm_family(),      hf_vit_family(),      hf_deit_family(),
+      hf_dinov2_family(), timm_levit_family(),  hf_levit_family(),
+      dinov2_family(),    vit_pytorch_family(), own_family(),
+      timm_family(),   hf_vit_family(),      hf_deit_family(), hf_dinov2_family(),
+      dinov2_family(), vit_pytorch_family(), own_family(),
+      timm_cait_family(),
+      timm_xcit_family(),
+      vit_pytorch_cait_family(),
   };
   // clang-format on
   return kFamilies;

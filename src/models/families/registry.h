@@ -30,6 +30,8 @@ const Family* hf_dinov2_family();
 const Family* hf_pvt_v2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
+const Family* timm_levit_family();
+const Family* hf_levit_family();
 const Family* timm_cait_family();
 const Family* timm_xcit_family();
 const Family* vit_pytorch_cait_family();

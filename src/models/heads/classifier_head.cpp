@@ -17,14 +17,20 @@ ClassifierHead::ClassifierHead(const Scope& root, const ClassifierConfig& config
   const int64_t dim = c.embed_dim, classes = c.answer.classes;
   if (c.pooling == Pooling::sequence) sequence_pool_.emplace(pool.child("sequence_pool"), dim);
   if (is_map(c.pooling)) map_pool_.emplace(pool.child("attn_pool"), c.map);
-  if (c.norm) norm_.emplace(pool.child("fc_norm"), c.pooling_dim(), c.epsilon);
+  if (c.norm) norm_.emplace(pool.child("fc_norm"), c.pooling_dim(), c.epsilon, c.norm_kind);
   if (c.pre_logits_dim > 0)
     pre_logits_ =
         LinearSlot(pool.child("pre_logits").child("fc"), c.pooling_dim(), c.pre_logits_dim);
   if (classes == 0) return;
-  head_ = LinearSlot(head.child("head"), c.pooled_dim(), classes, {.bias = c.bias});
-  if (c.pooling == Pooling::distilled)
-    head_dist_ = LinearSlot(head.child("head_dist"), dim, classes, {.bias = c.bias});
+  const auto make = [&](const char* name, int64_t inputs, std::optional<BatchNorm>& norm) {
+    const Scope scope = head.child(name);
+    if (c.head_norm) norm.emplace(scope.child("bn"), inputs);
+    return LinearSlot(c.head_norm ? scope.child("linear") : scope, inputs, classes,
+                      {.bias = c.bias});
+  };
+  head_ = make("head", c.pooled_dim(), head_bn_);
+  if (c.pooling == Pooling::distilled) head_dist_ = make("head_dist", dim, head_dist_bn_);
+  if (c.pooled_distillation) head_dist_ = make("head_dist", c.pooled_dim(), head_dist_bn_);
 }
 
 Variable ClassifierHead::pool(const Context& context, const Feature& feature) const {
@@ -63,14 +69,19 @@ Variable ClassifierHead::pool(const Context& context, const Feature& feature) co
 }
 
 void ClassifierHead::classify(const Context& context, NetworkOutput& output) const {
-  const Variable logits = head_->forward(context, output.pooled);
+  const auto normed = [&](const std::optional<BatchNorm>& norm, const Variable& x) {
+    return norm ? norm->forward(context, x) : x;
+  };
+  const Variable logits = head_->forward(context, normed(head_bn_, output.pooled));
   output.logits = logits;
   if (!head_dist_.present()) return;
   // DeiT: both heads vote (Touvron et al. 2021, section 4.1).
   const Variable distilled =
-      reshape(context, slice(context, output.tokens(), 1, 1, 2), output.pooled.shape());
+      config_.pooled_distillation
+          ? output.pooled
+          : reshape(context, slice(context, output.tokens(), 1, 1, 2), output.pooled.shape());
   output.class_logits = logits;
-  output.distillation_logits = head_dist_->forward(context, distilled);
+  output.distillation_logits = head_dist_->forward(context, normed(head_dist_bn_, distilled));
   output.logits = scale(context, add(context, logits, output.distillation_logits), 0.5f);
 }
 

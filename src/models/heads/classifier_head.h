@@ -6,6 +6,7 @@
 
 #include "models/network.h"
 #include "models/pooling.h"
+#include "nn/batch_norm.h"
 #include "nn/norm.h"
 #include "nn/pooling.h"
 
@@ -17,9 +18,14 @@ struct ClassifierConfig {
   MapPoolConfig map = {};  // of map pooling
   bool norm = false;       // fc_norm: of the pooled vector
   double epsilon = 1e-6;
+  NormKind norm_kind = NormKind::layer;
   int64_t pre_logits_dim = 0;  // width of a layer with tanh in front of the head; 0: none
   ClassAnswer answer;
   bool bias = true;  // of the head
+  // A second head, "head_dist", that reads the pooled vector, too: the answer is the mean of both
+  // (LeViT, EfficientFormer, which distil without a token of their own).
+  bool pooled_distillation = false;
+  bool head_norm = false;  // batch normalisation in front of each head, head.{bn, linear} (LeViT)
 
   int64_t pooling_dim() const {
     return pooling == Pooling::class_and_mean ? 2 * embed_dim : embed_dim;
@@ -30,7 +36,8 @@ struct ClassifierConfig {
 
 class ClassifierHead {
  public:
-  // Parameters: sequence_pool.*, attn_pool.*, fc_norm.*, pre_logits.fc.*, head.*, head_dist.*.
+  // Parameters: sequence_pool.*, attn_pool.*, fc_norm.*, pre_logits.fc.*, head.*, head_dist.*; with
+  // norms in front of the heads head.{bn, linear}.*.
   ClassifierHead(const Scope& root, const ClassifierConfig& config);
 
   // The observer is told "pooled" and "head".
@@ -40,7 +47,8 @@ class ClassifierHead {
   int64_t pooled_dim() const { return config_.pooled_dim(); }
   // Null without classes.
   Linear* linear() const { return head_.get(); }
-  // The head of a distillation token, which stands behind the class token; null without one.
+  // The head of a distillation token, which stands behind the class token, or the second one of the
+  // pooled vector; null without one.
   Linear* distillation_linear() const { return head_dist_.get(); }
 
   // How much each token of the last stage weighs in the pooled vector, where that is a fixed mean;
@@ -58,6 +66,7 @@ class ClassifierHead {
   std::optional<MapPool> map_pool_;
   std::optional<LayerNorm> norm_;
   LinearSlot pre_logits_, head_, head_dist_;
+  std::optional<BatchNorm> head_bn_, head_dist_bn_;  // in front of them
 };
 
 }  // namespace vitrail

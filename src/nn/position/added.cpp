@@ -46,11 +46,17 @@ LearnedPositions::LearnedPositions(const Scope& scope, const LearnedPositionConf
     : config_(config),
       weight_(scope.parameter(
           "pos_embed",
-          {1, config.prefix + config.grid_height * config.grid_width, config.embed_dim},
+          config.by_axes ? Shape{1, config.grid_height, config.grid_width, config.embed_dim}
+                         : Shape{1, rows(), config.embed_dim},
           Initializer::truncated_normal(0.02), ParameterRole::Kind::position)) {}
 
+Variable LearnedPositions::stored(const Context& context) const {
+  if (!config_.by_axes) return weight_.variable();
+  return reshape(context, weight_.variable(), {1, rows(), config_.embed_dim});
+}
+
 Variable LearnedPositions::resized(const Context& context, const TokenLayout& layout) const {
-  const Variable whole = weight_.variable();
+  const Variable whole = stored(context);
   const bool antialias = config_.resize == PositionResize::bicubic_antialias;
   GridResize resize{.mode = config_.resize == PositionResize::bilinear
                                 ? kernels::InterpolateMode::bilinear
@@ -68,9 +74,8 @@ Variable LearnedPositions::resized(const Context& context, const TokenLayout& la
     resize.scale_height = factor(layout.grid_height, config_.grid_height);
     resize.scale_width = factor(layout.grid_width, config_.grid_width);
   }
-  const int64_t rows = weight_.shape()[1];
   const Variable grid =
-      interpolate_tokens(context, slice(context, whole, 1, config_.prefix, rows), resize);
+      interpolate_tokens(context, slice(context, whole, 1, config_.prefix, rows()), resize);
   if (config_.prefix == 0) return grid;
   const std::array parts{slice(context, whole, 1, 0, config_.prefix), grid};
   return concatenate(context, parts, 1);
@@ -78,7 +83,7 @@ Variable LearnedPositions::resized(const Context& context, const TokenLayout& la
 
 Variable LearnedPositions::table(const Context& context, const TokenLayout& layout) const {
   if (layout.grid_height == config_.grid_height && layout.grid_width == config_.grid_width)
-    return weight_.variable();
+    return stored(context);
   if (context.tape != nullptr) return resized(context, layout);
   // Inference resizes once a size and keeps the result until the weight changes.
   const std::string key =

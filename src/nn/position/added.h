@@ -13,6 +13,7 @@ struct LearnedPositionConfig {
   int64_t prefix = 0;  // tokens before the patches that have a row of their own
   int64_t grid_height = 0, grid_width = 0;  // of the stored table
   PositionResize resize = PositionResize::bicubic_antialias;
+  bool by_axes = false;  // stored as [1, grid_height, grid_width, D]; without a prefix
 };
 
 // "pos_embed" [1, prefix + patches, D]. For a picture of another grid the patches' rows are resized
@@ -23,6 +24,8 @@ class LearnedPositions : public PositionStrategy {
   Variable table(const Context& context, const TokenLayout& layout) const override;
 
  private:
+  int64_t rows() const { return config_.prefix + config_.grid_height * config_.grid_width; }
+  Variable stored(const Context& context) const;  // [1, prefix + patches, D]
   Variable resized(const Context& context, const TokenLayout& layout) const;
   LearnedPositionConfig config_;
   Parameter& weight_;

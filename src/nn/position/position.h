@@ -4,7 +4,9 @@
 //   fourier.h     the same, sines and cosines of the place projected (XCiT)
 //   rotary.h      q and k turned by an angle: axial (DINOv3, EVA), mixed (learned frequencies)
 //   relative.h    a table added to the scores by relative position (Swin, BEiT)
+//   relative_mlp.h  what a small network makes of the relative position (Swin v2, timm's relpos)
 //   decomposed.h  rows and columns multiplied with q, added to the scores (MViT v2, SAM)
+//   offset.h      a table added to the scores by distances of rows and columns (LeViT, TinyViT)
 //   distance.h    the distance times a slope, added to the scores (ALiBi in two dimensions)
 //
 // Each follows the picture's grid by its family's own rule.

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "ops/elementwise.h"
 #include "ops/interpolate.h"
+#include "ops/matmul.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -58,24 +60,27 @@ TableSize table_size(int64_t grid_height, int64_t grid_width) {
   return {2 * grid_height - 1, 2 * grid_width - 1};
 }
 
-Tensor geometric(const Tensor& table, const TableSize& from, const TableSize& to) {
-  const int64_t heads = table.size(1);
-  const std::vector<double> rows = geometric_offsets(from.height, to.height);
-  const std::vector<double> columns = geometric_offsets(from.width, to.width);
-  Tensor out = Tensor::empty({to.entries(), heads});
-  for (int64_t i = 0; i < to.entries(); ++i) {
-    const Between y = between(rows, static_cast<double>(i / to.width - to.height / 2));
-    const Between x = between(columns, static_cast<double>(i % to.width - to.width / 2));
-    for (int64_t h = 0; h < heads; ++h) {
-      const auto value = [&](int64_t row, int64_t column) {
-        return static_cast<double>(table.f32()[(row * from.width + column) * heads + h]);
-      };
-      const double low = value(y.low, x.low) * (1 - x.share) + value(y.low, x.high) * x.share;
-      const double high = value(y.high, x.low) * (1 - x.share) + value(y.high, x.high) * x.share;
-      out.f32()[i * heads + h] = static_cast<float>(low * (1 - y.share) + high * y.share);
-    }
+// [target, source]: what each offset of the target's axis takes of the source's entries.
+Tensor geometric_shares(int64_t source, int64_t target) {
+  const std::vector<double> points = geometric_offsets(source, target);
+  Tensor shares = Tensor::zeros({target, source});
+  for (int64_t i = 0; i < target; ++i) {
+    const Between at = between(points, static_cast<double>(i - target / 2));
+    shares.f32()[i * source + at.low] += static_cast<float>(1 - at.share);
+    shares.f32()[i * source + at.high] += static_cast<float>(at.share);
   }
-  return out;
+  return shares;
+}
+
+// Rows first, then columns: two products, so that the table's gradient follows.
+Variable geometric(const Context& context, const Variable& table, const TableSize& from,
+                   const TableSize& to) {
+  const int64_t heads = table.size(1);
+  const Variable rows = matmul(context, Variable(geometric_shares(from.height, to.height)),
+                               reshape(context, table, {from.height, from.width * heads}));
+  const Variable both = matmul(context, Variable(geometric_shares(from.width, to.width)),
+                               reshape(context, rows, {to.height, from.width, heads}));
+  return reshape(context, both, {to.entries(), heads});
 }
 
 Variable resize_entries(const Context& context, const Variable& table,
@@ -89,8 +94,7 @@ Variable resize_entries(const Context& context, const Variable& table,
         config.grid_width, grid_height, grid_width);
   Variable offsets = slice(context, table, 0, 0, from.entries());
   if (config.resize == RelativeResize::geometric) {
-    refuse_gradient(context, "geometric resizing of relative positions", {&table});
-    offsets = geometric(offsets.value(), from, to);
+    offsets = geometric(context, offsets, from, to);
   } else {
     offsets = interpolate_tokens(
         context, reshape(context, offsets, {1, from.entries(), heads}),
@@ -131,16 +135,18 @@ void RelativePositions::describe(const Context& context, const TokenLayout& layo
     return relative_grid(layout.grid_height, layout.grid_width, config_.prefix,
                          config_.prefix_has_entries);
   });
-  if (layout.grid_height == config_.grid_height && layout.grid_width == config_.grid_width) {
-    relative.table = table_.variable();
-  } else if (context.tape != nullptr) {
-    relative.table = resized(context, layout);
-  } else {
-    const std::string key =
-        "grid." + std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width);
-    relative.table = *table_.derived<Tensor>(
-        key, [&](const Tensor&) { return resized(context, layout).value(); });
-  }
+  const Variable own = entries(context, layout);
+  relative.table = relative.table.defined() ? add(context, relative.table, own) : own;
+}
+
+Variable RelativePositions::entries(const Context& context, const TokenLayout& layout) const {
+  if (layout.grid_height == config_.grid_height && layout.grid_width == config_.grid_width)
+    return table_.variable();
+  if (context.tape != nullptr) return resized(context, layout);
+  const std::string key =
+      "grid." + std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width);
+  return *table_.derived<Tensor>(key,
+                                 [&](const Tensor&) { return resized(context, layout).value(); });
 }
 
 Tensor resize_relative_table(Queue& queue, const Tensor& table, const RelativePositionConfig& from,

@@ -4,16 +4,9 @@
 
 #include "nn/position/grid_cache.h"
 #include "nn/position/position.h"
+#include "nn/variants.h"
 
 namespace vitrail {
-
-// How a table is resized to another grid than it was made for. The entries of the prefix stay.
-enum class RelativeResize : uint8_t {
-  refused,    // the family's library has no rule
-  bilinear,   // transformers' BEiT
-  bicubic,    // timm's MaxViT; a = -0.75
-  geometric,  // timm's Swin and BEiT: distances grow geometrically, linear between them
-};
 
 struct RelativePositionConfig {
   int64_t num_heads = 0;
@@ -28,11 +21,14 @@ struct RelativePositionConfig {
 class RelativePositions : public PositionStrategy {
  public:
   RelativePositions(const Scope& scope, const RelativePositionConfig& config);
-  // Error: another grid, and no rule for it.
+  // Added to a table that another strategy has put there for the same tokens. Error: another grid,
+  // and no rule for it.
   void describe(const Context& context, const TokenLayout& layout, int64_t block,
                 AttentionOptions* options) const override;
 
  private:
+  // The table for this grid.
+  Variable entries(const Context& context, const TokenLayout& layout) const;
   Variable resized(const Context& context, const TokenLayout& layout) const;
   RelativePositionConfig config_;
   Parameter& table_;

@@ -29,6 +29,17 @@ Tensor first_frequencies(const MixedRotaryConfig& c) {
   return out;
 }
 
+// Of what is derived from a parameter for a grid.
+std::string key_of(const TokenLayout& layout) {
+  return "rotary." + std::to_string(layout.grid_height) + "x" + std::to_string(layout.grid_width) +
+         "+" + std::to_string(layout.prefix());
+}
+
+// Of a coordinate, in every angle.
+double factor_of(const AxialRotaryConfig& config) {
+  return config.coordinates == RotaryCoordinates::centred ? kTurn : 1.0;
+}
+
 }  // namespace
 
 AxialRotaryConfig dinov3_rotary(int64_t head_dim, double base) {
@@ -38,14 +49,21 @@ AxialRotaryConfig dinov3_rotary(int64_t head_dim, double base) {
           .interleaved = false};
 }
 
+AxialRotary::AxialRotary(const Scope& scope, const AxialRotaryConfig& config)
+    : AxialRotary(config) {
+  Tensor periods = Tensor::empty({config.head_dim / 4});
+  for (int64_t i = 0; i < periods.numel(); ++i)
+    periods.f32()[i] = static_cast<float>(factor_of(config) / config_.frequencies[i]);
+  periods_ = &scope.buffer("periods", periods.shape(), Initializer::table(periods));
+}
+
 AxialRotary::AxialRotary(const AxialRotaryConfig& config) : config_(config) {
   check(config.head_dim > 0 && config.head_dim % 4 == 0, "position",
         "rotary positions on two axes need a head_dim divisible by 4, not {}", config.head_dim);
   const int64_t quarter = config.head_dim / 4;
   if (config_.frequencies.empty()) {
     check(config.base > 0, "position", "rotary positions need a base above 0, not {}", config.base);
-    const double factor =
-        config.coordinates == AxialRotaryConfig::Coordinates::centred ? kTurn : 1.0;
+    const double factor = factor_of(config);
     for (int64_t i = 0; i < quarter; ++i)
       config_.frequencies.push_back(
           factor * std::pow(config.base, -static_cast<double>(i) / static_cast<double>(quarter)));
@@ -72,29 +90,46 @@ double AxialRotary::coordinate(int64_t index, int64_t size, int64_t reference) c
 }
 
 Tensor AxialRotary::angles(int64_t height, int64_t width) const {
-  const auto quarter = static_cast<int64_t>(config_.frequencies.size());
+  return angles(config_.frequencies, height, width);
+}
+
+Tensor AxialRotary::angles(const std::vector<double>& frequencies, int64_t height,
+                           int64_t width) const {
+  const auto quarter = static_cast<int64_t>(frequencies.size());
   Tensor out = Tensor::empty({height * width, 2 * quarter});
   for (int64_t n = 0; n < height * width; ++n) {
     const double y = coordinate(n / width, height, config_.reference_height);
     const double x = coordinate(n % width, width, config_.reference_width);
     float* row = out.f32() + n * 2 * quarter;
     for (int64_t i = 0; i < quarter; ++i) {
-      row[i] = static_cast<float>((config_.column_first ? x : y) * config_.frequencies[i]);
-      row[quarter + i] =
-          static_cast<float>((config_.column_first ? y : x) * config_.frequencies[i]);
+      row[i] = static_cast<float>((config_.column_first ? x : y) * frequencies[i]);
+      row[quarter + i] = static_cast<float>((config_.column_first ? y : x) * frequencies[i]);
     }
   }
   return out;
 }
 
+RotaryPositions AxialRotary::positions(const std::vector<double>& frequencies,
+                                       const TokenLayout& layout) const {
+  const Tensor table = angles(frequencies, layout.grid_height, layout.grid_width);
+  return rotary_positions(table.reshape({1, table.size(0), table.size(1)}), layout.prefix(),
+                          config_.interleaved);
+}
+
 void AxialRotary::describe(const Context& /*context*/, const TokenLayout& layout, int64_t /*block*/,
                            AttentionOptions* options) const {
-  const auto positions = cache_.get(layout, [&] {
-    const Tensor table = angles(layout.grid_height, layout.grid_width);
-    return rotary_positions(table.reshape({1, table.size(0), table.size(1)}), layout.prefix(),
-                            config_.interleaved);
-  });
-  options->q_rotary = options->k_rotary = *positions;
+  if (periods_ == nullptr) {
+    options->q_rotary = options->k_rotary =
+        *cache_.get(layout, [&] { return positions(config_.frequencies, layout); });
+    return;
+  }
+  options->q_rotary = options->k_rotary =
+      *periods_->derived<RotaryPositions>(key_of(layout), [&](const Tensor& periods) {
+        std::vector<double> frequencies;
+        for (const float period : periods.values())
+          frequencies.push_back(factor_of(config_) / static_cast<double>(period));
+        return positions(frequencies, layout);
+      });
 }
 
 MixedRotary::MixedRotary(const Scope& scope, const MixedRotaryConfig& config)
@@ -108,10 +143,12 @@ MixedRotary::MixedRotary(const Scope& scope, const MixedRotaryConfig& config)
 
 RotaryPositions MixedRotary::positions(const Context& context, const TokenLayout& layout,
                                        int64_t block) const {
-  // x before y, as the frequencies are stored.
   const Tensor rows_first = grid_places(layout.grid_height, layout.grid_width);
-  Tensor places = Tensor::empty(rows_first.shape());
-  for (int64_t i = 0; i < places.numel(); ++i) places.f32()[i] = rows_first.f32()[i ^ 1];
+  Tensor places = rows_first;
+  if (config_.column_first) {
+    places = Tensor::empty(rows_first.shape());
+    for (int64_t i = 0; i < places.numel(); ++i) places.f32()[i] = rows_first.f32()[i ^ 1];
+  }
   const Variable own =
       reshape(context, slice(context, frequencies_.variable(), 1, block, block + 1),
               {2, config_.num_heads, config_.head_dim / 2});
@@ -126,9 +163,7 @@ void MixedRotary::describe(const Context& context, const TokenLayout& layout, in
     options->q_rotary = options->k_rotary = positions(context, layout, block);
     return;
   }
-  const std::string key = "rotary." + std::to_string(block) + "." +
-                          std::to_string(layout.grid_height) + "x" +
-                          std::to_string(layout.grid_width) + "+" + std::to_string(layout.prefix());
+  const std::string key = key_of(layout) + "." + std::to_string(block);
   options->q_rotary = options->k_rotary = *frequencies_.derived<RotaryPositions>(
       key, [&](const Tensor&) { return positions(context, layout, block); });
 }

@@ -7,6 +7,7 @@
 
 #include "nn/position/grid_cache.h"
 #include "nn/position/position.h"
+#include "nn/variants.h"
 
 namespace vitrail {
 
@@ -15,13 +16,9 @@ namespace vitrail {
 struct AxialRotaryConfig {
   int64_t head_dim = 0;
   double base = 10000;  // rope_theta, temperature
-  enum class Coordinates : uint8_t {
-    index,    // the patch's number, times factor
-    centred,  // its middle between the picture's borders at -1 and 1, times 2 pi (DINOv3)
-    pixel     // evenly from -1 to 1 (Perceiver's bands, timm's in_pixels)
-  };
-  Coordinates coordinates = Coordinates::index;
-  double offset = 0;  // added to the patch's number (timm's grid_offset)
+  using Coordinates = RotaryCoordinates;
+  Coordinates coordinates = Coordinates::index;  // times factor
+  double offset = 0;                             // added to the patch's number (timm's grid_offset)
   // Patches of another grid take the places of this one's (EVA's ref_feat_shape); 0: they do not.
   int64_t reference_height = 0, reference_width = 0;
   bool interleaved = true;    // pairs (2i, 2i + 1); else (i, i + d/2): rotate_half
@@ -36,6 +33,9 @@ class AxialRotary : public PositionStrategy {
  public:
   // Error: head_dim is not a multiple of 4, a wrong number of frequencies.
   explicit AxialRotary(const AxialRotaryConfig& config);
+  // With "periods" [d/4] in the scope, which a file holds instead of the rule (original DINOv3):
+  // an angle is coordinate * factor / period, and the factor 2 pi where coordinates are centred.
+  AxialRotary(const Scope& scope, const AxialRotaryConfig& config);
   void describe(const Context& context, const TokenLayout& layout, int64_t block,
                 AttentionOptions* options) const override;
   // [height * width, d/2].
@@ -43,7 +43,11 @@ class AxialRotary : public PositionStrategy {
 
  private:
   double coordinate(int64_t index, int64_t size, int64_t reference) const;
+  Tensor angles(const std::vector<double>& frequencies, int64_t height, int64_t width) const;
+  RotaryPositions positions(const std::vector<double>& frequencies,
+                            const TokenLayout& layout) const;
   AxialRotaryConfig config_;
+  Parameter* periods_ = nullptr;
   GridCache<RotaryPositions> cache_;
 };
 
@@ -53,6 +57,7 @@ class AxialRotary : public PositionStrategy {
 struct MixedRotaryConfig {
   int64_t depth = 0, num_heads = 0, head_dim = 0;
   double base = 10;
+  bool column_first = true;  // x is the column (timm's grid_indexing 'xy'); else the row
 };
 class MixedRotary : public PositionStrategy {
  public:

@@ -1,9 +1,9 @@
 // The attention that a page of vitrail explain carries. Every row is computed here, as
-// exp(scale * q.k - lse), from the queries, keys and log-sum-exp in its data.
-function attentionOf({ attention, layout, alphabet }) {
-  const prefix = layout.prefix.length;
-  const patches = layout.rows * layout.columns;
+// exp(scale * q.k + terms - lse), from the queries, keys and log-sum-exp in its data, and from what
+// the model adds to its scores.
+function attentionOf({ attention, layout, stages, alphabet }) {
   const decodeFloats = (text) => maps.decodeFloats(text, alphabet);
+  const decodeIntegers = (text) => new Int32Array(maps.decodeWords(text, alphabet).buffer);
   function floatOfHalf(bits) {
     const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
     if (exponent === 31) return fraction ? NaN : sign * Infinity;
@@ -16,55 +16,120 @@ function attentionOf({ attention, layout, alphabet }) {
     return Float32Array.from({ length: count }, (unused, i) => floatOfHalf(halves[i]));
   }
 
+  // Grids are {prefix (how many), rows, columns, box}. A layer's keys may lie on one of their own.
+  const gridOf = ({ prefix, rows, columns, box }) => ({ prefix: prefix.length, rows, columns, box });
+  const layerNamed = (index) => attention.layers.find((candidate) => candidate.index === index);
+  const queryGrid = (index) => gridOf(stages[layerNamed(index).stage] ?? layout);
+  function keyGrid(index) {
+    const { keys } = layerNamed(index), queries = queryGrid(index);
+    return keys ? { ...keys, box: queries.box } : queries;
+  }
+  const tokensOf = ({ prefix, rows, columns }) => prefix + rows * columns;
+
   // Tokens as they are stored: the prefix, then patches, or cells of cell x cell patches.
-  const cellColumns = Math.ceil(layout.columns / attention.cell);
-  const cellRows = Math.ceil(layout.rows / attention.cell);
-  const storedTokens = prefix + cellRows * cellColumns;
-  const cellOfPatch = (patch) =>
-      Math.floor(Math.floor(patch / layout.columns) / attention.cell) * cellColumns +
-      Math.floor((patch % layout.columns) / attention.cell);
-  const storedToken = (token) => token < prefix ? token : prefix + cellOfPatch(token - prefix);
-  const tokenSize = new Float64Array(storedTokens);  // how many tokens stand behind a stored one
-  for (let token = 0; token < prefix + patches; ++token) ++tokenSize[storedToken(token)];
+  const { cell } = attention;
+  const cellColumns = (grid) => Math.ceil(grid.columns / cell);
+  const cellOfPatch = (grid, patch) =>
+      Math.floor(Math.floor(patch / grid.columns) / cell) * cellColumns(grid) +
+      Math.floor((patch % grid.columns) / cell);
+  const storedToken = (grid, token) =>
+      token < grid.prefix ? token : grid.prefix + cellOfPatch(grid, token - grid.prefix);
+  // How many tokens stand behind each stored one.
+  function storedSizes(grid) {
+    const sizes = new Float64Array(grid.prefix + Math.ceil(grid.rows / cell) * cellColumns(grid));
+    for (let token = 0; token < tokensOf(grid); ++token) ++sizes[storedToken(grid, token)];
+    return sizes;
+  }
+
+  // What is added to the score of a query and a key, by terms (src/explain/layer_attention.h).
+  const kTables = ['table', 'rows', 'columns', 'slopes', 'query_places', 'key_places', 'dense', 'by_key'];
+  const kNumbers = ['query_window', 'query_place', 'query_group', 'key_window', 'key_place', 'key_group',
+                    'index', 'query_entry', 'key_entry'];
+  function termsOf({ terms, heads, dim }, queries, keys) {
+    if (!terms) return { sees: () => true, added: () => 0 };
+    const t = { ...terms };
+    for (const name of kTables) if (terms[name]) t[name] = decodeFloats(terms[name]);
+    for (const name of kNumbers) if (terms[name]) t[name] = decodeIntegers(terms[name]);
+    const place = (places, token) => places ? places[token] : token;
+    const dot = (q, first, table, row) => {
+      let sum = 0;
+      for (let i = 0; i < dim; ++i) sum += q[first + i] * table[row * dim + i];
+      return sum;
+    };
+    function entryOf(i, j) {
+      if (t.index) return t.index[i * t.entries + j];
+      const [toToken, toPrefix, within] = t.prefix_entries;
+      if (i < t.prefix) return j < t.prefix ? within : toToken;
+      return j < t.prefix ? toPrefix : t.query_entry[i] - t.key_entry[j];
+    }
+    function added(head, query, key, q, first) {
+      const i = place(t.query_place, query), j = place(t.key_place, key);
+      let sum = 0;
+      if (t.table) {
+        const entry = entryOf(i, j);
+        if (entry >= 0) sum += t.table[entry * heads + head];
+      }
+      if (t.rows) {
+        const w = t.width;
+        sum += dot(q, first, t.rows, Math.floor(i / w) - Math.floor(j / w) + t.height - 1) +
+               dot(q, first, t.columns, i % w - j % w + w - 1);
+      }
+      if (t.slopes && i >= t.distance_prefix && j >= t.distance_prefix)
+        sum -= t.slopes[head] * Math.hypot(t.query_places[2 * i] - t.key_places[2 * j],
+                                           t.query_places[2 * i + 1] - t.key_places[2 * j + 1]);
+      if (t.dense) sum += t.dense[((t.dense_heads === 1 ? 0 : head) * queries + query) * keys + key];
+      if (t.by_key) sum += t.by_key[(t.by_key_heads === 1 ? 0 : head) * keys + key];
+      if (t.query_group && t.query_group[query] !== t.key_group[key]) sum += t.penalty ?? -Infinity;
+      return sum;
+    }
+    return { sees: (query, key) => !t.query_window || t.query_window[query] === t.key_window[key], added };
+  }
 
   const decoded = new Map();
   function layerTensors(index) {
-    const layer = attention.layers.find((candidate) => candidate.index === index);
+    const layer = layerNamed(index);
     if (!layer) throw new RangeError(`the page does not hold layer ${index}`);
     if (!decoded.has(index)) {
-      const count = layer.heads * storedTokens * layer.dim;
-      decoded.set(index, { ...layer, q: decodeNumbers(layer.q, count),
-                           k: decodeNumbers(layer.k, count), lse: decodeFloats(layer.lse) });
+      const queries = storedSizes(queryGrid(index)).length, sizes = storedSizes(keyGrid(index));
+      const keys = sizes.length, values = layer.heads * layer.dim;
+      decoded.set(index, { ...layer, queries, keys, sizes, ...termsOf(layer, queries, keys),
+                           q: decodeNumbers(layer.q, queries * values),
+                           k: decodeNumbers(layer.k, keys * values), lse: decodeFloats(layer.lse) });
     }
     return decoded.get(index);
   }
 
-  // What `token` attends to in a head ('mean': over all heads), a weight for each stored token.
+  // What `token` attends to in a head ('mean': over all heads), a weight for each stored key.
   function row(layerIndex, head, token) {
     const layer = layerTensors(layerIndex);
+    const { dim, q, k, queries, keys, sizes, sees, added } = layer;
     if (head === 'mean') {
-      const sum = new Float64Array(storedTokens);
+      const sum = new Float64Array(keys);
       for (let h = 0; h < layer.heads; ++h)
         row(layerIndex, h, token).forEach((weight, i) => { sum[i] += weight / layer.heads; });
       return Array.from(sum);
     }
-    const { dim, q, k } = layer, first = head * storedTokens, query = storedToken(token);
-    const lse = layer.lse[first + query], weights = new Array(storedTokens);
-    for (let key = 0; key < storedTokens; ++key) {
+    const query = storedToken(queryGrid(layerIndex), token), first = (head * queries + query) * dim;
+    const lse = layer.lse[head * queries + query], weights = new Array(keys).fill(0);
+    for (let key = 0; key < keys; ++key) {
+      if (!sees(query, key)) continue;
+      const at = (head * keys + key) * dim;
       let dot = 0;
-      for (let i = 0; i < dim; ++i) dot += q[(first + query) * dim + i] * k[(first + key) * dim + i];
-      weights[key] = tokenSize[key] * Math.exp(layer.scale * dot - lse);
+      for (let i = 0; i < dim; ++i) dot += q[first + i] * k[at + i];
+      weights[key] = sizes[key] * Math.exp(layer.scale * dot + added(head, query, key, q, first) - lse);
     }
     return weights;
   }
 
-  // A row as values of single patches; the rollout always has them all.
-  function patchValues(weights) {
-    const exact = weights.length === prefix + patches;
-    return Array.from({ length: patches }, (unused, patch) => {
-      const token = exact ? prefix + patch : prefix + cellOfPatch(patch);
-      return exact ? weights[token] : weights[token] / tokenSize[token];
+  // A row as values of single patches of a grid; the rollout always has them all.
+  function patchValues(weights, grid) {
+    const exact = weights.length === tokensOf(grid), sizes = exact ? null : storedSizes(grid);
+    return Array.from({ length: grid.rows * grid.columns }, (unused, patch) => {
+      const token = grid.prefix + (exact ? patch : cellOfPatch(grid, patch));
+      return exact ? weights[token] : weights[token] / sizes[token];
     });
   }
-  return { row, patchValues, headsOf: (layer) => layerTensors(layer).heads };
+  return { row, patchValues, queryGrid, keyGrid, wholeGrid: gridOf(layout),
+           headsOf: (layer) => layerTensors(layer).heads, isPadded: (layer) => Boolean(layerNamed(layer).padded),
+           stageOfLayer: (layer) => attention.stages[layer] };
 }

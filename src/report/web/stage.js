@@ -1,5 +1,7 @@
-// The photo of vitrail explain, its map of heat and the mask beside it, drawn on canvases.
-function stageOf({ canvas, maskCanvas, photo, mask, box, layout }) {
+// The photo of vitrail explain, its map of heat and the mask beside it, drawn on canvases. `box` is
+// what the model saw. Grids, {rows, columns, box}, come with each call: those of later stages may
+// reach beyond it.
+function stageOf({ canvas, maskCanvas, photo, mask, box }) {
   const heatCanvas = document.createElement('canvas');
   const colours = Object.fromEntries(['veil', 'frame', 'frame-edge', 'patch-grid', 'chosen', 'without-colour']
       .map((name) => [name, page.colour(name)]));
@@ -21,12 +23,13 @@ function stageOf({ canvas, maskCanvas, photo, mask, box, layout }) {
     zoom = canvas.width / photo.naturalWidth;
   }
 
-  const seen = () => ({ x: box[0] * zoom, y: box[1] * zoom, width: (box[2] - box[0]) * zoom,
-                        height: (box[3] - box[1]) * zoom });
-  function patchBox(patch) {
-    const { x, y, width, height } = seen();
-    const w = width / layout.columns, h = height / layout.rows;
-    return [x + (patch % layout.columns) * w, y + Math.floor(patch / layout.columns) * h, w, h];
+  const placed = ([x0, y0, x1, y1]) => ({ x: x0 * zoom, y: y0 * zoom, width: (x1 - x0) * zoom,
+                                          height: (y1 - y0) * zoom });
+  const seen = () => placed(box);
+  function patchBox({ rows, columns, box: of }, patch) {
+    const { x, y, width, height } = placed(of);
+    const w = width / columns, h = height / rows;
+    return [x + (patch % columns) * w, y + Math.floor(patch / columns) * h, w, h];
   }
   // With an edge around it, so that it is seen on pale pictures and on dark ones.
   function frame(pen, colour, width, rectangle) {
@@ -36,16 +39,16 @@ function stageOf({ canvas, maskCanvas, photo, mask, box, layout }) {
       pen.strokeRect(...rectangle);
     }
   }
-  function drawGrid(pen) {
-    const { x, y, width, height } = seen();
+  function drawGrid(pen, { rows, columns, box: of }) {
+    const { x, y, width, height } = placed(of);
     pen.beginPath();
-    for (let column = 1; column < layout.columns; ++column) {
-      pen.moveTo(x + column * width / layout.columns, y);
-      pen.lineTo(x + column * width / layout.columns, y + height);
+    for (let column = 1; column < columns; ++column) {
+      pen.moveTo(x + column * width / columns, y);
+      pen.lineTo(x + column * width / columns, y + height);
     }
-    for (let line = 1; line < layout.rows; ++line) {
-      pen.moveTo(x, y + line * height / layout.rows);
-      pen.lineTo(x + width, y + line * height / layout.rows);
+    for (let line = 1; line < rows; ++line) {
+      pen.moveTo(x, y + line * height / rows);
+      pen.lineTo(x + width, y + line * height / rows);
     }
     pen.strokeStyle = colours['patch-grid'];
     pen.lineWidth = 1;
@@ -65,11 +68,15 @@ function stageOf({ canvas, maskCanvas, photo, mask, box, layout }) {
     const line = Math.max(1.5, width / 400);
     frame(pen, colours.frame, line, [x + line, y + line, w - 2 * line, h - 2 * line]);
   }
-  // hover and chosen are patches, or null.
-  function draw({ hover, chosen, opacity, smooth, grid }) {
+  // hover, a patch of the map's grid, and chosen, one of the queries' grid, may be null.
+  function draw({ hover, chosen, keys, queries, opacity, smooth, grid }) {
     const pen = canvas.getContext('2d');
     drawBackground(pen, photo, () => {
-      const { x, y, width, height } = seen();
+      const inside = seen(), { x, y, width, height } = placed(keys.box);
+      pen.save();
+      pen.beginPath();
+      pen.rect(inside.x, inside.y, inside.width, inside.height);
+      pen.clip();
       pen.globalAlpha = opacity;
       pen.globalCompositeOperation = 'saturation';  // the photo's own colours would mix in
       pen.fillStyle = colours['without-colour'];
@@ -78,22 +85,24 @@ function stageOf({ canvas, maskCanvas, photo, mask, box, layout }) {
       pen.imageSmoothingEnabled = smooth;
       pen.drawImage(heatCanvas, x, y, width, height);
       pen.globalAlpha = 1;
-      if (grid) drawGrid(pen);
+      if (grid) drawGrid(pen, keys);
+      pen.restore();
     });
-    if (hover !== null) frame(pen, colours.frame, 1.5, patchBox(hover));
-    if (chosen !== null) frame(pen, colours.chosen, 2.5, patchBox(chosen));
+    if (hover !== null) frame(pen, colours.frame, 1.5, patchBox(keys, hover));
+    if (chosen !== null) frame(pen, colours.chosen, 2.5, patchBox(queries, chosen));
     if (mask) drawBackground(maskCanvas.getContext('2d'), mask, null);
   }
 
-  // The patch under the mouse or a finger; null outside of what the model saw.
-  function patchAt(event) {
-    const bounds = canvas.getBoundingClientRect(), { x, y, width, height } = seen();
+  // The patch of a grid under the mouse or a finger; null outside of what the model saw.
+  function patchAt(event, { rows, columns, box: of }) {
+    const bounds = canvas.getBoundingClientRect(), inside = seen(), { x, y, width, height } = placed(of);
     const left = (event.clientX - bounds.left) / bounds.width * canvas.width;
     const top = (event.clientY - bounds.top) / bounds.height * canvas.height;
-    const column = Math.floor((left - x) / width * layout.columns);
-    const line = Math.floor((top - y) / height * layout.rows);
-    const inside = column >= 0 && column < layout.columns && line >= 0 && line < layout.rows;
-    return inside ? line * layout.columns + column : null;
+    if (left < inside.x || top < inside.y || left >= inside.x + inside.width ||
+        top >= inside.y + inside.height) return null;
+    const column = Math.floor((left - x) / width * columns);
+    const line = Math.floor((top - y) / height * rows);
+    return column < columns && line < rows ? line * columns + column : null;
   }
   return { fit, draw, patchAt, heatCanvas };
 }

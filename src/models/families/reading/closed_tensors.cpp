@@ -20,6 +20,7 @@ constexpr const char* kModules[] = {
     "patch_embed.norm_in",
     "patch_embed.proj",
     "patch_embed.norm_out",
+    "patch_embed.norm",
     "norm_pre",
     "norm",
     "fc_norm",
@@ -70,7 +71,7 @@ constexpr std::array<std::pair<std::string_view, const char*>, 17> kElsewhere = 
     {"patch_embed.backbone", "a hybrid with a convolutional stem"},
     {"in_proj.", "a model with attention and MLP in parallel"},
     {"attns.", "a model with blocks in parallel"},
-    {"patch_embed.norm.", "a model with a norm behind the patch embedding, as Swin and AIMv2"},
+    {"patch_embed.norm.", "a model with a norm behind the patch embedding, as Swin"},
     {"mlp.w1.", "a model with another gated MLP, as EVA-02 and DINOv3"},
 }};
 

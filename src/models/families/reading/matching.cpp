@@ -9,6 +9,7 @@
 #include "models/families/family.h"
 #include "models/families/published.h"
 #include "models/families/timm/timm_form.h"
+#include "models/field_words.h"
 
 namespace vitrail {
 namespace {
@@ -89,6 +90,8 @@ std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& 
   compare("attention_norm", m.attention_norm, c.attention_norm);
   compare("mlp_norm", m.mlp_norm, c.mlp_norm);
   compare("projection_bias", m.projection_bias, c.projection_bias);
+  compare("norms that are", word_of(m.norm), word_of(c.norm));
+  compare("patch_output_norm", m.patch_output_norm, c.patch_output_norm);
   compare("layer_scale", m.layer_scale, c.layer_scale);
   compare("class_token", m.class_token, c.class_token);
   compare("distillation_token", m.distillation_token, c.distillation_token);
@@ -110,6 +113,10 @@ void settle_from_model(ConfigDraft& draft, const VisionTransformerConfig& model,
   draft.settle("pooling", &C::pooling, model.pooling, source);
   draft.settle("norm_placement", &C::norm_placement, model.norm_placement, source);
   draft.settle("position", &C::position, model.position, source);
+  draft.settle("norm", &C::norm, model.norm, source);
+  // A grid of whole patches does not show the pixels behind it.
+  if (model.drop_partial_patches && fits_positions(draft, model))
+    draft.settle_image(model.image_height, model.image_width, source);
   if (draft.config.position == Position::learned) draft.position_prefix = model.position_prefix;
 }
 

@@ -66,6 +66,7 @@ void read_patches(ConfigDraft& draft, const Shapes& shapes, const std::string& p
   c.embed_dim = shape[0];
   c.patch_bias = shapes.has("patch_embed.proj.bias");
   c.patch_norm = shapes.has("patch_embed.norm_in.weight");
+  c.patch_output_norm = shapes.has("patch_embed.norm.weight");
   if (shape.rank() == 4) {
     c.patch_embedding = PatchEmbedding::convolution;
     c.in_channels = shape[1];
@@ -77,6 +78,13 @@ void read_patches(ConfigDraft& draft, const Shapes& shapes, const std::string& p
   draft.patch_columns = shape[1];
   draft.open.insert({"in_channels", "patch_height", "patch_width"});
   draft.reasons["in_channels"] = "patches of one channel and of four have these shapes";
+}
+
+// A norm without a bias is RMSNorm in most models, and LayerNorm in some.
+void read_norm(ConfigDraft& draft, const Shapes& shapes, const std::string& norm) {
+  if (!shapes.has(norm + ".weight") || shapes.has(norm + ".bias")) return;
+  draft.config.norm = NormKind::root_mean_square;
+  draft.open.insert("norm");
 }
 
 void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& tensors) {
@@ -116,6 +124,7 @@ void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& te
     c.mlp_bias = shapes.has(block + "mlp.fc1.bias");
   }
   c.norm_placement = NormPlacement::pre;
+  read_norm(draft, shapes, block + "norm1");
 }
 
 void read_head(ConfigDraft& draft, const Shapes& shapes) {

@@ -42,6 +42,7 @@ constexpr Expressible kTimmModels = {
     .final_norm = Expressible::kAtMostOne,
     .register_tokens = true,
     .inner_norms = true,
+    .rms_norm = true,
     .any_activation = true,
     .gated_mlp = true,
     .rectangles = true,
@@ -67,12 +68,19 @@ void settle_plain_structure(ConfigDraft& draft) {
                              !c.layer_scale && !c.pre_norm;
   if (!like_res_post)
     draft.settle("norm_placement", &C::norm_placement, NormPlacement::pre, "every plain ViT");
+  draft.settle("norm", &C::norm, NormKind::root_mean_square, "names");
   // Rotary positions leave no tensor. Definitions with them store no others, or are the perception
   // encoders, whose tensors are of no plain ViT of timm.
   const bool like_perception =
       c.pre_norm && c.class_token && (!(c.final_norm || c.fc_norm) || is_map(c.pooling));
   if (c.position != Position::none && !like_perception)
     draft.settle("position", &C::position, Position::learned, "names");
+}
+
+// What only the code of AIMv2's definitions says: no JSON holds a class of layers.
+bool is_aimv2(const C& c) {
+  return c.mlp == MlpKind::gated_split && c.activation == Activation::silu &&
+         c.norm == NormKind::root_mean_square && c.patch_output_norm && !c.qkv_bias;
 }
 
 // timm's distilled models answer with the mean of two heads.
@@ -160,14 +168,16 @@ class TimmFamily : public VitFamily {
   }
 
   const Expressible& expressible() const override { return kTimmModels; }
-  // Its CLIP towers have the other epsilon, but neither distillation nor gates.
+  // Its AIMv2, and its CLIP towers, have the other epsilon, but neither distillation nor gates.
   double written_epsilon(const C& c) const override {
-    const bool tower =
-        c.layer_norm_epsilon == 1e-5 && !c.distillation_token && c.mlp == MlpKind::plain;
-    return tower ? 1e-5 : 1e-6;
+    const bool tower = c.layer_norm_epsilon == 1e-5 && !c.distillation_token &&
+                       c.mlp == MlpKind::plain && c.norm == NormKind::layer;
+    return tower || is_aimv2(c) ? 1e-5 : 1e-6;
   }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
+    model.require(c.mlp != MlpKind::gated_split || is_aimv2(c),
+                  "SwiGLU with a projection for each half, but in an AIMv2");
     model.require(c.pooling != Pooling::class_and_mean, "class token and mean together");
     if (c.distillation_token && c.pooling == Pooling::class_token && c.num_classes > 0)
       double_head(model);

@@ -98,7 +98,7 @@ constexpr FieldRule kArguments[] = {
     {"use_naflex", FieldRule::kOnly, "[false]"},
     {"features_only", FieldRule::kOnly, "[false]"},
     {"embed_layer", FieldRule::kOnly, "[]"},
-    {"embed_norm_layer", FieldRule::kOnly, "[]"},
+    {"embed_norm_layer"},
     {"block_fn", FieldRule::kOnly, "[]"},
     {"mlp_layer", FieldRule::kOnly, "[]"},
     {"attn_layer", FieldRule::kOnly, "[]"},
@@ -164,6 +164,7 @@ void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::stri
   const std::string source = place + " (model_args)";
   if (has("num_heads")) draft.settle("num_heads", &C::num_heads, said.num_heads, source);
   if (has("act_layer")) draft.settle("activation", &C::activation, said.activation, source);
+  if (has("norm_layer")) draft.settle("norm", &C::norm, said.norm, source);
   if (has("norm_layer"))
     draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, said.layer_norm_epsilon, source);
   if (has("pos_embed")) draft.settle("position", &C::position, said.position, source);

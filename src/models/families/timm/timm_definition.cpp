@@ -39,12 +39,25 @@ Activation timm_activation(const std::string& name, const std::string& place) {
        place, shown(name));
 }
 
-void require_layer_norm(std::string name, const std::string& place) {
+NormKind timm_norm(const char* key, const std::string& name, const std::string& place) {
   std::string plain;
   for (const char c : lowered(name))
     if (c != '_') plain += c;
-  if (plain != "layernorm")
-    fail("timm", "{}: norm_layer {} is not supported; layernorm is", place, shown(name));
+  if (plain == "layernorm") return NormKind::layer;
+  if (plain == "rmsnorm") return NormKind::root_mean_square;
+  fail("timm", "{}: {} {} is not supported; layernorm and rmsnorm are", place, key, shown(name));
+}
+
+void set_norm(C& model, const TimmArguments& args, const std::string& place) {
+  if (args.has("norm_layer")) {
+    model.norm = timm_norm("norm_layer", args.text("norm_layer"), place);
+    model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm and RmsNorm
+  }
+  if (!args.has("embed_norm_layer")) return;
+  const NormKind kind = timm_norm("embed_norm_layer", args.text("embed_norm_layer"), place);
+  if (kind != model.norm)
+    fail("timm", "{}: embed_norm_layer and norm_layer are not the same, as Vitrail's are", place);
+  model.patch_output_norm = true;
 }
 
 // Where the final norm stands follows from the pooling, unless fc_norm says so.
@@ -133,10 +146,7 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   model.patch_bias = !model.pre_norm;
   set_pooling(model, args, place);
   if (args.has("act_layer")) model.activation = timm_activation(args.text("act_layer"), place);
-  if (args.has("norm_layer")) {
-    require_layer_norm(args.text("norm_layer"), place);
-    model.layer_norm_epsilon = 1e-6;  // of timm's LayerNorm
-  }
+  set_norm(model, args, place);
   return model;
 }
 

@@ -31,11 +31,13 @@ std::string timm_architecture(const VisionTransformerConfig& c) {
   if (own != nullptr && own->family() == "timm") {
     const VisionTransformerConfig p = published_config(*own);
     if (p.mlp == c.mlp && p.distillation_token == c.distillation_token &&
-        p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement)
+        p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement &&
+        p.norm == c.norm && p.patch_output_norm == c.patch_output_norm)
       return c.architecture;
   }
   if (c.distillation_token) return "deit_base_distilled_patch16_224";
   if (c.mlp == MlpKind::gated_packed) return "vit_giant_patch14_dinov2";
+  if (c.mlp == MlpKind::gated_split) return "aimv2_large_patch14_224";
   if (c.layer_norm_epsilon == 1e-5) return "vit_base_patch32_clip_224";
   return "vit_base_patch16_224";
 }
@@ -80,6 +82,12 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"final_norm", c.final_norm || c.fc_norm},
       {"fc_norm", c.fc_norm},
       {"pool_include_prefix", c.pooling == Pooling::mean_all || c.pooling == Pooling::map_all}};
+  if (c.norm == NormKind::root_mean_square && c.layer_norm_epsilon == 1e-6) {
+    args["norm_layer"] = "rmsnorm";
+    if (c.patch_output_norm) args["embed_norm_layer"] = "rmsnorm";
+  } else if (c.patch_output_norm && c.norm == NormKind::layer) {
+    args["embed_norm_layer"] = "layernorm";
+  }
   if (!gated) args["act_layer"] = timm_activation_name(c.activation);
   TimmExport model{.architecture = timm_architecture(c),
                    .arguments = std::move(args),

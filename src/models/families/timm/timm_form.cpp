@@ -21,7 +21,7 @@ bool is_text(const nlohmann::json& object, const char* key) {
 
 // Parts of timm's names, and what the definitions that have them compute beside a plain ViT: the
 // first that is found. Some of their files have a plain ViT's tensors to the last name.
-constexpr std::array<std::pair<std::string_view, const char*>, 49> kMissing = {{
+constexpr std::pair<std::string_view, const char*> kMissing[] = {
     {"naflexvit", "patches of any grid"},
     {"rope", "rotary positions"},
     {"dinov3", "rotary positions"},
@@ -38,15 +38,11 @@ constexpr std::array<std::pair<std::string_view, const char*>, 49> kMissing = {{
     {"18x2", "blocks in parallel"},
     {"vit_dwee", "differential attention"},
     {"vit_dlittle", "differential attention"},
-    {"aimv2", "RMSNorm"},
-    {"test_vit4", "RMSNorm"},
     {"vit_base_mci", "a convolutional stem"},
     {"vitamin", "a convolutional stem"},
     {"_r26_", "a convolutional stem"},
     {"_r50_", "a convolutional stem"},
     {"_resnet", "a convolutional stem"},
-    {"patch14_siglip_384", "pictures that are no whole number of patches"},
-    {"patch14_siglip_gap_384", "pictures that are no whole number of patches"},
     {"swin", "shifted windows"},
     {"cait", "talking heads and class attention"},
     {"xcit", "cross-covariance attention"},
@@ -71,7 +67,7 @@ constexpr std::array<std::pair<std::string_view, const char*>, 49> kMissing = {{
     {"resmlp", "mixing of tokens by MLPs"},
     {"sequencer", "recurrent mixing of tokens"},
     {"_r_s16", "a convolutional stem"},
-}};
+};
 
 bool is_known(std::string_view architecture) {
   const Family* family = family_of_model(architecture);

@@ -36,7 +36,8 @@ constexpr FieldRule kEveryModel[] = {
     {"dtype", FieldRule::kIdle},
 };
 
-void apply_pictures(NetworkDraft& draft, const TimmConfig& parts, const TimmArguments& arguments) {
+void apply_pictures(const TimmNetwork& family, NetworkDraft& draft, const TimmConfig& parts,
+                    const TimmArguments& arguments) {
   PictureInput pictures = draft.config.pictures();
   arguments.read("in_chans", pictures.channels);
   const auto input =
@@ -51,9 +52,7 @@ void apply_pictures(NetworkDraft& draft, const TimmConfig& parts, const TimmArgu
   if (pictures == draft.config.pictures()) return;
   draft.config.set_pictures(
       {pictures.channels, draft.config.pictures().height, draft.config.pictures().width});
-  draft.config.set_image_size(pictures.height, pictures.width);
-  // What the model stores is of the size that it was made for.
-  draft.config.fit_positions();
+  family.make_for(draft.config, pictures.height, pictures.width);
 }
 
 }  // namespace
@@ -108,13 +107,18 @@ NetworkDraft TimmNetwork::begin(const FileReading& file) const {
   const std::string arguments_place = place + "'s model_args";
   const TimmArguments arguments(parts.arguments, arguments_place);
   apply_arguments(draft.config, arguments);
-  apply_pictures(draft, parts, arguments);
+  apply_pictures(*this, draft, parts, arguments);
   if (file.has_config())
     add_timm_preprocess(draft, {draft.config.pictures(), parts.pretrained, parts.arguments, place});
   if (!published.preprocess.is_null() && draft.config.pictures().channels == 3)
     draft.add_preprocess(PreprocessKind::timm, std::move(published.preprocess),
                          source + " (of " + name + "'s published weights)");
   return draft;
+}
+
+void TimmNetwork::make_for(NetworkConfig& config, int64_t height, int64_t width) const {
+  config.set_image_size(height, width);
+  config.fit_positions();  // what the model stores is of the size that it was made for
 }
 
 void TimmNetwork::settle(NetworkDraft& draft, const FileReading& file) const {

@@ -35,6 +35,9 @@ class TimmNetwork : public NetworkFamily {
   virtual std::span<const FieldRule> arguments() const = 0;
   // Sets what the arguments say. Error: a value that Vitrail does not implement.
   virtual void apply_arguments(NetworkConfig& config, const TimmArguments& arguments) const = 0;
+  // Makes the definition for pictures of another size, as timm's constructor does with img_size. By
+  // default a size to which the configuration can be set later, too.
+  virtual void make_for(NetworkConfig& config, int64_t height, int64_t width) const;
   // model_args from which timm makes this model, beside input channels and classes: of the
   // definition `architecture`.
   virtual nlohmann::json arguments_for(const NetworkConfig& config) const = 0;

@@ -4,7 +4,7 @@
 #include <span>
 #include <utility>
 
-#include "kernels/activation.h"
+#include "models/vit_config.h"
 
 namespace vitrail {
 

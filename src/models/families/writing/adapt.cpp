@@ -57,6 +57,8 @@ class Adapter {
     require(!c().attention_norm || can_.inner_norms, "attention_norm");
     require(!c().mlp_norm || can_.inner_norms, "mlp_norm");
     require(!c().pre_norm || can_.inner_norms, "pre_norm");
+    require(c().norm == NormKind::layer || can_.rms_norm, "RMSNorm");
+    require(!c().patch_output_norm || can_.rms_norm, "a norm behind the patch embedding");
     require(c().head_size() * c().num_heads == c().embed_dim || can_.any_head_size,
             fmt::format("{} heads of {} in a width of {}", c().num_heads, c().head_size(),
                         c().embed_dim));
@@ -81,7 +83,7 @@ class Adapter {
     const bool one_token = c().pooling == Pooling::class_token || c().pooling == Pooling::distilled;
     if (c().fc_norm && !c().final_norm && one_token) {
       model_.rename("fc_norm.weight", "norm.weight");
-      model_.rename("fc_norm.bias", "norm.bias");
+      if (c().norm == NormKind::layer) model_.rename("fc_norm.bias", "norm.bias");
       c().fc_norm = false;
       c().final_norm = true;
       fold("the norm after pooling stands before it");
@@ -211,6 +213,7 @@ class Adapter {
 
   void set_mlp() {
     if (c().mlp == MlpKind::plain) return;
+    if (c().mlp == MlpKind::gated_split && can_.rms_norm) return;  // express_head() has asked
     require(c().mlp == MlpKind::gated_packed && c().activation == Activation::silu,
             "any gated MLP but SwiGLU with packed halves, the gate first");
     require(can_.gated_mlp, "a gated MLP");
@@ -224,8 +227,9 @@ class Adapter {
     constexpr double kNegligible = 1e-10;  // against a variance
     double scale = std::exp2(std::round(std::log2(std::sqrt(theirs / ours))));
     if (std::abs(theirs / (scale * scale) - ours) > kNegligible) scale = std::sqrt(theirs / ours);
-    const bool inner_norms = c().patch_norm || c().pre_norm || c().qk_norm || c().attention_norm ||
-                             c().mlp_norm || is_map(c().pooling);
+    const bool inner_norms = c().patch_norm || c().patch_output_norm || c().pre_norm ||
+                             c().qk_norm || c().attention_norm || c().mlp_norm ||
+                             is_map(c().pooling);
     require(!inner_norms && (c().final_norm || c().fc_norm),
             fmt::format("a layer_norm_epsilon of {} (theirs is {})", ours, theirs));
     std::vector<std::string> names = {"patch_embed.proj.weight",

@@ -53,6 +53,12 @@ def _allowed(row):
     return True
 
 
+def save_config(model, folder, arguments=None):
+    path = folder / "config.json"
+    save_config_for_hf(model, path, model_args=arguments or {})
+    return path
+
+
 def _case(name, architecture, picture=None, family="timm", attention=False, faint=False,
           **arguments):
     model = timm.create_model(architecture, pretrained=False, **arguments)
@@ -66,8 +72,7 @@ def _case(name, architecture, picture=None, family="timm", attention=False, fain
     def write_config(folder):
         # A class is not JSON; timm itself would have to be told again. Names and shapes tell it.
         plain = {"mlp_layer": "", "act_layer": "silu"} if "mlp_layer" in arguments else {}
-        path = folder / "config.json"
-        save_config_for_hf(model, path, model_args=plain)
+        path = save_config(model, folder, plain)
         config = json.loads(path.read_text())
         config.get("model_args", {}).pop("mlp_layer", None)
         path.write_text(json.dumps(config, indent=2) + "\n")

@@ -1,0 +1,204 @@
+#include "models/backbones/mobilevit.h"
+
+#include <algorithm>
+#include <array>
+
+#include "autograd/checkpoint.h"
+#include "models/classifier_of.h"
+#include "ops/tokens.h"
+
+namespace vitrail {
+namespace {
+
+MobileVitBlockConfig block_of(const MobileVitConfig& c, size_t stage, double drop_path) {
+  const size_t i = stage - c.plain_stages();
+  return {.separable = c.separable,
+          .channels = c.channels[stage],
+          .embed_dim = c.transformer_dims[i],
+          .depth = c.transformer_depths[i],
+          .num_heads = c.num_heads,
+          .mlp_hidden = c.mlp_hidden_dims[i],
+          .qkv_bias = c.qkv_bias,
+          .patch = c.patch_size,
+          .fit = c.patch_fit,
+          .kernel = c.kernel_size,
+          .activation = c.activation,
+          .epsilon = c.layer_norm_epsilon,
+          .dropout = c.dropout,
+          .mlp_dropout = c.mlp_dropout,
+          .attention_dropout = c.attention_dropout,
+          .drop_path = drop_path};
+}
+
+Variable map_as_tokens(const Context& context, const Variable& map) {
+  return reshape(context, map, {map.size(0), map.size(1) * map.size(2), map.size(3)});
+}
+
+}  // namespace
+
+MobileVitBackbone::MobileVitBackbone(const Scope& root, const MobileVitConfig& c)
+    : config_(c),
+      stem_(root.in(ParameterPlace::Section::stem).child("stem"),
+            {.inputs = c.in_channels,
+             .outputs = c.stem_channels,
+             .kernel = 3,
+             .stride = 2,
+             .muon = ParameterRole::Muon::none}) {
+  const auto last = static_cast<double>(std::max<int64_t>(c.num_blocks() - 1, 1));
+  int64_t block = 0, inputs = c.stem_channels;
+  for (size_t i = 0; i < c.channels.size(); ++i) {
+    const Scope below = root.child("stages").child(static_cast<int64_t>(i));
+    Stage& stage = stages_.emplace_back();
+    stage.path = below.path();
+    const auto rate = [&] { return c.drop_path * static_cast<double>(block) / last; };
+    for (int64_t j = 0; j < c.depths[i]; ++j, ++block) {
+      const int64_t stride = i > 0 && j == 0 ? 2 : 1;
+      stage.convolutions.push_back(std::make_unique<InvertedResidual>(
+          below.child(j).in_block(block),
+          InvertedResidualConfig{.inputs = inputs,
+                                 .hidden = expanded_channels(inputs, c.expand_ratio),
+                                 .outputs = c.channels[i],
+                                 .stride = stride,
+                                 .activation = c.activation,
+                                 .shortcut = stride == 1 && inputs == c.channels[i],
+                                 .drop_path = rate(),
+                                 .names = {"conv1_1x1", "conv2_kxk", "conv3_1x1"}}));
+      inputs = c.channels[i];
+    }
+    if (i < c.plain_stages()) continue;
+    stage.transformer = std::make_unique<MobileVitBlock>(below.child(c.depths[i]).in_block(block),
+                                                         block_of(c, i, rate()));
+    ++block;
+  }
+  if (c.final_channels > 0)
+    final_conv_.emplace(root.in(ParameterPlace::Section::final_norm).child("final_conv"),
+                        ConvNormConfig{.inputs = inputs, .outputs = c.final_channels});
+}
+
+std::vector<TokenLayout> MobileVitBackbone::layouts(int64_t picture_height,
+                                                    int64_t picture_width) const {
+  check(picture_height > 0 && picture_width > 0, "mobilevit", "a picture of {}x{} has no pixels",
+        picture_height, picture_width);
+  std::vector<TokenLayout> layouts;
+  int64_t height = stem_.cells(picture_height), width = stem_.cells(picture_width);
+  for (const Stage& stage : stages_) {
+    for (const auto& block : stage.convolutions) {
+      height = block->cells(height);
+      width = block->cells(width);
+    }
+    if (stage.transformer) {
+      check(stage.transformer->patched(height) > 0 && stage.transformer->patched(width) > 0,
+            "mobilevit", "a picture of {}x{} leaves {} a map of {}x{}, less than a patch of {}",
+            picture_height, picture_width, stage.path, height, width, config_.patch_size);
+      height = stage.transformer->cells(height);
+      width = stage.transformer->cells(width);
+    }
+    layouts.push_back({.grid_height = height,
+                       .grid_width = width,
+                       .patch_height = std::max<int64_t>(picture_height / height, 1),
+                       .patch_width = std::max<int64_t>(picture_width / width, 1),
+                       .of_feature_map = true});
+  }
+  return layouts;
+}
+
+Variable MobileVitBackbone::run_stage(const Context& context, const Stage& stage,
+                                      Variable map) const {
+  const auto run = [&](const auto& block) {
+    const auto forward = [&block](const Context& inner, const Variable& x) {
+      return block.forward(inner, x);
+    };
+    map = context.activation_checkpointing ? checkpoint(context, map, forward)
+                                           : forward(context, map);
+    context.observe(block.path(), map_as_tokens(context, map));
+  };
+  for (const auto& block : stage.convolutions) run(*block);
+  if (stage.transformer) run(*stage.transformer);
+  return map;
+}
+
+std::vector<Feature> MobileVitBackbone::forward(const Context& context,
+                                                const Variable& images) const {
+  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "mobilevit",
+        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  const std::vector<TokenLayout> grids = layouts(images.size(2), images.size(3));
+  const LinearEpilogue activated{.activation = config_.activation};
+  Variable map =  // [B, h, w, C]
+      stem_.forward(context, permute(context, images, std::array{0, 2, 3, 1}), activated);
+  context.observe("stem", map);
+  std::vector<Feature> features;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    map = run_stage(context, stages_[i], std::move(map));
+    context.observe(stages_[i].path, map_as_tokens(context, map));
+    if (final_conv_ && i + 1 == stages_.size()) {
+      map = final_conv_->forward(context, map, activated);
+      context.observe("final_conv", map_as_tokens(context, map));
+    }
+    features.push_back({.tokens = map_as_tokens(context, map), .layout = grids[i]});
+  }
+  return features;
+}
+
+std::vector<BlockPlace> MobileVitBackbone::blocks() const {
+  std::vector<BlockPlace> places;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const auto add = [&](const std::string& path) {
+      places.push_back({.path = path, .stage = static_cast<int64_t>(i)});
+    };
+    for (const auto& block : stages_[i].convolutions) add(block->path());
+    if (stages_[i].transformer) add(stages_[i].transformer->path());
+  }
+  return places;
+}
+
+std::vector<AttentionLayer> MobileVitBackbone::attentions() const {
+  std::vector<AttentionLayer> layers;
+  const std::vector<TokenLayout> grids = layouts(config_.image_height, config_.image_width);
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    if (!stages_[i].transformer) continue;
+    const auto fits = [&](int64_t side) { return stages_[i].transformer->patched(side) == side; };
+    for (const std::string& path : stages_[i].transformer->attentions())
+      layers.push_back({.path = path,
+                        .stage = static_cast<int64_t>(i),
+                        .heads = config_.num_heads,
+                        .of_its_tokens = fits(grids[i].grid_height) && fits(grids[i].grid_width)});
+  }
+  return layers;
+}
+
+void MobileVitBackbone::visit_linears(const VisitLinear& visit) {
+  for (Stage& stage : stages_)
+    if (stage.transformer) stage.transformer->visit_linears(visit);
+}
+
+void MobileVitBackbone::count(CostCounter& counter, int64_t picture_height,
+                              int64_t picture_width) const {
+  const std::vector<TokenLayout> grids = layouts(picture_height, picture_width);
+  int64_t height = stem_.cells(picture_height), width = stem_.cells(picture_width);
+  counter.add({.path = "stem",
+               .output = {height * width, stem_.outputs()},
+               .multiply_adds = stem_.multiply_adds(picture_height, picture_width)});
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    for (const auto& block : stages_[i].convolutions) {
+      counter.add(block->cost(height, width));
+      height = block->cells(height);
+      width = block->cells(width);
+    }
+    if (stages_[i].transformer) stages_[i].transformer->count(counter, height, width);
+    height = grids[i].grid_height;
+    width = grids[i].grid_width;
+  }
+  if (!final_conv_) return;
+  counter.add({.path = "final_conv",
+               .output = {height * width, final_conv_->outputs()},
+               .multiply_adds = final_conv_->multiply_adds(height, width)});
+}
+
+std::shared_ptr<Network> make_network(const MobileVitConfig& config) {
+  return std::make_shared<ClassifierOf<MobileVitBackbone, MobileVitConfig>>(
+      config, ClassifierConfig{.embed_dim = config.final_width(),
+                               .pooling = Pooling::mean,
+                               .answer = config.class_answer()});
+}
+
+}  // namespace vitrail
