@@ -14,10 +14,11 @@ enum class Position : uint8_t {
 
 // How a stored position grid is resized to another picture's grid.
 enum class PositionResize : uint8_t {
-  bicubic_antialias,  // timm: a = -0.5, support scaled when shrinking
-  bicubic,            // transformers: a = -0.75
-  bicubic_offset,     // original DINOv2: a = -0.75, scale factor (n + 0.1) / n
-  bilinear,           // google's JAX loaders
+  bicubic_antialias,   // timm: a = -0.5, support scaled when shrinking
+  bicubic,             // transformers: a = -0.75
+  bicubic_offset,      // original DINOv2: a = -0.75, scale factor (n + 0.1) / n
+  bilinear,            // google's JAX loaders
+  bilinear_antialias,  // SigLIP 2 and TIPSv2: torch's, with the support scaled when shrinking
 };
 
 // Rotary positions of q and k (nn/position/rotary.h).

@@ -58,6 +58,13 @@ TEST(FamilyRegistry, AGroupHasAFamilyForEveryModel) {
   EXPECT_EQ(target([](auto& c) { c.distillation_token = true; }), hf_deit_family());
   EXPECT_EQ(target([](auto& c) { c.layer_scale = true; }), hf_dinov2_family());
   EXPECT_EQ(target([](auto& c) { c.layer_scale = c.distillation_token = true; }), hf_deit_family());
+  EXPECT_EQ(target([](auto& c) { c.pre_norm = true; }), hf_clip_family());
+  EXPECT_EQ(target([](auto& c) { c.class_token = false; }), hf_ijepa_family());
+  EXPECT_EQ(target([](auto& c) {
+              c.class_token = false;
+              c.pooling = Pooling::map;
+            }),
+            hf_siglip_family());
   EXPECT_EQ(conversion_target("timm", tiny_config()), timm_family());
   EXPECT_ERROR(conversion_target("", tiny_config()), "not a family");
 }
@@ -171,7 +178,52 @@ std::vector<VisionTransformerConfig> small_models() {
   matrix.patch_embedding = PatchEmbedding::linear;
   matrix.layer_norm_epsilon = 1e-5;
   matrix.qkv_bias = false;
-  return {tiny_config(), distilled, scaled, registers, matrix};
+  VisionTransformerConfig patches = tiny_config();
+  patches.class_token = false;
+  patches.position_prefix = 0;
+  patches.pooling = Pooling::mean;
+  VisionTransformerConfig mapped = patches;
+  mapped.pooling = Pooling::map;
+  mapped.num_classes = 0;
+  VisionTransformerConfig tower = tiny_config();
+  tower.pre_norm = true;
+  tower.patch_bias = false;
+  tower.final_norm = false;
+  tower.fc_norm = true;
+  tower.num_classes = 0;
+  VisionTransformerConfig projected = tower;
+  projected.num_classes = 6;
+  projected.head_bias = false;
+  projected.answer = Answer::raw;
+  VisionTransformerConfig means = tower;
+  means.fc_norm = false;
+  means.pooling = Pooling::mean;
+  means.num_classes = 5;
+  VisionTransformerConfig headless = tiny_config();
+  headless.num_classes = 0;
+  VisionTransformerConfig twice = headless;
+  twice.fc_norm = true;
+  VisionTransformerConfig gated = patches;
+  gated.num_classes = 0;
+  gated.norm = kernels::NormKind::root_mean_square;
+  gated.patch_output_norm = true;
+  gated.mlp = MlpKind::gated_split;
+  gated.activation = Activation::silu;
+  gated.qkv_bias = gated.projection_bias = gated.mlp_bias = false;
+  return {gated,  tiny_config(), distilled, scaled, registers, matrix, patches,
+          mapped, tower,         projected, means,  headless,  twice};
+}
+
+// Norms before and after pooling are one and the same, as BLIP has them.
+NamedTensors with_one_norm(const VisionTransformerConfig& config, NamedTensors weights) {
+  if (!config.final_norm || !config.fc_norm) return weights;
+  for (const char* part : {"weight", "bias"}) {
+    const auto norm =
+        std::ranges::find(weights, std::string("norm.") + part, &NamedTensors::value_type::first);
+    std::ranges::find(weights, std::string("fc_norm.") + part, &NamedTensors::value_type::first)
+        ->second = norm->second;
+  }
+  return weights;
 }
 
 // What a family is tried with: models of Vitrail's own files, and of networks other than the plain
@@ -181,7 +233,7 @@ std::vector<Checkpoint> starts_of(const Family* family) {
   const auto* other = dynamic_cast<const NetworkFamily*>(family);
   if (other == nullptr) {
     for (const VisionTransformerConfig& config : small_models())
-      starts.push_back(own_checkpoint(config, random_weights(config)));
+      starts.push_back(own_checkpoint(config, with_one_norm(config, random_weights(config))));
     return starts;
   }
   for (const std::string& name : testing::golden_case_names()) {

@@ -16,7 +16,8 @@ struct GoldenModel {
   Checkpoint checkpoint;
   std::shared_ptr<Network> network;
 
-  // A parameter joined of several tensors gives each of them its rows of the gradient.
+  // A parameter joined of several tensors gives each of them its rows of the gradient; a tensor
+  // that holds several parameters, or that several parameters are, gets the gradients of all.
   std::map<std::string, Tensor> gradients_in_family_names() const {
     std::map<std::string, Tensor> named;
     for (const WeightRule& rule : checkpoint.info.weights) {
@@ -25,8 +26,11 @@ struct GoldenModel {
       const Tensor flat = gradient.reshape({-1});
       int64_t begin = 0;
       for (const std::string& part : rule.parts) {
-        const int64_t count = checkpoint.file->info(part).shape.numel();
-        named[part] = flat.rows(begin, begin + count);
+        const int64_t whole = checkpoint.file->info(part).shape.numel();
+        const int64_t count = rule.part ? flat.numel() : whole;
+        const int64_t at = rule.part ? rule.part->begin * whole / rule.part->of : 0;
+        Tensor& sum = named.try_emplace(part, Tensor::zeros({whole})).first->second;
+        for (int64_t i = 0; i < count; ++i) sum.f32()[at + i] += flat.f32()[begin + i];
         begin += count;
       }
     }

@@ -26,7 +26,9 @@ enum class ResizeMode : uint8_t {
   shortest_edge,  // short side = height; the long one int(height * long / short)
   longest_edge,   // long side = height; the short one int(short * height / long + 0.5)
   cover,          // at least height x width, the ratio kept; round half to even (timm)
-  fit,            // at most height x width, the ratio kept; round half to even (timm's border)
+  patches,  // sides that are whole patches of `height` pixels, at most `width` patches in all,
+            // the ratio kept as nearly as that allows (SigLIP 2's NaFlex)
+  fit,      // at most height x width, the ratio kept; round half to even (timm's border)
 };
 
 // Where a centred crop starts, and where a picture too small is laid on the padding.

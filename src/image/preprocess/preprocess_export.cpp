@@ -127,9 +127,14 @@ TranslatedPreprocess to_hf(const Preprocess& p) {
     require(std::all_of(p.fill.begin(), p.fill.begin() + p.channels, [](int v) { return v == 0; }),
             target, "padding that is not black");
   const bool shortest = p.resize == ResizeMode::shortest_edge;
+  const bool patches = p.resize == ResizeMode::patches;
+  require(!patches || !crops, target, "a crop of whole patches");
   TranslatedPreprocess out;
   auto& config = out.config;
-  if (p.resize != ResizeMode::none) {
+  if (patches) {
+    config["patch_size"] = p.resize_to.height;
+    config["max_num_patches"] = p.resize_to.width;
+  } else if (p.resize != ResizeMode::none) {
     if (shortest)
       config["size"] = {{"shortest_edge", p.resize_to.height}};
     else
@@ -146,6 +151,7 @@ TranslatedPreprocess to_hf(const Preprocess& p) {
   config["image_std"] = channel_list(p.std, p.channels);
   if (shortest) config["do_convert_rgb"] = p.channels == 3;
   config["image_processor_type"] = p.rescale_first ? "DINOv3ViTImageProcessorFast"
+                                   : patches       ? "Siglip2ImageProcessor"
                                    : shortest      ? "BitImageProcessor"
                                    : crops         ? "DeiTImageProcessor"
                                                    : "ViTImageProcessor";

@@ -122,12 +122,62 @@ const HfDefaults kHfDefaults[] = {
      PictureSize{224, 224},
      true,
      false},
+    {"ChineseCLIPImageProcessor",
+     Filter::bicubic,
+     kClipMean,
+     kClipStd,
+     ResizeMode::shortest_edge,
+     {224, 224},
+     false,
+     PictureSize{224, 224},
+     true,
+     false},
+    {"BlipImageProcessor",
+     Filter::bicubic,
+     kClipMean,
+     kClipStd,
+     ResizeMode::squash,
+     {384, 384},
+     true,
+     {},
+     false,
+     false},
+    {"OwlViTImageProcessor",
+     Filter::bicubic,
+     kClipMean,
+     kClipStd,
+     ResizeMode::squash,
+     {768, 768},
+     true,
+     PictureSize{768, 768},
+     false,
+     false},
+    {"GotOcr2ImageProcessor",
+     Filter::bicubic,
+     kClipMean,
+     kClipStd,
+     ResizeMode::squash,
+     {384, 384},
+     true,
+     {},
+     false,
+     false},
     {"SiglipImageProcessor",
      Filter::bicubic,
      kHalf,
      kHalf,
      ResizeMode::squash,
      {224, 224},
+     false,
+     {},
+     false,
+     false},
+    {"Siglip2ImageProcessor",
+     Filter::bilinear,
+     kHalf,
+     kHalf,
+     ResizeMode::patches,
+     {16, 256},
      false,
      {},
      false,
@@ -172,16 +222,6 @@ const HfDefaults kHfDefaults[] = {
      {},
      false,
      true},
-    {"PvtImageProcessor",
-     Filter::bicubic,
-     kImageNetMean,
-     kImageNetStd,
-     ResizeMode::squash,
-     {224, 224},
-     true,
-     {},
-     false,
-     false},
     {"LevitImageProcessor",
      Filter::bicubic,
      kImageNetMean,
@@ -270,13 +310,18 @@ void refuse_unknown_fields(const ConfigFields& fields, bool reads_crop_pct) {
        "image_mean", "image_std", "do_pad", "do_flip_channel_order",
        // off, or refused below
        "pad_size", "size_divisor", "crop_pct", "do_color_quantize", "do_align_long_axis",
-       "do_thumbnail", "keep_aspect_ratio", "ensure_multiple_of", "auto_map",
+       "do_thumbnail", "keep_aspect_ratio", "ensure_multiple_of", "auto_map", "crop_to_patches",
        // without effect on the values of a picture
        "processor_class", "_processor_class", "do_convert_rgb", "do_reduce_labels", "reduce_labels",
        "data_format", "input_data_format", "return_tensors", "device", "disable_grouping",
-       "image_seq_length", "_valid_processor_keys", "name_or_path", "_name_or_path"});
-  for (const char* off : {"do_pad", "do_flip_channel_order", "do_color_quantize",
-                          "do_align_long_axis", "do_thumbnail", "keep_aspect_ratio"})
+       "image_seq_length", "_valid_processor_keys", "name_or_path", "_name_or_path",
+       // of crop_to_patches
+       "min_patches", "max_patches",
+       // of Siglip2ImageProcessor, refused elsewhere
+       "patch_size", "max_num_patches"});
+  for (const char* off :
+       {"do_pad", "do_flip_channel_order", "do_color_quantize", "do_align_long_axis",
+        "do_thumbnail", "keep_aspect_ratio", "crop_to_patches"})
     if (fields.boolean(off, false))
       fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
            fields.path(off));
@@ -307,6 +352,17 @@ PictureSize read_height_width(const ConfigFields& size) {
 void set_hf_size(Preprocess& p, const ConfigFields& fields, const HfDefaults& defaults) {
   p.resize = defaults.resize;
   p.resize_to = defaults.size;
+  const bool patches = defaults.resize == ResizeMode::patches;
+  for (const char* key : {"patch_size", "max_num_patches"})
+    if (fields.has(key) && !patches)
+      fail(ErrorCode::unsupported, "preprocess", "{} is no field of {}", fields.path(key),
+           defaults.type);
+  if (patches && fields.has("size"))
+    fail("preprocess", "{} is no field of {}", fields.path("size"), defaults.type);
+  if (fields.has("patch_size"))
+    p.resize_to.height = fields.integer("patch_size", 1, kMaxPreprocessSide);
+  if (fields.has("max_num_patches"))
+    p.resize_to.width = fields.integer("max_num_patches", 1, kMaxPreprocessSide);
   if (!fields.has("size")) return;
   const auto& size = fields.at("size");
   if (size.is_number()) {
@@ -428,10 +484,22 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"deit", "DeiTImageProcessor"},
       {"dinov2", "BitImageProcessor"},
       {"dinov2_with_registers", "BitImageProcessor"},
+      {"ijepa", "ViTImageProcessor"},
       {"clip", "CLIPImageProcessor"},
+      {"aimv2_vision_model", "CLIPImageProcessor"},
+      {"metaclip_2", "CLIPImageProcessor"},
+      {"metaclip_2_vision_model", "CLIPImageProcessor"},
+      {"chinese_clip", "ChineseCLIPImageProcessor"},
+      {"chinese_clip_vision_model", "ChineseCLIPImageProcessor"},
+      {"owlvit_vision_model", "OwlViTImageProcessor"},
+      {"blip_vision_model", "BlipImageProcessor"},
+      {"blip_2_vision_model", "BlipImageProcessor"},
+      {"internvl_vision", "GotOcr2ImageProcessor"},
       {"clip_vision_model", "CLIPImageProcessor"},
       {"siglip", "SiglipImageProcessor"},
       {"siglip_vision_model", "SiglipImageProcessor"},
+      {"siglip2", "Siglip2ImageProcessor"},
+      {"siglip2_vision_model", "Siglip2ImageProcessor"},
       {"beit", "BeitImageProcessor"},
       {"segformer", "SegformerImageProcessor"},
       {"dinov3_vit", "DINOv3ViTImageProcessor"},

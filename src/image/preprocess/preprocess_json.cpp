@@ -21,6 +21,7 @@ constexpr Named<ResizeMode> kResizeModes[] = {
     {ResizeMode::shortest_edge, "shortest_edge"},
     {ResizeMode::longest_edge, "longest_edge"},
     {ResizeMode::cover, "cover"},
+    {ResizeMode::patches, "patches"},
     {ResizeMode::fit, "fit"},
 };
 constexpr Named<CropRule> kCropRules[] = {

@@ -23,6 +23,22 @@ struct Size {
   double width, height;
 };
 
+// As transformers' get_image_size_for_max_num_patches: the largest scale that it finds by halving,
+// in floating point as there.
+Size size_in_patches(int width, int height, int patch, int most) {
+  constexpr double kStep = 1e-5, kLargest = 100;
+  const auto scaled = [patch](double scale, int side) {
+    return std::max<double>(patch, std::ceil(side * scale / patch) * patch);
+  };
+  double low = kStep / 10, high = kLargest;
+  while (high - low >= kStep) {
+    const double scale = (low + high) / 2;
+    const double patches = scaled(scale, height) / patch * (scaled(scale, width) / patch);
+    (patches <= most ? low : high) = scale;
+  }
+  return {scaled(low, width), scaled(low, height)};
+}
+
 Size resized_size(int width, int height, const Preprocess& p) {
   const double target = p.resize_to.height;
   const double w = width, h = height;
@@ -39,6 +55,8 @@ Size resized_size(int width, int height, const Preprocess& p) {
       const double scale = target / std::max(w, h);
       return {std::trunc(w * scale + 0.5), std::trunc(h * scale + 0.5)};
     }
+    case ResizeMode::patches:
+      return size_in_patches(width, height, p.resize_to.height, p.resize_to.width);
     case ResizeMode::cover:
     case ResizeMode::fit: {
       const double ratio_h = h / target;

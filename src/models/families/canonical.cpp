@@ -26,12 +26,29 @@ bool same_but_for_ones(const Shape& left, const Shape& right) {
   return squeezed(left) == squeezed(right);
 }
 
+// All of the tensor's parts must be as long as the wanted one says.
+void check_tensor_part(const TensorSource& tensors, const WeightRule& rule, const Shape& wanted) {
+  const std::string& name = rule.parts.front();
+  const Shape& shape = tensors.info(name).shape;
+  const auto [begin, end, of] = *rule.part;
+  const bool fits = shape.rank() == wanted.rank() && shape.rank() > 0 &&
+                    shape[0] * (end - begin) == wanted[0] * of &&
+                    std::equal(shape.begin() + 1, shape.end(), wanted.begin() + 1);
+  if (!fits)
+    fail("model", "{}: '{}' is {}, and {} of its {} parts are no {} of {}", tensors.place(), name,
+         shape.str(), end - begin, of, rule.canonical, wanted.str());
+}
+
 void check_shapes(const TensorSource& tensors, const WeightRule& rule, const Shape& wanted) {
   int64_t rows = 0;
   for (const std::string& part : rule.parts) {
     const TensorInfo& info = tensors.info(part);
     if (!is_float(info.dtype))
       fail("model", "{}: '{}' holds {}, not floats", tensors.place(), part, name_of(info.dtype));
+    if (rule.part) {
+      check_tensor_part(tensors, rule, wanted);
+      return;
+    }
     if (rule.parts.size() == 1) {
       if (!same_but_for_ones(info.shape, wanted))
         fail("model", "{}: '{}' is {}, but the model's {} is {}", tensors.place(), part,
@@ -97,7 +114,7 @@ class CanonicalTensors : public TensorSource {
     for (const WeightRule& rule : rules) {
       const TensorInfo info{tensors_->info(rule.parts.front()).dtype,
                             model.parameters().at(rule.canonical).shape()};
-      entries_.emplace(rule.canonical, Entry{info, rule.parts});
+      entries_.emplace(rule.canonical, Entry{info, rule.parts, rule.part});
     }
   }
 
@@ -113,15 +130,20 @@ class CanonicalTensors : public TensorSource {
   Tensor tensor(std::string_view name) const override {
     const auto found = entries_.find(name);
     if (found == entries_.end()) fail("model", "{}: has no parameter '{}'", place(), name);
-    const auto& [info, parts] = found->second;
+    const auto& [info, parts, of_tensor] = found->second;
     std::vector<Tensor> tensors;
     for (const std::string& part : parts) tensors.push_back(finite(tensors_->tensor(part), part));
+    if (of_tensor) {
+      const int64_t rows = tensors.front().size(0) / of_tensor->of;
+      tensors.front() = tensors.front().rows(of_tensor->begin * rows, of_tensor->end * rows);
+    }
     return stacked(tensors, info.shape, info.dtype);
   }
   std::optional<QuantizedTensor> quantized(std::string_view name) const override {
     const auto found = entries_.find(name);
     if (found == entries_.end()) return std::nullopt;
-    const auto& [info, parts] = found->second;
+    const auto& [info, parts, of_tensor] = found->second;
+    if (of_tensor) return std::nullopt;
     std::vector<Tensor> values, scales;
     int64_t rows = 0;
     for (const std::string& part : parts) {
@@ -149,6 +171,7 @@ class CanonicalTensors : public TensorSource {
   struct Entry {
     TensorInfo info;
     std::vector<std::string> parts;
+    std::optional<TensorPart> of_tensor;
   };
   Tensor finite(Tensor tensor, const std::string& name) const {
     if (!is_finite(tensor))
@@ -166,7 +189,7 @@ void match_weights(const Network& model, const TensorSource& tensors, const Spel
                    CheckpointInfo& info) {
   std::set<std::string> used;
   for (const auto& parameter : model.parameters().all()) {
-    WeightRule rule{parameter->path(), names_in(spelling, parameter->path())};
+    WeightRule rule = rule_for(spelling, parameter->path());
     if (rule.parts.empty())
       fail("model", "{}: {} models have no {}", tensors.place(), name_of(spelling.family),
            rule.canonical);

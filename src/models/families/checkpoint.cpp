@@ -1,6 +1,7 @@
 #include "models/families/checkpoint.h"
 
 #include <algorithm>
+#include <map>
 
 #include "core/advice.h"
 #include "core/error.h"
@@ -134,6 +135,24 @@ void add_rejection(CheckpointInfo& info, const CheckpointFiles& files) {
         gaussians->classes(), gaussians->width(), classes, width);
 }
 
+// One line for each, but for the many of one part of a larger model: a tower of texts, a decoder.
+void warn_of_left_out(CheckpointInfo& info) {
+  constexpr size_t kMany = 8;
+  std::map<std::string, std::vector<std::string>> parts;
+  for (const std::string& name : info.left_out)
+    parts[name.substr(0, name.find('.'))].push_back(name);
+  for (const auto& [part, names] : parts) {
+    if (names.size() > kMany) {
+      info.warnings.push_back(fmt::format(
+          "'{}' and {} more tensors of '{}' are not part of the answer and are left out",
+          names.front(), names.size() - 1, part));
+      continue;
+    }
+    for (const std::string& name : names)
+      info.warnings.push_back("'" + name + "' is not part of the answer and is left out");
+  }
+}
+
 }  // namespace
 
 Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& beside,
@@ -174,8 +193,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
   const std::shared_ptr<Network> network = info.config.make();
   match_weights(*network, *checkpoint.file, checkpoint.spelling, info);
   if (options.read_labels) add_labels(info, files);
-  for (const std::string& name : info.left_out)
-    info.warnings.push_back("'" + name + "' is not part of the answer and is left out");
+  warn_of_left_out(info);
   checkpoint.tensors = canonical_tensors(checkpoint.file, *network, info.weights);
   return checkpoint;
 }

@@ -22,12 +22,6 @@ struct Provenance {
   std::string source;
 };
 
-// How a canonical parameter is made of a checkpoint's tensors.
-struct WeightRule {
-  std::string canonical;
-  std::vector<std::string> parts;  // their names; several are stacked along the first axis
-};
-
 struct CheckpointInfo {
   const Family* family = own_family();
   NetworkConfig config = VisionTransformerConfig();

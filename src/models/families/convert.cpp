@@ -1,5 +1,8 @@
 #include "models/families/convert.h"
 
+#include <cstring>
+#include <map>
+
 #include "core/error.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
@@ -33,6 +36,36 @@ std::map<std::string, std::string> metadata_of(const Checkpoint& checkpoint, con
   if (!first && origin->second.starts_with(std::string(name_of(target)) + " "))
     metadata.erase(origin);  // back where it came from
   return metadata;
+}
+
+// A tensor that several parameters are parts of, in the order in which they stand in it.
+Tensor joined(const std::map<int64_t, Tensor>& parts) {
+  Shape shape = parts.begin()->second.shape();
+  shape[0] = 0;
+  for (const auto& [begin, part] : parts) shape[0] += part.size(0);
+  Tensor all = Tensor::empty(shape, parts.begin()->second.dtype());
+  auto* target = static_cast<std::byte*>(all.raw());
+  for (const auto& [begin, part] : parts) {
+    std::memcpy(target, part.raw(), part.bytes());
+    target += part.bytes();
+  }
+  return all;
+}
+
+// Under the names of the spelling. Error: one that it has none for.
+NamedTensors spelled(const std::map<std::string, Tensor>& tensors, const Spelling& spelling) {
+  NamedTensors renamed;
+  std::map<std::string, std::map<int64_t, Tensor>> shared;
+  for (const auto& [name, tensor] : tensors) {
+    const WeightRule rule = rule_for(spelling, name);
+    if (rule.parts.empty()) fail("convert", "{} models have no {}", name_of(spelling.family), name);
+    if (rule.part)
+      shared[rule.parts.front()].emplace(rule.part->begin, tensor);
+    else
+      for (auto& part : split_parts(rule, tensor)) renamed.push_back(std::move(part));
+  }
+  for (const auto& [name, parts] : shared) renamed.emplace_back(name, joined(parts));
+  return renamed;
 }
 
 }  // namespace
@@ -72,12 +105,7 @@ ConversionReport write_converted(const std::filesystem::path& folder, const Chec
   Adapted adapted = adapt(checkpoint.info.config, MemoryTensors(source), options.target);
 
   const Spelling spelling = target_spelling(checkpoint, adapted.config, options.target);
-  NamedTensors renamed;
-  for (const auto& [name, tensor] : adapted.tensors) {
-    const WeightRule rule{name, names_in(spelling, name)};
-    if (rule.parts.empty()) fail("convert", "{} models have no {}", name_of(options.target), name);
-    for (auto& part : split_parts(rule, tensor)) renamed.push_back(std::move(part));
-  }
+  const NamedTensors renamed = spelled(adapted.tensors, spelling);
   for (const std::string& name : checkpoint.info.left_out)
     if (!masked || name != mask.front() || !adapted.tensors.contains("mask_token"))
       report.left_out.push_back(name);

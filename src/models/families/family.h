@@ -77,7 +77,7 @@ class Family {
   // A tensor, by its name without the prefix, that no answer of a model depends on.
   virtual bool is_left_out(std::string_view name) const;
   // The same of a whole name, of what training has put beside the model or in the place of its
-  // head.
+  // head: a decoder of masked pictures, a tower of texts.
   virtual bool is_training_part(const Spelling& spelling, std::string_view name) const;
 
   // ---- Reading ----

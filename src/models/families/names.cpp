@@ -60,6 +60,19 @@ std::string filled(std::string_view text, const Spelling& s,
   return name;
 }
 
+// Takes "[1:3/3]" from the end of a spelling.
+std::optional<TensorPart> take_tensor_part(std::string_view& spelled) {
+  if (!spelled.ends_with(']')) return std::nullopt;
+  const size_t open = spelled.rfind('[');
+  TensorPart part;
+  const char* at = spelled.data() + open + 1;
+  const char* last = spelled.data() + spelled.size() - 1;
+  for (int64_t* number : {&part.begin, &part.end, &part.of})
+    at = std::from_chars(at, last, *number).ptr + 1;
+  spelled = spelled.substr(0, open);
+  return part;
+}
+
 std::vector<std::string> parts_of(std::string_view spelled, std::string_view suffix,
                                   const Spelling& s, const NamePattern& pattern) {
   std::vector<std::string> parts;
@@ -115,16 +128,24 @@ std::optional<Spelling> spelling_from_words(const std::string& words) {
 }
 
 std::vector<std::string> names_in(const Spelling& spelling, std::string_view name) {
+  return rule_for(spelling, name).parts;
+}
+
+WeightRule rule_for(const Spelling& spelling, std::string_view name) {
+  WeightRule rule{.canonical = std::string(name), .parts = {}};
   const NamePattern pattern = pattern_of(spelling.family->numbered(spelling, name));
   const NameTables tables = spelling.family->tables(spelling);
   for (const std::span<const NameRow> rows : tables.rows)
     for (const NameRow& row : rows)
       if (const auto suffix = suffix_after(pattern.text, row.canonical)) {
-        const std::string_view theirs = row.theirs.at(static_cast<size_t>(tables.column));
-        return parts_of(theirs.empty() ? row.theirs[0] : theirs, *suffix, spelling, pattern);
+        std::string_view theirs = row.theirs.at(static_cast<size_t>(tables.column));
+        if (theirs.empty()) theirs = row.theirs[0];
+        rule.part = take_tensor_part(theirs);
+        rule.parts = parts_of(theirs, *suffix, spelling, pattern);
+        return rule;
       }
-  if (!tables.identity) return {};
-  return {filled("@" + pattern.text, spelling, pattern.numbers)};
+  if (tables.identity) rule.parts = {filled("@" + pattern.text, spelling, pattern.numbers)};
+  return rule;
 }
 
 bool is_left_out(const Spelling& spelling, std::string_view name) {

@@ -34,10 +34,25 @@ inline constexpr int kMaxGeneration = 7;
 
 // '@' is the file's prefix and each '#' a number of the name, as the block's; '+' joins the parts
 // that are stacked. Both sides are modules: ".weight" and ".bias" follow, or nothing for a bare
-// tensor.
+// tensor. At the end of theirs, "[1:3/3]" says that the parameter is a part of the tensor alone: of
+// its three equal parts, the second and third (q, k and v of a torch.nn.MultiheadAttention).
 struct NameRow {
   std::string_view canonical;
   std::array<std::string_view, 2> theirs;  // by column; an empty one is as the first
+};
+
+// Of a tensor that holds several parameters one below the other: its equal parts [begin, end) of
+// `of`.
+struct TensorPart {
+  int64_t begin = 0, end = 1, of = 1;
+  bool operator==(const TensorPart&) const = default;
+};
+
+// How a canonical parameter is made of a checkpoint's tensors.
+struct WeightRule {
+  std::string canonical;
+  std::vector<std::string> parts;  // their names; several are stacked along the first axis
+  std::optional<TensorPart> part = std::nullopt;  // of the one tensor in `parts`
 };
 
 // What a spelling is read by, the first hit winning.
@@ -59,6 +74,9 @@ std::optional<Spelling> spelling_from_words(const std::string& words);
 // The names that hold canonical parameter `name` in a file of this spelling (several: parts stacked
 // along the first axis); empty when the family has no such parameter.
 std::vector<std::string> names_in(const Spelling& spelling, std::string_view name);
+
+// The same names, with which part of a tensor it is.
+WeightRule rule_for(const Spelling& spelling, std::string_view name);
 
 // A tensor of this file that no answer of the model depends on (mask token, pooler, ...).
 bool is_left_out(const Spelling& spelling, std::string_view their_name);

@@ -57,15 +57,17 @@ Variable LearnedPositions::stored(const Context& context) const {
 
 Variable LearnedPositions::resized(const Context& context, const TokenLayout& layout) const {
   const Variable whole = stored(context);
-  const bool antialias = config_.resize == PositionResize::bicubic_antialias;
-  GridResize resize{.mode = config_.resize == PositionResize::bilinear
-                                ? kernels::InterpolateMode::bilinear
-                                : kernels::InterpolateMode::bicubic,
-                    .antialias = antialias,
-                    .in_height = config_.grid_height,
-                    .in_width = config_.grid_width,
-                    .out_height = layout.grid_height,
-                    .out_width = layout.grid_width};
+  const bool antialias = config_.resize == PositionResize::bicubic_antialias ||
+                         config_.resize == PositionResize::bilinear_antialias;
+  const bool bilinear = config_.resize == PositionResize::bilinear ||
+                        config_.resize == PositionResize::bilinear_antialias;
+  GridResize resize{
+      .mode = bilinear ? kernels::InterpolateMode::bilinear : kernels::InterpolateMode::bicubic,
+      .antialias = antialias,
+      .in_height = config_.grid_height,
+      .in_width = config_.grid_width,
+      .out_height = layout.grid_height,
+      .out_width = layout.grid_width};
   if (config_.resize == PositionResize::bicubic_offset) {
     // DINOv2 adds 0.1 to the grid before it divides, and torch samples at 1 / that scale.
     const auto factor = [](int64_t out, int64_t in) {

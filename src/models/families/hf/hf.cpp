@@ -13,8 +13,6 @@ namespace {
 
 using C = VisionTransformerConfig;
 
-constexpr std::string_view kHfMark = "embeddings.patch_embeddings.projection.weight";
-
 constexpr NameRow kHfRows[] = {
     {"cls_token", {"@embeddings.cls_token"}},
     {"dist_token", {"@embeddings.distillation_token"}},
@@ -50,12 +48,20 @@ std::span<const NameRow> hf_rows() {
   return kHfRows;
 }
 
+bool is_hf_pixel_decoder(std::string_view name) {
+  return name == "decoder.0.weight" || name == "decoder.0.bias";
+}
+
 const ConfigForm& HfFamily::config_form() const {
   return transformers_form();
 }
 
+std::string_view HfFamily::patch_mark() const {
+  return "embeddings.patch_embeddings.projection.weight";
+}
+
 std::optional<Claim> HfFamily::recognise(const FileEvidence& file) const {
-  const auto prefix = file.prefix_before(kHfMark);
+  const auto prefix = file.prefix_before(patch_mark());
   if (!prefix) return std::nullopt;
   if (file.has_form(transformers_form())) {
     const auto said = file.config().find("model_type");
@@ -65,8 +71,9 @@ std::optional<Claim> HfFamily::recognise(const FileEvidence& file) const {
       return std::nullopt;
     return Claim{*prefix, "config.json's model_type " + type, true};
   }
-  if (!mark().empty() && !file.any_name_contains(mark())) return std::nullopt;
-  return Claim{*prefix, mark().empty() ? *prefix + std::string(kHfMark) : std::string(mark())};
+  if (!claims_by_names() || (!mark().empty() && !file.any_name_contains(mark())))
+    return std::nullopt;
+  return Claim{*prefix, mark().empty() ? *prefix + std::string(patch_mark()) : std::string(mark())};
 }
 
 void HfFamily::read_spelling(const FileEvidence& file, Spelling& s) const {
@@ -81,7 +88,10 @@ bool HfFamily::is_left_out(std::string_view name) const {
 
 void HfFamily::spell(const C& config, Spelling& s) const {
   // A model without a head is a class of its own, whose files have no prefix.
-  if (config.num_classes > 0) s.prefix = std::string(written_model(config).type) + ".";
+  if (config.num_classes > 0) {
+    const HfModel& model = written_model(config);
+    s.prefix = model.prefix.empty() ? std::string(model.type) + "." : std::string(model.prefix);
+  }
   spell_model(config, s);
 }
 
@@ -90,24 +100,26 @@ void HfFamily::spell_model(const C&, Spelling&) const {}
 // The tokens that transformers' classes have, whatever their config says.
 void HfFamily::check_tokens(const C& c, const std::string& place) const {
   const Expressible& can = expressible();
-  const bool distilled = can.distillation_token == Expressible::kAlways;
-  const bool scaled = can.layer_scale == Expressible::kAlways;
-  const auto require = [&](bool holds, const char* what) {
+  const auto require = [&](bool holds, const std::string& what) {
     if (!holds) fail("family", "{}: {}, unlike every {} model", place, what, name());
   };
-  require(c.class_token, "has no class token");
-  require(c.distillation_token == distilled,
-          distilled ? "has no distillation token" : "has a distillation token");
+  const auto require_presence = [&](Expressible::Presence presence, bool there,
+                                    const std::string& what) {
+    require(there || presence != Expressible::kAlways, "has no " + what);
+    require(!there || presence != Expressible::kNever, "has " + what);
+  };
+  require_presence(can.class_token, c.class_token, "class token");
+  require_presence(can.distillation_token, c.distillation_token, "distillation token");
   require(can.register_tokens || c.register_tokens == 0, "has register tokens");
-  require(c.position == Position::learned, "has no positions");
-  require(c.layer_scale == scaled, scaled ? "has no LayerScale" : "has LayerScale");
+  require(can.no_positions || c.position == Position::learned, "has no positions");
+  require_presence(can.layer_scale, c.layer_scale, "LayerScale");
 }
 
 void HfFamily::settle(ConfigDraft& draft, const FileReading& file) const {
   C& c = draft.config;
   check_tokens(c, file.tensors.place());
-  draft.settle("pooling", &C::pooling, Pooling::class_token, every_model());
-  if (c.mlp != MlpKind::plain)
+  settle_head(draft, file);
+  if (c.mlp != MlpKind::plain && has_fixed_gate())
     draft.settle("activation", &C::activation, Activation::silu, every_model());
   c.drop_partial_patches = true;
   c.position_resize = position_resize(c);
@@ -117,25 +129,52 @@ void HfFamily::settle(ConfigDraft& draft, const FileReading& file) const {
     draft.add_preprocess(PreprocessKind::hf, file.files.preprocessor, preprocess_file());
 }
 
+void HfFamily::settle_head(ConfigDraft& draft, const FileReading&) const {
+  draft.settle("pooling", &C::pooling, Pooling::class_token, every_model());
+}
+
 PositionResize HfFamily::position_resize(const C& c) const {
   return c.register_tokens > 0 ? PositionResize::bicubic_antialias : PositionResize::bicubic;
 }
 
 std::vector<std::span<const FieldRule>> HfFamily::config_fields(const HfModel&) const {
-  return {kHfVitFields};
+  return {hf_encoder_fields(), kHfVitFields};
 }
 
-void HfFamily::check_config(const ConfigDraft& draft, const nlohmann::json& config,
+std::span<const FieldRule> HfFamily::model_fields(const HfModel&) const {
+  return {};
+}
+
+void HfFamily::check_config(ConfigDraft& draft, const nlohmann::json& config,
                             const std::string& place) const {
+  agree_with_tensors(config, "qkv_bias", draft.config.qkv_bias, place);
   agree_with_tensors(config, "intermediate_size", draft.config.mlp_hidden_dim, place);
+}
+
+void HfFamily::check_head(const ConfigDraft& draft, const nlohmann::json& config,
+                          const std::string& place) const {
+  const int64_t classes = draft.config.num_classes;
+  if (classes > 0) agree_with_tensors(config, "num_labels", classes, place);
 }
 
 const HfModel& HfFamily::written_model(const C&) const {
   return hf_models().front();
 }
 
+std::string HfFamily::written_class(const C& c) const {
+  if (c.num_classes == 0) return "Model";
+  return c.pooling == Pooling::distilled ? "ForImageClassificationWithTeacher"
+                                         : "ForImageClassification";
+}
+
 void HfFamily::add_fields(const C& c, nlohmann::json& out) const {
   out["intermediate_size"] = c.mlp_hidden();
+  out["qkv_bias"] = c.qkv_bias;
+  out["hidden_dropout_prob"] = 0.0;
+  out["attention_probs_dropout_prob"] = 0.0;
+  if (c.num_heads * c.head_size() != c.embed_dim) out["head_dim"] = c.head_size();
 }
+
+void HfFamily::add_model_fields(const C&, nlohmann::json&) const {}
 
 }  // namespace vitrail

@@ -1,5 +1,6 @@
-// transformers' ViT, DeiT and DINOv2: what their families have in common, with a ViT's ways where
-// they differ; the others' are in the file of each.
+// transformers' plain Vision Transformers: what their families have in common, with the ways of
+// ViT, DeiT and DINOv2 where they differ; the others' are in the file of each. Towers of pictures
+// beside one of texts (CLIP and its like) have hf_tower.h.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -21,11 +22,11 @@ class HfFamily : public VitFamily, public TransformersModels {
 
   std::optional<Claim> recognise(const FileEvidence& file) const final;
   void read_spelling(const FileEvidence& file, Spelling& spelling) const override;
-  bool is_left_out(std::string_view name) const final;
+  bool is_left_out(std::string_view name) const override;
 
   void settle(ConfigDraft& draft, const FileReading& file) const final;
   const char* single_label_rule() const final { return "transformers' rule for 1 label"; }
-  PositionResize position_resize(const VisionTransformerConfig& config) const final;
+  PositionResize position_resize(const VisionTransformerConfig& config) const override;
 
   // A configuration of transformers may have any.
   double written_epsilon(const VisionTransformerConfig& config) const final {
@@ -37,22 +38,40 @@ class HfFamily : public VitFamily, public TransformersModels {
   const char* preprocess_file() const final { return "preprocessor_config.json"; }
 
   // ---- The family's own ----
+  // The end of the patch embedding's name.
+  virtual std::string_view patch_mark() const;
+  // Whether a file is its own without a config.json that says so.
+  virtual bool claims_by_names() const { return true; }
   // A part of tensors' names that no other family of transformers has; "": none.
   virtual std::string_view mark() const { return ""; }
-  // Fields of config.json beside those of every encoder.
+  // What names and shapes do not say: how the head reads the tokens, and what of the tensors this
+  // model does not run.
+  virtual void settle_head(ConfigDraft& draft, const FileReading& file) const;
+  // Fields of an encoder's configuration, beside those of every model of transformers.
   virtual std::vector<std::span<const FieldRule>> config_fields(const HfModel& model) const;
-  // Error: of MLP and tokens the configuration says something else than the tensors.
-  virtual void check_config(const ConfigDraft& draft, const nlohmann::json& config,
+  // Those of a model of several towers, beside the towers.
+  virtual std::span<const FieldRule> model_fields(const HfModel& model) const;
+  // Whether a gated MLP is SwiGLU whatever `hidden_act` says.
+  virtual bool has_fixed_gate() const { return true; }
+  virtual const char* epsilon_key() const { return "layer_norm_eps"; }
+  // Settles what this family's configuration says of more than every encoder's. Error: of MLP,
+  // biases and tokens it says something else than the tensors.
+  virtual void check_config(ConfigDraft& draft, const nlohmann::json& config,
                             const std::string& place) const;
-  // Of a configuration without `layer_norm_eps`.
-  virtual double default_epsilon() const { return 1e-12; }
-  // As which of its models one of this configuration is written.
+  // Error: of the head's width the configuration says something else than the tensors.
+  virtual void check_head(const ConfigDraft& draft, const nlohmann::json& config,
+                          const std::string& place) const;
+  // As which of its models one of this configuration is written, and what the name of its class
+  // ends with: "Model", "ForImageClassification".
   virtual const HfModel& written_model(const VisionTransformerConfig& config) const;
-  // The fields of the model's MLP and tokens. Error: what they cannot say.
+  virtual std::string written_class(const VisionTransformerConfig& config) const;
+  // The fields of the model's MLP, biases and tokens. Error: what they cannot say.
   virtual void add_fields(const VisionTransformerConfig& config, nlohmann::json& out) const;
+  // Those of a model of several towers, beside the one of pictures.
+  virtual void add_model_fields(const VisionTransformerConfig& config, nlohmann::json& out) const;
 
  protected:
-  void spell(const VisionTransformerConfig& config, Spelling& spelling) const final;
+  void spell(const VisionTransformerConfig& config, Spelling& spelling) const override;
   // Bits of the generation that follow from the model.
   virtual void spell_model(const VisionTransformerConfig& config, Spelling& spelling) const;
 
@@ -64,9 +83,14 @@ class HfFamily : public VitFamily, public TransformersModels {
 // keep the older names.
 std::span<const NameRow> hf_rows();
 
+// The convolution that makes pixels of tokens, in files of ...ForMaskedImageModeling.
+bool is_hf_pixel_decoder(std::string_view name);
+
 // What config.json says. `place` names it. Errors: a field or value that Vitrail does not know, one
 // that contradicts the tensors, and what Vitrail does not have.
 void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const nlohmann::json& config,
                     const std::string& place);
+// What the configurations of ViT, DeiT, DINOv2 and their like have in common.
+std::span<const FieldRule> hf_encoder_fields();
 
 }  // namespace vitrail

@@ -91,7 +91,6 @@ constexpr FieldRule kPretrainedConfig[] = {
     {"task_specific_params", FieldRule::kIdle},
 };
 
-// What ViTConfig, DeiTConfig, Dinov2Config and Dinov2WithRegistersConfig have in common.
 constexpr FieldRule kEncoder[] = {
     {"hidden_size"},
     {"num_hidden_layers"},
@@ -109,15 +108,20 @@ constexpr FieldRule kEncoder[] = {
 };
 
 // The first of several names is the one that is written.
-constexpr std::array<std::pair<const char*, Activation>, 8> kHfActivations = {
+constexpr std::array<std::pair<const char*, Activation>, 13> kHfActivations = {
     {{"gelu", Activation::gelu},
      {"gelu_python", Activation::gelu},
      {"gelu_pytorch_tanh", Activation::gelu_tanh},
      {"gelu_new", Activation::gelu_tanh},
+     {"gelu_fast", Activation::gelu_tanh},
+     {"gelu_accurate", Activation::gelu_tanh},
+     {"gelu_python_tanh", Activation::gelu_tanh},
      {"quick_gelu", Activation::quick_gelu},
      {"relu", Activation::relu},
      {"silu", Activation::silu},
-     {"swish", Activation::silu}}};
+     {"swish", Activation::silu},
+     {"tanh", Activation::tanh},
+     {"linear", Activation::none}}};
 
 std::pair<int64_t, int64_t> hf_sides(const Json& config, const char* key, int64_t otherwise,
                                      const std::string& place) {
@@ -131,20 +135,64 @@ void refuse_disagreement(const char* key, const std::string& value, const std::s
   fail("transformers", "{}: {} is {}, but the tensors have {}", place, key, value, there);
 }
 
-// Of what the tensors show, the config must say the same.
-void check_shapes(const ConfigDraft& draft, const HfFamily& family, const Json& config,
-                  const std::string& place) {
+// The configuration of the pictures' encoder, and what messages call it.
+struct EncoderConfig {
+  Json fields;
+  std::string place;
+};
+
+EncoderConfig encoder_of(const Json& config, const HfModel& model, const std::string& place) {
+  if (model.tower.empty()) return {config, place};
+  const std::string key(model.tower);
+  EncoderConfig encoder{Json::object(), fmt::format("{}'s {}", place, key)};
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return encoder;
+  if (!found->is_object()) fail("transformers", "{}: is not an object", encoder.place);
+  encoder.fields = *found;
+  return encoder;
+}
+
+void check_known(const HfFamily& family, const Json& config, const HfModel& model,
+                 const EncoderConfig& encoder, const std::string& place) {
+  const std::vector<std::span<const FieldRule>> own = family.config_fields(model);
+  if (model.tower.empty()) return check_hf_config(config, place, model, own);
+  std::vector<std::span<const FieldRule>> rules = {kPretrainedConfig};
+  rules.insert(rules.end(), own.begin(), own.end());
+  check_fields(encoder.fields,
+               {encoder.place, fmt::format("transformers' {}VisionConfig", model.stem), rules});
+  const std::array outer = {family.model_fields(model)};
+  check_hf_config(config, place, model, outer);
+}
+
+// A matrix that embeds patches does not show what their pixels are.
+void settle_matrix_patches(ConfigDraft& draft, const Json& fields, const std::string& place) {
+  constexpr int64_t kChannels = 3, kPatch = 16;  // transformers' defaults
   const C& c = draft.config;
-  agree_with_tensors(config, "hidden_size", c.embed_dim, place);
-  agree_with_tensors(config, "num_hidden_layers", c.depth, place);
-  agree_with_tensors(config, "num_channels", c.in_channels, place);
-  agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
-  if (c.num_classes > 0) agree_with_tensors(config, "num_labels", c.num_classes, place);
-  if (hf_sides(config, "patch_size", c.patch_height, place) !=
+  const auto [height, width] = hf_sides(fields, "patch_size", kPatch, place);
+  draft.settle("in_channels", &C::in_channels,
+               get_optional<int64_t>(fields, "num_channels", place).value_or(kChannels), place);
+  draft.settle("patch_height", &C::patch_height, height, place);
+  draft.settle("patch_width", &C::patch_width, width, place);
+  if (c.patch_height * c.patch_width * c.in_channels != draft.patch_columns)
+    fail("transformers",
+         "{}: patches of {}x{} pixels in {} channels are not the {} columns of the "
+         "patch embedding",
+         place, c.patch_height, c.patch_width, c.in_channels, draft.patch_columns);
+}
+
+// Of what the tensors show, the config must say the same.
+void check_shapes(ConfigDraft& draft, const HfFamily& family, const EncoderConfig& encoder) {
+  const C& c = draft.config;
+  const auto& [fields, place] = encoder;
+  if (draft.patch_columns > 0) settle_matrix_patches(draft, fields, place);
+  agree_with_tensors(fields, "hidden_size", c.embed_dim, place);
+  agree_with_tensors(fields, "num_hidden_layers", c.depth, place);
+  agree_with_tensors(fields, "num_channels", c.in_channels, place);
+  if (hf_sides(fields, "patch_size", c.patch_height, place) !=
       std::pair{c.patch_height, c.patch_width})
     fail("transformers", "{}: patch_size is not the {}x{} of the patch embedding", place,
          c.patch_height, c.patch_width);
-  family.check_config(draft, config, place);
+  family.check_config(draft, fields, place);
 }
 
 }  // namespace
@@ -161,8 +209,8 @@ Activation hf_activation(const std::string& name, const std::string& place) {
   for (const auto& [text, value] : kHfActivations)
     if (name == text) return value;
   fail("transformers",
-       "{}: hidden_act {} is not supported; gelu, gelu_pytorch_tanh, quick_gelu, "
-       "relu and silu are",
+       "{}: hidden_act {} is not supported; gelu, gelu_pytorch_tanh, quick_gelu, relu, silu, tanh "
+       "and linear are",
        place, shown(name));
 }
 
@@ -210,6 +258,10 @@ void settle_hf_answer(ReadingDraft& draft, const char* single_label_rule, const 
   settle_answer(draft, {Answer::softmax}, fmt::format("transformers' rule for {} labels", classes));
 }
 
+std::span<const FieldRule> hf_encoder_fields() {
+  return kEncoder;
+}
+
 void agree_with_tensors(const Json& config, const char* key, int64_t there,
                         const std::string& place) {
   const auto value = get_optional<int64_t>(config, key, place);
@@ -224,38 +276,39 @@ void agree_with_tensors(const Json& config, const char* key, bool there, const s
 }
 
 void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const Json& config,
-                    const std::string& place) {
-  if (!config.is_object()) fail("transformers", "{}: is not an object", place);
+                    const std::string& outer_place) {
+  if (!config.is_object()) fail("transformers", "{}: is not an object", outer_place);
   const HfModel& model = hf_model_of(config, family.hf_models());
-  std::vector<std::span<const FieldRule>> fields = {kEncoder};
-  for (const auto& own : family.config_fields(model)) fields.push_back(own);
-  check_hf_config(config, place, model, fields);
-  check_shapes(draft, family, config, place);
+  const EncoderConfig encoder = encoder_of(config, model, outer_place);
+  const auto& [fields, place] = encoder;
+  check_known(family, config, model, encoder, outer_place);
+  check_shapes(draft, family, encoder);
+  family.check_head(draft, config, outer_place);
   const C& c = draft.config;
 
   // A field that config.json leaves out has the value that transformers' class gives it.
   const std::string class_default = "transformers' default";
-  const auto from = [&](const char* key) { return config.contains(key) ? place : class_default; };
-  const int64_t heads = get_optional<int64_t>(config, "num_attention_heads", place).value_or(12);
+  const auto from = [&](const char* key) { return fields.contains(key) ? place : class_default; };
+  const int64_t heads =
+      get_optional<int64_t>(fields, "num_attention_heads", place).value_or(model.heads);
   const bool said = !draft.is_open("num_heads");
   draft.settle("num_heads", &C::num_heads, heads, from("num_attention_heads"));
-  if (const auto head = get_optional<int64_t>(config, "head_dim", place);
+  if (const auto head = get_optional<int64_t>(fields, "head_dim", place);
       !said && heads > 0 && head.value_or(c.embed_dim / heads) * heads != draft.attention_width)
     fail("transformers", "{}: {} heads of head_dim {} are not the {} rows of q", place, heads,
          head.value_or(c.embed_dim / heads), draft.attention_width);
-  draft.settle(
-      "layer_norm_epsilon", &C::layer_norm_epsilon,
-      get_optional<double>(config, "layer_norm_eps", place).value_or(family.default_epsilon()),
-      from("layer_norm_eps"));
+  const char* epsilon = family.epsilon_key();
+  draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon,
+               get_optional<double>(fields, epsilon, place).value_or(model.epsilon), from(epsilon));
   if (draft.is_open("activation"))
-    draft.settle(
-        "activation", &C::activation,
-        hf_activation(get_optional<std::string>(config, "hidden_act", place).value_or("gelu"),
-                      place),
-        from("hidden_act"));
-  const auto [height, width] = hf_sides(config, "image_size", 224, place);
+    draft.settle("activation", &C::activation,
+                 hf_activation(get_optional<std::string>(fields, "hidden_act", place)
+                                   .value_or(std::string(model.activation)),
+                               place),
+                 from("hidden_act"));
+  const auto [height, width] = hf_sides(fields, "image_size", model.image, place);
   draft.settle_image(height, width, from("image_size"));
-  settle_hf_answer(draft, family.single_label_rule(), config, place);
+  settle_hf_answer(draft, family.single_label_rule(), config, outer_place);
 }
 
 }  // namespace vitrail

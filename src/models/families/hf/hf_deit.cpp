@@ -48,6 +48,9 @@ class HfDeitFamily : public HfFamily {
     HfFamily::read_spelling(file, s);
     if (!file.any_name_contains("cls_classifier.")) s.generation |= kPlainDeitHead;
   }
+  bool is_training_part(const Spelling&, std::string_view name) const override {
+    return is_hf_pixel_decoder(name);
+  }
   NameTables tables(const Spelling& s) const override {
     const int column = s.generation & kAgeBit;
     if (s.generation & kPlainDeitHead) return {{hf_rows()}, column, false};

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "formats/json.h"
 #include "models/families/hf/hf.h"
+#include "models/families/hf/hf_dinov2.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
 
@@ -54,8 +55,9 @@ constexpr FieldRule kHfDinov2Fields[] = {
 };
 constexpr FieldRule kHfRegisterFields[] = {{"num_register_tokens"}};
 
-constexpr HfModel kHfDinov2Models[] = {{"dinov2", "Dinov2"},
-                                       {"dinov2_with_registers", "Dinov2WithRegisters"}};
+constexpr HfModel kHfDinov2Models[] = {
+    {.type = "dinov2", .stem = "Dinov2", .epsilon = 1e-6},
+    {.type = "dinov2_with_registers", .stem = "Dinov2WithRegisters", .epsilon = 1e-6}};
 constexpr std::string_view kHfDinov2Architectures[] = {
     "Dinov2Model",
     "Dinov2ForImageClassification",
@@ -142,33 +144,29 @@ class HfDinov2Family : public HfFamily {
   }
 
   std::vector<std::span<const FieldRule>> config_fields(const HfModel& model) const override {
-    if (&model == &kHfDinov2Models[1]) return {kHfDinov2Fields, kHfRegisterFields};
-    return {kHfDinov2Fields};
+    if (&model == &kHfDinov2Models[1])
+      return {hf_encoder_fields(), kHfDinov2Fields, kHfRegisterFields};
+    return {hf_encoder_fields(), kHfDinov2Fields};
   }
-  void check_config(const ConfigDraft& draft, const nlohmann::json& config,
+  void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     const C& c = draft.config;
-    agree_with_tensors(config, "use_swiglu_ffn", c.mlp != MlpKind::plain, place);
-    if (const auto ratio = get_optional<double>(config, "mlp_ratio", place))
-      if (const int64_t hidden = hidden_of_ratio(c, *ratio); hidden != c.mlp_hidden_dim)
-        fail("transformers", "{}: mlp_ratio {} makes an MLP of {}, but the tensors have {}", place,
-             *ratio, hidden, c.mlp_hidden_dim);
+    agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
+    check_dinov2_mlp(c, config, place);
     if (config.value("model_type", std::string()) == kHfDinov2Models[1].type)
       agree_with_tensors(config, "num_register_tokens", c.register_tokens, place);
     else if (c.register_tokens > 0)
       fail("transformers", "{}: says model_type 'dinov2', but the tensors have register tokens",
            place);
   }
-  double default_epsilon() const override { return 1e-6; }
   bool reads_class_and_mean() const override { return true; }
 
   const HfModel& written_model(const C& c) const override {
     return kHfDinov2Models[c.register_tokens > 0 ? 1 : 0];
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
-    out["mlp_ratio"] = written_ratio(c);
-    out["use_swiglu_ffn"] = c.mlp == MlpKind::gated_packed;
-    out["layerscale_value"] = 1.0;
+    HfFamily::add_fields(c, out);
+    add_dinov2_mlp(c, out);
     if (c.register_tokens > 0) out["num_register_tokens"] = c.register_tokens;
   }
 
@@ -187,6 +185,21 @@ class HfDinov2Family : public HfFamily {
 };
 
 }  // namespace
+
+void check_dinov2_mlp(const C& c, const nlohmann::json& fields, const std::string& place) {
+  agree_with_tensors(fields, "use_swiglu_ffn", c.mlp != MlpKind::plain, place);
+  if (const auto ratio = get_optional<double>(fields, "mlp_ratio", place))
+    if (const int64_t hidden = hidden_of_ratio(c, *ratio); hidden != c.mlp_hidden_dim)
+      fail("transformers", "{}: mlp_ratio {} makes an MLP of {}, but the tensors have {}", place,
+           *ratio, hidden, c.mlp_hidden_dim);
+}
+
+void add_dinov2_mlp(const C& c, nlohmann::json& out) {
+  out.erase("intermediate_size");
+  out["mlp_ratio"] = written_ratio(c);
+  out["use_swiglu_ffn"] = c.mlp == MlpKind::gated_packed;
+  out["layerscale_value"] = 1.0;
+}
 
 const Family* hf_dinov2_family() {
   static const HfDinov2Family family;

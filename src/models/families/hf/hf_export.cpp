@@ -35,31 +35,28 @@ void store_hf_answer(const ClassAnswer& answer, nlohmann::json& out,
 nlohmann::json HfFamily::config_for(const NetworkConfig& network, const ConversionOptions& options,
                                     std::vector<std::string>& folds) const {
   const VisionTransformerConfig& c = as_vit(network);
-  nlohmann::json config = {
-      {"hidden_size", c.embed_dim},
-      {"num_hidden_layers", c.depth},
-      {"num_attention_heads", c.num_heads},
-      {"hidden_act", c.mlp == MlpKind::plain ? hf_activation_name(c.activation, name()) : "gelu"},
-      {"layer_norm_eps", c.layer_norm_epsilon},
-      {"image_size", sides_to_json(c.image_height, c.image_width)},
-      {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
-      {"num_channels", c.in_channels},
-      {"qkv_bias", c.qkv_bias},
-      {"hidden_dropout_prob", 0.0},
-      {"attention_probs_dropout_prob", 0.0}};
-  if (c.num_heads * c.head_size() != c.embed_dim) config["head_dim"] = c.head_size();
   const HfModel& model = written_model(c);
-  config["model_type"] = model.type;
+  nlohmann::json config = {{"hidden_size", c.embed_dim},
+                           {"num_hidden_layers", c.depth},
+                           {"num_attention_heads", c.num_heads},
+                           {"hidden_act", c.mlp == MlpKind::plain || !has_fixed_gate()
+                                              ? hf_activation_name(c.activation, name())
+                                              : "gelu"},
+                           {epsilon_key(), c.layer_norm_epsilon},
+                           {"image_size", sides_to_json(c.image_height, c.image_width)},
+                           {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
+                           {"num_channels", c.in_channels}};
   add_fields(c, config);
-  const std::string kind(model.stem);
-  if (c.num_classes == 0) {
-    config["architectures"] = {kind + "Model"};
-    return config;
+  if (!model.tower.empty()) {
+    config = {{std::string(model.tower), std::move(config)}};
+    add_model_fields(c, config);
   }
-  store_hf_classes(
-      c.class_answer(),
-      kind + "ForImageClassification" + (c.pooling == Pooling::distilled ? "WithTeacher" : ""),
-      options, config, folds);
+  config["model_type"] = model.type;
+  const std::string kind = written_class(c), whole = std::string(model.stem) + kind;
+  if (kind.starts_with("ForImageClassification"))
+    store_hf_classes(c.class_answer(), whole, options, config, folds);
+  else
+    config["architectures"] = {whole};
   return config;
 }
 

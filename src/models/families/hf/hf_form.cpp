@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "models/families/hf/hf_missing.h"
 #include "models/families/hf/hf_models.h"
 #include "models/families/reading/module_json.h"
 #include "models/families/registry.h"
@@ -33,8 +34,14 @@ class TransformersForm : public ConfigForm {
            config.contains("architectures") ? "architectures" : "fields", known_types());
     const std::vector<HfModel> models = known_hf_models();
     if (!type->is_string() ||
-        std::ranges::find(models, type->get<std::string>(), &HfModel::type) == models.end())
+        std::ranges::find(models, type->get<std::string>(), &HfModel::type) == models.end()) {
+      const char* missing = type->is_string() ? missing_of_hf(type->get<std::string>()) : nullptr;
+      if (missing != nullptr)
+        fail(ErrorCode::unsupported, "family",
+             "config.json: says model_type {}, a model with {}, which Vitrail does not implement",
+             shown(*type), missing);
       fail("family", "config.json: says model_type {}; {}", shown(*type), known_types());
+    }
   }
 
   nlohmann::json config_of_module(const TensorSource& tensors) const override {

@@ -13,10 +13,19 @@
 namespace vitrail {
 
 // A model of transformers: the `model_type` in its config.json, and what the names of its classes
-// begin with ("ViT" of ViTConfig and ViTModel).
+// begin with ("ViT" of ViTConfig and ViTModel). The rest is of plain Vision Transformers (hf.h):
+// what their configuration means by a field that is not there, and where their parts stand.
 struct HfModel {
   std::string_view type;
   std::string_view stem;
+  double epsilon = 1e-12;
+  int64_t heads = 12;
+  int64_t image = 224;
+  std::string_view activation = "gelu";
+  // Of the encoder's tensors where a head stands beside it; "": the type and a dot.
+  std::string_view prefix = "";
+  // The field in which a model of several towers keeps that of the pictures; "": it has one alone.
+  std::string_view tower = "";
 };
 
 class TransformersModels {

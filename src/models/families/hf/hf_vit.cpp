@@ -30,6 +30,9 @@ class HfVitFamily : public HfFamily {
     return config.get_if<VisionTransformerConfig>() != nullptr;
   }
 
+  bool is_training_part(const Spelling&, std::string_view name) const override {
+    return is_hf_pixel_decoder(name);
+  }
   NameTables tables(const Spelling& s) const override {
     return {{hf_rows()}, s.generation & kAgeBit, false};
   }

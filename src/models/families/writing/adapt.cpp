@@ -56,7 +56,8 @@ class Adapter {
             "head_mixing");
     require(!c().attention_norm || can_.inner_norms, "attention_norm");
     require(!c().mlp_norm || can_.inner_norms, "mlp_norm");
-    require(!c().pre_norm || can_.inner_norms, "pre_norm");
+    require(!c().pre_norm || can_.inner_norms || can_.pre_norm != Expressible::kNever, "pre_norm");
+    require(c().pre_norm || can_.pre_norm != Expressible::kAlways, "a model without pre_norm");
     require(c().norm == NormKind::layer || can_.rms_norm, "RMSNorm");
     require(!c().patch_output_norm || can_.rms_norm, "a norm behind the patch embedding");
     require(c().head_size() * c().num_heads == c().embed_dim || can_.any_head_size,
@@ -79,8 +80,21 @@ class Adapter {
       return require(c().final_norm != c().fc_norm, "any but one norm before the head");
     if (can_.final_norm == Expressible::kAtMostOne)
       return require(!(c().final_norm && c().fc_norm), "both final_norm and fc_norm");
+    if (can_.final_norm == Expressible::kTwice)
+      return require(c().final_norm && c().fc_norm,
+                     "a model without a norm on both sides of pooling");
     // One token's norm is the same before it is picked and after.
     const bool one_token = c().pooling == Pooling::class_token || c().pooling == Pooling::distilled;
+    if (can_.final_norm == Expressible::kAfterPooling) {
+      if (c().final_norm && !c().fc_norm && one_token) {
+        model_.rename("norm.weight", "fc_norm.weight");
+        model_.rename("norm.bias", "fc_norm.bias");
+        c().fc_norm = true;
+        c().final_norm = false;
+        fold("the norm before pooling stands after it");
+      }
+      return require(!c().final_norm, "a norm of all tokens");
+    }
     if (c().fc_norm && !c().final_norm && one_token) {
       model_.rename("fc_norm.weight", "norm.weight");
       if (c().norm == NormKind::layer) model_.rename("fc_norm.bias", "norm.bias");
@@ -88,7 +102,9 @@ class Adapter {
       c().final_norm = true;
       fold("the norm after pooling stands before it");
     }
-    require(c().final_norm && !c().fc_norm, "a model without the norm of all tokens");
+    require(!c().fc_norm, "a norm of the pooled vector");
+    require(c().final_norm || can_.final_norm == Expressible::kOptionalBefore,
+            "a model without the norm of all tokens");
   }
 
   void set_tokens() {
@@ -98,6 +114,7 @@ class Adapter {
             "a model without a distillation token");
     require(c().class_token || can_.class_token != Expressible::kAlways,
             "a model without a class token");
+    require(!c().class_token || can_.class_token != Expressible::kNever, "a class token");
     require(c().register_tokens == 0 || can_.register_tokens, "register tokens");
     require(!(distilled && c().register_tokens > 0), "distillation and register tokens together");
     if (c().layer_scale)
@@ -191,13 +208,17 @@ class Adapter {
       c().patch_bias = !c().pre_norm;
       if (c().projection_bias || c().mlp_bias) add_block_biases();
     } else {
-      add_bias("patch_embed.proj");
+      const bool patch_bias = can_.patch_bias != Expressible::kNever;
+      require(!c().patch_bias || patch_bias, "a patch bias");
+      if (patch_bias) add_bias("patch_embed.proj");
       add_block_biases();
-      c().patch_bias = true;
+      c().patch_bias = patch_bias;
     }
-    if (c().num_classes > 0) add_bias("head");
+    if (!can_.optional_head_bias) {
+      if (c().num_classes > 0) add_bias("head");
+      c().head_bias = true;
+    }
     if (model_.tensors.contains("head_dist.weight")) add_bias("head_dist");
-    c().head_bias = true;
     if (added_bias_) fold("biases of zeros are added");
   }
 

@@ -9,8 +9,11 @@ namespace vitrail {
 struct Expressible {
   enum Presence : uint8_t { kNever, kOptional, kAlways };
   enum FinalNorm : uint8_t {
-    kBeforePooling,  // of all tokens
-    kOneOfTwo,       // before pooling or after it
+    kBeforePooling,   // of all tokens
+    kOptionalBefore,  // the same, or none
+    kAfterPooling,    // of the pooled vector, or none
+    kTwice,           // of all tokens, and of the pooled vector again
+    kOneOfTwo,        // before pooling or after it
     kAtMostOne,
   };
 
@@ -18,6 +21,8 @@ struct Expressible {
   Presence distillation_token = kNever;
   Presence layer_scale = kNever;
   Presence qkv_bias = kOptional;
+  Presence patch_bias = kAlways;
+  Presence pre_norm = kNever;  // beside inner_norms
   FinalNorm final_norm = kBeforePooling;
   bool register_tokens = false;
   bool mask_token = false;            // a tensor that no answer depends on, always there
@@ -34,6 +39,7 @@ struct Expressible {
   bool free_position_prefix = false;  // pos_embed covers every prefix token or none; else those
                                       // of class and distillation
   bool no_projection = false;         // attention without one, where one head has the whole width
+  bool optional_head_bias = false;    // what express_head() makes of it
   bool optional_biases = false;       // of patches, and of blocks by one switch; else always there
 };
 

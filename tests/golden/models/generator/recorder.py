@@ -40,6 +40,7 @@ class Case:
     faint: bool = False  # tokens of small variance, so that LayerNorm's epsilon is seen
     settings: dict = field(default_factory=dict)  # what --set must say for this checkpoint
     metadata: dict | None = None  # of model.safetensors
+    steps: int = ADAMW["steps"]  # 0: the model ties parameters that Vitrail trains apart
 
 
 def depth_of(index):
@@ -142,7 +143,7 @@ def run(case, model, pixels, labels):
         model.parameters(), lr=ADAMW["lr"], betas=tuple(ADAMW["betas"]), eps=ADAMW["eps"],
         weight_decay=ADAMW["weight_decay"])
     losses = []
-    for _ in range(ADAMW["steps"]):
+    for _ in range(case.steps):
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(case.forward(model, pixels), labels)
         loss.backward()
@@ -202,7 +203,7 @@ def record(case, root):
         "family": case.family,
         "library": case.library,
         "settings": case.settings,
-        "adamw": ADAMW,
+        "adamw": {**ADAMW, "steps": case.steps},
         "float32_error": {  # smaller ones change no bound
             name: float(f"{error:.2e}") for name, error in sorted(errors.items()) if error > 1e-6
         },
