@@ -16,14 +16,9 @@
 #include "models/backbones/pvt_v2.h"
 #include "models/backbones/levit.h"
 #include "models/backbones/cait.h"
-#include "models/backbones/levit.h"
 #include "models/backbones/cvt.h"
-#include "models/backbones/levit.h"
 #include "models/backbones/pvt.h"
-#include "models/backbones/pvt_v2.h"
 #include "models/backbones/swin_config.h"
-#include "models/backbones/cait.h"
-#include "models/backbones/pvt_v2.h"
 #include "models/backbones/xcit.h"
 #include "models/network_config.h"
 #include "models/vit_config.h"
@@ -64,17 +59,7 @@ constexpr std::array kTypes{
     row<levit_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
-    NetworkType{
-        VisionTransformerConfig::kType,
-        [](const nlohmann::json& fields) -> NetworkConfig { return vit_config_from_json(fields); }},
-    NetworkType{SwinConfig::kType,
-                [](const nlohmann::json& fields) -> NetworkConfig {
-                  return swin_config_from_json(fields);
-                }},
     row<swin_config_from_json>(),
-    row<cait_config_from_json>(),
-    row<xcit_config_from_json>(),
-    row<pvt_v2_config_from_json>(),
 };
 // clang-format on
 
