@@ -18,6 +18,8 @@
 #include "models/backbones/swin_config.h"
 #include "models/backbones/tiny_vit_config.h"
 #include "models/backbones/vitdet_config.h"
+#include "models/backbones/pvt.h"
+#include "models/backbones/swin_config.h"
 #include "models/backbones/xcit.h"
 #include "models/network_config.h"
 #include "models/vit_config.h"
@@ -56,9 +58,9 @@ constexpr std::array kTypes{
     row<pvt_config_from_json>(),
     row<cvt_config_from_json>(),
     row<levit_config_from_json>(),
-    row<swin_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
+    row<swin_config_from_json>(),
 };
 // clang-format on
 

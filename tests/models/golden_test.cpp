@@ -28,7 +28,6 @@ const std::map<std::string, int> kExpectedCases = {
     {"hf", 35},
     {"hf_tower", 24},
     {"hiera", 7},
-    {"jax", 2},
     {"levit", 7},
     {"mobilevit", 8},
     {"pvt", 3},
