@@ -75,11 +75,12 @@ Variable run_mixed(const Context& context, const AttentionOperands& in,
   if (!recorded && !(context.dropout && options.dropout > 0)) {
     const Timed timed(context, {"attention", options.path,
                                 2 * shape.batch * shape.queries * shape.keys *
-                                    (description.width + shape.heads * shape.heads),
+                                    (shape.heads * (shape.head_dim + shape.value_dim()) / 2 +
+                                     shape.heads * shape.heads),
                                 Precision::f32});
-    Tensor output = Tensor::empty({in.q.size(0), in.q.size(1), description.width});
+    Tensor output = Tensor::empty({in.q.size(0), in.q.size(1), description.output_width()});
     kernels::attention(context.queue, description.args,
-                       {.o = heads_of(output, shape.head_dim, description.width, 0)}, nullptr);
+                       {.o = heads_of(output, description.output_place())}, nullptr);
     return output;
   }
   Variable output = chained_mixed_attention(context, in, options, description.args.scale);

@@ -13,13 +13,17 @@ namespace {
 
 constexpr std::array kSwapTokensAndHeads{0, 2, 1, 3};
 
-// Part `part` of x [B, N, parts*H*d] by head: [B, H, N, d].
-Variable by_head(const Context& context, const Variable& x, int64_t heads, int64_t width,
-                 int64_t part) {
-  const Variable own =
-      x.size(2) == width ? x : slice(context, x, 2, part * width, (part + 1) * width);
-  return permute(context, reshape(context, own, {x.size(0), x.size(1), heads, width / heads}),
-                 kSwapTokensAndHeads);
+// The heads of x [B, N, D], each of `dim` numbers, where they lie in its rows: [B, H, N, d].
+Variable by_head(const Context& context, const Variable& x, int64_t heads, int64_t dim,
+                 const HeadPlace& place) {
+  const int64_t step = place.step;
+  const int64_t first = step == dim ? place.first : place.first / step * step;
+  Variable own = first == 0 && x.size(2) == heads * step
+                     ? x
+                     : slice(context, x, 2, first, first + heads * step);
+  own = reshape(context, own, {x.size(0), x.size(1), heads, step});
+  if (step != dim) own = slice(context, own, 3, place.first - first, place.first - first + dim);
+  return permute(context, own, kSwapTokensAndHeads);
 }
 
 // matrix [H, H] times x [B, H, Nq, Nk] over the heads, plus bias [H].
@@ -38,10 +42,10 @@ Variable mix(const Context& context, const Variable& matrix, const Variable& bia
 Variable chained_mixed_attention(const Context& context, const AttentionOperands& in,
                                  const AttentionOptions& options, float factor) {
   const HeadMixingWeights& mixing = options.mixing;
-  const int64_t heads = options.heads, width = in.width;
-  const Variable q = by_head(context, in.q, heads, width, in.q_part);
-  const Variable k = by_head(context, in.k, heads, width, in.k_part);
-  const Variable v = by_head(context, in.v, heads, width, in.v_part);
+  const int64_t heads = options.heads;
+  const Variable q = by_head(context, in.q, heads, in.head_dim, in.q_place);
+  const Variable k = by_head(context, in.k, heads, in.head_dim, in.k_place);
+  const Variable v = by_head(context, in.v, heads, in.value_dim, in.v_place);
   const auto drop = [&](const Variable& x, bool here) {
     return here ? dropout(context, x, options.dropout, options.path + ".mixed") : x;
   };
@@ -52,7 +56,7 @@ Variable chained_mixed_attention(const Context& context, const AttentionOperands
   if (mixing.norm != nullptr) weights = layer_norm_2d(context, weights, *mixing.norm);
   weights = drop(weights, !mixing.drops_before);
   const Variable o = permute(context, matmul(context, weights, v), kSwapTokensAndHeads);
-  return reshape(context, o, {in.q.size(0), in.q.size(1), width});
+  return reshape(context, o, {in.q.size(0), in.q.size(1), heads * in.value_dim});
 }
 
 }  // namespace vitrail
