@@ -9,14 +9,11 @@
 
 namespace vitrail::kernels {
 
-inline constexpr std::array kActivations{Word{Activation::none, "none"},
-                                         Word{Activation::gelu, "gelu"},
-                                         Word{Activation::gelu_tanh, "gelu_tanh"},
-                                         Word{Activation::quick_gelu, "quick_gelu"},
-                                         Word{Activation::relu, "relu"},
-                                         Word{Activation::silu, "silu"},
-                                         Word{Activation::tanh, "tanh"},
-                                         Word{Activation::hard_swish, "hard_swish"}};
+inline constexpr std::array kActivations{
+    Word{Activation::none, "none"},           Word{Activation::gelu, "gelu"},
+    Word{Activation::gelu_tanh, "gelu_tanh"}, Word{Activation::quick_gelu, "quick_gelu"},
+    Word{Activation::relu, "relu"},           Word{Activation::silu, "silu"},
+    Word{Activation::tanh, "tanh"},           Word{Activation::hard_swish, "hard_swish"}};
 constexpr auto words_of(Activation) {
   return std::span(kActivations);
 }
@@ -61,10 +58,9 @@ inline constexpr std::array kMlpKinds{
     Word{MlpKind::plain, "plain"}, Word{MlpKind::gated_packed, "gated_packed"},
     Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},
     Word{MlpKind::gated_split, "gated_split"}};
-inline constexpr std::array kHeadMixings{Word{HeadMixingKind::none, "none"},
-                                         Word{HeadMixingKind::projections, "projections"},
-                                         Word{HeadMixingKind::matrices, "matrices"},
-                                         Word{HeadMixingKind::reattention, "reattention"}};
+inline constexpr std::array kHeadMixings{
+    Word{HeadMixingKind::none, "none"}, Word{HeadMixingKind::projections, "projections"},
+    Word{HeadMixingKind::matrices, "matrices"}, Word{HeadMixingKind::reattention, "reattention"}};
 inline constexpr std::array kNormalisations{Word{Normalisation::group, "group"},
                                             Word{Normalisation::batch, "batch"}};
 inline constexpr std::array kPoolings{Word{Pooling::class_token, "class_token"},

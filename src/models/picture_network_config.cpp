@@ -39,6 +39,12 @@ void check_epsilon(const char* name, double value) {
   check(value > 0 && value < 1, kConfigPlace, "{} is {}; it must lie between 0 and 1", name, value);
 }
 
+void check_ratio(const char* name, double value) {
+  constexpr double kLeast = 0.01, kMost = 64;
+  check(value >= kLeast && value <= kMost, kConfigPlace, "{} is {}; it must lie between {} and {}",
+        name, value, kLeast, kMost);
+}
+
 void check_stages(const char* reference, size_t stages, std::initializer_list<StageList> lists) {
   constexpr int64_t kMostStages = 8;
   check_field(fmt::format("the number of {}", reference).c_str(), static_cast<int64_t>(stages), 1,

@@ -65,6 +65,7 @@ inline constexpr const char* kConfigPlace = "model config";  // what messages ca
 void check_field(const char* name, int64_t value, int64_t low, int64_t high);
 void check_rate(const char* name, double value);     // in [0, 1)
 void check_epsilon(const char* name, double value);  // in (0, 1)
+void check_ratio(const char* name, double value);    // of a width to another
 
 // A list for each stage. Error: it names another number of stages than `stages`, of the field
 // `reference`; a value out of range.

@@ -121,8 +121,8 @@ struct VisionTransformerConfig {
   bool attention_projection = true;  // false: no attn.proj (vit-pytorch with one head of width D)
   bool qk_norm = false;              // a norm over d of q and k
   HeadMixingKind head_mixing = HeadMixingKind::none;  // heads' scores and weights are mixed
-  bool attention_norm = false;       // a norm before attn.proj (timm's scale_attn_norm)
-  bool mlp_norm = false;             // a norm before mlp.fc2 (timm's scale_mlp_norm)
+  bool attention_norm = false;  // a norm before attn.proj (timm's scale_attn_norm)
+  bool mlp_norm = false;        // a norm before mlp.fc2 (timm's scale_mlp_norm)
   // What every norm is, but those of patch_norm and of residual networks.
   NormKind norm = NormKind::layer;
   NormPlacement norm_placement = NormPlacement::pre;

@@ -11,7 +11,9 @@ namespace {
 
 NormedConvolution convolution_of(const Scope& scope, const char* name,
                                  const ConvolutionAttentionConfig& c, bool of_queries) {
-  return {scope.child(name), c.embed_dim, c.embed_dim,
+  return {scope.child(name),
+          c.embed_dim,
+          c.embed_dim,
           {.window = of_queries ? square_window(c.kernel, 1, c.kernel / 2)
                                 : square_window(c.kernel, c.key_stride, c.key_padding),
            .depthwise = true,

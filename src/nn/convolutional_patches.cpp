@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-constexpr int64_t kSide = 3;
+constexpr int64_t kTowerSide = 3;
 
 }  // namespace
 
@@ -21,8 +21,8 @@ ConvolutionalPatches::ConvolutionalPatches(const Scope& scope,
     const int64_t width = config.embed_dim >> (config.halvings - 1 - i);
     const Scope layer = scope.child("proj").child(2 * i);
     Parameter& weight = layer.child(0).filter(
-        "weight", {width, channels, kSide, kSide},
-        Initializer::torch_uniform(channels * kSide * kSide),
+        "weight", {width, channels, kTowerSide, kTowerSide},
+        Initializer::torch_uniform(channels * kTowerSide * kTowerSide),
         i == 0 ? ParameterRole::Muon::none : ParameterRole::Muon::normalised_filter);
     layers_.push_back({weight, BatchNorm(layer.child(1), width)});
     channels = width;
@@ -33,7 +33,7 @@ Variable ConvolutionalPatches::forward(const Context& context, const Variable& i
   Variable x = permute(context, images, std::array{0, 2, 3, 1});
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (i > 0) x = activation(context, x, config_.activation);
-    x = convolution(context, x, layers_[i].weight, nullptr, square_window(kSide, 2, kSide / 2));
+    x = convolution(context, x, layers_[i].weight, nullptr, square_window(kTowerSide, 2, kTowerSide / 2));
     x = layers_[i].norm.forward(context, x);
   }
   return x;
@@ -52,7 +52,7 @@ LayerCost ConvolutionalPatches::cost(int64_t picture_height, int64_t picture_wid
     const int64_t before = height * width * channels;
     height = (height - 1) / 2 + 1;
     width = (width - 1) / 2 + 1;
-    cost.multiply_adds += height * width * channels * kSide * kSide * outputs;
+    cost.multiply_adds += height * width * channels * kTowerSide * kTowerSide * outputs;
     // What goes in, the product and its norm.
     cost.values = std::max(cost.values, before + 2 * height * width * outputs);
     channels = outputs;

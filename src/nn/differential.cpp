@@ -34,9 +34,9 @@ DifferentialAttention::DifferentialAttention(const Scope& scope, const Different
       k1_(lambda_vector(scope, "lambda_k1", config.head_dim)),
       q2_(lambda_vector(scope, "lambda_q2", config.head_dim)),
       k2_(lambda_vector(scope, "lambda_k2", config.head_dim)),
-      sub_norm_(scope.child("sub_norm").parameter("weight", {config.head_dim},
-                                                  Initializer::constant(1),
-                                                  ParameterRole::Kind::norm)) {
+      sub_norm_(scope.child("sub_norm")
+                    .parameter("weight", {config.head_dim}, Initializer::constant(1),
+                               ParameterRole::Kind::norm)) {
   check(config.head_dim % 2 == 0, "attention", "{}: heads of {} have no halves", scope.path(),
         config.head_dim);
 }
@@ -71,16 +71,15 @@ Variable DifferentialAttention::forward(const Context& context, const Variable& 
   AttentionOptions both_maps = options;
   both_maps.heads = 2 * heads;
   both_maps.scale = 1 / std::sqrt(static_cast<double>(dim) / 2);
-  const Variable mixed = reshape(context,
-                                 attention(context, doubled(part(0, norms.q)),
-                                           reshape(context, k, flat), doubled(part(2, nullptr)),
-                                           both_maps),
-                                 both);
+  const Variable mixed =
+      reshape(context,
+              attention(context, doubled(part(0, norms.q)), reshape(context, k, flat),
+                        doubled(part(2, nullptr)), both_maps),
+              both);
   const Variable taken = multiply(context, slice(context, mixed, 3, 1, 2), lambda(context));
   const Variable difference = subtract(context, slice(context, mixed, 3, 0, 1), taken);
   const Variable normalised = rms_norm(context, difference, &sub_norm_, kSubNormEpsilon);
-  return reshape(context,
-                 scale(context, normalised, static_cast<float>(1 - config_.first_lambda)),
+  return reshape(context, scale(context, normalised, static_cast<float>(1 - config_.first_lambda)),
                  {batch, tokens, width});
 }
 

@@ -1,5 +1,5 @@
-// Differential attention (Ye et al. 2024, "Differential Transformer", eq. 1 to 3): what a second map
-// of each head attends to is taken away from what the first one does,
+// Differential attention (Ye et al. 2024, "Differential Transformer", eq. 1 to 3): what a second
+// map of each head attends to is taken away from what the first one does,
 //
 //   (softmax(q1 k1^T / sqrt(d/2)) - lambda softmax(q2 k2^T / sqrt(d/2))) v
 //

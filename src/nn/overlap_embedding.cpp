@@ -25,7 +25,7 @@ OverlapEmbedding::OverlapEmbedding(const Scope& scope, const OverlapEmbeddingCon
 
 Variable OverlapEmbedding::forward(const Context& context, const Variable& x) const {
   const Variable y = convolution(context, x, weight_, &bias_,
-                                 square_window(config_.kernel, config_.stride, config_.kernel / 2));
+                                 square_window(config_.kernel, config_.stride, padding()));
   return norm_.forward(context, y);
 }
 

@@ -13,8 +13,9 @@ namespace vitrail {
 
 struct OverlapEmbeddingConfig {
   int64_t channels = 3, embed_dim = 0;
-  int64_t kernel = 7, stride = 4;  // an odd kernel; it is padded by half of it
-  double epsilon = 1e-5;           // of the norm
+  int64_t kernel = 7, stride = 4;
+  int64_t padding = -1;   // on every side; -1: half of an odd kernel
+  double epsilon = 1e-5;  // of the norm
 };
 
 class OverlapEmbedding {
@@ -24,11 +25,15 @@ class OverlapEmbedding {
   // [B, H, W, C] to [B, cells(H), cells(W), D].
   Variable forward(const Context& context, const Variable& x) const;
   // Along an axis of so many pixels.
-  int64_t cells(int64_t pixels) const { return (pixels - 1) / config_.stride + 1; }
+  int64_t cells(int64_t pixels) const {
+    return (pixels + 2 * padding() - config_.kernel) / config_.stride + 1;
+  }
   // Of an input of so many pixels or cells.
   LayerCost cost(int64_t height, int64_t width) const;
 
  private:
+  int64_t padding() const { return config_.padding < 0 ? config_.kernel / 2 : config_.padding; }
+
   OverlapEmbeddingConfig config_;
   std::string path_;
   Parameter& weight_;

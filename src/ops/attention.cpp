@@ -71,12 +71,14 @@ Variable run_mixed(const Context& context, const AttentionOperands& in,
   const bool probed = context.probe != nullptr && context.probe->wants(options.path);
   const bool recorded = context.tape != nullptr &&
                         std::ranges::any_of(description.variables, &Variable::needs_gradient);
+  check(in.value_dim == in.head_dim, "attention",
+        "{}: heads that are mixed have values as wide as keys, not {} and {}", options.path,
+        in.value_dim, in.head_dim);
   if (probed) tell_probe(context, options, description, {});
   if (!recorded && !(context.dropout && options.dropout > 0)) {
     const Timed timed(context, {"attention", options.path,
                                 2 * shape.batch * shape.queries * shape.keys *
-                                    (shape.heads * (shape.head_dim + shape.value_dim()) / 2 +
-                                     shape.heads * shape.heads),
+                                    (description.output_width() + shape.heads * shape.heads),
                                 Precision::f32});
     Tensor output = Tensor::empty({in.q.size(0), in.q.size(1), description.output_width()});
     kernels::attention(context.queue, description.args,

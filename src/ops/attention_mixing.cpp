@@ -13,16 +13,19 @@ namespace {
 
 constexpr std::array kSwapTokensAndHeads{0, 2, 1, 3};
 
-// The heads of x [B, N, D], each of `dim` numbers, where they lie in its rows: [B, H, N, d].
+// The heads of an operand [B, N, D]: [B, H, N, d].
 Variable by_head(const Context& context, const Variable& x, int64_t heads, int64_t dim,
                  const HeadPlace& place) {
-  const int64_t step = place.step;
-  const int64_t first = step == dim ? place.first : place.first / step * step;
-  Variable own = first == 0 && x.size(2) == heads * step
-                     ? x
-                     : slice(context, x, 2, first, first + heads * step);
-  own = reshape(context, own, {x.size(0), x.size(1), heads, step});
-  if (step != dim) own = slice(context, own, 3, place.first - first, place.first - first + dim);
+  const int64_t batch = x.size(0), tokens = x.size(1), first = place.first;
+  Variable own;
+  if (place.step == dim) {
+    const int64_t width = heads * dim;
+    own = reshape(context, x.size(2) == width ? x : slice(context, x, 2, first, first + width),
+                  {batch, tokens, heads, dim});
+  } else {
+    own = slice(context, reshape(context, x, {batch, tokens, heads, place.step}), 3, first,
+                first + dim);
+  }
   return permute(context, own, kSwapTokensAndHeads);
 }
 

@@ -22,15 +22,21 @@ constexpr double kForwardBound = 1e-5, kGradientBound = 1e-4, kLossBound = 1e-4;
 // clang-format off
 const std::map<std::string, int> kExpectedCases = {
     {"cait", 6},
+    {"cvt", 4},
     {"dinov2", 8},
     {"hf", 35},
     {"hf_tower", 24},
+    {"hiera", 7},
     {"jax", 2},
     {"levit", 7},
+    {"pvt", 3},
     {"pvt_v2", 7},
-    {"timm", 42},
+    {"sam", 8},
+    {"segformer", 4},
+    {"timm", 44},
     {"timm_blocks", 5},
     {"vit_pytorch", 18},
+    {"vitdet", 4},
     {"vitrail", 55},
     {"xcit", 5},
 };

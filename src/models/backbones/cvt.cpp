@@ -151,26 +151,25 @@ CvtBackbone::CvtBackbone(const Scope& root, const CvtConfig& c) : config_(c) {
   int64_t block = 0;  // over all stages
   for (size_t i = 0; i < c.depths.size(); ++i) {
     const Scope below = root.child("stages").child(static_cast<int64_t>(i));
-    const Scope first =
-        i == 0 ? below.in(ParameterPlace::Section::stem) : below.in_block(block);
+    const Scope first = i == 0 ? below.in(ParameterPlace::Section::stem) : below.in_block(block);
     Stage& stage = stages_.emplace_back();
     stage.path = below.path();
-    stage.patch_embed.emplace(first.child("patch_embed"),
-                              OverlapEmbeddingConfig{
-                                  .channels = i == 0 ? c.in_channels : c.embed_dims[i - 1],
-                                  .embed_dim = c.embed_dims[i],
-                                  .kernel = c.patch_sizes[i],
-                                  .stride = c.strides[i],
-                                  .padding = c.paddings[i],
-                                  .epsilon = c.layer_norm_epsilon});
+    stage.patch_embed.emplace(
+        first.child("patch_embed"),
+        OverlapEmbeddingConfig{.channels = i == 0 ? c.in_channels : c.embed_dims[i - 1],
+                               .embed_dim = c.embed_dims[i],
+                               .kernel = c.patch_sizes[i],
+                               .stride = c.strides[i],
+                               .padding = c.paddings[i],
+                               .epsilon = c.layer_norm_epsilon});
     if (has_class_token(c, i))
-      stage.class_token = &below.in_block(block).parameter(
-          "cls_token", {1, 1, c.embed_dims[i]}, Initializer::truncated_normal(0.02),
-          ParameterRole::Kind::token);
+      stage.class_token = &below.in_block(block).parameter("cls_token", {1, 1, c.embed_dims[i]},
+                                                           Initializer::truncated_normal(0.02),
+                                                           ParameterRole::Kind::token);
     for (int64_t j = 0; j < c.depths[i]; ++j, ++block)
-      stage.blocks.push_back(std::make_unique<CvtBlock>(
-          below.child("blocks").child(j).in_block(block), c, i,
-          drop_path_of_block(c.drop_path, block, c.num_blocks())));
+      stage.blocks.push_back(
+          std::make_unique<CvtBlock>(below.child("blocks").child(j).in_block(block), c, i,
+                                     drop_path_of_block(c.drop_path, block, c.num_blocks())));
   }
   if (c.final_norm)
     norm_.emplace(root.in(ParameterPlace::Section::final_norm).child("norm"), c.embed_dims.back(),
@@ -270,10 +269,9 @@ void CvtBackbone::count(CostCounter& counter, int64_t picture_height, int64_t pi
 
 std::shared_ptr<Network> make_network(const CvtConfig& config) {
   return std::make_shared<ClassifierOf<CvtBackbone>>(
-      config,
-      ClassifierConfig{.embed_dim = config.embed_dims.back(),
-                       .pooling = config.class_token ? Pooling::class_token : Pooling::mean,
-                       .answer = config.class_answer()});
+      config, ClassifierConfig{.embed_dim = config.embed_dims.back(),
+                               .pooling = config.class_token ? Pooling::class_token : Pooling::mean,
+                               .answer = config.class_answer()});
 }
 
 }  // namespace vitrail

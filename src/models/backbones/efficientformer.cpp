@@ -4,7 +4,7 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "models/classifier_of.h"
+#include "models/classifier.h"
 #include "nn/mlp.h"
 #include "nn/offset_attention.h"
 #include "ops/elementwise.h"
@@ -177,7 +177,6 @@ EfficientFormerBackbone::EfficientFormerBackbone(const Scope& root, const Effici
     : config_(c),
       stem1_(stem_of(root, "conv1", "norm1", c.in_channels, c.embed_dims.front() / 2)),
       stem2_(stem_of(root, "conv2", "norm2", c.embed_dims.front() / 2, c.embed_dims.front())) {
-  const auto last = static_cast<double>(std::max<int64_t>(c.num_blocks() - 1, 1));
   int64_t block = 0;  // over all stages
   for (size_t i = 0; i < c.depths.size(); ++i) {
     const Scope below = root.child("stages").child(static_cast<int64_t>(i));
@@ -194,7 +193,7 @@ EfficientFormerBackbone::EfficientFormerBackbone(const Scope& root, const Effici
     for (int64_t j = 0; j < c.depths[i]; ++j, ++block) {
       const bool attends = j >= c.depths[i] - attending;
       const Scope scope = below.child("blocks").child(attends ? j + 1 : j).in_block(block);
-      const double drop_path = c.drop_path * static_cast<double>(block) / last;
+      const double drop_path = drop_path_of_block(c.drop_path, block, c.num_blocks());
       if (attends)
         stage.attention.push_back(
             std::make_unique<EfficientAttentionBlock>(scope, c, dim, drop_path));
@@ -326,7 +325,7 @@ void EfficientFormerBackbone::count(CostCounter& counter, int64_t picture_height
 }
 
 std::shared_ptr<Network> make_network(const EfficientFormerConfig& config) {
-  return std::make_shared<ClassifierOf<EfficientFormerBackbone, EfficientFormerConfig>>(
+  return std::make_shared<ClassifierOf<EfficientFormerBackbone>>(
       config, ClassifierConfig{.embed_dim = config.embed_dims.back(),
                                .pooling = Pooling::mean,
                                .answer = config.class_answer(),

@@ -1,18 +1,12 @@
 #include "models/backbones/efficientformer_config.h"
 
-#include <nlohmann/json.hpp>
 #include <numeric>
-
-#include "core/nearest.h"
-#include "models/field_words.h"
 
 namespace vitrail {
 namespace {
 
-constexpr const char* kEfficientFormerPlace = "model config";
-
 constexpr auto kEfficientFormerFields = [](auto& c, auto visit) {
-  kPictureFields(c, visit);
+  kPictureNetworkFields(c, visit);
   visit("depths", c.depths);
   visit("embed_dims", c.embed_dims);
   visit("num_vit", c.num_vit);
@@ -24,7 +18,7 @@ constexpr auto kEfficientFormerFields = [](auto& c, auto visit) {
   visit("attention_grid", c.attention_grid);
   visit("activation", c.activation);
   visit("layer_scale_init", c.layer_scale_init);
-  kClassifierFields(c, visit);
+  visit("dropout", c.dropout);
 };
 
 }  // namespace
@@ -40,25 +34,21 @@ int64_t EfficientFormerConfig::cells(int64_t pixels) const {
 }
 
 void EfficientFormerConfig::validate() const {
-  validate_common();
-  check_field("the number of depths", static_cast<int64_t>(depths.size()), 1, 8);
-  check(embed_dims.size() == depths.size(), kEfficientFormerPlace,
-        "embed_dims names {} stages and depths {}; both must name as many", embed_dims.size(),
-        depths.size());
-  for (const int64_t depth : depths) check_field("depths", depth, 1, 1024);
-  for (const int64_t dim : embed_dims) check_field("embed_dims", dim, 2, 65536);
+  check_common();
+  check_rate("dropout", dropout);
+  check_stages("depths", depths.size(),
+               {{"depths", depths, 1, 1024}, {"embed_dims", embed_dims, 2}});
   check_field("num_vit", num_vit, 1, depths.back());
-  check_field("mlp_ratio", mlp_ratio, 0.01, 64);
+  check_ratio("mlp_ratio", mlp_ratio);
   check_field("pool_size", pool_size, 1, 63);
-  check(pool_size % 2 == 1, kEfficientFormerPlace, "pool_size is {}; it must be odd", pool_size);
+  check(pool_size % 2 == 1, kConfigPlace, "pool_size is {}; it must be odd", pool_size);
   check_field("num_heads", num_heads, 1, 65536);
   check_field("key_dim", key_dim, 1, 65536);
   check_field("value_dim", value_dim, 1, 65536);
   check_field("attention_grid", attention_grid, 1, 256);
-  check_field("layer_scale_init", layer_scale_init, -1e6, 1e6);
   const int64_t rows = cells(image_height), columns = cells(image_width);
   const int64_t most = attention_grid << (depths.size() + 1);
-  check(rows == attention_grid && columns == attention_grid, kEfficientFormerPlace,
+  check(rows == attention_grid && columns == attention_grid, kConfigPlace,
         "a picture of {}x{} gives the last stage a grid of {}x{}, and its biases are for {}x{}: "
         "pictures of {}x{} give that",
         image_height, image_width, rows, columns, attention_grid, attention_grid, most, most);
@@ -69,16 +59,11 @@ void write_fields(const EfficientFormerConfig& config, nlohmann::json& out) {
 }
 
 EfficientFormerConfig efficientformer_config_from_json(const nlohmann::json& in) {
-  EfficientFormerConfig config;
-  closed_fields_from_json(config, kEfficientFormerFields, in, kEfficientFormerPlace);
-  config.validate();
-  return config;
+  return config_from_fields<EfficientFormerConfig>(kEfficientFormerFields, in);
 }
 
 void set_field(EfficientFormerConfig& config, const std::string& name, const std::string& value) {
-  if (field_from_text(config, kEfficientFormerFields, name, value, kEfficientFormerPlace)) return;
-  fail(kEfficientFormerPlace, "there is no field '{}'{}", name,
-       did_you_mean_or_all(name, field_names<EfficientFormerConfig>(kEfficientFormerFields)));
+  set_config_field(config, kEfficientFormerFields, name, value);
 }
 
 }  // namespace vitrail

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/activation.h"
-#include "models/backbones/classifier_fields.h"
+#include "models/picture_network_config.h"
 
 namespace vitrail {
 
@@ -13,7 +13,7 @@ namespace vitrail {
 // stages.i.{downsample.*, blocks.j.*}, norm.*, head.*, head_dist.*. In the last stage the numbers j
 // leave one out, in front of the first block with attention: timm has a module there that only
 // reshapes.
-struct EfficientFormerConfig : ClassifierFields {
+struct EfficientFormerConfig : PictureNetworkConfig {
   static constexpr std::string_view kType = "efficientformer";
 
   std::vector<int64_t> depths{3, 2, 6, 4}, embed_dims{48, 96, 224, 448};  // of each stage
@@ -24,12 +24,12 @@ struct EfficientFormerConfig : ClassifierFields {
   int64_t attention_grid = 7;  // rows and columns of the last stage, for which the biases are
   kernels::Activation activation = kernels::Activation::gelu;
   double layer_scale_init = 1e-5;
+  double dropout = 0;  // of the MLPs' outputs, and of what they activate
 
   int64_t num_blocks() const;
   // Rows or columns of the last stage, of so many pixels.
   int64_t cells(int64_t pixels) const;
-  void set_image_size(int64_t height, int64_t width) { size_config(*this, height, width); }
-  void fit_positions() {}  // biases are of one grid
+  void set_image_size(int64_t height, int64_t width) { resize_pictures(*this, height, width); }
   // Error naming the field that is out of range or contradicts another.
   void validate() const;
   bool operator==(const EfficientFormerConfig&) const = default;

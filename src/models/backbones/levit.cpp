@@ -309,31 +309,13 @@ void LevitBackbone::count(CostCounter& counter, int64_t picture_height,
   }
 }
 
-namespace {
-
-class Levit : public Classifier {
- public:
-  explicit Levit(const LevitConfig& config)
-      : Classifier(config), backbone_(Scope(parameters()), config) {
-    make_head({.embed_dim = config.embed_dims.back(),
-               .pooling = Pooling::mean,
-               .answer = config.class_answer(),
-               .pooled_distillation = config.distilled,
-               .head_norm = true});
-  }
-  const LevitBackbone& backbone() const override { return backbone_; }
-
- protected:
-  LevitBackbone& own_backbone() override { return backbone_; }
-
- private:
-  LevitBackbone backbone_;
-};
-
-}  // namespace
-
 std::shared_ptr<Network> make_network(const LevitConfig& config) {
-  return std::make_shared<Levit>(config);
+  return std::make_shared<ClassifierOf<LevitBackbone>>(
+      config, ClassifierConfig{.embed_dim = config.embed_dims.back(),
+                               .pooling = Pooling::mean,
+                               .answer = config.class_answer(),
+                               .pooled_distillation = config.distilled,
+                               .head_norm = true});
 }
 
 }  // namespace vitrail

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "models/classifier_of.h"
+#include "models/classifier.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -44,13 +44,12 @@ MobileVitBackbone::MobileVitBackbone(const Scope& root, const MobileVitConfig& c
              .kernel = 3,
              .stride = 2,
              .muon = ParameterRole::Muon::none}) {
-  const auto last = static_cast<double>(std::max<int64_t>(c.num_blocks() - 1, 1));
   int64_t block = 0, inputs = c.stem_channels;
   for (size_t i = 0; i < c.channels.size(); ++i) {
     const Scope below = root.child("stages").child(static_cast<int64_t>(i));
     Stage& stage = stages_.emplace_back();
     stage.path = below.path();
-    const auto rate = [&] { return c.drop_path * static_cast<double>(block) / last; };
+    const auto rate = [&] { return drop_path_of_block(c.drop_path, block, c.num_blocks()); };
     for (int64_t j = 0; j < c.depths[i]; ++j, ++block) {
       const int64_t stride = i > 0 && j == 0 ? 2 : 1;
       stage.convolutions.push_back(std::make_unique<InvertedResidual>(
@@ -195,7 +194,7 @@ void MobileVitBackbone::count(CostCounter& counter, int64_t picture_height,
 }
 
 std::shared_ptr<Network> make_network(const MobileVitConfig& config) {
-  return std::make_shared<ClassifierOf<MobileVitBackbone, MobileVitConfig>>(
+  return std::make_shared<ClassifierOf<MobileVitBackbone>>(
       config, ClassifierConfig{.embed_dim = config.final_width(),
                                .pooling = Pooling::mean,
                                .answer = config.class_answer()});

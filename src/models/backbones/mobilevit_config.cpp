@@ -3,11 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <numeric>
-
-#include "core/nearest.h"
-#include "models/field_words.h"
 
 namespace vitrail {
 
@@ -20,10 +16,8 @@ constexpr auto words_of(PatchFit) {
 
 namespace {
 
-constexpr const char* kMobileVitPlace = "model config";
-
 constexpr auto kMobileVitFields = [](auto& c, auto visit) {
-  kPictureFields(c, visit);
+  kPictureNetworkFields(c, visit);
   visit("separable", c.separable);
   visit("stem_channels", c.stem_channels);
   visit("channels", c.channels);
@@ -42,7 +36,7 @@ constexpr auto kMobileVitFields = [](auto& c, auto visit) {
   visit("layer_norm_epsilon", c.layer_norm_epsilon);
   visit("mlp_dropout", c.mlp_dropout);
   visit("attention_dropout", c.attention_dropout);
-  kClassifierFields(c, visit);
+  visit("dropout", c.dropout);
 };
 
 }  // namespace
@@ -61,50 +55,39 @@ int64_t MobileVitConfig::num_blocks() const {
 }
 
 void MobileVitConfig::validate() const {
-  validate_common();
+  check_common();
+  check_rate("dropout", dropout);
   constexpr int64_t kMostChannels = 65536;
-  check_field("the number of channels", static_cast<int64_t>(channels.size()), 1, 8);
-  check(depths.size() == channels.size(), kMobileVitPlace,
-        "depths names {} stages and channels {}; both must name as many", depths.size(),
-        channels.size());
+  check_stages("channels", channels.size(), {{"channels", channels}, {"depths", depths, 1, 1024}});
   const size_t transformers = transformer_dims.size();
-  check(transformers <= channels.size(), kMobileVitPlace,
+  check(transformers <= channels.size(), kConfigPlace,
         "transformer_dims names {} stages, and channels only {}", transformers, channels.size());
-  for (const auto& [name, list] : {std::pair{"transformer_depths", &transformer_depths},
-                                   {"mlp_hidden_dims", &mlp_hidden_dims}})
-    check(list->size() == transformers, kMobileVitPlace,
-          "{} names {} stages and transformer_dims {}; both must name as many", name, list->size(),
-          transformers);
+  check_stages("transformer_dims", transformers,
+               {{"transformer_dims", transformer_dims},
+                {"transformer_depths", transformer_depths, 1, 1024},
+                {"mlp_hidden_dims", mlp_hidden_dims}});
   check_field("stem_channels", stem_channels, 1, kMostChannels);
-  for (const int64_t width : channels) check_field("channels", width, 1, kMostChannels);
-  for (const int64_t depth : depths) check_field("depths", depth, 1, 1024);
-  check_field("expand_ratio", expand_ratio, 0.01, 64);
+  check_ratio("expand_ratio", expand_ratio);
   check_field("num_heads", num_heads, 1, kMostChannels);
-  for (size_t i = 0; i < transformers; ++i) {
-    check_field("transformer_dims", transformer_dims[i], 1, kMostChannels);
-    check_field("transformer_depths", transformer_depths[i], 1, 1024);
-    check_field("mlp_hidden_dims", mlp_hidden_dims[i], 1, kMostChannels);
-    check(separable || transformer_dims[i] % num_heads == 0, kMobileVitPlace,
-          "num_heads {} does not divide {} of transformer_dims", num_heads, transformer_dims[i]);
-  }
+  for (const int64_t dim : transformer_dims)
+    check(separable || dim % num_heads == 0, kConfigPlace,
+          "num_heads {} does not divide {} of transformer_dims", num_heads, dim);
   check_field("patch_size", patch_size, 1, 64);
-  check(separable == (patch_fit != PatchFit::resized_back), kMobileVitPlace,
+  check(separable == (patch_fit != PatchFit::resized_back), kConfigPlace,
         "patch_fit {} goes with separable {}", word_of(patch_fit),
         patch_fit == PatchFit::resized_back ? "false" : "true");
   check_field("kernel_size", kernel_size, 1, 63);
-  check(kernel_size % 2 == 1, kMobileVitPlace, "kernel_size is {}; it must be odd", kernel_size);
+  check(kernel_size % 2 == 1, kConfigPlace, "kernel_size is {}; it must be odd", kernel_size);
   check_field("final_channels", final_channels, 0, kMostChannels);
-  check(layer_norm_epsilon > 0 && layer_norm_epsilon < 1, kMobileVitPlace,
-        "layer_norm_epsilon is {}; it must lie between 0 and 1", layer_norm_epsilon);
-  for (const auto& [name, rate] :
-       {std::pair{"mlp_dropout", mlp_dropout}, {"attention_dropout", attention_dropout}})
-    check(rate >= 0 && rate < 1, kMobileVitPlace, "{} is {}; it must lie in [0, 1)", name, rate);
+  check_epsilon("layer_norm_epsilon", layer_norm_epsilon);
+  check_rate("mlp_dropout", mlp_dropout);
+  check_rate("attention_dropout", attention_dropout);
   if (patch_fit != PatchFit::cut) return;
   for (int64_t side : {image_height, image_width}) {
     side = (side + 1) / 2;
     for (size_t i = 1; i < channels.size(); ++i) {
       side = (side + 1) / 2;
-      check(i < plain_stages() || side >= patch_size, kMobileVitPlace,
+      check(i < plain_stages() || side >= patch_size, kConfigPlace,
             "a picture of {}x{} gives stage {} a side of {} cells, less than a patch of {}; larger "
             "pictures do",
             image_height, image_width, i, side, patch_size);
@@ -117,16 +100,11 @@ void write_fields(const MobileVitConfig& config, nlohmann::json& out) {
 }
 
 MobileVitConfig mobilevit_config_from_json(const nlohmann::json& in) {
-  MobileVitConfig config;
-  closed_fields_from_json(config, kMobileVitFields, in, kMobileVitPlace);
-  config.validate();
-  return config;
+  return config_from_fields<MobileVitConfig>(kMobileVitFields, in);
 }
 
 void set_field(MobileVitConfig& config, const std::string& name, const std::string& value) {
-  if (field_from_text(config, kMobileVitFields, name, value, kMobileVitPlace)) return;
-  fail(kMobileVitPlace, "there is no field '{}'{}", name,
-       did_you_mean_or_all(name, field_names<MobileVitConfig>(kMobileVitFields)));
+  set_config_field(config, kMobileVitFields, name, value);
 }
 
 }  // namespace vitrail

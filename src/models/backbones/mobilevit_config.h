@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/activation.h"
-#include "models/backbones/classifier_fields.h"
+#include "models/picture_network_config.h"
 #include "nn/mobilevit_block.h"
 
 namespace vitrail {
@@ -14,7 +14,7 @@ namespace vitrail {
 // conv3_1x1}.* for the inverted residuals of a stage, and behind them, in its last stages,
 // stages.i.j.{conv_kxk, conv_1x1, transformer.k, norm, conv_proj, conv_fusion}.*; final_conv.*, and
 // the head's head.* (timm's head.fc).
-struct MobileVitConfig : ClassifierFields {
+struct MobileVitConfig : PictureNetworkConfig {
   static constexpr std::string_view kType = "mobilevit";
 
   bool separable = false;  // version 2: attention of linear cost, GroupNorm, no fusion
@@ -33,6 +33,7 @@ struct MobileVitConfig : ClassifierFields {
   int64_t final_channels = 640;  // of a last 1x1 convolution; 0: there is none
   kernels::Activation activation = kernels::Activation::silu;
   double layer_norm_epsilon = 1e-5;
+  double dropout = 0;                             // of the branches' outputs
   double mlp_dropout = 0, attention_dropout = 0;  // of what MLPs activate; of attention weights
 
   // Inverted residuals, and transformers with the convolutions around them.
@@ -40,8 +41,7 @@ struct MobileVitConfig : ClassifierFields {
   // Stages in front of the first transformer.
   size_t plain_stages() const { return channels.size() - transformer_dims.size(); }
   int64_t final_width() const { return final_channels > 0 ? final_channels : channels.back(); }
-  void set_image_size(int64_t height, int64_t width) { size_config(*this, height, width); }
-  void fit_positions() {}  // there are none
+  void set_image_size(int64_t height, int64_t width) { resize_pictures(*this, height, width); }
   // Error naming the field that is out of range or contradicts another.
   void validate() const;
   bool operator==(const MobileVitConfig&) const = default;

@@ -5,19 +5,12 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "core/nearest.h"
-#include "models/field_words.h"
 
 namespace vitrail {
 namespace {
 
-constexpr const char* kSwinPlace = "model config";
-
 constexpr auto kSwinFields = [](auto& c, auto visit) {
-  visit("architecture", c.architecture);
-  visit("image_height", c.image_height);
-  visit("image_width", c.image_width);
-  visit("in_channels", c.in_channels);
+  kPictureNetworkFields(c, visit);
   visit("patch_size", c.patch_size);
   visit("version", c.version);
   visit("embed_dim", c.embed_dim);
@@ -34,18 +27,9 @@ constexpr auto kSwinFields = [](auto& c, auto visit) {
   visit("qkv_bias", c.qkv_bias);
   visit("activation", c.activation);
   visit("layer_norm_epsilon", c.layer_norm_epsilon);
-  visit("num_classes", c.num_classes);
-  visit("answer", c.answer);
-  visit("multi_label", c.multi_label);
   visit("dropout", c.dropout);
   visit("attention_dropout", c.attention_dropout);
-  visit("drop_path", c.drop_path);
 };
-
-void check_between(const char* name, int64_t value, int64_t low, int64_t high) {
-  check(value >= low && value <= high, kSwinPlace, "{} is {}; it must lie between {} and {}", name,
-        value, low, high);
-}
 
 // What a window becomes on an axis of so many cells, and its shift.
 struct FittedAxis {
@@ -83,13 +67,13 @@ StageWindows transformers_windows(const SwinConfig& c, size_t stage, const GridS
   if (c.version == 2) {
     // Once, by the height of the picture that the model is made for, in whole patches and halves.
     const int64_t cells = (c.window_picture().height / c.patch_size) >> stage;
-    check(cells > 0, kSwinPlace, "a picture of {}x{} leaves stage {} without a grid",
+    check(cells > 0, kConfigPlace, "a picture of {}x{} leaves stage {} without a grid",
           c.window_picture().height, c.window_picture().width, stage);
     return square(fitted(window, cells).window, fitted(window, cells).shift);
   }
   const GridSize cells = c.grid(stage, picture);
   const int64_t smaller = std::min(cells.height, cells.width);
-  check(smaller >= window, kSwinPlace,
+  check(smaller >= window, kConfigPlace,
         "a picture of {}x{} gives stage {} a grid of {}x{}, smaller than its window of {}, whose "
         "table of positions transformers cannot shrink; larger pictures fit",
         picture.height, picture.width, stage, cells.height, cells.width, window);
@@ -110,7 +94,7 @@ GridSize SwinConfig::window_picture() const {
 
 StageWindows SwinConfig::windows(size_t stage, const GridSize& of) const {
   const GridSize cells = grid(0, of);
-  check(cells.height > 0 && cells.width > 0, kSwinPlace,
+  check(cells.height > 0 && cells.width > 0, kConfigPlace,
         "a picture of {}x{} holds no patch of {} pixels", of.height, of.width, patch_size);
   return window_rule == WindowRule::transformers ? transformers_windows(*this, stage, of)
                                                  : timm_windows(*this, stage, of);
@@ -121,9 +105,7 @@ int64_t SwinConfig::num_blocks() const {
 }
 
 void SwinConfig::set_pictures(const PictureInput& input) {
-  in_channels = input.channels;
-  image_height = input.height;
-  image_width = input.width;
+  PictureNetworkConfig::set_pictures(input);
   window_image_height = window_image_width = 0;
 }
 
@@ -149,61 +131,41 @@ void SwinConfig::fit_positions() {
   window_image_height = window_image_width = 0;
 }
 
-void SwinConfig::set_class_answer(const ClassAnswer& to) {
-  num_classes = to.classes;
-  answer = to.meaning;
-  multi_label = to.multi_label;
-}
-
 void SwinConfig::validate() const {
-  constexpr int64_t kMaxSide = 16384, kMaxStages = 8, kMaxWindow = 1024;
-  check_between("image_height", image_height, 1, kMaxSide);
-  check_between("image_width", image_width, 1, kMaxSide);
-  check_between("in_channels", in_channels, 1, 1024);
-  check_between("patch_size", patch_size, 1, 1024);
-  check_between("version", version, 1, 2);
-  check_between("embed_dim", embed_dim, 1, 65536);
-  check_between("num_classes", num_classes, 0, int64_t{1} << 24);
-  check_between("window_image_height", window_image_height, 0, kMaxSide);
-  check_between("window_image_width", window_image_width, 0, kMaxSide);
-  check((window_image_height > 0) == (window_image_width > 0), kSwinPlace,
+  constexpr int64_t kMaxSide = 16384, kMaxWindow = 1024, kMaxDepth = 1024;
+  check_common();
+  check_field("patch_size", patch_size, 1, 1024);
+  check_field("version", version, 1, 2);
+  check_field("embed_dim", embed_dim, 1, 65536);
+  check_field("window_image_height", window_image_height, 0, kMaxSide);
+  check_field("window_image_width", window_image_width, 0, kMaxSide);
+  check((window_image_height > 0) == (window_image_width > 0), kConfigPlace,
         "window_image_height is {} and window_image_width {}; both name a size, or neither",
         window_image_height, window_image_width);
-  check_between("the number of depths", static_cast<int64_t>(stages()), 1, kMaxStages);
-  for (const auto& [name, list] : {std::pair{"num_heads", &num_heads},
-                                   {"window_heights", &window_heights},
-                                   {"window_widths", &window_widths},
-                                   {"pretrained_windows", &pretrained_windows}})
-    check(list->size() == stages(), kSwinPlace,
-          "{} names {} stages and depths {}; both must name as many", name, list->size(), stages());
-  check(mlp_ratio > 0 && mlp_ratio <= 64, kSwinPlace, "mlp_ratio is {}; it must lie in (0, 64]",
+  check_stages("depths", stages(),
+               {{"depths", depths, 0, kMaxDepth},
+                {"num_heads", num_heads},
+                {"window_heights", window_heights, 1, kMaxWindow},
+                {"window_widths", window_widths, 1, kMaxWindow},
+                {"pretrained_windows", pretrained_windows, 0, kMaxWindow}});
+  check(mlp_ratio > 0 && mlp_ratio <= 64, kConfigPlace, "mlp_ratio is {}; it must lie in (0, 64]",
         mlp_ratio);
-  check(!always_partition || window_rule != WindowRule::transformers, kSwinPlace,
+  check(!always_partition || window_rule != WindowRule::transformers, kConfigPlace,
         "always_partition is timm's; transformers' models have no such option");
   for (size_t i = 0; i < stages(); ++i) {
-    check_between("depths", depths[i], 0, 1024);
-    check_between("num_heads", num_heads[i], 1, width(i));
-    check_between("window_heights", window_heights[i], 1, kMaxWindow);
-    check_between("window_widths", window_widths[i], 1, kMaxWindow);
-    check_between("pretrained_windows", pretrained_windows[i], 0, kMaxWindow);
-    check(version == 2 || pretrained_windows[i] == 0, kSwinPlace,
+    check(version == 2 || pretrained_windows[i] == 0, kConfigPlace,
           "pretrained_windows are of version 2; version 1 has a table");
-    check(width(i) % num_heads[i] == 0, kSwinPlace,
+    check(width(i) % num_heads[i] == 0, kConfigPlace,
           "num_heads {} of stage {} does not divide its width, {}", num_heads[i], i, width(i));
     check(window_rule != WindowRule::transformers || window_heights[i] == window_widths[i],
-          kSwinPlace, "windows of {}x{}: those of transformers' models are square",
+          kConfigPlace, "windows of {}x{}: those of transformers' models are square",
           window_heights[i], window_widths[i]);
     (void)windows(i, window_picture());
     (void)windows(i, picture());
   }
-  check(layer_norm_epsilon > 0 && layer_norm_epsilon < 1, kSwinPlace,
-        "layer_norm_epsilon is {}; it must lie between 0 and 1", layer_norm_epsilon);
-  check(!multi_label || answer == Answer::sigmoid, kSwinPlace,
-        "multi_label goes with answer sigmoid, not {}", word_of(answer));
-  for (const auto& [name, rate] : {std::pair{"dropout", dropout},
-                                   {"attention_dropout", attention_dropout},
-                                   {"drop_path", drop_path}})
-    check(rate >= 0 && rate < 1, kSwinPlace, "{} is {}; it must lie in [0, 1)", name, rate);
+  check_epsilon("layer_norm_epsilon", layer_norm_epsilon);
+  check_rate("dropout", dropout);
+  check_rate("attention_dropout", attention_dropout);
 }
 
 void write_fields(const SwinConfig& config, nlohmann::json& out) {
@@ -211,16 +173,11 @@ void write_fields(const SwinConfig& config, nlohmann::json& out) {
 }
 
 SwinConfig swin_config_from_json(const nlohmann::json& in) {
-  SwinConfig config;
-  closed_fields_from_json(config, kSwinFields, in, kSwinPlace);
-  config.validate();
-  return config;
+  return config_from_fields<SwinConfig>(kSwinFields, in);
 }
 
 void set_field(SwinConfig& config, const std::string& name, const std::string& value) {
-  if (field_from_text(config, kSwinFields, name, value, kSwinPlace)) return;
-  fail(kSwinPlace, "there is no field '{}'{}", name,
-       did_you_mean_or_all(name, field_names<SwinConfig>(kSwinFields)));
+  set_config_field(config, kSwinFields, name, value);
 }
 
 }  // namespace vitrail

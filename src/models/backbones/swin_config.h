@@ -11,9 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "formats/option_fields.h"
-#include "kernels/activation.h"
-#include "models/network_config.h"
+#include "models/picture_network_config.h"
 
 namespace vitrail {
 
@@ -46,11 +44,9 @@ struct StageWindows {
   GridSize window, shift;
 };
 
-struct SwinConfig {
+struct SwinConfig : PictureNetworkConfig {
   static constexpr std::string_view kType = "swin";
 
-  std::string architecture;  // a name for people
-  int64_t image_height = 224, image_width = 224, in_channels = 3;
   int64_t patch_size = 4;
   // 2: norms behind attention and MLP, cosine attention, positions by a perceptron.
   int64_t version = 1;
@@ -67,10 +63,7 @@ struct SwinConfig {
   bool qkv_bias = true;  // of version 2: of q and v alone
   kernels::Activation activation = kernels::Activation::gelu;
   double layer_norm_epsilon = 1e-5;  // of the blocks and behind the last one
-  int64_t num_classes = 1000;
-  Answer answer = Answer::softmax;
-  bool multi_label = false;
-  double dropout = 0, attention_dropout = 0, drop_path = 0;
+  double dropout = 0, attention_dropout = 0;
 
   size_t stages() const { return depths.size(); }
   int64_t width(size_t stage) const { return embed_dim << stage; }
@@ -84,13 +77,9 @@ struct SwinConfig {
   // The window that the stage's tables of version 1 were made for.
   GridSize table_window(size_t stage) const { return windows(stage, window_picture()).window; }
 
-  PictureInput pictures() const { return {in_channels, image_height, image_width}; }
-  ClassAnswer class_answer() const { return {num_classes, answer, multi_label}; }
   int64_t num_blocks() const;
   void set_pictures(const PictureInput& input);
   void set_image_size(int64_t height, int64_t width);
-  void set_class_answer(const ClassAnswer& to);
-  void set_drop_path(double rate) { drop_path = rate; }
   void fit_positions();
   void validate() const;
 

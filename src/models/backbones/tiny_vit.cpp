@@ -4,7 +4,7 @@
 #include <array>
 
 #include "autograd/checkpoint.h"
-#include "models/classifier_of.h"
+#include "models/classifier.h"
 #include "nn/mlp.h"
 #include "nn/offset_attention.h"
 #include "ops/tokens.h"
@@ -102,7 +102,6 @@ TinyVitBackbone::TinyVitBackbone(const Scope& root, const TinyVitConfig& c)
              stem_layer(c.in_channels, c.embed_dims.front() / 2)),
       conv2_(root.in(ParameterPlace::Section::stem).child("patch_embed").child("conv2"),
              stem_layer(c.embed_dims.front() / 2, c.embed_dims.front())) {
-  const auto last = static_cast<double>(std::max<int64_t>(c.num_blocks() - 1, 1));
   int64_t block = 0;  // over all stages
   for (size_t i = 0; i < c.depths.size(); ++i) {
     const Scope below = root.child("stages").child(static_cast<int64_t>(i));
@@ -119,7 +118,7 @@ TinyVitBackbone::TinyVitBackbone(const Scope& root, const TinyVitConfig& c)
                                                                     .activation = c.activation});
     for (int64_t j = 0; j < c.depths[i]; ++j, ++block) {
       const Scope scope = below.child("blocks").child(j).in_block(block);
-      const double drop_path = c.drop_path * static_cast<double>(block) / last;
+      const double drop_path = drop_path_of_block(c.drop_path, block, c.num_blocks());
       if (i == 0)
         stage.convolutions.push_back(std::make_unique<InvertedResidual>(
             scope, InvertedResidualConfig{.inputs = dim,
@@ -252,7 +251,7 @@ void TinyVitBackbone::count(CostCounter& counter, int64_t picture_height,
 }
 
 std::shared_ptr<Network> make_network(const TinyVitConfig& config) {
-  return std::make_shared<ClassifierOf<TinyVitBackbone, TinyVitConfig>>(
+  return std::make_shared<ClassifierOf<TinyVitBackbone>>(
       config, ClassifierConfig{.embed_dim = config.embed_dims.back(),
                                .pooling = Pooling::mean,
                                .norm = true,

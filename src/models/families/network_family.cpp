@@ -39,6 +39,7 @@ std::optional<Claim> NetworkFamily::recognise(const FileEvidence& file) const {
 
 ReadModel NetworkFamily::read(const FileReading& file) const {
   NetworkDraft draft = begin(file);
+  follow_tensors(draft.config, file);
   ClassAnswer answer = draft.class_answer();
   answer.classes = classes_in(file);
   draft.set_class_answer(answer);
@@ -60,6 +61,8 @@ Adapted NetworkFamily::express(const NetworkConfig& config, const TensorSource& 
 }
 
 void NetworkFamily::check_expressible(const NetworkConfig&) const {}
+
+void NetworkFamily::follow_tensors(NetworkConfig&, const FileReading&) const {}
 
 std::string NetworkFamily::said_architecture(const Settings& settings) {
   std::string said;

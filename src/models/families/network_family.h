@@ -38,6 +38,9 @@ class NetworkFamily : public Family {
   // The family's own word for the answer of the head and for the preprocessing, where there is one.
   virtual void settle(NetworkDraft& draft, const FileReading& file) const = 0;
 
+  // What the tensors say although the configuration says otherwise (a definition of another depth).
+  virtual void follow_tensors(NetworkConfig& config, const FileReading& file) const;
+
   // --set architecture; "": it is not said.
   static std::string said_architecture(const Settings& settings);
   // The rows of the file's head; 0: it has none.

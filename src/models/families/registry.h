@@ -41,11 +41,27 @@ const Family* hf_aimv2_family();
 const Family* hf_pvt_v2_family();
 const Family* dinov2_family();
 const Family* vit_pytorch_family();
+const Family* timm_hiera_family();
+const Family* hf_hiera_family();
+const Family* hiera_family();
+const Family* timm_sam_family();
+const Family* hf_sam_family();
+const Family* sam_family();
+const Family* hf_vitdet_family();
 const Family* timm_levit_family();
 const Family* hf_levit_family();
+const Family* hf_cvt_family();
+const Family* hf_pvt_family();
+const Family* hf_segformer_family();
 const Family* timm_cait_family();
 const Family* timm_xcit_family();
 const Family* vit_pytorch_cait_family();
+const Family* timm_swin_family();
+const Family* timm_swin_v2_family();
+const Family* hf_swin_family();
+const Family* hf_swin_v2_family();
+const Family* swin_original_family();
+const Family* swin_v2_original_family();
 // own_family() is declared in family.h.
 
 const ConfigForm& own_form();

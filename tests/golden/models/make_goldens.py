@@ -40,9 +40,6 @@ def main():
             names.add(case.name)
             print(f"{family}/{case.name}: float32 error {record(case, ROOT):.1e}", flush=True)
         print(f"{family}: {len(names)} cases")
-        if family == "swin":
-            from generator.swin_cases import write_resized
-            write_resized(ROOT)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
 // transformers' CvT.
+#include <algorithm>
+
 #include "core/error.h"
 #include "formats/json.h"
 #include "models/backbones/cvt.h"
@@ -79,7 +81,13 @@ constexpr FieldRule kHfCvtFields[] = {
 // Error: the lists of booleans and words say what Vitrail's CvT is not.
 void settle_cvt_flags(CvtConfig& c, const nlohmann::json& in, const std::string& place) {
   const auto flags = [&](const char* key, std::vector<bool> otherwise) {
-    return get_optional<std::vector<bool>>(in, key, place).value_or(std::move(otherwise));
+    const auto found = in.find(key);
+    if (found == in.end() || found->is_null()) return otherwise;
+    const bool fits = found->is_array() && found->size() == otherwise.size() &&
+                      std::ranges::all_of(*found, [](const auto& one) { return one.is_boolean(); });
+    check(fits, "transformers", "{}: {} is {}, not true or false for each of {} stages", place, key,
+          shown(*found), otherwise.size());
+    return found->get<std::vector<bool>>();
   };
   const std::vector<bool> bias = flags("qkv_bias", std::vector<bool>(c.depths.size(), true));
   for (const bool one : bias)
@@ -156,6 +164,9 @@ class HfCvtFamily : public HfNetwork {
     std::vector<std::string> classes;
     read("architectures", classes);
     c.final_norm = std::ranges::find(classes, kHfCvtBase) == classes.end();
+    check(c.class_token || !c.final_norm, "transformers",
+          "{}: cls_token gives no class token, without which transformers' classifier does not run",
+          place);
     return c;
   }
   nlohmann::json to_config(const NetworkConfig& network) const override {
@@ -192,22 +203,21 @@ class HfCvtFamily : public HfNetwork {
   }
   void check_expressible(const NetworkConfig& network) const override {
     const CvtConfig& c = *network.get_if<CvtConfig>();
-    check(c.layer_norm_epsilon == 1e-5, "convert",
-          "transformers' CvT has LayerNorms of epsilon 1e-5 alone, and this model of {}",
-          c.layer_norm_epsilon);
-    check(c.final_norm == (c.num_classes > 0), "convert",
-          "transformers' CvT has a norm behind the last stage with a classifier, and without one "
-          "none");
+    const auto require = [&](bool holds, const std::string& what) {
+      check(holds, "convert", "{} models cannot express {}", name(), what);
+    };
+    require(c.layer_norm_epsilon == 1e-5, "a LayerNorm of any epsilon but 1e-5");
+    require(c.class_token || c.num_classes == 0, "a classifier without a class token");
+    require(c.final_norm == (c.num_classes > 0),
+            "a norm behind the last stage without a classifier, nor a classifier without it");
     for (size_t i = 0; i < c.depths.size(); ++i) {
       // Its drop path reads a rate of block number i of stage i.
-      check(c.depths[i] > static_cast<int64_t>(i), "convert",
-            "transformers' CvT cannot make a stage {} of {} blocks", i, c.depths[i]);
-      const double ratio =
-          static_cast<double>(c.mlp_hidden_dims[i]) / static_cast<double>(c.embed_dims[i]);
-      check(static_cast<int64_t>(static_cast<double>(c.embed_dims[i]) * ratio) ==
-                c.mlp_hidden_dims[i],
-            "convert", "transformers' CvT cannot say an MLP {} wide on {}", c.mlp_hidden_dims[i],
-            c.embed_dims[i]);
+      require(c.depths[i] > static_cast<int64_t>(i),
+              fmt::format("a stage {} of {} blocks", i, c.depths[i]));
+      const auto dim = static_cast<double>(c.embed_dims[i]);
+      const double ratio = static_cast<double>(c.mlp_hidden_dims[i]) / dim;
+      require(static_cast<int64_t>(dim * ratio) == c.mlp_hidden_dims[i],
+              fmt::format("an MLP {} wide on {}", c.mlp_hidden_dims[i], c.embed_dims[i]));
     }
   }
 };

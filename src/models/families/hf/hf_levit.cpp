@@ -215,8 +215,8 @@ class HfLevitFamily : public HfNetwork {
   }
   void check_expressible(const NetworkConfig& config) const override {
     const LevitConfig& c = *config.get_if<LevitConfig>();
-    const auto require = [](bool holds, const char* what) {
-      check(holds, "convert", "transformers' LeViT cannot express {}", what);
+    const auto require = [&](bool holds, const char* what) {
+      check(holds, "convert", "{} models cannot express {}", name(), what);
     };
     require(c.depths.size() == 3, "any number of stages but three");
     require(c.stem_stride == 16, "a stem of stride 8");

@@ -99,7 +99,7 @@ class HfSegformerFamily : public HfNetwork {
     if (!prefix || !file.any_name_contains(".attention.q_proj.")) return std::nullopt;
     if (!file.has_form(config_form()))
       return Claim{*prefix, *prefix + std::string(kHfSegformerNewerMark)};
-    if (file.config().value("model_type", nlohmann::json()) != kHfSegformer[0].type)
+    if (file.config().value("model_type", nlohmann::json()) != std::string(kHfSegformer[0].type))
       return std::nullopt;
     return Claim{*prefix, "config.json's model_type segformer", true};
   }
@@ -159,15 +159,17 @@ class HfSegformerFamily : public HfNetwork {
   }
   void check_expressible(const NetworkConfig& network) const override {
     const PvtV2Config& c = *network.get_if<PvtV2Config>();
-    check(c.layer_norm_epsilon == 1e-5 && c.inner_norm_epsilon == 1e-5, "convert",
-          "{} have LayerNorms of epsilon 1e-5 alone, and this model of {} and {}", models(),
-          c.layer_norm_epsilon, c.inner_norm_epsilon);
-    check(!c.linear_attention && c.qkv_bias, "convert",
-          "{} have neither linear attention nor projections without bias", models());
+    const auto require = [&](bool holds, const std::string& what) {
+      check(holds, "convert", "{} models cannot express {}", name(), what);
+    };
+    require(c.layer_norm_epsilon == 1e-5 && c.inner_norm_epsilon == 1e-5,
+            "a LayerNorm of any epsilon but 1e-5");
+    require(!c.linear_attention, "linear attention");
+    require(c.qkv_bias, "projections without bias");
     for (size_t i = 0; i < c.embed_dims.size(); ++i)
-      check(c.mlp_hidden_dims[i] % c.embed_dims[i] == 0, "convert",
-            "{} cannot express an MLP {} wide on {}: the ratio is a whole number", models(),
-            c.mlp_hidden_dims[i], c.embed_dims[i]);
+      require(c.mlp_hidden_dims[i] % c.embed_dims[i] == 0,
+              fmt::format("an MLP {} wide on {}: the ratio is a whole number", c.mlp_hidden_dims[i],
+                          c.embed_dims[i]));
   }
 };
 

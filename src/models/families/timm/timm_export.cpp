@@ -54,7 +54,6 @@ void store_timm_answer(const ClassAnswer& answer, nlohmann::json& config,
 
 }  // namespace
 
-
 nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOptions& options,
                            std::vector<std::string>& folds) {
   const bool gated = c.mlp == MlpKind::gated_packed;

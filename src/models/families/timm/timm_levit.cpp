@@ -221,12 +221,13 @@ class TimmLevitFamily : public TimmNetwork {
     const LevitConfig& c = as_levit(config);
     for (size_t i = 0; i < c.key_dims.size(); ++i) {
       check(c.key_dims[i] == c.key_dims.front(), "convert",
-            "timm's LeViT has one key_dim for all stages, and this model {} and {}",
+            "{} models have one key_dim for all stages, and this one has {} and {}", name(),
             c.key_dims.front(), c.key_dims[i]);
       const auto key = static_cast<double>(c.key_dims[i]);
       const double ratio = static_cast<double>(c.value_dims[i]) / key;
       check(static_cast<int64_t>(ratio * key) == c.value_dims[i], "convert",
-            "timm's LeViT cannot say values of {} over keys of {}", c.value_dims[i], c.key_dims[i]);
+            "{} models cannot express values of {} over keys of {}", name(), c.value_dims[i],
+            c.key_dims[i]);
     }
   }
 };

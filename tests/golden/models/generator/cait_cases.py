@@ -109,8 +109,7 @@ def _vit_pytorch(name, faint=False, **arguments):
         family="cait", name=name, library=f"torch {torch.__version__}",
         model=VitPytorchCait(size=12, patch=4, dim=8, hidden=14, classes=5, **arguments),
         picture=(3, 12, 12), blocks=VitPytorchCait.layers,
-        attention=lambda m: [layer[0].fn.seen for layer in m.layers()], faint=faint,
-        settings={"num_heads": str(arguments["heads"]), "activation": "gelu"})
+        attention=lambda m: [layer[0].fn.seen for layer in m.layers()], faint=faint)
 
 
 def cases():

@@ -1,6 +1,7 @@
 """Swin, Swin v2 and S3 of timm, transformers' models, and the names of the original files."""
 
 import re
+from pathlib import Path
 
 import timm
 import torch
@@ -121,6 +122,7 @@ def _hf(name, model_class, config, picture=None, older=False, faint=False):
 
 
 def cases():
+    _write_resized()
     small = dict(img_size=32, embed_dim=8, depths=(2, 1), num_heads=(2, 4), mlp_ratio=2,
                  num_classes=5)
     # Shifted windows at a border; a window as large as the second stage's grid.
@@ -153,9 +155,9 @@ def cases():
         picture=(30, 22))
 
 
-def write_resized(root):
+def _write_resized():
     """swin/resized: a model of timm, and its answers after set_input_size()."""
-    folder = root / "swin" / "resized"
+    folder = Path(__file__).resolve().parent.parent / "swin" / "resized"
     folder.mkdir(parents=True, exist_ok=True)
     arguments = dict(img_size=32, embed_dim=8, depths=(2, 2), num_heads=(2, 4), window_size=4,
                      num_classes=5, mlp_ratio=2)

@@ -7,6 +7,7 @@ import torch
 from timm.layers import SwiGLU, SwiGLUPacked
 from timm.models._hub import save_config_for_hf
 
+from . import jax_arrays
 from .pairwise import pairwise
 from .recorder import Case, depth_of
 
@@ -143,3 +144,4 @@ def cases():
     for index, row in enumerate(pairwise(FACTORS, _allowed, seed=1)):
         yield _options(index, row)
     yield from _published()
+    yield from jax_arrays.cases()
