@@ -15,10 +15,11 @@
 #include "models/backbones/levit.h"
 #include "models/backbones/mobilevit_config.h"
 #include "models/backbones/pvt.h"
-#include "models/backbones/pvt_v2.h"
 #include "models/backbones/swin_config.h"
 #include "models/backbones/tiny_vit_config.h"
 #include "models/backbones/vitdet_config.h"
+#include "models/backbones/pvt.h"
+#include "models/backbones/swin_config.h"
 #include "models/backbones/xcit.h"
 #include "models/network_config.h"
 #include "models/vit_config.h"
@@ -57,9 +58,9 @@ constexpr std::array kTypes{
     row<pvt_config_from_json>(),
     row<cvt_config_from_json>(),
     row<levit_config_from_json>(),
-    row<swin_config_from_json>(),
     row<cait_config_from_json>(),
     row<xcit_config_from_json>(),
+    row<swin_config_from_json>(),
 };
 // clang-format on
 

@@ -42,6 +42,7 @@ std::span<const Family* const> families() {
       hf_pvt_family(),
       hf_segformer_family(),
       hf_cvt_family(),
+      hf_levit_family(),
       hf_swin_family(),
       hf_swin_v2_family(),
       swin_original_family(),
