@@ -103,7 +103,7 @@ TEST(ClosedTimm, ValuesThatAreNotImplementedAreRefusedByName) {
     const char* part;
   };
   for (const Bad& bad : std::initializer_list<Bad>{
-           {"/model_args/norm_layer", "rmsnorm", "norm_layer 'rmsnorm'"},
+           {"/model_args/norm_layer", "rmsnorm", "norms that are rms_norm"},
            {"/model_args/norm_layer", "simplenorm", "norm_layer 'simplenorm'"},
            {"/model_args/norm_layer", 5, "norm_layer"},
            {"/model_args/act_layer", "tanh", "act_layer 'tanh'"},
@@ -113,7 +113,7 @@ TEST(ClosedTimm, ValuesThatAreNotImplementedAreRefusedByName) {
            {"/model_args/use_naflex", true, "use_naflex is true"},
            {"/model_args/attn_layer", "diff", "attn_layer is 'diff'"},
            {"/model_args/block_fn", "ParallelScalingBlock", "block_fn"},
-           {"/model_args/embed_norm_layer", "layernorm", "embed_norm_layer"},
+           {"/model_args/embed_norm_layer", "layernorm", "patch_output_norm true"},
            {"/model_args/drop_rate", "0.1", "drop_rate"},
            {"/model_args/dynamic_img_size", 1, "dynamic_img_size is 1"},
            {"/pretrained_cfg/label_offset", 1, "label_offset is 1"}})

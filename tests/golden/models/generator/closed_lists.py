@@ -2,7 +2,7 @@
 
 closed_lists.json holds, as the installed libraries say:
   timm_names       every name of a transformer-like module of timm, and whether its model is a
-                   VisionTransformer of plain blocks, LayerNorm and whole patches
+                   VisionTransformer of plain blocks
   timm_arguments   the arguments of timm's VisionTransformer, with the defaults that JSON can hold
   timm_pretrained  the fields of timm's PretrainedCfg, likewise
   configs          the fields of transformers' configurations, with their defaults
@@ -36,12 +36,9 @@ def is_plain(name):
         model = timm.create_model(name)
     block = model.blocks[0]
     norms = {type(m).__name__ for m in model.modules() if "norm" in type(m).__name__.lower()}
-    _, height, width = model.pretrained_cfg["input_size"]
-    patch = model.patch_embed.patch_size
     return (type(block) in (vision_transformer.Block, vision_transformer.ResPostBlock)
-            and type(block.attn).__name__ == "Attention" and norms <= {"LayerNorm"}
-            and type(model.patch_embed).__name__ == "PatchEmbed"
-            and height % patch[0] == 0 and width % patch[1] == 0)
+            and type(block.attn).__name__ == "Attention" and norms <= {"LayerNorm", "RmsNorm"}
+            and type(model.patch_embed).__name__ == "PatchEmbed")
 
 
 def plain(value):
