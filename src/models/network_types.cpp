@@ -48,17 +48,17 @@ constexpr NetworkType row() {
 // clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
-    row<hiera_config_from_json>(),
-    row<vitdet_config_from_json>(),
-    row<tiny_vit_config_from_json>(),
-    row<mobilevit_config_from_json>(),
-    row<efficientformer_config_from_json>(),
-    row<pvt_v2_config_from_json>(),
-    row<pvt_config_from_json>(),
-    row<cvt_config_from_json>(),
-    row<levit_config_from_json>(),
-    row<swin_config_from_json>(),
     row<cait_config_from_json>(),
+    row<cvt_config_from_json>(),
+    row<efficientformer_config_from_json>(),
+    row<hiera_config_from_json>(),
+    row<levit_config_from_json>(),
+    row<mobilevit_config_from_json>(),
+    row<pvt_config_from_json>(),
+    row<pvt_v2_config_from_json>(),
+    row<swin_config_from_json>(),
+    row<tiny_vit_config_from_json>(),
+    row<vitdet_config_from_json>(),
     row<xcit_config_from_json>(),
 };
 // clang-format on

@@ -418,7 +418,14 @@ TEST(ClosedHf, AConfigurationOfAnotherModelIsNoMatchForTheTensors) {
 
 TEST(ClosedFamily, AnotherModelIsNamedBeforeItsTensorsAreLookedAt) {
   const NamedTensors other = {{"conv1.weight", Tensor::zeros({3})}};
-  EXPECT_ERROR(read(other, {{"model_type", "donut-swin"}}), "model_type 'donut-swin'");
+  EXPECT_ERROR(read(other, {{"model_type", "swinv9"}}), "model_type 'swinv9'; of transformers'");
+  for (const auto& [type, missing] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"videomae", "'videomae', a model with frames of videos"},
+           {"detr", "a head that detects objects"},
+           {"mask2former", "a head that segments pictures"},
+           {"vision-encoder-decoder", "a tower or a decoder of texts"},
+           {"convnextv2", "convolutional stages"}})
+    EXPECT_ERROR(read(other, {{"model_type", type}}), missing);
   EXPECT_ERROR(read(other, {{"architecture", "swinv2_cr_tiny_224"}}), "'swinv2_cr_tiny_224'");
   EXPECT_ERROR(read(other, {{"architectures", {"SwinModel"}}}), "no model_type");
   EXPECT_ERROR(read(random_weights(tiny_config()), {{"lr", 1}}), "neither architecture nor");
