@@ -66,8 +66,6 @@ TEST_P(ShiftedWindows, RowsLieOnTheGridOfTheirStage) {
                         .columns = testing::random_tensor({7, kRowDim}, 7),
                         .height = 2,
                         .width = 4};
-  options.groups = {
-      .query_groups = windows.groups, .key_groups = windows.groups, .penalty = windows.penalty};
   options.padding = testing::random_tensor({3 * kRowHeads * kRowDim}, 8);
   Probed probed;
   const AttentionRecord& record = probed.run(options, 35);

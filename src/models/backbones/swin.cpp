@@ -167,8 +167,6 @@ Variable SwinBackbone::run_block(const Context& context, size_t stage, size_t bl
     const AttentionWindows& cut = block % 2 == 0 ? windows->plain : windows->shifted;
     AttentionOptions terms;
     terms.windows = &cut;
-    if (cut.groups.defined())
-      terms.groups = {.query_groups = cut.groups, .key_groups = cut.groups, .penalty = cut.penalty};
     which.position->describe(inner, windows->window, static_cast<int64_t>(block), &terms);
     return which.block->forward(inner, std::move(x), &terms);
   };
