@@ -37,7 +37,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"swin", 10},
     {"timm", 44},
     {"timm_blocks", 5},
-    {"tiny_vit", 4},
+    {"tiny_vit", 5},
     {"vit_pytorch", 18},
     {"vitdet", 4},
     {"vitrail", 55},

@@ -19,6 +19,7 @@ std::span<const Family* const> families() {
       timm_hiera_family(),
       timm_levit_family(),
       timm_tiny_vit_family(),
+      tiny_vit_family(),
       timm_mobilevit_family(),
       timm_efficientformer_family(),
       hf_vit_family(),

@@ -32,6 +32,7 @@ const Family* timm_pvt_v2_family();
 const Family* timm_hiera_family();
 const Family* timm_levit_family();
 const Family* timm_tiny_vit_family();
+const Family* tiny_vit_family();
 const Family* timm_mobilevit_family();
 const Family* timm_efficientformer_family();
 const Family* hf_vit_family();

@@ -1,4 +1,4 @@
-// timm's TinyViT, and the original files, whose tensors timm's converter renames.
+// timm's TinyViT.
 #include <algorithm>
 #include <array>
 

@@ -1,5 +1,7 @@
 """timm's TinyViT, shrunk: windows that divide the grid, that are padded, and one that is the grid."""
 
+import re
+
 import timm
 from timm.models._hub import save_config_for_hf
 
@@ -44,8 +46,34 @@ def _case(name, picture, weight_scale=1.0, **arguments):
             model, folder / "config.json", model_args=arguments))
 
 
+CREAM = [(r"^patch_embed\.conv1", "patch_embed.seq.0"), (r"^patch_embed\.conv2", "patch_embed.seq.2"),
+         (r"\.conv\.weight", ".c.weight"), (r"^head\.norm", "norm_head"), (r"^head\.fc", "head"),
+         (r"^stages\.", "layers.")]
+
+
+def _original(name, picture):
+    """The names of microsoft/Cream, of timm's model."""
+    case = _case(name, picture)
+
+    def to_file(tensors):
+        named = {}
+        for name, tensor in tensors.items():
+            name = re.sub(r"^stages\.(\d+)\.downsample",
+                          lambda m: f"stages.{int(m[1]) - 1}.downsample", name)
+            for pattern, replacement in CREAM:
+                name = re.sub(pattern, replacement, name)
+            named[name] = tensor
+        return named
+
+    case.to_file = to_file
+    case.write_config = lambda folder: None
+    case.settings = {"image_height": str(picture[0]), "image_width": str(picture[1])}
+    return case
+
+
 def cases():
     yield _case("padded", (32, 32))
     yield _case("one_window", (48, 48), in_chans=1)
     yield _case("uneven", (44, 36), local_conv_size=5, mlp_ratio=1.5, in_chans=1)
+    yield _original("original", (32, 32))
     yield _case("no_head_faint", (32, 28), num_classes=0, weight_scale=0.05)
