@@ -268,7 +268,7 @@ TEST(WindowNetworks, RefuseWhatALibraryCannotSay) {
   expect("hiera/hf_larger", timm_hiera_family(), "no activation but gelu");
   expect("sam/original", timm_sam_family(), "epsilon of LayerNorm but 1e-5");
   expect("sam/timm_224", hf_sam_family(), "has no classes");
-  expect("vitdet/windows", timm_sam_family(), "has no residual blocks");
+  expect("vitdet/windows", hf_sam_family(), "has no neck but convolutions");
   expect("sam/original", hf_hiera_family(), "cannot express a network of the type vitdet");
 }
 
