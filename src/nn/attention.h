@@ -18,7 +18,6 @@ namespace vitrail {
 struct AttentionConfig {
   int64_t embed_dim = 0, num_heads = 1, head_dim = 0;  // num_heads * head_dim may differ from D
   bool qkv_bias = true, projection = true, projection_bias = true;
-  bool key_bias = true;  // false: of the qkv_bias q and v alone have one, as q_bias and v_bias
   bool qk_norm = false;  // a norm over d of q and k (Dehghani et al. 2023)
   // Which. l2 is cosine attention: the scores are scaled by a learned logarithm of each head,
   // "logit_scale", instead of 1 / sqrt(d) (Liu et al. 2022, Swin v2, eq. 2).
@@ -28,6 +27,7 @@ struct AttentionConfig {
   HeadMixingKind mixing = HeadMixingKind::none;
   double epsilon = 1e-6;
   double dropout = 0;
+  bool key_bias = true;  // false: of the qkv_bias q and v alone have one, as q_bias and v_bias
 };
 
 class Attention {
