@@ -172,7 +172,7 @@ class HfMobileVitBase : public HfNetwork {
 
  protected:
   void require(bool holds, const char* what) const {
-    check(holds, "convert", "{} cannot express {}", models(), what);
+    check(holds, "convert", "{} models cannot express {}", name(), what);
   }
 };
 
