@@ -59,7 +59,7 @@ TEST(MobileNetworks, RefuseWhatContradictsItself) {
   mobile.separable = true;
   EXPECT_ERROR(mobile.validate(), "patch_fit resized_back goes with separable false");
   mobile.patch_fit = PatchFit::cut;
-  mobile.image_height = 40;
+  mobile.image_height = 32;
   EXPECT_ERROR(mobile.validate(), "less than a patch of 2");
   mobile = {};
   mobile.num_heads = 5;

@@ -20,7 +20,7 @@ constexpr auto kMobileVitFields = [](auto& c, auto visit) {
   kPictureNetworkFields(c, visit);
   visit("separable", c.separable);
   visit("stem_channels", c.stem_channels);
-  visit("channels", c.channels);
+  visit("stage_channels", c.channels);
   visit("depths", c.depths);
   visit("expand_ratio", c.expand_ratio);
   visit("transformer_dims", c.transformer_dims);
@@ -58,10 +58,12 @@ void MobileVitConfig::validate() const {
   check_common();
   check_rate("dropout", dropout);
   constexpr int64_t kMostChannels = 65536;
-  check_stages("channels", channels.size(), {{"channels", channels}, {"depths", depths, 1, 1024}});
+  check_stages("stage_channels", channels.size(),
+               {{"stage_channels", channels}, {"depths", depths, 1, 1024}});
   const size_t transformers = transformer_dims.size();
   check(transformers <= channels.size(), kConfigPlace,
-        "transformer_dims names {} stages, and channels only {}", transformers, channels.size());
+        "transformer_dims names {} stages, and stage_channels only {}", transformers,
+        channels.size());
   check_stages("transformer_dims", transformers,
                {{"transformer_dims", transformer_dims},
                 {"transformer_depths", transformer_depths, 1, 1024},

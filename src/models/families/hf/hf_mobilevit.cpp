@@ -172,7 +172,7 @@ class HfMobileVitBase : public HfNetwork {
 
  protected:
   void require(bool holds, const char* what) const {
-    check(holds, "convert", "{} cannot express {}", models(), what);
+    check(holds, "convert", "{} models cannot express {}", name(), what);
   }
 };
 
@@ -381,9 +381,13 @@ class HfMobileVitV2Family : public HfMobileVitBase {
   static double width_of(const MobileVitConfig& c) {
     return static_cast<double>(c.channels.back()) / 512;
   }
+  // Hidden widths are rounded down to multiples of 16, which wide layers feel least.
   static int64_t multiplier_of(const MobileVitConfig& c) {
-    return (c.mlp_hidden_dims.front() + c.transformer_dims.front() - 1) /
-           c.transformer_dims.front();
+    int64_t multiplier = 1;
+    for (size_t i = 0; i < c.transformer_dims.size(); ++i)
+      multiplier = std::max(
+          multiplier, (c.mlp_hidden_dims[i] + c.transformer_dims[i] - 1) / c.transformer_dims[i]);
+    return multiplier;
   }
   static int64_t hidden_of(int64_t multiplier, int64_t dim) { return multiplier * dim / 16 * 16; }
 };

@@ -41,7 +41,7 @@ class TimmEfficientFormerFamily : public TimmNetwork {
   const char* name() const override { return "timm_efficientformer"; }
   const char* models() const override { return "timm's EfficientFormer"; }
   std::string_view network() const override { return EfficientFormerConfig::kType; }
-  std::string_view mark() const override { return "stages.0.blocks.0.mlp.norm2.running_mean"; }
+  std::string_view mark() const override { return "stem.norm1.running_mean"; }
   // The table of each attention's indices is made of its grid.
   bool is_left_out(std::string_view tensor) const override {
     return tensor.ends_with(".num_batches_tracked") || tensor.ends_with(kIndices);

@@ -21,7 +21,10 @@ def _case(name, side, attention=False, weight_scale=1.0, **arguments):
         path = folder / "config.json"
         save_config_for_hf(model, path, model_args={"in_chans": 1, **arguments})
         config = json.loads(path.read_text())
-        config["pretrained_cfg"]["input_size"] = [1, side, side]  # what a model says that is for it
+        # What a model says that is for this size; the constructor takes img_size, and ignores it.
+        config["pretrained_cfg"]["input_size"] = [1, side, side]
+        if "img_size" in config["model_args"]:
+            config["model_args"]["img_size"] = [side, side]
         path.write_text(json.dumps(config, indent=2) + "\n")
 
     watch([b.token_mixer for b in blocks(model) if hasattr(b.token_mixer, "qkv")])

@@ -25,7 +25,7 @@ def _timm(name, second, picture, num_classes=5, weight_scale=1.0):
     if second:
         blocks = (*plain, _mobilevitv2_block(d=1, c=16, s=2, transformer_depth=2),
                   _mobilevitv2_block(d=1, c=32, s=2, transformer_depth=1))
-        sizes = {"channels": "8,8,16,32", "transformer_dims": "8,16", "mlp_hidden_dims": "16,32",
+        sizes = {"stage_channels": "8,8,16,32", "transformer_dims": "8,16", "mlp_hidden_dims": "16,32",
                  "final_channels": "0"}
     else:
         blocks = (*plain,
@@ -33,7 +33,7 @@ def _timm(name, second, picture, num_classes=5, weight_scale=1.0):
                                    patch_size=2, br=2.0),
                   _mobilevit_block(d=1, c=16, s=2, transformer_dim=12, transformer_depth=1,
                                    patch_size=2, br=2.0))
-        sizes = {"channels": "8,8,16,16", "transformer_dims": "8,12", "mlp_hidden_dims": "16,24",
+        sizes = {"stage_channels": "8,8,16,16", "transformer_dims": "8,12", "mlp_hidden_dims": "16,24",
                  "final_channels": "24"}
     config = ByoModelCfg(blocks=blocks, stem_chs=8, stem_type="3x3", stem_pool="", downsample="",
                          act_layer="silu", num_features=0 if second else 24)
