@@ -35,6 +35,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"segformer", 4},
     {"timm", 44},
     {"timm_blocks", 5},
+    {"timm_positions", 25},
     {"vit_pytorch", 18},
     {"vitdet", 4},
     {"vitrail", 55},

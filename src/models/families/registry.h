@@ -23,6 +23,9 @@ const Family* family_of_model(std::string_view name);
 std::string known_models();
 
 const Family* timm_family();
+const Family* timm_eva_family();
+const Family* timm_beit_family();
+const Family* timm_relpos_family();
 const Family* timm_pvt_v2_family();
 const Family* hf_vit_family();
 const Family* hf_deit_family();
@@ -40,6 +43,7 @@ const Family* hf_internvl_family();
 const Family* hf_aimv2_family();
 const Family* hf_pvt_v2_family();
 const Family* dinov2_family();
+const Family* dinov3_family();
 const Family* vit_pytorch_family();
 const Family* timm_hiera_family();
 const Family* hf_hiera_family();

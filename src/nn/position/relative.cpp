@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "ops/elementwise.h"
 #include "ops/interpolate.h"
 #include "ops/matmul.h"
 #include "ops/tokens.h"
