@@ -57,7 +57,8 @@ void add_convert(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("convert", "Write a model under another family's names");
   add_model_options(*verb, arguments->model);
   verb->add_option("--to", arguments->to,
-                   "timm, hf, hf_vit, hf_deit, hf_dinov2, dinov2, vit_pytorch or vitrail")
+                   "timm, hf, one of transformers' models (hf_vit, hf_clip, ...), dinov2, vit_pytorch or "
+                   "vitrail")
       ->required();
   verb->add_option("--out", arguments->out, "folder for the files; made when it is missing")
       ->required();

@@ -46,6 +46,11 @@ std::string reason_against_rollout(const Explanation& explanation,
           "of {}; its maps are shown layer by layer",
           grids_of(explanation.stages));
   for (size_t i = 0; i < layers.size(); ++i) {
+    if (explanation.layers[i].mixing.present())
+      return fmt::format(
+          "rollout needs weights that add up to 1, and {} mixes those of its heads; maps are shown "
+          "layer by layer",
+          layers[i].path);
     if (!layers[i].of_its_tokens)
       return fmt::format(
           "rollout needs the same tokens in every layer, and {} has other keys than queries; maps "

@@ -239,6 +239,45 @@ std::vector<float> plain_row(Queue& queue, const LayerAttention& layer, int64_t 
   return row;
 }
 
+MixedHeads copy_mixing(const AttentionArgs& args) {
+  const kernels::HeadMixing& mixing = args.mixing;
+  const int64_t heads = args.shape.heads;
+  const auto copy = [](const float* values, const Shape& shape) {
+    return values == nullptr ? Tensor() : floats(values, shape);
+  };
+  return {.before = copy(mixing.before, {heads, heads}),
+          .before_bias = copy(mixing.before_bias, {heads}),
+          .after = copy(mixing.after, {heads, heads}),
+          .after_bias = copy(mixing.after_bias, {heads}),
+          .norm_weight = copy(mixing.norm_weight, {heads}),
+          .norm_bias = copy(mixing.norm_bias, {heads}),
+          .norm_epsilon = mixing.norm_epsilon};
+}
+
+// Rows of all heads for these queries, [H, count, Nk], where heads are mixed.
+Tensor mixed_rows(Queue& queue, const LayerAttention& layer, const std::vector<int64_t>& tokens) {
+  const int64_t queries = layer.q.size(1), keys = layer.k.size(1), dim = layer.head_dim;
+  const MixedHeads& mixing = layer.mixing;
+  AttentionArgs args;
+  args.shape = {
+      .batch = 1, .heads = layer.heads, .queries = queries, .keys = keys, .head_dim = dim};
+  args.scale = layer.scale;
+  args.q = {.data = layer.q.f32(), .stride = {0, queries * dim, dim}};
+  args.k = args.v = {.data = layer.k.f32(), .stride = {0, keys * dim, dim}};
+  args.mixing = {.before = mixing.before.f32(),
+                 .before_bias = mixing.before_bias.f32(),
+                 .after = mixing.after.f32(),
+                 .after_bias = mixing.after_bias.f32(),
+                 .norm_weight = mixing.norm_weight.f32(),
+                 .norm_bias = mixing.norm_bias.f32(),
+                 .norm_epsilon = mixing.norm_epsilon};
+  const auto count = static_cast<int64_t>(tokens.size());
+  Tensor rows = Tensor::empty({layer.heads, count, keys});
+  kernels::attention_rows(queue, args,
+                          {.queries = tokens.data(), .count = count, .rows = rows.f32()});
+  return rows;
+}
+
 }  // namespace
 
 LayerAttention layer_attention(Queue& queue, const AttentionRecord& record, int64_t stage,
@@ -265,6 +304,7 @@ LayerAttention layer_attention(Queue& queue, const AttentionRecord& record, int6
                        .stage = stage,
                        .queries = queries,
                        .keys = keys,
+                       .mixing = copy_mixing(args),
                        .padded = key_places.has_padding()};
   const Tensor q = Tensor::empty({windows, s.heads, s.queries, s.head_dim});
   const Tensor k = Tensor::empty({windows, s.heads, s.keys, s.head_dim});
@@ -272,8 +312,9 @@ LayerAttention layer_attention(Queue& queue, const AttentionRecord& record, int6
   kernels::attention_keys(queue, args, k.f32());
   layer.q = by_token(q.f32(), query_places, s.heads, s.queries, s.head_dim);
   layer.k = by_token(k.f32(), key_places, s.heads, s.keys, s.head_dim);
-  layer.lse = by_token(record.lse.f32(), query_places, s.heads, s.queries, 1)
-                  .reshape({s.heads, queries.tokens()});
+  if (record.lse.defined())
+    layer.lse = by_token(record.lse.f32(), query_places, s.heads, s.queries, 1)
+                    .reshape({s.heads, queries.tokens()});
   const kernels::TokenGroups& groups = args.bias.groups;
   layer.terms.query = placement(query_places, groups.query_groups, groups.periods, s.queries);
   layer.terms.key = placement(key_places, groups.key_groups, groups.periods, s.keys);
@@ -289,6 +330,12 @@ std::vector<float> attention_row(Queue& queue, const LayerAttention& layer, int6
         layer.heads - 1, head);
   check(token >= 0 && token < queries, "explain", "there are tokens 0 to {}, not {}", queries - 1,
         token);
+  if (layer.mixing.present()) {
+    const Tensor rows = mixed_rows(queue, layer, {token});
+    const auto own =
+        rows.values().subspan(static_cast<size_t>(head * keys), static_cast<size_t>(keys));
+    return {own.begin(), own.end()};
+  }
   if (!layer.terms.present()) return plain_row(queue, layer, head, token);
   const ScoreRow score(layer, head, token);
   const double lse = layer.lse.f32()[head * queries + token];
@@ -302,11 +349,18 @@ std::vector<float> attention_row(Queue& queue, const LayerAttention& layer, int6
 std::vector<float> mean_row(Queue& queue, const LayerAttention& layer) {
   const int64_t queries = layer.q.size(1);
   std::vector<double> sum(static_cast<size_t>(layer.k.size(1)));
-  for (int64_t head = 0; head < layer.heads; ++head)
+  const auto add = [&](std::span<const float> row) {
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += row[i];
+  };
+  if (layer.mixing.present()) {
     for (int64_t token = 0; token < queries; ++token) {
-      const std::vector<float> row = attention_row(queue, layer, head, token);
-      for (size_t i = 0; i < sum.size(); ++i) sum[i] += row[i];
+      const Tensor rows = mixed_rows(queue, layer, {token});
+      for (int64_t head = 0; head < layer.heads; ++head)
+        add(rows.values().subspan(static_cast<size_t>(head) * sum.size(), sum.size()));
     }
+  }
+  for (int64_t head = 0; head < layer.heads && !layer.mixing.present(); ++head)
+    for (int64_t token = 0; token < queries; ++token) add(attention_row(queue, layer, head, token));
   std::vector<float> mean;
   for (const double value : sum)
     mean.push_back(static_cast<float>(value / static_cast<double>(layer.heads * queries)));

@@ -48,16 +48,25 @@ struct ScoreTerms {
   }
 };
 
-// P = exp(scale * q k^T + terms - lse).
+// How heads are mixed (kernels/attention_mixing.h); each is undefined where its step is left out.
+struct MixedHeads {
+  Tensor before, before_bias, after, after_bias, norm_weight, norm_bias;
+  float norm_epsilon = 0;
+  bool present() const { return before.defined() || after.defined() || norm_weight.defined(); }
+};
+
+// P = exp(scale * q k^T + terms - lse), or where heads are mixed the weights that these have then:
+// they may be negative and add up to anything.
 struct LayerAttention {
   std::string path;  // "blocks.3.attn"
   int64_t heads = 0, head_dim = 0;
   float scale = 1;
   Tensor q, k;  // [H, Nq, d], [H, Nk, d]
-  Tensor lse;   // [H, Nq]
+  Tensor lse;   // [H, Nq]; undefined where heads are mixed
   int64_t stage = 0;
   TokenLayout queries, keys;  // the stage's tokens, or what its keys were reduced to
   ScoreTerms terms;
+  MixedHeads mixing;
   // Grids were padded to whole windows: some of a row may have gone to padding, which is no token.
   bool padded = false;
 };

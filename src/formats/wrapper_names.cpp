@@ -52,11 +52,12 @@ bool is_of_list(std::string_view name) {
          name[dot + 1] <= '9';
 }
 
-// A model whose encoder is all that it has (transformers' PVT v2, SegFormer and CvT): behind the
-// name stand lists of stages alone, and no model has such names by itself.
+// A model whose encoder is all that it has (transformers' PVT, PVT v2, SegFormer and CvT): behind
+// the name stand lists of stages and at most a norm, and no model has such names by itself.
 bool is_own_encoder(const Names& names, std::string_view prefix) {
   return prefix == "encoder." && std::ranges::all_of(names, [&](const auto& entry) {
-           return is_of_list(std::string_view(entry.first).substr(prefix.size()));
+           const std::string_view name = std::string_view(entry.first).substr(prefix.size());
+           return is_of_list(name) || name == "layer_norm.weight" || name == "layer_norm.bias";
          });
 }
 

@@ -8,22 +8,17 @@
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
-#include "models/backbones/hiera_config.h"
-#include "models/backbones/vitdet_config.h"
-#include "models/backbones/efficientformer_config.h"
-#include "models/backbones/mobilevit_config.h"
-#include "models/backbones/tiny_vit_config.h"
-#include "models/backbones/pvt_v2.h"
-#include "models/backbones/levit.h"
 #include "models/backbones/cait.h"
-#include "models/backbones/levit.h"
 #include "models/backbones/cvt.h"
+#include "models/backbones/efficientformer_config.h"
+#include "models/backbones/hiera_config.h"
 #include "models/backbones/levit.h"
+#include "models/backbones/mobilevit_config.h"
 #include "models/backbones/pvt.h"
 #include "models/backbones/pvt_v2.h"
 #include "models/backbones/swin_config.h"
-#include "models/backbones/cait.h"
-#include "models/backbones/pvt_v2.h"
+#include "models/backbones/tiny_vit_config.h"
+#include "models/backbones/vitdet_config.h"
 #include "models/backbones/xcit.h"
 #include "models/network_config.h"
 #include "models/vit_config.h"
@@ -53,19 +48,18 @@ constexpr NetworkType row() {
 // clang-format off
 constexpr std::array kTypes{
     row<vit_config_from_json>(),
-    row<hiera_config_from_json>(),
-    row<vitdet_config_from_json>(),
-    row<tiny_vit_config_from_json>(),
-    row<mobilevit_config_from_json>(),
-    row<efficientformer_config_from_json>(),
-    row<pvt_v2_config_from_json>(),
-    row<pvt_config_from_json>(),
-    row<cvt_config_from_json>(),
-    row<levit_config_from_json>(),
-    row<swin_config_from_json>(),
     row<cait_config_from_json>(),
-    row<xcit_config_from_json>(),
+    row<cvt_config_from_json>(),
+    row<efficientformer_config_from_json>(),
+    row<hiera_config_from_json>(),
+    row<levit_config_from_json>(),
+    row<mobilevit_config_from_json>(),
+    row<pvt_config_from_json>(),
     row<pvt_v2_config_from_json>(),
+    row<swin_config_from_json>(),
+    row<tiny_vit_config_from_json>(),
+    row<vitdet_config_from_json>(),
+    row<xcit_config_from_json>(),
 };
 // clang-format on
 

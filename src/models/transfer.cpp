@@ -91,10 +91,13 @@ NetworkConfig transfer_config(const Checkpoint& checkpoint, const TransferOption
 
 TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
                                  const TransferOptions& options) {
-  const VisionTransformerConfig& from = as_vit(checkpoint.info.config);
-  const bool same_classes =
-      from.num_classes == model.class_answer().classes && checkpoint.info.labels == options.classes;
-  const Grid before = table_grid(from), after = picture_grid(from);
+  const NetworkConfig& config = checkpoint.info.config;
+  const bool same_classes = config.class_answer().classes == model.class_answer().classes &&
+                            checkpoint.info.labels == options.classes;
+  // Networks of other types stretch what was learned for another size as they run.
+  const auto* from = config.get_if<VisionTransformerConfig>();
+  const Grid before = from == nullptr ? Grid() : table_grid(*from);
+  const Grid after = from == nullptr ? Grid() : picture_grid(*from);
   TransferReport report;
   for (const auto& parameter : model.parameters().all()) {
     const std::string& path = parameter->path();
@@ -106,7 +109,7 @@ TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
     Tensor value = checkpoint.tensors->tensor(path).to(DType::f32);
     if (parameter->role().kind == ParameterRole::Kind::position && before != after &&
         is_of_grid(value)) {
-      value = resized_positions(value, from, after);
+      value = resized_positions(value, *from, after);
       report.resized.push_back(fmt::format("{} from {}x{} to {}x{}", path, before.height,
                                            before.width, after.height, after.width));
     } else {

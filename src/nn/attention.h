@@ -27,7 +27,7 @@ struct AttentionConfig {
   HeadMixingKind mixing = HeadMixingKind::none;
   double epsilon = 1e-6;
   double dropout = 0;
-  bool key_bias = true;  // false: qkv_bias is of q and v alone, "q_bias" and "v_bias"
+  bool key_bias = true;  // false: of the qkv_bias q and v alone have one, as q_bias and v_bias
 };
 
 class Attention {

@@ -33,7 +33,8 @@ Variable ConvolutionalPatches::forward(const Context& context, const Variable& i
   Variable x = permute(context, images, std::array{0, 2, 3, 1});
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (i > 0) x = activation(context, x, config_.activation);
-    x = convolution(context, x, layers_[i].weight, nullptr, square_window(kTowerSide, 2, kTowerSide / 2));
+    x = convolution(context, x, layers_[i].weight, nullptr,
+                    square_window(kTowerSide, 2, kTowerSide / 2));
     x = layers_[i].norm.forward(context, x);
   }
   return x;

@@ -54,9 +54,9 @@ ReducedAttention::ReducedAttention(const Scope& scope, const ReducedAttentionCon
   proj_ = LinearSlot(scope.child("proj"), dim, dim);
 }
 
-int64_t ReducedAttention::keys(int64_t height, int64_t width) const {
-  if (config_.pooled_side > 0) return config_.pooled_side * config_.pooled_side;
-  return (height / config_.reduction) * (width / config_.reduction);
+std::pair<int64_t, int64_t> ReducedAttention::key_grid(int64_t height, int64_t width) const {
+  if (config_.pooled_side > 0) return {config_.pooled_side, config_.pooled_side};
+  return {height / config_.reduction, width / config_.reduction};
 }
 
 Variable ReducedAttention::reduced(const Context& context, const Variable& x, int64_t height,
@@ -88,7 +88,8 @@ Variable ReducedAttention::forward(const Context& context, const Variable& x, in
 }
 
 LayerCost ReducedAttention::cost(int64_t height, int64_t width) const {
-  const int64_t dim = config_.embed_dim, tokens = height * width, fewer = keys(height, width);
+  const auto [key_rows, key_columns] = key_grid(height, width);
+  const int64_t dim = config_.embed_dim, tokens = height * width, fewer = key_rows * key_columns;
   const int64_t side = config_.pooled_side;
   int64_t reducing = 0;
   if (side > 0)

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "nn/cost.h"
 #include "nn/linear.h"
@@ -33,6 +34,8 @@ class ReducedAttention {
   int64_t heads() const { return config_.num_heads; }
   bool reduces() const { return config_.reduction > 1 || config_.pooled_side > 0; }
   const std::string& path() const { return path_; }
+  // The rows and columns that a grid's keys are reduced to.
+  std::pair<int64_t, int64_t> key_grid(int64_t height, int64_t width) const;
 
   void visit_linears(const VisitLinear& visit) {
     visit(q_);
@@ -41,7 +44,6 @@ class ReducedAttention {
   }
 
  private:
-  int64_t keys(int64_t height, int64_t width) const;
   Variable reduced(const Context& context, const Variable& x, int64_t height, int64_t width) const;
 
   ReducedAttentionConfig config_;

@@ -48,23 +48,36 @@ void for_each_term(const ScoreTerms& terms, Visit visit) {
   visit("by_key", terms.by_key);
 }
 
+// The same of what mixes heads.
+template <typename Visit>
+void for_each_mixing(const MixedHeads& mixing, Visit visit) {
+  visit("before", mixing.before);
+  visit("before_bias", mixing.before_bias);
+  visit("after", mixing.after);
+  visit("after_bias", mixing.after_bias);
+  visit("norm_weight", mixing.norm_weight);
+  visit("norm_bias", mixing.norm_bias);
+}
+
 // A layer as it is.
 size_t layer_bytes(const LayerAttention& layer, bool half) {
   constexpr size_t kFieldNames = 1024;
   const auto numbers = static_cast<size_t>(layer.q.numel() + layer.k.numel());
   size_t bytes = base85_size(numbers * (half ? 2 : 4)) +
                  base85_size(static_cast<size_t>(layer.lse.numel()) * 4) + kFieldNames;
-  for_each_term(layer.terms, [&](const std::string&, const Tensor& tensor) {
+  const auto add = [&](const std::string&, const Tensor& tensor) {
     if (tensor.defined()) bytes += base85_size(static_cast<size_t>(tensor.numel()) * 4);
-  });
+  };
+  for_each_term(layer.terms, add);
+  for_each_mixing(layer.mixing, add);
   return bytes;
 }
 
 // Layers may be averaged over cells of patches.
 bool are_alike(const std::vector<LayerAttention>& layers) {
   return std::ranges::all_of(layers, [&](const LayerAttention& layer) {
-    return !layer.terms.present() && layer.q.shape() == layers.front().q.shape() &&
-           layer.k.shape() == layer.q.shape();
+    return !layer.terms.present() && !layer.mixing.present() &&
+           layer.q.shape() == layers.front().q.shape() && layer.k.shape() == layer.q.shape();
   });
 }
 
@@ -257,15 +270,29 @@ nlohmann::json stored_terms(const LayerAttention& layer) {
   return out;
 }
 
-nlohmann::json stored_layer(const LayerAttention& layer, bool half) {
-  nlohmann::json out = {{"path", layer.path},         {"stage", layer.stage},
-                        {"heads", layer.heads},       {"dim", layer.head_dim},
-                        {"scale", layer.scale},       {"q", encode(layer.q, half)},
-                        {"k", encode(layer.k, half)}, {"lse", encode(layer.lse, false)}};
-  if (layer.keys != layer.queries)
-    out["keys"] = {{"prefix", layer.keys.prefix()},
-                   {"rows", layer.keys.grid_height},
-                   {"columns", layer.keys.grid_width}};
+nlohmann::json stored_mixing(const MixedHeads& mixing) {
+  nlohmann::json out = {{"norm_epsilon", mixing.norm_epsilon}};
+  for_each_mixing(mixing, [&](const std::string& name, const Tensor& tensor) {
+    if (tensor.defined()) out[name] = encode(tensor, false);
+  });
+  return out;
+}
+
+nlohmann::json stored_grid(const TokenLayout& layout) {
+  return {
+      {"prefix", layout.prefix()}, {"rows", layout.grid_height}, {"columns", layout.grid_width}};
+}
+
+// `stage`: the tokens of the layer's stage, which its queries are where it does not say others.
+nlohmann::json stored_layer(const LayerAttention& layer, const TokenLayout& stage, bool half) {
+  nlohmann::json out = {{"path", layer.path},        {"stage", layer.stage},
+                        {"heads", layer.heads},      {"dim", layer.head_dim},
+                        {"scale", layer.scale},      {"q", encode(layer.q, half)},
+                        {"k", encode(layer.k, half)}};
+  if (layer.lse.defined()) out["lse"] = encode(layer.lse, false);
+  if (layer.mixing.present()) out["mixing"] = stored_mixing(layer.mixing);
+  if (layer.queries != stage) out["queries"] = stored_grid(layer.queries);
+  if (layer.keys != layer.queries) out["keys"] = stored_grid(layer.keys);
   if (layer.terms.present()) out["terms"] = stored_terms(layer);
   if (layer.padded) out["padded"] = true;
   return out;
@@ -283,7 +310,8 @@ nlohmann::json stored_attention(Queue& queue, const Explanation& explanation,
     if (plan.half && plan.cell == 1) error = std::max(error, rounding_error(queue, exact));
     const LayerAttention layer =
         plan.cell == 1 ? exact : pooled_layer(exact, explanation.layout, plan.cell);
-    layers.push_back(stored_layer(layer, plan.half));
+    layers.push_back(
+        stored_layer(layer, explanation.stages[static_cast<size_t>(layer.stage)], plan.half));
     layers.back()["index"] = index;
   }
   return {{"precision", plan.half ? "f16" : "f32"},

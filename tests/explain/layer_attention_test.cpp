@@ -13,7 +13,7 @@
 namespace vitrail {
 namespace {
 
-constexpr int64_t kHeads = 2, kDim = 4;
+constexpr int64_t kRowHeads = 2, kRowDim = 4;
 
 struct Probed {
   AttentionProbe probe{{.all_queries = true, .keep = true}};
@@ -23,7 +23,8 @@ struct Probed {
     Context context(queue);
     context.probe = &probe;
     // Two samples: the first one is explained.
-    self_attention(context, testing::random_tensor({2, tokens, 3 * kHeads * kDim}, 3), options);
+    self_attention(context, testing::random_tensor({2, tokens, 3 * kRowHeads * kRowDim}, 3),
+                   options);
     return probe.record(options.path);
   }
 };
@@ -33,7 +34,7 @@ std::vector<float> kernel_row(const AttentionRecord& record, const AttentionWind
                               int64_t head, int64_t token) {
   const AttentionWindows::Place place = windows.place_of(token);
   const int64_t n = windows.tokens;
-  const float* row = record.rows.f32() + ((place.window * kHeads + head) * n + place.token) * n;
+  const float* row = record.rows.f32() + ((place.window * kRowHeads + head) * n + place.token) * n;
   std::vector<float> out(static_cast<size_t>(windows.memory));
   for (int64_t i = 0; i < n; ++i) {
     const int32_t key = windows.rows.data<int32_t>()[place.window * n + i];
@@ -58,16 +59,16 @@ TEST_P(ShiftedWindows, RowsLieOnTheGridOfTheirStage) {
                                                     .shift_width = 2,
                                                     .rolls_first = GetParam(),
                                                     .penalty = -3});
-  AttentionOptions options{.heads = kHeads, .path = "attn", .windows = &windows};
-  options.relative = {.table = testing::random_tensor({3 * 7, kHeads}, 5),
+  AttentionOptions options{.heads = kRowHeads, .path = "attn", .windows = &windows};
+  options.relative = {.table = testing::random_tensor({3 * 7, kRowHeads}, 5),
                       .index = relative_grid(2, 4)};
-  options.decomposed = {.rows = testing::random_tensor({3, kDim}, 6),
-                        .columns = testing::random_tensor({7, kDim}, 7),
+  options.decomposed = {.rows = testing::random_tensor({3, kRowDim}, 6),
+                        .columns = testing::random_tensor({7, kRowDim}, 7),
                         .height = 2,
                         .width = 4};
   options.groups = {
       .query_groups = windows.groups, .key_groups = windows.groups, .penalty = windows.penalty};
-  options.padding = testing::random_tensor({3 * kHeads * kDim}, 8);
+  options.padding = testing::random_tensor({3 * kRowHeads * kRowDim}, 8);
   Probed probed;
   const AttentionRecord& record = probed.run(options, 35);
   const TokenLayout layout{.grid_height = 5, .grid_width = 7};
@@ -75,7 +76,7 @@ TEST_P(ShiftedWindows, RowsLieOnTheGridOfTheirStage) {
   EXPECT_TRUE(layer.padded);
   EXPECT_EQ(layer.stage, 2);
   std::vector<double> mean(35);
-  for (int64_t head = 0; head < kHeads; ++head)
+  for (int64_t head = 0; head < kRowHeads; ++head)
     for (int64_t token = 0; token < 35; ++token) {
       const std::vector<float> row = attention_row(probed.queue, layer, head, token);
       expect_near(row, kernel_row(record, windows, head, token));
@@ -89,20 +90,20 @@ INSTANTIATE_TEST_SUITE_P(LayerAttention, ShiftedWindows, ::testing::Bool());
 
 TEST(LayerAttention, CarriesEveryTerm) {
   const TokenLayout layout{.class_tokens = 1, .grid_height = 2, .grid_width = 3};
-  AttentionOptions options{.heads = kHeads, .path = "attn"};
+  AttentionOptions options{.heads = kRowHeads, .path = "attn"};
   const Variable dense(testing::random_tensor({1, 1, 7, 7}, 11));
   options.bias = &dense;
-  options.key_bias = testing::random_tensor({1, kHeads, 7}, 12);
-  options.relative = {.table = testing::random_tensor({3 * 5 + 3, kHeads}, 13),
+  options.key_bias = testing::random_tensor({1, kRowHeads, 7}, 12);
+  options.relative = {.table = testing::random_tensor({3 * 5 + 3, kRowHeads}, 13),
                       .index = relative_grid(2, 3, 1)};
-  options.distance = {.slopes = testing::random_tensor({kHeads}, 14),
+  options.distance = {.slopes = testing::random_tensor({kRowHeads}, 14),
                       .query_places = grid_places(2, 3, 1),
                       .key_places = grid_places(2, 3, 1),
                       .prefix = 1};
   Probed probed;
   const AttentionRecord& record = probed.run(options, 7);
   const LayerAttention layer = layer_attention(probed.queue, record, 0, layout, layout);
-  for (int64_t head = 0; head < kHeads; ++head)
+  for (int64_t head = 0; head < kRowHeads; ++head)
     for (int64_t token = 0; token < 7; ++token) {
       const float* row = record.rows.f32() + (head * 7 + token) * 7;
       expect_near(attention_row(probed.queue, layer, head, token), {row, row + 7});
@@ -110,14 +111,38 @@ TEST(LayerAttention, CarriesEveryTerm) {
 }
 
 TEST(LayerAttention, RefusesGridsThatDoNotFit) {
-  AttentionOptions options{.heads = kHeads, .path = "attn"};
+  AttentionOptions options{.heads = kRowHeads, .path = "attn"};
   Probed probed;
   const AttentionRecord& record = probed.run(options, 7);
   const TokenLayout six{.grid_height = 2, .grid_width = 3};
   EXPECT_THROW(layer_attention(probed.queue, record, 0, six, six), Error);
-  AttentionOptions causal{.heads = kHeads, .causal = true, .path = "causal"};
+  AttentionOptions causal{.heads = kRowHeads, .causal = true, .path = "causal"};
   const AttentionRecord& hidden = probed.run(causal, 6);
   EXPECT_THROW(layer_attention(probed.queue, hidden, 0, six, six), Error);
+}
+
+// Talking heads and re-attention: what the values are multiplied by.
+TEST(LayerAttention, RowsOfMixedHeadsAreThoseThatRan) {
+  AttentionOptions options{.heads = kHeads, .path = "attn"};
+  options.mixing = {.before = testing::random_tensor({kHeads, kHeads}, 5),
+                    .before_bias = testing::random_tensor({kHeads}, 6),
+                    .after = testing::random_tensor({kHeads, kHeads}, 7),
+                    .after_bias = testing::random_tensor({kHeads}, 8)};
+  Probed probed;
+  const AttentionRecord& record = probed.run(options, 6);
+  const TokenLayout layout{.grid_height = 2, .grid_width = 3};
+  const LayerAttention layer = layer_attention(probed.queue, record, 0, layout, layout);
+  EXPECT_TRUE(layer.mixing.present());
+  std::vector<double> mean(6);
+  for (int64_t head = 0; head < kHeads; ++head)
+    for (int64_t token = 0; token < 6; ++token) {
+      const std::vector<float> row = attention_row(probed.queue, layer, head, token);
+      const float* ran = record.rows.f32() + (head * 6 + token) * 6;
+      expect_near(row, {ran, ran + 6});
+      for (size_t i = 0; i < 6; ++i) mean[i] += row[i] / (kHeads * 6.0);
+    }
+  const std::vector<float> ours = mean_row(probed.queue, layer);
+  for (size_t i = 0; i < 6; ++i) EXPECT_NEAR(ours[i], mean[i], 1e-6);
 }
 
 }  // namespace

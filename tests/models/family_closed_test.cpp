@@ -383,7 +383,7 @@ TEST(ClosedHf, ValuesThatAreNotImplementedAreRefusedByName) {
                                                      {"num_hidden_layers", 5},
                                                      {"num_channels", 4},
                                                      {"architectures", {"MyViT"}},
-                                                     {"model_type", "swin"},
+                                                     {"model_type", "donut-swin"},
                                                      {"model_type", nullptr}})
       EXPECT_ERROR(read(tensors, with(hf_json(given), std::string("/") + bad.name, bad.value), {},
                         processor),
@@ -422,9 +422,15 @@ TEST(ClosedHf, AConfigurationOfAnotherModelIsNoMatchForTheTensors) {
 
 TEST(ClosedFamily, AnotherModelIsNamedBeforeItsTensorsAreLookedAt) {
   const NamedTensors other = {{"conv1.weight", Tensor::zeros({3})}};
-  EXPECT_ERROR(read(other, {{"model_type", "swinv2"}}), "model_type 'swinv2'");
-  EXPECT_ERROR(read(other, {{"architecture", "swin_tiny_patch4_window7_224"}}),
-               "'swin_tiny_patch4_window7_224'");
+  EXPECT_ERROR(read(other, {{"model_type", "swinv9"}}), "model_type 'swinv9'; of transformers'");
+  for (const auto& [type, missing] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"videomae", "'videomae', a model with frames of videos"},
+           {"detr", "a head that detects objects"},
+           {"mask2former", "a head that segments pictures"},
+           {"vision-encoder-decoder", "a tower or a decoder of texts"},
+           {"convnextv2", "convolutional stages"}})
+    EXPECT_ERROR(read(other, {{"model_type", type}}), missing);
+  EXPECT_ERROR(read(other, {{"architecture", "swinv2_cr_tiny_224"}}), "'swinv2_cr_tiny_224'");
   EXPECT_ERROR(read(other, {{"architectures", {"SwinModel"}}}), "no model_type");
   EXPECT_ERROR(read(random_weights(tiny_config()), {{"lr", 1}}), "neither architecture nor");
 }

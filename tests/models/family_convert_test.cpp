@@ -194,7 +194,21 @@ TEST(ConvertGolden, ThereAndBackIsByteEqual) {
       {"timm/augreg", hf_vit_family(), {}},
       {"timm/deit_distilled", hf_deit_family(), {}},
       {"timm/dinov2_reg4", own_family(), {}},
-      {"dinov2/options_00", own_family(), {{"num_heads", "3"}}}};
+      {"dinov2/options_00", own_family(), {{"num_heads", "3"}}},
+      {"hf_tower/msn_base", own_family(), {}},
+      {"hf_tower/mae", own_family(), {}},
+      {"hf_tower/ijepa_classifier", own_family(), {}},
+      {"hf_tower/internvl_norm", own_family(), {}},
+      {"hf_tower/clip", own_family(), {}},
+      {"hf_tower/clip_projection", own_family(), {}},
+      {"hf_tower/clip_classifier", own_family(), {}},
+      {"hf_tower/owlvit", own_family(), {}},
+      {"hf_tower/siglip_vision", own_family(), {}},
+      {"hf_tower/siglip_classifier", own_family(), {}},
+      {"hf_tower/siglip2_vision", own_family(), {}},
+      {"hf_tower/blip_2", own_family(), {}},
+      {"hf_tower/aimv2_biases", own_family(), {}},
+      {"hf_tower/tips_gated", own_family(), {}}};
   for (const Journey& journey : journeys) {
     SCOPED_TRACE(journey.name);
     const Scratch scratch;

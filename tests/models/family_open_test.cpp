@@ -198,7 +198,7 @@ TEST(FamilyHf, RefusesContradictions) {
     json[key] = std::move(value);
     return json;
   };
-  EXPECT_ERROR(read(tensors, with("model_type", "swin")), "'swin'");
+  EXPECT_ERROR(read(tensors, with("model_type", "donut-swin")), "'donut-swin'");
   EXPECT_ERROR(read(tensors, with("hidden_size", 48)), "hidden_size is 48");
   EXPECT_ERROR(read(tensors, with("patch_size", 8)), "patch_size");
   EXPECT_ERROR(read(tensors, with("hidden_act", "selu")), "'selu'");

@@ -13,15 +13,16 @@ namespace {
 using testing::GoldenCase;
 using testing::relative_error;
 
-// Every golden with batch normalisation: packed, its network answers as its library does, and no
+// Goldens with batch normalisation: packed, its network answers as its library does, and no
 // normalisation is left.
 TEST(PyramidNetworks, AnswerAsTheirLibrariesWithBatchNormalisationFolded) {
   int checked = 0;
   for (const std::string& name : testing::golden_case_names()) {
+    if (!name.starts_with("levit/") && !name.starts_with("cvt/")) continue;
     const GoldenCase golden = testing::open_golden(name);
     testing::GoldenModel model = testing::load_golden_model(golden);
     Network& network = *model.network;
-    if (network.parameters().folds().empty()) continue;
+    ASSERT_FALSE(network.parameters().folds().empty()) << name;
     ++checked;
     Queue queue(2);
     network.pack_for_inference(queue);
@@ -31,7 +32,7 @@ TEST(PyramidNetworks, AnswerAsTheirLibrariesWithBatchNormalisationFolded) {
     EXPECT_LE(relative_error(answer.value(), golden.at("logits")), golden.bound("logits", 1e-5))
         << name;
   }
-  EXPECT_GE(checked, 11);
+  EXPECT_EQ(checked, 11);
 }
 
 TEST(PyramidNetworks, HaveOneWordForEachField) {
@@ -58,16 +59,16 @@ TEST(PyramidNetworks, LevitRefusesWhatContradictsItself) {
   LevitConfig c;
   c.key_dims = {16, 16};
   EXPECT_ERROR(c.validate(), "key_dims names 2 stages and depths 3");
-  c = {};
+  c = LevitConfig();
   c.image_width = 230;
   EXPECT_ERROR(c.validate(), "224x230 is not a whole number of the stem's 16 pixels");
-  c = {};
+  c = LevitConfig();
   c.stem_stride = 4;
   EXPECT_ERROR(c.validate(), "stem_stride is 4; it may be 16 or 8");
-  c = {};
+  c = LevitConfig();
   c.key_dims.front() = 200;
   EXPECT_ERROR(c.validate(), "behind stage 0 has 128 / 200 heads");
-  c = {};
+  c = LevitConfig();
   EXPECT_ERROR(c.set_image_size(256, 256), "positions are of pictures of 224x224");
   c.set_image_size(224, 224);
 }
@@ -78,16 +79,16 @@ TEST(PyramidNetworks, CvtAndPvtRefuseGridsThatAreTooSmall) {
   EXPECT_ERROR(cvt.set_image_size(2, 16), "2x16 is too small for the patches of stage 0");
   cvt.key_paddings = {1, 1, 0};
   EXPECT_ERROR(cvt.validate(), "into which its keys' kernel of 3 does not fit");
-  cvt = {};
+  cvt = CvtConfig();
   cvt.kernels = {3, 4, 3};
   EXPECT_ERROR(cvt.validate(), "kernels must be odd, and stage 1 has 4");
   PvtConfig pvt;
   pvt.reductions = {8, 4, 2, 2};
   EXPECT_ERROR(pvt.validate(), "the last of reductions is 2; it must be 1");
-  pvt = {};
+  pvt = PvtConfig();
   pvt.image_height = 28;
   EXPECT_ERROR(pvt.validate(), "a grid of 7x56, which its reduction of 8 does not fit into");
-  pvt = {};
+  pvt = PvtConfig();
   EXPECT_ERROR(pvt.set_image_size(256, 224), "has no rule for 256x224");
 }
 

@@ -25,6 +25,9 @@ PICTURE = source / "tests/golden/image/jpeg_444_baseline.jpg"
 # A class token, registers, a distillation token.
 MODELS = [GOLDENS / "timm/augreg", GOLDENS / "timm/dinov2_reg4", GOLDENS / "timm/deit_distilled"]
 
+# Shifted and padded windows; a table and a perceptron of positions.
+STAGED = [GOLDENS / "swin/shifted", GOLDENS / "swin/padded", GOLDENS / "swin/v2_padded"]
+
 
 def explain(model, picture, page, rows, *options):
     command = [str(vitrail), "explain", str(picture), "--model", str(model), "--page", str(page),
@@ -113,6 +116,49 @@ def check_page(browser, model, picture, folder):
 
     expect_quiet(browser, page)
     print(f"{model.name}: rollout, {len(wanted)} rows and the mean of heads as computed")
+
+
+def check_stages(browser, model, picture, folder):
+    """A model with stages: rows on the grid of each layer's stage, and no rollout."""
+    page = folder / "page.html"
+    first = explain(model, picture, page, [])
+    assert "rollout" not in first and "same tokens in every layer" in first["no_rollout"], first
+    show(browser, page, DESK, "light")
+    data = json.loads(browser.evaluate(
+        "(() => { const d = JSON.parse(document.getElementById('data').textContent);"
+        "return JSON.stringify({stages: d.stages, of: d.attention.stages, "
+        "heads: d.attention.layers.map((layer) => layer.heads)}); })()"))
+    assert browser.evaluate("document.getElementById('mode-rollout').disabled")
+    assert first["no_rollout"] in browser.evaluate("document.getElementById('no-rollout').textContent")
+    wanted = []
+    for layer, stage in enumerate(data["of"]):
+        grid = data["stages"][stage]
+        patches = grid["rows"] * grid["columns"]
+        wanted += [(layer, data["heads"][layer] - 1, patch)
+                   for patch in sorted({0, patches // 2, patches - 1})]
+    expected = explain(model, picture, page, wanted)
+    for (layer, head, token), entry in zip(wanted, expected["rows"]):
+        stage = data["of"][layer]
+        grid = data["stages"][stage]
+        assert (entry["stage"], entry["grid_height"], entry["grid_width"]) == \
+            (stage, grid["rows"], grid["columns"]), entry
+        press(browser, f"#layers [data-value='{layer}']")
+        press(browser, f"#heads [data-value='{head}']")
+        click_patch(browser, {"box": grid["box"], "layout": grid}, token)
+        shown = browser.evaluate("window.vitrail.shown")
+        at = (shown["layer"], shown["head"], shown["token"])
+        assert at == (layer, head, token), f"shows {at}, not {(layer, head, token)}"
+        expect_row(shown["row"], entry["row"], f"layer {layer}, head {head}, token {token}")
+        caption = browser.evaluate("document.getElementById('caption').textContent")
+        assert f"(stage {stage}, {grid['rows']} × {grid['columns']} patches)" in caption, caption
+    # From the last stage back to the first, the chosen patch stays where it was.
+    press(browser, "#layers [data-value='0']")
+    assert browser.evaluate("window.vitrail.shown.row.length") == \
+        data["stages"][0]["rows"] * data["stages"][0]["columns"]
+    for selector in ("#smooth", "#grid", "#heads [data-value='mean']"):
+        press(browser, selector)
+    expect_quiet(browser, page)
+    print(f"{model.name}: {len(wanted)} rows of {len(data['stages'])} stages as computed")
 
 
 def check_keyboard(browser, data, prefix):
@@ -210,6 +256,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, Browser() as browser:
         for model, picture in jobs:
             check_page(browser, model, picture, pathlib.Path(folder))
+        for model in STAGED:
+            check_stages(browser, model, PICTURE, pathlib.Path(folder))
         check_smaller_page(browser, pathlib.Path(folder))
         check_readers(browser, pathlib.Path(folder))
     return 0

@@ -28,7 +28,8 @@ Image denormalized(const float* planes, PictureSize size, const Preprocess& prep
     const float black = normalized(rescaled(0, preprocess), preprocess, static_cast<int>(c));
     const float white = normalized(rescaled(255, preprocess), preprocess, static_cast<int>(c));
     for (size_t i = 0; i < pixels; ++i) {
-      const float level = (planes[c * pixels + i] - black) / (white - black) * 255;
+      const auto plane = static_cast<size_t>(preprocess.plane_of(static_cast<int>(c)));
+      const float level = (planes[plane * pixels + i] - black) / (white - black) * 255;
       out.pixels[i * channels + c] =
           static_cast<uint8_t>(std::clamp(std::nearbyint(level), 0.0f, 255.0f));
     }

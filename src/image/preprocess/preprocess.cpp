@@ -29,6 +29,8 @@ DecodeOptions Preprocess::decode_options() const {
 
 void check_preprocess(const Preprocess& p) {
   check(p.channels == 1 || p.channels == 3, kPlace, "channels is {}, expected 1 or 3", p.channels);
+  check(!p.bgr || p.channels == 3, kPlace, "channel_order bgr goes with 3 channels, not {}",
+        p.channels);
   if (p.resize != ResizeMode::none) check_size(p.resize_to, "resize size");
   if (p.crop != CropRule::none) check_size(p.crop_to, "crop size");
   if (p.do_rescale)

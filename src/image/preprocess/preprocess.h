@@ -66,11 +66,13 @@ struct Preprocess {
   PictureSize crop_to{224, 224};
   std::array<uint8_t, 3> fill{};  // the padding's colour, before rescaling
 
+  bool bgr = false;  // the output's channels are blue, green, red; only of three channels
+
   bool do_rescale = true;
   double rescale_factor = 1.0 / 255.0;
   bool rescale_first = false;
   bool do_normalize = true;
-  std::array<double, 3> mean{0.5, 0.5, 0.5};  // the first `channels` count
+  std::array<double, 3> mean{0.5, 0.5, 0.5};  // the first `channels` count: red, green, blue
   std::array<double, 3> std{0.5, 0.5, 0.5};
   Arithmetic arithmetic = Arithmetic::torchvision;
 
@@ -82,6 +84,8 @@ struct Preprocess {
 
   bool operator==(const Preprocess&) const = default;
 
+  // Which plane of the output a channel of the picture fills.
+  int plane_of(int channel) const { return bgr ? 2 - channel : channel; }
   DecodeOptions decode_options() const;  // exif and colour; limits are the defaults
 };
 

@@ -88,11 +88,12 @@ void write_rows(RowResizer& resizer, RowSource read, int pixel_channels, const P
   const int64_t pixels = int64_t{plan.width} * plan.height;
   if (!covers_all(part, plan))
     for (int c = 0; c < p.channels; ++c)
-      std::fill_n(out + c * pixels, pixels, normalizer.value(c, p.fill[static_cast<size_t>(c)]));
+      std::fill_n(out + p.plane_of(c) * pixels, pixels,
+                  normalizer.value(c, p.fill[static_cast<size_t>(c)]));
   resizer.run(read, [&](int y, const uint8_t* row) {
     float* to[3];
     for (int c = 0; c < p.channels; ++c)
-      to[c] = out + c * pixels + int64_t{part.y0 + y} * plan.width + part.x0;
+      to[c] = out + p.plane_of(c) * pixels + int64_t{part.y0 + y} * plan.width + part.x0;
     normalizer.row(row, part.x1 - part.x0, pixel_channels, to);
   });
 }
@@ -102,7 +103,8 @@ void write_bytes(const Image& image, const Preprocess& p, float* out) {
   const int64_t pixels = int64_t{image.width} * image.height;
   for (int y = 0; y < image.height; ++y) {
     float* to[3];
-    for (int c = 0; c < p.channels; ++c) to[c] = out + c * pixels + int64_t{y} * image.width;
+    for (int c = 0; c < p.channels; ++c)
+      to[c] = out + p.plane_of(c) * pixels + int64_t{y} * image.width;
     normalizer.row(image.row(y), image.width, image.channels, to);
   }
 }
@@ -125,7 +127,7 @@ void write_floats(const Image& image, const Preprocess& p, const PreprocessPlan&
                    plan.resized_height, p.filter, resized.data());
     const float padding = normalized(rescaled(p.fill[static_cast<size_t>(channel)], p), p, channel);
     for (int y = 0; y < plan.height; ++y) {
-      float* to = out + (static_cast<size_t>(channel) * plan.height + y) * plan.width;
+      float* to = out + (static_cast<size_t>(p.plane_of(channel)) * plan.height + y) * plan.width;
       std::fill_n(to, plan.width, padding);
       if (y < rows.begin || y >= rows.end) continue;
       const float* from =

@@ -69,6 +69,7 @@ TranslatedPreprocess to_timm(const Preprocess& p) {
   require(plain_rescale(p), target, "a rescale factor other than 1/255");
   require(p.do_normalize, target, "pixels that are not normalised");
   require(!p.rescale_first, target, "rescaling before the resize");
+  require(!p.bgr, target, "channels in the order blue, green, red");
 
   Preprocess q = p;
   if (q.crop == CropRule::none) {
@@ -122,6 +123,9 @@ TranslatedPreprocess to_hf(const Preprocess& p) {
   require(p.resize != ResizeMode::longest_edge && p.resize != ResizeMode::cover &&
               p.resize != ResizeMode::fit,
           target, "this resize mode");
+  require(
+      !p.bgr || (!p.do_normalize && !p.rescale_first), target,
+      "channels in the order blue, green, red that are normalised or rescaled before the resize");
   const bool crops = p.crop != CropRule::none;
   if (crops && crop_may_pad(p))
     require(std::all_of(p.fill.begin(), p.fill.begin() + p.channels, [](int v) { return v == 0; }),
@@ -150,11 +154,13 @@ TranslatedPreprocess to_hf(const Preprocess& p) {
   config["image_mean"] = channel_list(p.mean, p.channels);
   config["image_std"] = channel_list(p.std, p.channels);
   if (shortest) config["do_convert_rgb"] = p.channels == 3;
-  config["image_processor_type"] = p.rescale_first ? "DINOv3ViTImageProcessorFast"
-                                   : patches       ? "Siglip2ImageProcessor"
-                                   : shortest      ? "BitImageProcessor"
-                                   : crops         ? "DeiTImageProcessor"
-                                                   : "ViTImageProcessor";
+  if (p.bgr) config["do_flip_channel_order"] = true;
+  config["image_processor_type"] = p.bgr             ? "MobileViTImageProcessor"
+                                   : p.rescale_first ? "DINOv3ViTImageProcessorFast"
+                                   : patches         ? "Siglip2ImageProcessor"
+                                   : shortest        ? "BitImageProcessor"
+                                   : crops           ? "DeiTImageProcessor"
+                                                     : "ViTImageProcessor";
   if (p.crop == CropRule::torchvision && crop_rules_may_differ(p))
     out.differences.push_back(
         "transformers rounds the crop's offset down, not half to even: one pixel");

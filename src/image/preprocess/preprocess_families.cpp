@@ -68,6 +68,9 @@ void set_timm_geometry(Preprocess& p, const ConfigFields& fields, double crop_pc
 
 // ---- transformers ----
 
+// The one that turns the order of the channels round.
+constexpr const char* kMobileVitProcessor = "MobileViTImageProcessor";
+
 struct HfDefaults {
   const char* type;  // without the endings Fast and Pil
   Filter filter;
@@ -212,6 +215,16 @@ const HfDefaults kHfDefaults[] = {
      {},
      false,
      false},
+    {kMobileVitProcessor,
+     Filter::bicubic,
+     kHalf,
+     kHalf,
+     ResizeMode::shortest_edge,
+     {224, 224},
+     false,
+     PictureSize{256, 256},
+     true,
+     false},
     {"DINOv3ViTImageProcessor",
      Filter::bilinear,
      kImageNetMean,
@@ -319,9 +332,8 @@ void refuse_unknown_fields(const ConfigFields& fields, bool reads_crop_pct) {
        "min_patches", "max_patches",
        // of Siglip2ImageProcessor, refused elsewhere
        "patch_size", "max_num_patches"});
-  for (const char* off :
-       {"do_pad", "do_flip_channel_order", "do_color_quantize", "do_align_long_axis",
-        "do_thumbnail", "keep_aspect_ratio", "crop_to_patches"})
+  for (const char* off : {"do_pad", "do_color_quantize", "do_align_long_axis", "do_thumbnail",
+                          "keep_aspect_ratio", "crop_to_patches"})
     if (fields.boolean(off, false))
       fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
            fields.path(off));
@@ -466,6 +478,13 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
   p.rescale_factor = fields.number("rescale_factor", 1.0 / 255.0);
   p.rescale_first = defaults.rescale_first && p.do_rescale;
   p.do_normalize = fields.boolean("do_normalize", true);
+  if (plain_type(type) == kMobileVitProcessor) {
+    p.do_normalize = false;  // it knows the field and does not look at it
+    p.bgr = p.channels == 3 && fields.boolean("do_flip_channel_order", true);
+  } else if (fields.boolean("do_flip_channel_order", false)) {
+    fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
+         fields.path("do_flip_channel_order"));
+  }
   p.mean = channel_values(fields, "image_mean", p.channels, defaults.mean);
   p.std = channel_values(fields, "image_std", p.channels, defaults.std);
   p.arithmetic = Arithmetic::huggingface;
@@ -507,6 +526,8 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"pvt_v2", "PvtImageProcessor"},
       {"swin", "ViTImageProcessor"},
       {"swinv2", "ViTImageProcessor"},
+      {"mobilevit", kMobileVitProcessor},
+      {"mobilevitv2", kMobileVitProcessor},
       {"levit", "LevitImageProcessor"},
       {"cvt", "ConvNextImageProcessor"},
       // clang-format on

@@ -1,4 +1,5 @@
-// Vitrail's own block: every field is written and every field is required.
+// Vitrail's own block: every field is written and every field is required, but for channel_order,
+// which is there where it is not rgb.
 #include <algorithm>
 #include <utility>
 
@@ -100,6 +101,7 @@ nlohmann::ordered_json to_json(const Preprocess& p) {
   block["normalize"] = {{"apply", p.do_normalize},
                         {"mean", first_channels(p.mean, p.channels)},
                         {"std", first_channels(p.std, p.channels)}};
+  if (p.bgr) block["channel_order"] = "bgr";  // files of before have none
   block["arithmetic"] = name_in(kArithmetics, p.arithmetic);
   block["exif"] = name_in(kExifPolicies, p.exif);
   block["source"] = p.source;
@@ -108,8 +110,8 @@ nlohmann::ordered_json to_json(const Preprocess& p) {
 
 Preprocess from_json(const nlohmann::json& block) {
   const ConfigFields fields(block, "preprocess");
-  fields.refuse_others(
-      {"channels", "resize", "crop", "rescale", "normalize", "arithmetic", "exif", "source"});
+  fields.refuse_others({"channels", "resize", "crop", "rescale", "normalize", "channel_order",
+                        "arithmetic", "exif", "source"});
   Preprocess p;
   p.channels = fields.integer("channels", 1, 3);
   if (p.channels == 2) fail("preprocess", "preprocess.channels is 2, expected 1 or 3");
@@ -142,6 +144,11 @@ Preprocess from_json(const nlohmann::json& block) {
   p.do_normalize = normalize.boolean("apply");
   p.mean = read_channels(normalize, "mean", p.channels);
   p.std = read_channels(normalize, "std", p.channels);
+
+  const std::string order = fields.text("channel_order", "rgb");
+  if (order != "rgb" && order != "bgr")
+    fail("preprocess", "{} is '{}', expected rgb or bgr", fields.path("channel_order"), order);
+  p.bgr = order == "bgr";
 
   p.arithmetic = read_in(kArithmetics, fields, "arithmetic");
   p.exif = read_in(kExifPolicies, fields, "exif");

@@ -176,6 +176,17 @@ std::vector<AttentionLayer> CaitBackbone::attentions() const {
   return layers;
 }
 
+AttentionGrids CaitBackbone::attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                             int64_t picture_width) const {
+  const TokenLayout all = layout(picture_height, picture_width);
+  TokenLayout patches = all;
+  patches.class_tokens = 0;
+  if (layer.path.starts_with("blocks.")) return {patches, patches};
+  TokenLayout token = all;
+  token.grid_height = token.grid_width = 0;
+  return {token, all};
+}
+
 void CaitBackbone::visit_linears(const VisitLinear& visit) {
   for (const auto& block : blocks_) block->visit_linears(visit);
   for (const auto& block : class_blocks_) block->visit_linears(visit);

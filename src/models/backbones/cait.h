@@ -100,6 +100,8 @@ class CaitBackbone : public Backbone {
   int64_t embed_dim() const override { return config_.embed_dim; }
   std::vector<BlockPlace> blocks() const override;
   std::vector<AttentionLayer> attentions() const override;
+  AttentionGrids attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                 int64_t picture_width) const override;
   void visit_linears(const VisitLinear& visit) override;
   void count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const override;
 

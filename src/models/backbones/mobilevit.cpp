@@ -165,6 +165,19 @@ std::vector<AttentionLayer> MobileVitBackbone::attentions() const {
   return layers;
 }
 
+AttentionGrids MobileVitBackbone::attention_grids(const AttentionLayer& layer,
+                                                  int64_t picture_height,
+                                                  int64_t picture_width) const {
+  const auto stage = static_cast<size_t>(layer.stage);
+  TokenLayout layout = layouts(picture_height, picture_width)[stage];
+  const MobileVitBlock& block = *stages_[stage].transformer;
+  layout.grid_height = block.patched(layout.grid_height);
+  layout.grid_width = block.patched(layout.grid_width);
+  layout.patch_height = std::max<int64_t>(picture_height / layout.grid_height, 1);
+  layout.patch_width = std::max<int64_t>(picture_width / layout.grid_width, 1);
+  return {.queries = layout, .keys = layout};
+}
+
 void MobileVitBackbone::visit_linears(const VisitLinear& visit) {
   for (Stage& stage : stages_)
     if (stage.transformer) stage.transformer->visit_linears(visit);

@@ -28,6 +28,8 @@ class MobileVitBackbone : public Backbone {
   std::vector<BlockPlace> blocks() const override;
   // Of version 1: a query's keys are the pixels at its own place of all patches.
   std::vector<AttentionLayer> attentions() const override;
+  AttentionGrids attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                 int64_t picture_width) const override;
   void visit_linears(const VisitLinear& visit) override;
   void count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const override;
 

@@ -95,6 +95,17 @@ void MobileVitConfig::validate() const {
   }
 }
 
+bool has_whole_patches(const MobileVitConfig& c) {
+  for (int64_t side : {c.image_height, c.image_width}) {
+    side = (side + 1) / 2;
+    for (size_t i = 0; i < c.channels.size(); ++i) {
+      if (i > 0) side = (side + 1) / 2;
+      if (i >= c.plain_stages() && side % c.patch_size != 0) return false;
+    }
+  }
+  return true;
+}
+
 void write_fields(const MobileVitConfig& config, nlohmann::json& out) {
   out.update(fields_to_json(config, kMobileVitFields));
 }

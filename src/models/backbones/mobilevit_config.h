@@ -51,6 +51,9 @@ struct MobileVitConfig : PictureNetworkConfig {
 // nearest multiple of 8, but not below nine tenths (Howard et al. 2019, MobileNet v3).
 int64_t expanded_channels(int64_t channels, double ratio);
 
+// Whether the maps that meet a transformer are whole patches, for the configuration's pictures.
+bool has_whole_patches(const MobileVitConfig& config);
+
 // As of VisionTransformerConfig.
 void write_fields(const MobileVitConfig& config, nlohmann::json& out);
 MobileVitConfig mobilevit_config_from_json(const nlohmann::json& json);

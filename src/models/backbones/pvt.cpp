@@ -238,6 +238,22 @@ std::vector<AttentionLayer> PvtBackbone::attentions() const {
   return layers;
 }
 
+AttentionGrids PvtBackbone::attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                            int64_t picture_width) const {
+  const auto stage = static_cast<size_t>(layer.stage);
+  const TokenLayout tokens = layouts(picture_height, picture_width)[stage];
+  AttentionGrids grids{tokens, tokens};
+  if (layer.of_its_tokens) return grids;
+  const auto [rows, columns] =
+      stages_[stage].blocks.front()->attention().key_grid(tokens.grid_height, tokens.grid_width);
+  grids.keys = {.grid_height = rows,
+                .grid_width = columns,
+                .patch_height = std::max<int64_t>(picture_height / rows, 1),
+                .patch_width = std::max<int64_t>(picture_width / columns, 1),
+                .of_feature_map = true};
+  return grids;
+}
+
 void PvtBackbone::visit_linears(const VisitLinear& visit) {
   for (Stage& stage : stages_)
     for (const auto& block : stage.blocks) block->visit_linears(visit);

@@ -88,7 +88,6 @@ SwinBackbone::SwinBackbone(const Scope& root, const SwinConfig& config)
       norm_(root.in(ParameterPlace::Section::final_norm).child("norm"),
             config.width(config.stages() - 1), config.layer_norm_epsilon) {
   const SwinConfig& c = config_;
-  const auto last = static_cast<double>(std::max<int64_t>(c.num_blocks() - 1, 1));
   int64_t index = 0;  // of a block, over all stages
   for (size_t i = 0; i < c.stages(); ++i) {
     const Scope below = root.child("layers").child(static_cast<int64_t>(i));
@@ -105,7 +104,7 @@ SwinBackbone::SwinBackbone(const Scope& root, const SwinConfig& config)
       SwinBlock& block = stage.blocks.emplace_back();
       block.position = positions(scope.child("attn"), c, i);
       block.block = std::make_unique<Block>(
-          scope, swin_block(c, i, c.drop_path * static_cast<double>(index) / last));
+          scope, swin_block(c, i, drop_path_of_block(c.drop_path, index, c.num_blocks())));
     }
   }
 }
@@ -253,30 +252,12 @@ void SwinBackbone::count(CostCounter& counter, int64_t picture_height,
   }
 }
 
-namespace {
-
-class Swin : public Classifier {
- public:
-  explicit Swin(const SwinConfig& config)
-      : Classifier(config), backbone_(Scope(parameters()), config) {
-    make_head({.embed_dim = backbone_.embed_dim(),
-               .pooling = Pooling::mean,
-               .epsilon = config.layer_norm_epsilon,
-               .answer = config.class_answer()});
-  }
-  const SwinBackbone& backbone() const override { return backbone_; }
-
- protected:
-  SwinBackbone& own_backbone() override { return backbone_; }
-
- private:
-  SwinBackbone backbone_;
-};
-
-}  // namespace
-
 std::shared_ptr<Network> make_network(const SwinConfig& config) {
-  return std::make_shared<Swin>(config);
+  return std::make_shared<ClassifierOf<SwinBackbone>>(
+      config, ClassifierConfig{.embed_dim = config.width(config.stages() - 1),
+                               .pooling = Pooling::mean,
+                               .epsilon = config.layer_norm_epsilon,
+                               .answer = config.class_answer()});
 }
 
 }  // namespace vitrail

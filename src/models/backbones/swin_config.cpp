@@ -121,16 +121,6 @@ void SwinConfig::set_image_size(int64_t height, int64_t width) {
   *this = sized;
 }
 
-void SwinConfig::fit_positions() {
-  if (window_rule != WindowRule::timm || window_image_height == 0) return;
-  const GridSize made = grid(0, window_picture()), now = grid(0, picture());
-  for (size_t i = 0; i < stages(); ++i) {
-    window_heights[i] = std::max<int64_t>(window_heights[i] * now.height / made.height, 1);
-    window_widths[i] = std::max<int64_t>(window_widths[i] * now.width / made.width, 1);
-  }
-  window_image_height = window_image_width = 0;
-}
-
 void SwinConfig::validate() const {
   constexpr int64_t kMaxSide = 16384, kMaxWindow = 1024, kMaxDepth = 1024;
   check_common();

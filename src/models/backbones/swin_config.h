@@ -80,7 +80,6 @@ struct SwinConfig : PictureNetworkConfig {
   int64_t num_blocks() const;
   void set_pictures(const PictureInput& input);
   void set_image_size(int64_t height, int64_t width);
-  void fit_positions();
   void validate() const;
 
   bool operator==(const SwinConfig&) const = default;

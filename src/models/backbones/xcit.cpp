@@ -236,6 +236,14 @@ std::vector<AttentionLayer> XcitBackbone::attentions() const {
   return layers;
 }
 
+AttentionGrids XcitBackbone::attention_grids(const AttentionLayer&, int64_t picture_height,
+                                             int64_t picture_width) const {
+  const TokenLayout all = layout(picture_height, picture_width);
+  TokenLayout token = all;
+  token.grid_height = token.grid_width = 0;
+  return {token, all};
+}
+
 void XcitBackbone::visit_linears(const VisitLinear& visit) {
   for (const auto& block : blocks_) block->visit_linears(visit);
   for (const auto& block : class_blocks_) block->visit_linears(visit);

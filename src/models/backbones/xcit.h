@@ -73,6 +73,8 @@ class XcitBackbone : public Backbone {
   std::vector<BlockPlace> blocks() const override;
   // Those of the class token: attention over channels has no map over tokens.
   std::vector<AttentionLayer> attentions() const override;
+  AttentionGrids attention_grids(const AttentionLayer& layer, int64_t picture_height,
+                                 int64_t picture_width) const override;
   void visit_linears(const VisitLinear& visit) override;
   void count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const override;
 

@@ -149,6 +149,8 @@ WeightRule rule_for(const Spelling& spelling, std::string_view name) {
 }
 
 bool is_left_out(const Spelling& spelling, std::string_view name) {
+  // torch's count of the batches that a normalisation has seen, in a backbone or in a head.
+  if (name.ends_with(".num_batches_tracked")) return true;
   return spelling.family->is_training_part(spelling, name) ||
          (name.starts_with(spelling.prefix) &&
           spelling.family->is_left_out(name.substr(spelling.prefix.size())));

@@ -57,10 +57,13 @@ Adapted NetworkFamily::express(const NetworkConfig& config, const TensorSource& 
   check_expressible(config);
   Adapted same{.config = config, .tensors = {}, .folds = {}};
   for (const std::string& name : canonical.names()) same.tensors[name] = canonical.tensor(name);
+  complete(same);
   return same;
 }
 
 void NetworkFamily::check_expressible(const NetworkConfig&) const {}
+
+void NetworkFamily::complete(Adapted&) const {}
 
 void NetworkFamily::follow_tensors(NetworkConfig&, const FileReading&) const {}
 

@@ -31,6 +31,9 @@ class NetworkFamily : public Family {
   virtual std::string_view head() const { return "head"; }
   // Error naming what of such a model the family cannot say.
   virtual void check_expressible(const NetworkConfig& config) const;
+  // Adds what its files have beside the parameters, and says in `folds` what its library does
+  // otherwise.
+  virtual void complete(Adapted& model) const;
 
  protected:
   // The model that the file and what stands beside it say. Error: nobody says which it is.

@@ -19,7 +19,10 @@ function attentionOf({ attention, layout, stages, alphabet }) {
   // Grids are {prefix (how many), rows, columns, box}. A layer's keys may lie on one of their own.
   const gridOf = ({ prefix, rows, columns, box }) => ({ prefix: prefix.length, rows, columns, box });
   const layerNamed = (index) => attention.layers.find((candidate) => candidate.index === index);
-  const queryGrid = (index) => gridOf(stages[layerNamed(index).stage] ?? layout);
+  function queryGrid(index) {
+    const { queries, stage } = layerNamed(index), tokens = gridOf(stages[stage] ?? layout);
+    return queries ? { ...queries, box: tokens.box } : tokens;
+  }
   function keyGrid(index) {
     const { keys } = layerNamed(index), queries = queryGrid(index);
     return keys ? { ...keys, box: queries.box } : queries;
@@ -85,6 +88,49 @@ function attentionOf({ attention, layout, stages, alphabet }) {
     return { sees: (query, key) => !t.query_window || t.query_window[query] === t.key_window[key], added };
   }
 
+  // Heads that are mixed (src/kernels/attention_mixing.h): their scores before softmax, their weights
+  // after it, and a norm over the heads.
+  function mixingOf({ mixing }) {
+    return mixing && Object.fromEntries(Object.entries(mixing).map(
+        ([name, value]) => [name, typeof value === 'string' ? decodeFloats(value) : value]));
+  }
+  function mix(matrix, bias, rows) {
+    if (!matrix) return rows;
+    const heads = rows.length;
+    return rows.map((unused, g) => rows[0].map((none, key) => {
+      let sum = bias ? bias[g] : 0;
+      for (let h = 0; h < heads; ++h) sum += matrix[g * heads + h] * rows[h][key];
+      return sum;
+    }));
+  }
+  function softmax(row) {
+    const largest = row.reduce((most, score) => Math.max(most, score), -Infinity);
+    const powers = row.map((score) => Math.exp(score - largest));
+    const total = powers.reduce((sum, power) => sum + power, 0);
+    return powers.map((power) => power / total);
+  }
+  function normalised({ norm_weight: weight, norm_bias: bias, norm_epsilon: epsilon }, rows) {
+    if (!weight) return rows;
+    const heads = rows.length, out = rows.map((row) => row.slice());
+    for (let key = 0; key < rows[0].length; ++key) {
+      const mean = rows.reduce((sum, row) => sum + row[key], 0) / heads;
+      const variance = rows.reduce((sum, row) => sum + (row[key] - mean) ** 2, 0) / heads;
+      const factor = 1 / Math.sqrt(variance + epsilon);
+      for (let h = 0; h < heads; ++h) out[h][key] = (rows[h][key] - mean) * factor * weight[h] + bias[h];
+    }
+    return out;
+  }
+  // The rows of all heads for a query.
+  function mixedRows({ heads, dim, scale, q, k, queries, keys, mixing }, query) {
+    const scores = Array.from({ length: heads }, (unused, h) => Array.from({ length: keys }, (none, key) => {
+      let dot = 0;
+      for (let i = 0; i < dim; ++i) dot += q[(h * queries + query) * dim + i] * k[(h * keys + key) * dim + i];
+      return scale * dot;
+    }));
+    const weights = mix(mixing.before, mixing.before_bias, scores).map(softmax);
+    return normalised(mixing, mix(mixing.after, mixing.after_bias, weights));
+  }
+
   const decoded = new Map();
   function layerTensors(index) {
     const layer = layerNamed(index);
@@ -94,7 +140,8 @@ function attentionOf({ attention, layout, stages, alphabet }) {
       const keys = sizes.length, values = layer.heads * layer.dim;
       decoded.set(index, { ...layer, queries, keys, sizes, ...termsOf(layer, queries, keys),
                            q: decodeNumbers(layer.q, queries * values),
-                           k: decodeNumbers(layer.k, keys * values), lse: decodeFloats(layer.lse) });
+                           k: decodeNumbers(layer.k, keys * values), mixing: mixingOf(layer),
+                           lse: layer.lse && decodeFloats(layer.lse) });
     }
     return decoded.get(index);
   }
@@ -102,6 +149,11 @@ function attentionOf({ attention, layout, stages, alphabet }) {
   // What `token` attends to in a head ('mean': over all heads), a weight for each stored key.
   function row(layerIndex, head, token) {
     const layer = layerTensors(layerIndex);
+    if (layer.mixing) {
+      const rows = mixedRows(layer, token), { heads } = layer;
+      if (head !== 'mean') return rows[head];
+      return rows[0].map((unused, key) => rows.reduce((sum, row) => sum + row[key], 0) / heads);
+    }
     const { dim, q, k, queries, keys, sizes, sees, added } = layer;
     if (head === 'mean') {
       const sum = new Float64Array(keys);

@@ -147,6 +147,8 @@
     press('tokens', byHead ? state.token : '');
     const patchChip = element('tokens').lastElementChild;
     const first = chosenGrid().prefix;
+    // The stages in front of the last one may have no tokens before their patches.
+    layout.prefix.forEach((name, i) => { element('tokens').children[i].hidden = i >= first; });
     patchChip.hidden = state.token < first;
     patchChip.textContent = `Patch in ${placeOf(chosenGrid(), Math.max(0, state.token - first))}`;
     if (state.token >= first) patchChip.setAttribute('aria-pressed', String(byHead));
@@ -168,6 +170,7 @@
   }
   // The token of another grid that lies where this one does.
   function samePlace(from, to, token) {
+    if (to.rows * to.columns === 0) return 0;  // a class token asks alone
     if (token < from.prefix || (from.rows === to.rows && from.columns === to.columns)) return token;
     const at = token - from.prefix;
     const moved = (cell, cells, others) => Math.floor((cell + 0.5) / cells * others);
@@ -243,6 +246,7 @@
   patchKeys.addEventListener('keydown', (event) => {
     // What is read is a patch of the map; what is chosen, one of the queries.
     const grid = event.shiftKey ? keys() : chosenGrid();
+    if (grid.rows * grid.columns === 0) return;
     const chosen = samePlace(chosenGrid(), grid, Math.max(chosenGrid().prefix, state.token)) - grid.prefix;
     const at = Math.min(reading ?? chosen, grid.rows * grid.columns - 1);
     const line = Math.floor(at / grid.columns), column = at % grid.columns;

@@ -29,7 +29,7 @@ def _build(architecture, **arguments):
     return model
 
 
-def _timm(name, architecture, picture=None, to_file=None, config=True, settings=None, faint=False,
+def _timm(name, architecture, picture=None, to_file=None, config=True, faint=False,
           **arguments):
     model = _build(architecture, **arguments)
     height, width = picture or model.patch_embed.img_size
@@ -42,9 +42,10 @@ def _timm(name, architecture, picture=None, to_file=None, config=True, settings=
         family="swin", name=name, library=TIMM, model=model,
         picture=(model.in_chans, height, width),
         blocks=lambda m: [block for layer in m.layers for block in layer.blocks],
+        stages=lambda m: [*m.layers[:-1], m.norm], to_tokens=lambda x: x.flatten(1, 2),
         attention=lambda m: [block.attn.attn_drop for layer in m.layers for block in layer.blocks],
         to_file=to_file or (lambda tensors: dict(tensors)), write_config=write_config,
-        settings=settings or {}, faint=faint)
+        faint=faint)
 
 
 class _Original:
@@ -73,9 +74,9 @@ class _Original:
         return named
 
 
-def _original(name, architecture, settings, **arguments):
+def _original(name, architecture, **arguments):
     return _timm(name, architecture, to_file=_Original(architecture, **arguments), config=False,
-                 settings=settings, **arguments)
+                 **arguments)
 
 
 OLDER = [
@@ -138,8 +139,8 @@ def cases():
                 always_partition=True, **{**small, "depths": (2, 2), "img_size": 16})
     yield _timm("v2_padded", V2, window_size=4, pretrained_window_sizes=(3, 0),
                 **{**small, "img_size": (36, 28), "depths": (2, 2)})
-    yield _original("original", V1, {"architecture": "swin"}, window_size=4, **small)
-    yield _original("original_v2", V2, {"architecture": "swin"}, window_size=4,
+    yield _original("original", V1, window_size=4, **small)
+    yield _original("original_v2", V2, window_size=4,
                     pretrained_window_sizes=(3, 3), **small)
     shape = dict(embed_dim=8, depths=[2, 2], num_heads=[2, 4], window_size=3, mlp_ratio=2.0,
                  num_labels=5)
