@@ -51,8 +51,12 @@ TEST(ClosedTimm, EveryNameOfTimmIsKnownOrRefusedByName) {
       EXPECT_EQ(family->published_model(name).config.architecture(), name);
       continue;
     }
+    if (find_published(name) != nullptr) {  // of another constructor, or with options
+      ++others;
+      EXPECT_EQ(missing_of_timm(name), nullptr);
+      continue;
+    }
     ++refused;
-    EXPECT_EQ(find_published(name), nullptr);
     EXPECT_NE(missing_of_timm(name), nullptr);
     // Neither by itself nor under another name, with tags or without.
     EXPECT_ERROR(read(tensors, timm_json(name)), "'" + name + "'");
@@ -62,7 +66,7 @@ TEST(ClosedTimm, EveryNameOfTimmIsKnownOrRefusedByName) {
     EXPECT_ERROR(read(tensors, nullptr, {{"architecture", name}}), "'" + name + "'");
   }
   EXPECT_GT(plain, 150);
-  EXPECT_GT(others, 5);
+  EXPECT_GT(others, 80);
   EXPECT_GT(refused, 100);
 }
 

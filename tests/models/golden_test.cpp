@@ -37,6 +37,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"swin", 10},
     {"timm", 44},
     {"timm_blocks", 5},
+    {"timm_positions", 25},
     {"tiny_vit", 5},
     {"vit_pytorch", 18},
     {"vitdet", 4},

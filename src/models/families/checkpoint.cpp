@@ -60,7 +60,10 @@ void check_form(const ConfigForm* form, const Family& family, const std::string&
 Spelling spelling_of(const TensorSource& tensors, const Json& config, const Settings& settings) {
   const ConfigForm* form = form_of(config);
   if (form != nullptr) form->check_model(config, settings);
-  Spelling spelling = recognise(tensors, config);
+  std::string architecture;
+  for (const auto& [name, value] : settings)
+    if (name == "architecture") architecture = value;
+  Spelling spelling = recognise(tensors, config, architecture);
   check_form(form, *spelling.family, tensors.place());
   for (const auto& [name, value] : settings)
     if (name == "family" && family_from_name(value) != spelling.family)

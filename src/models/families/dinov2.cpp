@@ -71,6 +71,7 @@ class Dinov2Family : public VitFamily {
   std::optional<Claim> recognise(const FileEvidence& file) const override {
     const auto prefix = file.prefix_before("patch_embed.proj.weight");
     if (!prefix) return std::nullopt;
+    if (file.tensors().contains(*prefix + "rope_embed.periods")) return std::nullopt;  // DINOv3's
     const TensorInfo* mask = file.tensors().find(*prefix + "mask_token");
     if (mask != nullptr && mask->shape.rank() == 2)
       return Claim{*prefix, "a mask_token of two axes"};

@@ -6,6 +6,25 @@
 #include "models/families/timm/timm_network.h"
 
 namespace vitrail {
+namespace {
+
+void add_structure(VisionTransformerConfig& config, const PublishedStructure& s) {
+  if (!s.positions) {
+    config.position = Position::none;
+    config.position_prefix = 0;
+  }
+  config.key_bias = s.key_bias;
+  config.rotary = s.rotary;
+  config.relative = s.relative;
+  if (s.split_gate) config.mlp = MlpKind::gated_split;
+  config.mlp_norm = s.mlp_norm;
+  config.attention_norm = s.attention_norm;
+  if (!is_map(config.pooling) || s.pool_heads == 0) return;
+  config.pool_heads = s.pool_heads;
+  config.pool_mlp_hidden_dim = 4 * config.embed_dim;
+}
+
+}  // namespace
 
 VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   using P = PublishedArchitecture;
@@ -47,6 +66,7 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   config.final_norm = !has(P::kFcNorm) && !has(P::kNoFinalNorm);
   config.pooling = a.pooling;
   config.num_classes = a.num_classes;
+  if (a.structure != nullptr) add_structure(config, *a.structure);
   return config;
 }
 

@@ -10,6 +10,18 @@
 
 namespace vitrail {
 
+// What the definitions of one of timm's other constructors have beside a VisionTransformer's.
+struct PublishedStructure {
+  std::string_view family;  // the name of theirs
+  bool positions = true;    // there is a pos_embed
+  bool key_bias = false;
+  RotarySettings rotary = {};
+  RelativeSettings relative = {};
+  bool split_gate = false;  // SwiGLU with a matrix for each half
+  bool mlp_norm = false, attention_norm = false;
+  int pool_heads = 0;  // of attention pooling, whose MLP is then four times as wide as the tokens
+};
+
 struct PublishedArchitecture {
   enum Flag : uint32_t {
     kEpsilon5 = 1,          // LayerNorm's epsilon is 1e-5, not 1e-6
@@ -48,10 +60,14 @@ struct PublishedArchitecture {
   Pooling pooling = Pooling::class_token;
   uint32_t flags = 0;
   int num_classes = 1000;
-  int picture = 0;  // that the preprocessing makes; 0: image
+  int picture = 0;                                // that the preprocessing makes; 0: image
+  const PublishedStructure* structure = nullptr;  // of another constructor; null: of none
 
   // The name of the family whose definition it is.
-  std::string_view family() const { return name.starts_with("dinov2_") ? "dinov2" : "timm"; }
+  std::string_view family() const {
+    if (structure != nullptr) return structure->family;
+    return name.starts_with("dinov2_") ? "dinov2" : "timm";
+  }
 };
 
 // timm's names (without a tag) and original DINOv2's.

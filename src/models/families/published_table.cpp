@@ -9,6 +9,80 @@ namespace {
 using enum PublishedArchitecture::Flag;
 using enum PublishedArchitecture::Statistics;
 
+constexpr RotarySettings kAxial16 = {
+    .kind = Rotary::axial, .reference_height = 16, .reference_width = 16};
+constexpr RotarySettings kCentred = {.kind = Rotary::axial,
+                                     .base = 100,
+                                     .coordinates = RotaryCoordinates::centred,
+                                     .interleaved = false};
+constexpr RotarySettings kByColumn = {.kind = Rotary::axial, .base = 100, .column_first = true};
+constexpr RotarySettings kMixedByColumn = {.kind = Rotary::mixed, .base = 10, .column_first = true};
+
+constexpr RotarySettings perception(int64_t reference, double offset) {
+  return {.kind = Rotary::axial,
+          .offset = offset,
+          .reference_height = reference,
+          .reference_width = reference,
+          .column_first = true};
+}
+
+// timm's Eva.
+constexpr PublishedStructure kEva = {.family = "timm_eva"};
+constexpr PublishedStructure kEva02 = {.family = "timm_eva", .rotary = kAxial16};
+constexpr PublishedStructure kEva02Split = {
+    .family = "timm_eva", .rotary = kAxial16, .split_gate = true, .mlp_norm = true};
+constexpr PublishedStructure kEva02Clip = {.family = "timm_eva",
+                                           .rotary = kAxial16,
+                                           .split_gate = true,
+                                           .mlp_norm = true,
+                                           .attention_norm = true};
+constexpr PublishedStructure kDinov3 = {
+    .family = "timm_eva", .positions = false, .rotary = kCentred};
+constexpr PublishedStructure kDinov3Gated = {
+    .family = "timm_eva", .positions = false, .rotary = kCentred, .split_gate = true};
+constexpr PublishedStructure kRopeGap = {
+    .family = "timm_eva", .positions = false, .rotary = kAxial16};
+constexpr PublishedStructure kRopeAxial = {
+    .family = "timm_eva", .key_bias = true, .rotary = kByColumn};
+constexpr PublishedStructure kRopeAxialAlone = {
+    .family = "timm_eva", .positions = false, .key_bias = true, .rotary = kByColumn};
+constexpr PublishedStructure kRopeMixed = {
+    .family = "timm_eva", .key_bias = true, .rotary = kMixedByColumn};
+constexpr PublishedStructure kRopeMixedAlone = {
+    .family = "timm_eva", .positions = false, .key_bias = true, .rotary = kMixedByColumn};
+constexpr PublishedStructure kPe14 = {
+    .family = "timm_eva", .key_bias = true, .rotary = perception(14, 1), .pool_heads = 8};
+constexpr PublishedStructure kPe24 = {
+    .family = "timm_eva", .key_bias = true, .rotary = perception(24, 1), .pool_heads = 8};
+constexpr PublishedStructure kPe32 = {
+    .family = "timm_eva", .key_bias = true, .rotary = perception(32, 1), .pool_heads = 8};
+constexpr PublishedStructure kPe32NoOffset = {
+    .family = "timm_eva", .key_bias = true, .rotary = perception(32, 0), .pool_heads = 8};
+// timm's Beit.
+constexpr PublishedStructure kBeit = {.family = "timm_beit",
+                                      .positions = false,
+                                      .relative = {.per_block = RelativePosition::table}};
+// timm's VisionTransformerRelPos.
+constexpr PublishedStructure kRelPos = {.family = "timm_relpos",
+                                        .positions = false,
+                                        .key_bias = true,
+                                        .relative = {.per_block = RelativePosition::mlp}};
+constexpr PublishedStructure kRelPos256 = {
+    .family = "timm_relpos",
+    .positions = false,
+    .key_bias = true,
+    .relative = {.per_block = RelativePosition::mlp, .hidden_dim = 256}};
+constexpr PublishedStructure kSharedRelPos384 = {
+    .family = "timm_relpos",
+    .positions = false,
+    .key_bias = true,
+    .relative = {.shared = RelativePosition::mlp, .hidden_dim = 384}};
+constexpr PublishedStructure kSharedRelPos512 = {
+    .family = "timm_relpos",
+    .positions = false,
+    .key_bias = true,
+    .relative = {.shared = RelativePosition::mlp, .hidden_dim = 512}};
+
 // clang-format off
 // .size is embed_dim, depth, num_heads, patch, image.
 constexpr PublishedArchitecture kArchitectures[] = {
@@ -182,6 +256,87 @@ constexpr PublishedArchitecture kArchitectures[] = {
 {.name = "deit_small_patch16_224", .size = {384, 12, 6, 16, 224}, .statistics = kImageNet, .crop_permille = 900},
 {.name = "deit_tiny_distilled_patch16_224", .size = {192, 12, 3, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .pooling = Pooling::distilled, .flags = kDistilled},
 {.name = "deit_tiny_patch16_224", .size = {192, 12, 3, 16, 224}, .statistics = kImageNet, .crop_permille = 900},
+{.name = "eva02_base_patch14_224", .size = {768, 12, 12, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 2048, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm, .num_classes = 0, .structure = &kEva02Split},
+{.name = "eva02_base_patch14_448", .size = {768, 12, 12, 14, 448}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 2048, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm | kSquash | kSeveralWeights, .structure = &kEva02Split},
+{.name = "eva02_base_patch16_clip_224", .size = {768, 12, 12, 16, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 2048, .activation = Activation::silu, .num_classes = 512, .structure = &kEva02Clip},
+{.name = "eva02_enormous_patch14_clip_224", .size = {1792, 64, 16, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 15360, .flags = kResPost, .num_classes = 1024, .structure = &kEva},
+{.name = "eva02_large_patch14_224", .size = {1024, 24, 16, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 2730, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm, .num_classes = 0, .structure = &kEva02Split},
+{.name = "eva02_large_patch14_448", .size = {1024, 24, 16, 14, 448}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 2730, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm | kSquash | kSeveralWeights, .structure = &kEva02Split},
+{.name = "eva02_large_patch14_clip_224", .size = {1024, 24, 16, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 2730, .activation = Activation::silu, .num_classes = 768, .structure = &kEva02Clip},
+{.name = "eva02_large_patch14_clip_336", .size = {1024, 24, 16, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 2730, .activation = Activation::silu, .num_classes = 768, .structure = &kEva02Clip},
+{.name = "eva02_small_patch14_224", .size = {384, 12, 6, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 1024, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm | kGated, .num_classes = 0, .structure = &kEva02},
+{.name = "eva02_small_patch14_336", .size = {384, 12, 6, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 1024, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm | kGated, .structure = &kEva02},
+{.name = "eva02_tiny_patch14_224", .size = {192, 12, 3, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 512, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm | kGated, .num_classes = 0, .structure = &kEva02},
+{.name = "eva02_tiny_patch14_336", .size = {192, 12, 3, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 512, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kFcNorm | kGated, .structure = &kEva02},
+{.name = "eva_giant_patch14_224", .size = {1408, 40, 16, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 6144, .pooling = Pooling::mean, .flags = kFcNorm, .structure = &kEva},
+{.name = "eva_giant_patch14_336", .size = {1408, 40, 16, 14, 336}, .statistics = kOpenAi, .crop_permille = 1000, .mlp_hidden = 6144, .pooling = Pooling::mean, .flags = kFcNorm | kSquash | kSeveralWeights, .structure = &kEva},
+{.name = "eva_giant_patch14_560", .size = {1408, 40, 16, 14, 560}, .statistics = kImageNet, .crop_permille = 1000, .mlp_hidden = 6144, .pooling = Pooling::mean, .flags = kFcNorm | kSquash, .structure = &kEva},
+{.name = "eva_giant_patch14_clip_224", .size = {1408, 40, 16, 14, 224}, .statistics = kOpenAi, .crop_permille = 900, .mlp_hidden = 6144, .num_classes = 1024, .structure = &kEva},
+{.name = "vit_7b_patch16_dinov3", .size = {4096, 40, 32, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .mlp_hidden = 8192, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale | kNoQkvBias | kSeveralWeights, .num_classes = 0, .structure = &kDinov3Gated},
+{.name = "vit_base_patch16_dinov3", .size = {768, 12, 12, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale | kNoQkvBias, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_base_patch16_dinov3_qkvb", .size = {768, 12, 12, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_base_patch16_lingbot", .size = {768, 12, 12, 16, 512}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .flags = kEpsilon5 | kLayerScale | kSquash | kBilinear, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_base_patch16_rope_224", .size = {768, 12, 12, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kLayerScale, .structure = &kRopeAxialAlone},
+{.name = "vit_base_patch16_rope_ape_224", .size = {768, 12, 12, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kNoPrefixPosition | kLayerScale, .structure = &kRopeAxial},
+{.name = "vit_base_patch16_rope_mixed_224", .size = {768, 12, 12, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kLayerScale, .structure = &kRopeMixedAlone},
+{.name = "vit_base_patch16_rope_mixed_ape_224", .size = {768, 12, 12, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kNoPrefixPosition | kLayerScale, .structure = &kRopeMixed},
+{.name = "vit_base_patch16_rope_reg1_gap_256", .size = {768, 12, 12, 16, 256}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale, .structure = &kRopeGap},
+{.name = "vit_betwixt_patch16_rope_reg4_gap_256", .size = {640, 12, 10, 16, 256}, .statistics = kOpenAi, .crop_permille = 950, .registers = 4, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale, .structure = &kRopeGap},
+{.name = "vit_giant_patch16_lingbot", .size = {1536, 40, 24, 16, 512}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .mlp_hidden = 4096, .activation = Activation::silu, .flags = kEpsilon5 | kLayerScale | kNoQkvBias | kSquash | kBilinear, .num_classes = 0, .structure = &kDinov3Gated},
+{.name = "vit_huge_plus_patch16_dinov3", .size = {1280, 32, 20, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale | kNoQkvBias, .num_classes = 0, .structure = &kDinov3Gated},
+{.name = "vit_huge_plus_patch16_dinov3_qkvb", .size = {1280, 32, 20, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale, .num_classes = 0, .structure = &kDinov3Gated},
+{.name = "vit_large_patch16_dinov3", .size = {1024, 24, 16, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale | kNoQkvBias | kSeveralWeights, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_large_patch16_dinov3_qkvb", .size = {1024, 24, 16, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale | kSeveralWeights, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_large_patch16_lingbot", .size = {1024, 24, 16, 16, 512}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .flags = kEpsilon5 | kLayerScale | kSquash | kBilinear, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_large_patch16_rope_224", .size = {1024, 24, 16, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kLayerScale, .structure = &kRopeAxialAlone},
+{.name = "vit_large_patch16_rope_ape_224", .size = {1024, 24, 16, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kNoPrefixPosition | kLayerScale, .structure = &kRopeAxial},
+{.name = "vit_large_patch16_rope_mixed_224", .size = {1024, 24, 16, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kLayerScale, .structure = &kRopeMixedAlone},
+{.name = "vit_large_patch16_rope_mixed_ape_224", .size = {1024, 24, 16, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kNoPrefixPosition | kLayerScale, .structure = &kRopeMixed},
+{.name = "vit_medium_patch16_rope_reg1_gap_256", .size = {512, 12, 8, 16, 256}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale, .structure = &kRopeGap},
+{.name = "vit_mediumd_patch16_rope_reg1_gap_256", .size = {512, 20, 8, 16, 256}, .statistics = kHalf, .crop_permille = 950, .registers = 1, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale | kNoQkvBias, .structure = &kRopeGap},
+{.name = "vit_pe_core_base_patch16_224", .size = {768, 12, 12, 16, 224}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::map_all, .flags = kEpsilon5 | kPreNorm, .num_classes = 1024, .structure = &kPe14},
+{.name = "vit_pe_core_gigantic_patch14_448", .size = {1536, 50, 16, 14, 448}, .statistics = kHalf, .crop_permille = 1000, .mlp_hidden = 8960, .pooling = Pooling::map, .flags = kEpsilon5 | kNoClass | kPreNorm, .num_classes = 1280, .structure = &kPe32NoOffset},
+{.name = "vit_pe_core_large_patch14_336", .size = {1024, 24, 16, 14, 336}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::map_all, .flags = kEpsilon5 | kPreNorm, .num_classes = 1024, .structure = &kPe24},
+{.name = "vit_pe_core_small_patch16_384", .size = {384, 12, 6, 16, 384}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::map_all, .flags = kEpsilon5 | kPreNorm, .num_classes = 512, .structure = &kPe24},
+{.name = "vit_pe_core_tiny_patch16_384", .size = {192, 12, 3, 16, 384}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::map_all, .flags = kEpsilon5 | kPreNorm, .num_classes = 512, .structure = &kPe24},
+{.name = "vit_pe_lang_gigantic_patch14_448", .size = {1536, 47, 16, 14, 448}, .statistics = kHalf, .crop_permille = 1000, .mlp_hidden = 8960, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kPreNorm | kNoFinalNorm | kLayerScale, .num_classes = 0, .structure = &kPe32NoOffset},
+{.name = "vit_pe_lang_large_patch14_448", .size = {1024, 23, 16, 14, 448}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kPreNorm | kNoFinalNorm | kLayerScale, .num_classes = 0, .structure = &kPe32},
+{.name = "vit_pe_spatial_base_patch16_512", .size = {768, 12, 12, 16, 512}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kPreNorm | kNoFinalNorm, .num_classes = 0, .structure = &kPe32},
+{.name = "vit_pe_spatial_gigantic_patch14_448", .size = {1536, 50, 16, 14, 448}, .statistics = kHalf, .crop_permille = 1000, .mlp_hidden = 8960, .pooling = Pooling::mean, .flags = kEpsilon5 | kNoClass | kPreNorm | kNoFinalNorm | kLayerScale, .num_classes = 0, .structure = &kPe32NoOffset},
+{.name = "vit_pe_spatial_large_patch14_448", .size = {1024, 24, 16, 14, 448}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kPreNorm | kNoFinalNorm, .num_classes = 0, .structure = &kPe32},
+{.name = "vit_pe_spatial_small_patch16_512", .size = {384, 12, 6, 16, 512}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kPreNorm | kNoFinalNorm, .num_classes = 0, .structure = &kPe32},
+{.name = "vit_pe_spatial_tiny_patch16_512", .size = {192, 12, 3, 16, 512}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kEpsilon5 | kPreNorm | kNoFinalNorm, .num_classes = 0, .structure = &kPe32},
+{.name = "vit_small_patch16_dinov3", .size = {384, 12, 6, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale | kNoQkvBias, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_small_patch16_dinov3_qkvb", .size = {384, 12, 6, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_small_patch16_lingbot", .size = {384, 12, 6, 16, 512}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .flags = kEpsilon5 | kLayerScale | kSquash | kBilinear, .num_classes = 0, .structure = &kDinov3},
+{.name = "vit_small_patch16_rope_224", .size = {384, 12, 6, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kLayerScale, .structure = &kRopeAxialAlone},
+{.name = "vit_small_patch16_rope_ape_224", .size = {384, 12, 6, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kNoPrefixPosition | kLayerScale, .structure = &kRopeAxial},
+{.name = "vit_small_patch16_rope_mixed_224", .size = {384, 12, 6, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kLayerScale, .structure = &kRopeMixedAlone},
+{.name = "vit_small_patch16_rope_mixed_ape_224", .size = {384, 12, 6, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .flags = kNoPrefixPosition | kLayerScale, .structure = &kRopeMixed},
+{.name = "vit_small_plus_patch16_dinov3", .size = {384, 12, 6, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale | kNoQkvBias, .num_classes = 0, .structure = &kDinov3Gated},
+{.name = "vit_small_plus_patch16_dinov3_qkvb", .size = {384, 12, 6, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .activation = Activation::silu, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale, .num_classes = 0, .structure = &kDinov3Gated},
+{.name = "vit_tiny_patch16_dinov3_qkvb", .size = {192, 12, 3, 16, 256}, .statistics = kImageNet, .crop_permille = 1000, .registers = 4, .pooling = Pooling::mean, .flags = kEpsilon5 | kLayerScale, .num_classes = 0, .structure = &kDinov3},
+{.name = "beit_base_patch16_224", .size = {768, 12, 12, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale, .structure = &kBeit},
+{.name = "beit_base_patch16_384", .size = {768, 12, 12, 16, 384}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale, .structure = &kBeit},
+{.name = "beit_large_patch16_224", .size = {1024, 24, 16, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale, .structure = &kBeit},
+{.name = "beit_large_patch16_384", .size = {1024, 24, 16, 16, 384}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale, .structure = &kBeit},
+{.name = "beit_large_patch16_512", .size = {1024, 24, 16, 16, 512}, .statistics = kHalf, .crop_permille = 1000, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale, .structure = &kBeit},
+{.name = "beitv2_base_patch16_224", .size = {768, 12, 12, 16, 224}, .statistics = kImageNet, .crop_permille = 900, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale, .structure = &kBeit},
+{.name = "beitv2_large_patch16_224", .size = {1024, 24, 16, 16, 224}, .statistics = kImageNet, .crop_permille = 950, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale | kSeveralWeights, .structure = &kBeit},
+{.name = "test_vit_relpos", .size = {96, 9, 3, 16, 160}, .statistics = kHalf, .crop_permille = 950, .mlp_hidden = 192, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale | kNoQkvBias, .structure = &kRelPos},
+{.name = "vit_relpos_base_patch16_224", .size = {768, 12, 12, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale | kNoQkvBias, .structure = &kRelPos},
+{.name = "vit_relpos_base_patch16_cls_224", .size = {768, 12, 12, 16, 224}, .statistics = kHalf, .crop_permille = 900, .flags = kLayerScale | kNoQkvBias, .structure = &kRelPos},
+{.name = "vit_relpos_base_patch16_clsgap_224", .size = {768, 12, 12, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kFcNorm | kLayerScale | kNoQkvBias, .structure = &kRelPos},
+{.name = "vit_relpos_base_patch16_plus_240", .size = {896, 12, 14, 16, 240}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kLayerScale, .structure = &kRelPos},
+{.name = "vit_relpos_base_patch16_rpn_224", .size = {768, 12, 12, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kNoQkvBias | kResPost, .structure = &kRelPos},
+{.name = "vit_relpos_base_patch32_plus_rpn_256", .size = {896, 12, 14, 32, 256}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kResPost, .structure = &kRelPos},
+{.name = "vit_relpos_medium_patch16_224", .size = {512, 12, 8, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale | kNoQkvBias, .structure = &kRelPos},
+{.name = "vit_relpos_medium_patch16_cls_224", .size = {512, 12, 8, 16, 224}, .statistics = kHalf, .crop_permille = 900, .flags = kLayerScale | kNoQkvBias, .structure = &kRelPos256},
+{.name = "vit_relpos_medium_patch16_rpn_224", .size = {512, 12, 8, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kNoQkvBias | kResPost, .structure = &kRelPos},
+{.name = "vit_relpos_small_patch16_224", .size = {384, 12, 6, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kFcNorm | kLayerScale | kNoQkvBias, .structure = &kRelPos},
+{.name = "vit_relpos_small_patch16_rpn_224", .size = {384, 12, 6, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kNoQkvBias | kResPost, .structure = &kRelPos},
+{.name = "vit_srelpos_medium_patch16_224", .size = {512, 12, 8, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kLayerScale | kNoQkvBias, .structure = &kSharedRelPos512},
+{.name = "vit_srelpos_small_patch16_224", .size = {384, 12, 6, 16, 224}, .statistics = kHalf, .crop_permille = 900, .pooling = Pooling::mean, .flags = kNoClass | kLayerScale | kNoQkvBias, .structure = &kSharedRelPos384},
 {.name = "dinov2_vits14", .size = {384, 12, 6, 14, 518}, .statistics = kImageNet, .crop_permille = 875, .flags = kLayerScale | kOffsetResize, .num_classes = 0, .picture = 224},
 {.name = "dinov2_vits14_reg4", .size = {384, 12, 6, 14, 518}, .statistics = kImageNet, .crop_permille = 875, .registers = 4, .flags = kLayerScale, .num_classes = 0, .picture = 224},
 {.name = "dinov2_vitb14", .size = {768, 12, 12, 14, 518}, .statistics = kImageNet, .crop_permille = 875, .flags = kLayerScale | kOffsetResize, .num_classes = 0, .picture = 224},

@@ -6,6 +6,7 @@
 #include "core/printable.h"
 #include "models/families/reading/fields.h"
 #include "models/families/registry.h"
+#include "models/families/timm/timm_form.h"
 
 namespace vitrail {
 namespace {
@@ -69,14 +70,19 @@ std::optional<std::string> FileEvidence::prefix_before(std::string_view ending) 
   return std::nullopt;
 }
 
+std::string FileEvidence::architecture() const {
+  if (!architecture_.empty()) return architecture_;
+  return has_form(timm_form()) ? timm_architecture_of(config_) : "";
+}
+
 bool FileEvidence::any_name_contains(std::string_view part) const {
   return std::ranges::any_of(
       names_, [&](const std::string& name) { return name.find(part) != std::string::npos; });
 }
 
 Spelling recognise(const TensorSource& tensors, const nlohmann::json& config,
-                   std::span<const Family* const> candidates) {
-  const FileEvidence file(tensors, config);
+                   std::span<const Family* const> candidates, const std::string& architecture) {
+  const FileEvidence file(tensors, config, architecture);
   std::vector<FamilyClaim> claims;
   for (const Family* family : candidates)
     if (auto claim = family->recognise(file)) claims.push_back({family, std::move(*claim)});
@@ -88,8 +94,9 @@ Spelling recognise(const TensorSource& tensors, const nlohmann::json& config,
   return spelling;
 }
 
-Spelling recognise(const TensorSource& tensors, const nlohmann::json& config) {
-  return recognise(tensors, config, families());
+Spelling recognise(const TensorSource& tensors, const nlohmann::json& config,
+                   const std::string& architecture) {
+  return recognise(tensors, config, families(), architecture);
 }
 
 }  // namespace vitrail

@@ -10,6 +10,13 @@ std::span<const Family* const> families() {
   // clang-format off
   static const std::array kFamilies = {
       timm_family(),
+      timm_cait_family(),
+      timm_xcit_family(),
+      timm_eva_family(),
+      timm_beit_family(),
+      timm_relpos_family(),
+      timm_pvt_v2_family(),
+      timm_levit_family(),
       timm_sam_family(),
       timm_cait_family(),
       timm_xcit_family(),
@@ -49,6 +56,7 @@ std::span<const Family* const> families() {
       hf_sam_family(),
       hf_vitdet_family(),
       dinov2_family(),
+      dinov3_family(),
       vit_pytorch_family(),
       swin_original_family(),
       swin_v2_original_family(),

@@ -33,6 +33,11 @@ constexpr const char* kModules[] = {
     "attn_pool.mlp.fc2",
     "head",
     "head_dist",
+    "rope.freqs",
+    "rope.periods",
+    "rel_pos_bias.relative_position_bias_table",
+    "shared_rel_pos.mlp.fc1",
+    "shared_rel_pos.mlp.fc2",
 };
 constexpr const char* kBlockModules[] = {
     "norm1",
@@ -51,6 +56,11 @@ constexpr const char* kBlockModules[] = {
     "mlp.norm",
     "mlp.fc2",
     "ls2.gamma",
+    "attn.q_bias",
+    "attn.v_bias",
+    "attn.relative_position_bias_table",
+    "attn.rel_pos.mlp.fc1",
+    "attn.rel_pos.mlp.fc2",
 };
 
 // Parts of names, and whose they are.

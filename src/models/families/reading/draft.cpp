@@ -15,34 +15,8 @@ std::optional<int64_t> square_root(int64_t value) {
   return root;
 }
 
-}  // namespace
-
-void ReadingDraft::record(const std::string& field, const std::string& source) {
-  const nlohmann::json all = fields();
-  const auto found = all.find(field);
-  std::string value = found == all.end() ? "" : json_text(*found);
-  if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
-  sources.push_back({field, std::move(value), source});
-}
-
-void ConfigDraft::settle_image(int64_t height, int64_t width, const std::string& source) {
-  if (open.erase("image_size") == 0) return;
-  config.image_height = height;
-  config.image_width = width;
-  record("image_height", source);
-  record("image_width", source);
-}
-
-void ReadingDraft::add_preprocess(PreprocessKind kind, nlohmann::json block,
-                                  const std::string& source) {
-  if (preprocess_kind != PreprocessKind::none) return;
-  preprocess_kind = kind;
-  preprocess = std::move(block);
-  sources.push_back({"preprocess", "", source});
-}
-
-void settle_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_prefixes,
-                      const std::string& place) {
+void settle_added_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_prefixes,
+                            const std::string& place) {
   VisionTransformerConfig& c = draft.config;
   if (c.position != Position::learned) return;
   const std::vector<int64_t> prefixes =
@@ -77,6 +51,71 @@ void settle_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_pre
   if (!draft.is_open("image_size"))
     fail("shapes", "{}: {} positions fit neither a picture of {}x{} nor a square grid", place,
          draft.position_rows, c.image_height, c.image_width);
+}
+
+// A table's offsets are (2h - 1)(2w - 1) of a grid h x w.
+int64_t offsets_of(int64_t height, int64_t width) {
+  return (2 * height - 1) * (2 * width - 1);
+}
+
+void settle_relative_grid(ConfigDraft& draft, const std::string& place) {
+  VisionTransformerConfig& c = draft.config;
+  if (!c.relative.has_table() || draft.relative_rows == 0) return;
+  constexpr int64_t kOfPrefix = 3;
+  const int64_t offsets = draft.relative_rows - (c.relative.prefix_entries ? kOfPrefix : 0);
+  if (c.position_grid_height > 0) {
+    if (offsets_of(c.position_grid_height, c.position_grid_width) != offsets)
+      fail("shapes", "{}: {} relative positions are not those of a grid of {}x{}", place, offsets,
+           c.position_grid_height, c.position_grid_width);
+    return;
+  }
+  if (!draft.is_open("image_size") &&
+      offsets_of(c.grid_height(c.image_height), c.grid_width(c.image_width)) == offsets)
+    return;
+  const auto span = square_root(offsets);
+  if (!span || *span % 2 == 0)
+    fail("shapes", "{}: {} relative positions fit neither the picture nor a square grid", place,
+         offsets);
+  const int64_t side = (*span + 1) / 2;
+  if (draft.is_open("image_size")) {
+    draft.settle_image(side * c.patch_height, side * c.patch_width, "shapes (relative positions)");
+    return;
+  }
+  c.position_grid_height = c.position_grid_width = side;
+  draft.record("position_grid_height", "shapes");
+  draft.record("position_grid_width", "shapes");
+}
+
+}  // namespace
+
+void ReadingDraft::record(const std::string& field, const std::string& source) {
+  const nlohmann::json all = fields();
+  const auto found = all.find(field);
+  std::string value = found == all.end() ? "" : json_text(*found);
+  if (value.size() >= 2 && value.front() == '"') value = value.substr(1, value.size() - 2);
+  sources.push_back({field, std::move(value), source});
+}
+
+void ConfigDraft::settle_image(int64_t height, int64_t width, const std::string& source) {
+  if (open.erase("image_size") == 0) return;
+  config.image_height = height;
+  config.image_width = width;
+  record("image_height", source);
+  record("image_width", source);
+}
+
+void ReadingDraft::add_preprocess(PreprocessKind kind, nlohmann::json block,
+                                  const std::string& source) {
+  if (preprocess_kind != PreprocessKind::none) return;
+  preprocess_kind = kind;
+  preprocess = std::move(block);
+  sources.push_back({"preprocess", "", source});
+}
+
+void settle_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_prefixes,
+                      const std::string& place) {
+  settle_added_positions(draft, likely_prefixes, place);
+  settle_relative_grid(draft, place);
 }
 
 }  // namespace vitrail

@@ -59,6 +59,7 @@ struct ConfigDraft : ReadingDraft {
   int64_t position_rows = 0;    // of pos_embed, prefix tokens included; 0: none
   // Of those, how many are prefix tokens', where the definition says so.
   std::optional<int64_t> position_prefix;
+  int64_t relative_rows = 0;  // of a table by relative position; 0: there is none
   int64_t patch_columns = 0;  // of a linear patch embedding: height times width times channels
 
   ClassAnswer class_answer() const override { return config.class_answer(); }
@@ -84,7 +85,7 @@ ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spell
 void settle_patches(ConfigDraft& draft);
 
 // The picture's size, and which rows of pos_embed belong to prefix tokens: as the draft says, or of
-// one of the likely numbers of them.
+// one of the likely numbers of them. Tables by relative position say the size, too.
 void settle_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_prefixes,
                       const std::string& place);
 

@@ -46,6 +46,9 @@ void settle_from_published(ConfigDraft& draft, const Family& family) {
   const std::string found = difference(draft, model);
   if (!found.empty()) fail(said(Option::settings), "architecture={} has {}", name, found);
   settle_from_model(draft, model, source);
+  // Where positions are not stored, no tensor says it.
+  if (!draft.config.has_position_grid())
+    draft.settle_image(model.image_height, model.image_width, source);
   // One architecture, several published weights: which of them this is, its name does not say.
   if (draft.config.in_channels == 3 &&
       (published->flags & PublishedArchitecture::kSeveralWeights) == 0)
@@ -101,6 +104,15 @@ std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& 
   compare("final_norm", m.final_norm, c.final_norm);
   compare("fc_norm", m.fc_norm, c.fc_norm);
   compare("attention pooling", is_map(m.pooling), is_map(c.pooling));
+  if (m.qkv_bias) compare("key_bias", m.key_bias, c.key_bias);
+  compare("mixed rotary positions", m.rotary.kind == Rotary::mixed, c.rotary.kind == Rotary::mixed);
+  compare("stored rotary periods", m.rotary.stored_periods, c.rotary.stored_periods);
+  const auto relative = [](RelativePosition kind) { return std::string_view(word_of(kind)); };
+  compare("relative_position", relative(m.relative.per_block), relative(c.relative.per_block));
+  compare("shared_relative_position", relative(m.relative.shared), relative(c.relative.shared));
+  const bool network = c.relative.present() && !c.relative.has_table();
+  if (network)
+    compare("relative_position_hidden_dim", m.relative.hidden_dim, c.relative.hidden_dim);
   return found;
 }
 
@@ -117,6 +129,8 @@ void settle_from_model(ConfigDraft& draft, const VisionTransformerConfig& model,
   // A grid of whole patches does not show the pixels behind it.
   if (model.drop_partial_patches && fits_positions(draft, model))
     draft.settle_image(model.image_height, model.image_width, source);
+  draft.settle("rotary", &C::rotary, model.rotary, source);
+  draft.settle("pool_heads", &C::pool_heads, model.pool_heads, source);
   if (draft.config.position == Position::learned) draft.position_prefix = model.position_prefix;
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -14,6 +15,13 @@ class Shapes {
       : tensors_(tensors), spelling_(spelling) {}
 
   bool has(const std::string& name) const { return find(name) != nullptr; }
+  // Every part of it, where it is stacked.
+  bool has_whole(const std::string& name) const {
+    const auto names = names_in(spelling_, name);
+    return !names.empty() && std::ranges::all_of(names, [&](const std::string& part) {
+      return tensors_.contains(part);
+    });
+  }
 
   const TensorInfo* find(const std::string& name) const {
     const auto names = names_in(spelling_, name);
@@ -95,7 +103,11 @@ void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& te
   if (rows % 3 != 0)
     fail("shapes", "{}: q, k and v have {} rows together, not a multiple of three", place, rows);
   draft.attention_width = rows / 3;
-  c.qkv_bias = shapes.has(block + "attn.qkv.bias");
+  // q and v may have biases of their own, and k none.
+  const bool whole_bias = shapes.has_whole(block + "attn.qkv.bias");
+  const bool key_has_none = shapes.has(block + "attn.q_bias");
+  c.qkv_bias = key_has_none || shapes.has(block + "attn.qkv.bias");
+  c.key_bias = whole_bias || !key_has_none;
   c.attention_projection = shapes.has(block + "attn.proj.weight");
   c.projection_bias = !c.attention_projection || shapes.has(block + "attn.proj.bias");
   c.qk_norm = shapes.has(block + "attn.q_norm.weight");
@@ -125,6 +137,53 @@ void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& te
   }
   c.norm_placement = NormPlacement::pre;
   read_norm(draft, shapes, block + "norm1");
+}
+
+// A table by relative position at `table`, or a network at `mlp`.
+RelativePosition read_relative(ConfigDraft& draft, const Shapes& shapes, const std::string& table,
+                               const std::string& mlp) {
+  RelativeSettings& relative = draft.config.relative;
+  int64_t heads = 0;
+  RelativePosition kind = RelativePosition::none;
+  if (shapes.has(table)) {
+    kind = RelativePosition::table;
+    draft.relative_rows = shapes.rows(table);
+    // Offsets are (2h - 1)(2w - 1), an odd number; three more entries make it even.
+    relative.prefix_entries = draft.relative_rows % 2 == 0;
+    heads = shapes.columns(table);
+  } else if (shapes.has(mlp + ".fc1.weight")) {
+    kind = shapes.has(mlp + ".fc2.bias") ? RelativePosition::mlp : RelativePosition::mlp_swin;
+    relative.hidden_dim = shapes.rows(mlp + ".fc1.weight");
+    heads = shapes.rows(mlp + ".fc2.weight");
+  }
+  if (heads > 0)
+    draft.settle("num_heads", &VisionTransformerConfig::num_heads, heads,
+                 "shapes (relative positions)");
+  return kind;
+}
+
+void read_attention_positions(ConfigDraft& draft, const Shapes& shapes, const std::string& place) {
+  VisionTransformerConfig& c = draft.config;
+  c.relative.per_block = read_relative(draft, shapes, "blocks.0.attn.relative_position_bias_table",
+                                       "blocks.0.attn.rel_pos.mlp");
+  c.relative.shared = read_relative(draft, shapes, "rel_pos_bias.relative_position_bias_table",
+                                    "shared_rel_pos.mlp");
+  if (const TensorInfo* mixed = shapes.find("rope.freqs")) {
+    if (mixed->shape.rank() != 4)
+      fail("shapes", "{}: 'rope.freqs' is {}; frequencies of heads are [2, depth, H, d/2]", place,
+           mixed->shape.str());
+    c.rotary = {.kind = Rotary::mixed, .base = 10, .column_first = true};
+    draft.settle("num_heads", &VisionTransformerConfig::num_heads, mixed->shape[2],
+                 "shapes (rope.freqs)");
+  }
+  c.rotary.stored_periods = shapes.has("rope.periods");
+  if (!c.rotary.stored_periods) return;
+  const int64_t head = 4 * shapes.rows("rope.periods");
+  if (draft.attention_width % head != 0)
+    fail("shapes", "{}: heads of {} do not divide the attention's width {}", place, head,
+         draft.attention_width);
+  draft.settle("num_heads", &VisionTransformerConfig::num_heads, draft.attention_width / head,
+               "shapes (rope.periods)");
 }
 
 void read_head(ConfigDraft& draft, const Shapes& shapes) {
@@ -198,6 +257,7 @@ ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spell
   c.position = draft.position_rows > 0 ? Position::learned : Position::none;
   c.position_prefix = 0;
   c.pre_norm = shapes.has("norm_pre.weight");
+  read_attention_positions(draft, shapes, tensors.place());
   read_head(draft, shapes);
   for (const char* field : {"embed_dim", "depth", "mlp_hidden_dim", "mlp", "num_classes"})
     draft.record(field, "shapes");

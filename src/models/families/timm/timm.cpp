@@ -1,6 +1,8 @@
 // timm's VisionTransformer and VisionTransformerDistilled, whose names are the canonical ones.
 #include "models/families/timm/timm.h"
 
+#include <cmath>
+
 #include "models/families/reading/matching.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
@@ -61,7 +63,7 @@ bool is_mae_decoder(std::string_view name) {
 
 // What timm's files leave open in theory, and settled where no definition of theirs differs: where
 // the norms of a block stand, and whether positions are computed.
-void settle_plain_structure(ConfigDraft& draft) {
+void settle_plain_structure(ConfigDraft& draft, bool old_names) {
   const C& c = draft.config;
   // ResPostBlock's tensors are a Block's: of timm's definitions with them, all look like this.
   const bool like_res_post = !c.class_token && c.register_tokens == 0 && c.fc_norm && !c.qkv_bias &&
@@ -70,10 +72,13 @@ void settle_plain_structure(ConfigDraft& draft) {
     draft.settle("norm_placement", &C::norm_placement, NormPlacement::pre, "every plain ViT");
   draft.settle("norm", &C::norm, NormKind::root_mean_square, "names");
   // Rotary positions leave no tensor. Definitions with them store no others, or are the perception
-  // encoders, whose tensors are of no plain ViT of timm.
+  // encoders, whose tensors are of no plain ViT of timm, or have the names of DeiT-III's own files
+  // and positions of patches alone, as those have.
   const bool like_perception =
       c.pre_norm && c.class_token && (!(c.final_norm || c.fc_norm) || is_map(c.pooling));
-  if (c.position != Position::none && !like_perception)
+  const int64_t side = std::llround(std::sqrt(static_cast<double>(draft.position_rows)));
+  const bool like_rotary = old_names && c.class_token && side * side == draft.position_rows;
+  if (c.position != Position::none && !like_perception && !like_rotary)
     draft.settle("position", &C::position, Position::learned, "names");
 }
 
@@ -135,20 +140,20 @@ class TimmFamily : public VitFamily {
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
     draft.open.insert({"norm_placement", "position"});
     draft.reasons["position"] =
-        "timm's models of these tensors have rotary positions, which Vitrail does not implement: "
-        "position=none or position=learned says that this one has not";
+        "timm's models of these tensors may have rotary positions, which leave none: position=none "
+        "or position=learned says that this one has not, and an architecture which";
     draft.reasons["norm_placement"] =
         "norm_placement is pre, or res_post where norms follow attention and MLP";
   }
   void settle(ConfigDraft& draft, const FileReading& file) const override {
     settle_from_module(draft, file.tensors);
     if (file.has_config()) {
-      settle_from_timm(draft, file.files.config, file.files.config_name);
+      settle_from_timm(draft, file.files.config, file.files.config_name, kTimmVisionTransformer);
     } else {
       settle_from_published(draft, *this);
       find_candidates(draft, *this);
     }
-    settle_plain_structure(draft);
+    settle_plain_structure(draft, (file.spelling.generation & kAgeBit) != 0);
     if (draft.config.distillation_token)
       draft.settle("pooling", &C::pooling, Pooling::distilled, every_model());
   }

@@ -9,12 +9,14 @@
 #include "models/families/convert.h"
 #include "models/families/reading/draft.h"
 #include "models/families/reading/fields.h"
+#include "models/families/timm/timm_constructor.h"
 
 namespace vitrail {
 
 // What config.json says. `place` names it. Errors: a field or value that Vitrail does not know, one
 // that contradicts the tensors, and what Vitrail does not have.
-void settle_from_timm(ConfigDraft& draft, const nlohmann::json& config, const std::string& place);
+void settle_from_timm(ConfigDraft& draft, const nlohmann::json& config, const std::string& place,
+                      const TimmConstructor& constructor);
 // config.json in its three parts; the latter two are objects.
 struct TimmConfig {
   std::string architecture;
@@ -39,6 +41,9 @@ void add_timm_preprocess(ReadingDraft& draft, const TimmPictures& said);
 // problem_type where somebody wrote it.
 void settle_timm_answer(ReadingDraft& draft, const nlohmann::json& config,
                         const std::string& place);
+
+// What timm calls the pooling: token, avg, map.
+const char* timm_pool_name(Pooling pooling);
 
 // config.json as timm reads it, and in `folds` what it does not read of it.
 struct TimmExport {

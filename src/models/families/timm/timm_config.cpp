@@ -155,8 +155,9 @@ void adapt_to_channels(Json& block, const char* key, int64_t channels) {
 }
 
 // Arguments that say an open field themselves, whatever the definition is.
-void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::string& place) {
-  const C said = timm_model(draft.config, arguments, place);
+void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::string& place,
+                      const TimmConstructor& constructor) {
+  const C said = constructor.model(draft.config, arguments, place);
   const auto has = [&](const char* key) {
     const auto found = arguments.find(key);
     return found != arguments.end() && !found->is_null();
@@ -172,6 +173,9 @@ void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::stri
 }
 
 }  // namespace
+
+const TimmConstructor kTimmVisionTransformer = {
+    .owner = "timm's VisionTransformer", .arguments = kArguments, .model = timm_model};
 
 // Older files have pretrained_cfg's fields at the top.
 TimmConfig read_timm_parts(const Json& config, const std::string& place,
@@ -240,10 +244,11 @@ void add_timm_preprocess(ReadingDraft& draft, const TimmPictures& said) {
       place + (defaults.empty() ? "" : fmt::format(" (timm's default {})", defaults)));
 }
 
-void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string& place) {
-  const std::array<std::span<const FieldRule>, 1> arguments = {kArguments};
-  TimmConfig parts = read_timm_parts(
-      config, place, {place + "'s model_args", "timm's VisionTransformer", arguments});
+void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string& place,
+                      const TimmConstructor& constructor) {
+  const std::array<std::span<const FieldRule>, 1> arguments = {constructor.arguments};
+  TimmConfig parts =
+      read_timm_parts(config, place, {place + "'s model_args", constructor.owner, arguments});
   const bool said = !draft.architecture_said.empty();
   const std::string& name = said ? draft.architecture_said : parts.architecture;
   const PublishedArchitecture* published = find_published(name);
@@ -256,12 +261,17 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
   }
   // There they are where its norms start.
   if (published->flags & PublishedArchitecture::kResPost) parts.arguments.erase("init_values");
-  check_arguments(draft, parts.arguments, place);
-  settle_arguments(draft, parts.arguments, place);
+  check_arguments(draft, parts.arguments, place, constructor);
+  settle_arguments(draft, parts.arguments, place, constructor);
   C definition = published_config(*published);
   // mlp_layer is a class, which no JSON holds: where model_args say the rest, tensors say this.
   if (!parts.arguments.value("mlp_ratio", Json()).is_null()) definition.mlp = draft.config.mlp;
-  const C model = timm_model(definition, parts.arguments, place);
+  C model = constructor.model(definition, parts.arguments, place);
+  if (constructor.ends_by_tensors) {
+    model.mlp_hidden_dim = draft.config.mlp_hidden_dim;
+    model.final_norm = draft.config.final_norm;
+    model.fc_norm = draft.config.fc_norm;
+  }
   const std::string found = difference(draft, model);
   if (found.empty()) {
     settle_from_model(

@@ -8,7 +8,7 @@
 #include "core/error.h"
 #include "models/families/reading/fields.h"
 #include "models/families/reading/matching.h"
-#include "models/families/timm/timm_arguments.h"
+#include "models/families/timm/timm_constructor.h"
 #include "models/families/writing/activation_name.h"
 #include "models/field_ranges.h"
 
@@ -83,30 +83,28 @@ void set_mlp(C& model, const TimmArguments& arguments, const C& definition) {
   double ratio = static_cast<double>(parts * definition.mlp_hidden()) /
                  static_cast<double>(definition.embed_dim);
   arguments.read("mlp_ratio", ratio);
-  const double hidden = static_cast<double>(model.embed_dim) * ratio;
-  constexpr double kMost = 1e9;  // no integer of the field's range is larger
-  model.mlp_hidden_dim =
-      static_cast<int64_t>(hidden >= 0 && hidden <= kMost ? hidden : kMost) / parts;
+  model.mlp_hidden_dim = timm_width(model.embed_dim, ratio) / parts;
   check_field_range("mlp_hidden_dim", model.mlp_hidden_dim);
 }
 
 }  // namespace
 
-Pooling timm_pooling(const C& model, const std::string& global_pool, bool include_prefix,
-                     const std::string& place) {
-  if (global_pool == "token")
-    return model.distillation_token ? Pooling::distilled : Pooling::class_token;
-  if (global_pool == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
-  if (global_pool == "map")
-    return include_prefix && model.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map;
-  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place,
-       shown(global_pool));
+int64_t timm_width(int64_t embed_dim, double ratio) {
+  const double hidden = static_cast<double>(embed_dim) * ratio;
+  constexpr double kMost = 1e9;  // no integer of a field's range is larger
+  return static_cast<int64_t>(hidden >= 0 && hidden <= kMost ? hidden : kMost);
 }
 
-VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
-                                   const std::string& place) {
-  C model = definition;
-  const TimmArguments args(arguments, place);
+int64_t timm_mlp_hidden(const TimmArguments& args, int64_t embed_dim, const C& definition) {
+  double ratio =
+      static_cast<double>(definition.mlp_hidden()) / static_cast<double>(definition.embed_dim);
+  args.read("mlp_ratio", ratio);
+  const int64_t hidden = timm_width(embed_dim, ratio);
+  check_field_range("mlp_hidden_dim", hidden);
+  return hidden;
+}
+
+void read_timm_sizes(const TimmArguments& args, C& model) {
   args.read("embed_dim", model.embed_dim);
   args.read("depth", model.depth);
   args.read("num_heads", model.num_heads);
@@ -124,6 +122,24 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
                                      {"image_height", model.image_height},
                                      {"image_width", model.image_width}})
     check_field_range(field, value);
+}
+
+Pooling timm_pooling(const C& model, const std::string& global_pool, bool include_prefix,
+                     const std::string& place) {
+  if (global_pool == "token")
+    return model.distillation_token ? Pooling::distilled : Pooling::class_token;
+  if (global_pool == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
+  if (global_pool == "map")
+    return include_prefix && model.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map;
+  fail("timm", "{}: global_pool {} is not supported; token, avg and map are", place,
+       shown(global_pool));
+}
+
+VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
+                                   const std::string& place) {
+  C model = definition;
+  const TimmArguments args(arguments, place);
+  read_timm_sizes(args, model);
   set_mlp(model, args, definition);
   args.read("qkv_bias", model.qkv_bias);
   args.read("qk_norm", model.qk_norm);
@@ -150,18 +166,20 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   return model;
 }
 
-void check_arguments(const ConfigDraft& draft, const Json& arguments, const std::string& place) {
+void check_arguments(const ConfigDraft& draft, const Json& arguments, const std::string& place,
+                     const TimmConstructor& constructor) {
   // The tensors' own model, changed by the arguments, must stay as it is. Where its norm stands
   // follows from more than the arguments.
   const C& c = draft.config;
   Json plain = arguments;
   for (const char* key : {"global_pool", "fc_norm", "final_norm", "pool_include_prefix"})
     plain.erase(key);
-  C model = timm_model(c, plain, place);
+  C model = constructor.model(c, plain, place);
   model.pooling = c.pooling;
   model.final_norm = c.final_norm;
   model.fc_norm = c.fc_norm;
-  if (!TimmArguments(arguments, place).has("mlp_ratio")) model.mlp_hidden_dim = c.mlp_hidden_dim;
+  if (constructor.ends_by_tensors || !TimmArguments(arguments, place).has("mlp_ratio"))
+    model.mlp_hidden_dim = c.mlp_hidden_dim;
   const std::string found = difference(draft, model);
   if (!found.empty()) fail("timm", "{}: says {}", place, found);
   const auto agree = [&](const char* key, int64_t there) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "models/families/reading/draft.h"
+#include "models/families/timm/timm_constructor.h"
 
 namespace vitrail {
 
@@ -20,6 +21,6 @@ Pooling timm_pooling(const VisionTransformerConfig& model, const std::string& gl
 const char* timm_activation_name(Activation activation);
 // Error: an argument says something else than the tensors.
 void check_arguments(const ConfigDraft& draft, const nlohmann::json& arguments,
-                     const std::string& place);
+                     const std::string& place, const TimmConstructor& constructor);
 
 }  // namespace vitrail

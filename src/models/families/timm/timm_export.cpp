@@ -12,19 +12,6 @@
 namespace vitrail {
 namespace {
 
-const char* timm_pool(Pooling pooling) {
-  switch (pooling) {
-    case Pooling::mean:
-    case Pooling::mean_all:
-      return "avg";
-    case Pooling::map:
-    case Pooling::map_all:
-      return "map";
-    default:
-      return "token";
-  }
-}
-
 // The definition to start from: what model_args cannot say is in its code.
 std::string timm_architecture(const VisionTransformerConfig& c) {
   const PublishedArchitecture* own = find_published(c.architecture);
@@ -54,6 +41,19 @@ void store_timm_answer(const ClassAnswer& answer, nlohmann::json& config,
 
 }  // namespace
 
+const char* timm_pool_name(Pooling pooling) {
+  switch (pooling) {
+    case Pooling::mean:
+    case Pooling::mean_all:
+      return "avg";
+    case Pooling::map:
+    case Pooling::map_all:
+      return "map";
+    default:
+      return "token";
+  }
+}
+
 nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOptions& options,
                            std::vector<std::string>& folds) {
   const bool gated = c.mlp == MlpKind::gated_packed;
@@ -62,7 +62,7 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
       {"in_chans", c.in_channels},
       {"num_classes", c.num_classes},
-      {"global_pool", timm_pool(c.pooling)},
+      {"global_pool", timm_pool_name(c.pooling)},
       {"embed_dim", c.embed_dim},
       {"depth", c.depth},
       {"num_heads", c.num_heads},
@@ -91,7 +91,7 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
   if (!gated) args["act_layer"] = timm_activation_name(c.activation);
   TimmExport model{.architecture = timm_architecture(c),
                    .arguments = std::move(args),
-                   .global_pool = timm_pool(c.pooling),
+                   .global_pool = timm_pool_name(c.pooling),
                    .features = c.embed_dim};
   if (c.distillation_token) model.classifier = {"head", "head_dist"};
   return timm_config_json(std::move(model), c, options, folds);

@@ -23,16 +23,8 @@ bool is_text(const nlohmann::json& object, const char* key) {
 // first that is found. Some of their files have a plain ViT's tensors to the last name.
 constexpr std::pair<std::string_view, const char*> kMissing[] = {
     {"naflexvit", "patches of any grid"},
-    {"rope", "rotary positions"},
-    {"dinov3", "rotary positions"},
-    {"vit_pe_", "rotary positions"},
-    {"lingbot", "rotary positions"},
-    {"eva02", "rotary positions"},
-    {"eva_giant", "biases of q and v alone"},
-    {"relpos", "relative positions"},
     {"sapiens2", "rotary positions and grouped queries"},
     {"samvit", "relative positions and windows"},
-    {"beit", "relative positions"},
     {"_xp_", "attention and MLP in parallel"},
     {"pwee", "attention and MLP in parallel"},
     {"18x2", "blocks in parallel"},

@@ -47,15 +47,18 @@ class Adapter {
     require(c().patch_embedding != PatchEmbedding::resnet, "a residual network as patch embedding");
     require(c().position == Position::none || c().position == Position::learned,
             "positions that are computed, not learned");
-    require(c().norm_placement == NormPlacement::pre, "any norm_placement but pre");
+    require(c().norm_placement == NormPlacement::pre ||
+                (c().norm_placement == NormPlacement::res_post && can_.res_post),
+            "any norm_placement but pre");
+    require_attention_positions();
     require(c().pooling != Pooling::sequence, "sequence pooling");
     require(c().pre_logits_dim == 0, "a layer with tanh before the head");
-    require(!c().qk_norm || can_.inner_norms, "qk_norm");
+    require(!c().qk_norm || can_.inner_norms || can_.qk_norm, "qk_norm");
     require(c().head_mixing == HeadMixingKind::none ||
                 (can_.reattention && c().head_mixing == HeadMixingKind::reattention),
             "head_mixing");
     require(!c().attention_norm || can_.inner_norms, "attention_norm");
-    require(!c().mlp_norm || can_.inner_norms, "mlp_norm");
+    require(!c().mlp_norm || can_.inner_norms || can_.mlp_norm, "mlp_norm");
     require(!c().pre_norm || can_.inner_norms || can_.pre_norm != Expressible::kNever, "pre_norm");
     require(c().pre_norm || can_.pre_norm != Expressible::kAlways, "a model without pre_norm");
     require(c().norm == NormKind::layer || can_.rms_norm, "RMSNorm");
@@ -66,6 +69,34 @@ class Adapter {
     require(can_.any_activation || c().activation == Activation::gelu || c().mlp != MlpKind::plain,
             "another activation than GELU");
     require(can_.rectangles || c().patch_height == c().patch_width, "patches that are not square");
+  }
+
+  void drop_stored_periods() {
+    constexpr double kRounding = 1e-6;
+    const Tensor periods = model_.at("rope.periods").to(DType::f32);
+    const auto count = static_cast<double>(periods.numel());
+    for (int64_t i = 0; i < periods.numel(); ++i) {
+      const double rule = std::pow(c().rotary.base, static_cast<double>(i) / count);
+      require(std::abs(periods.f32()[i] - rule) <= kRounding * rule,
+              fmt::format("the periods of rotary positions that the file holds, which differ from "
+                          "those of the base {} (as if rounded)",
+                          c().rotary.base));
+    }
+    model_.tensors.erase("rope.periods");
+    c().rotary.stored_periods = false;
+    fold("the stored periods of rotary positions are those of the rule");
+  }
+
+  void require_attention_positions() {
+    require(c().rotary.kind == Rotary::none || can_.rotary, "rotary positions");
+    if (c().rotary.stored_periods && !can_.stored_periods) drop_stored_periods();
+    for (const RelativePosition kind : {c().relative.per_block, c().relative.shared}) {
+      require(kind != RelativePosition::table || can_.relative_table,
+              "a table by relative position");
+      require(
+          kind == RelativePosition::none || kind == RelativePosition::table || can_.relative_mlp,
+          "relative positions by a small network");
+    }
   }
 
   void set_patch_embedding() {
@@ -148,6 +179,13 @@ class Adapter {
     return c().position_prefix == c().prefix_tokens() ? c().position_prefix : 0;
   }
 
+  // timm's rule for tables by relative position is the only one that is written.
+  void set_relative_resize() {
+    if (!c().relative.has_table() || c().relative.resize == RelativeResize::geometric) return;
+    c().relative.resize = RelativeResize::geometric;
+    fold(kOtherPictures);
+  }
+
   void set_position_resize() {
     const PositionResize rule = target_.position_resize(c());
     if (rule == c().position_resize || c().position != Position::learned) return;
@@ -157,6 +195,14 @@ class Adapter {
 
   void set_positions() {
     set_position_resize();
+    set_relative_resize();
+    if (c().has_position_grid() && c().position_grid_height > 0) {
+      c().image_height = c().position_grid_height * c().patch_height;
+      c().image_width = c().position_grid_width * c().patch_width;
+      c().position_grid_height = c().position_grid_width = 0;
+      fold("image_size is that of the stored positions");
+    }
+    require(can_.rectangles || c().image_height == c().image_width, "pictures that are not square");
     if (c().position == Position::none) {
       if (can_.no_positions && !c().distillation_token) return;
       const int64_t grid = c().grid_height(c().image_height) * c().grid_width(c().image_width);
@@ -170,13 +216,6 @@ class Adapter {
     const int64_t wanted = wanted_prefix();
     if (c().position_prefix > wanted) fold_positions(model_, wanted);
     if (c().position_prefix < wanted) add_positions(model_, wanted);
-    if (c().position_grid_height > 0) {
-      c().image_height = c().position_grid_height * c().patch_height;
-      c().image_width = c().position_grid_width * c().patch_width;
-      c().position_grid_height = c().position_grid_width = 0;
-      fold("image_size is that of the stored positions");
-    }
-    require(can_.rectangles || c().image_height == c().image_width, "pictures that are not square");
   }
 
   void set_projections() {
@@ -198,15 +237,16 @@ class Adapter {
 
   void set_biases() {
     require(!c().qkv_bias || can_.qkv_bias != Expressible::kNever, "a bias of q, k and v");
+    set_key_bias();
     if (!c().qkv_bias && can_.qkv_bias == Expressible::kAlways) {
       for (int64_t i = 0; i < c().depth; ++i) add_bias(block(i, "attn.qkv"));
-      c().qkv_bias = true;
+      c().qkv_bias = c().key_bias = true;
     }
     if (can_.optional_biases) {
       require(!(c().pre_norm && c().patch_bias), "a patch bias before norm_pre");
       if (!c().patch_bias && !c().pre_norm) add_bias("patch_embed.proj");
       c().patch_bias = !c().pre_norm;
-      if (c().projection_bias || c().mlp_bias) add_block_biases();
+      if (c().projection_bias || c().mlp_bias || can_.block_biases) add_block_biases();
     } else {
       const bool patch_bias = can_.patch_bias != Expressible::kNever;
       require(!c().patch_bias || patch_bias, "a patch bias");
@@ -226,15 +266,45 @@ class Adapter {
   void add_block_biases() {
     for (int64_t i = 0; i < c().depth; ++i) {
       if (c().attention_projection) add_bias(block(i, "attn.proj"));
-      if (c().mlp != MlpKind::gated_split) add_bias(block(i, "mlp.fc1"));
+      if (c().mlp != MlpKind::gated_split) {
+        add_bias(block(i, "mlp.fc1"));
+      } else {
+        add_bias(block(i, "mlp.fc1_g"));
+        add_bias(block(i, "mlp.fc1_x"));
+      }
       add_bias(block(i, "mlp.fc2"));
     }
     c().projection_bias = c().mlp_bias = true;
   }
 
+  // Without a rotation a bias of k adds the same to all scores of a query.
+  void set_key_bias() {
+    if (!c().qkv_bias) return;
+    if (!c().key_bias && !can_.no_key_bias) {
+      for (int64_t i = 0; i < c().depth; ++i) join_biases(model_, block(i, "attn."));
+      c().key_bias = true;
+      fold("k gets a bias of zeros");
+    } else if (c().key_bias && !can_.with_key_bias) {
+      require(c().rotary.kind == Rotary::none && !c().qk_norm,
+              "a bias of k that is turned or normed");
+      for (int64_t i = 0; i < c().depth; ++i) split_biases(model_, block(i, "attn."));
+      c().key_bias = false;
+      fold("the bias of k, which changes no answer, is left out");
+    }
+  }
+
   void set_mlp() {
     if (c().mlp == MlpKind::plain) return;
     if (c().mlp == MlpKind::gated_split && can_.rms_norm) return;  // express_head() has asked
+    if (can_.split_gate && c().activation == Activation::silu) {
+      if (c().mlp == MlpKind::gated_split) return;
+      if (c().mlp == MlpKind::gated_packed && !can_.gated_mlp) {
+        for (int64_t i = 0; i < c().depth; ++i) split_gate(model_, block(i, "mlp."));
+        c().mlp = MlpKind::gated_split;
+        fold("the packed halves of a gated MLP are matrices of their own");
+        return;
+      }
+    }
     require(c().mlp == MlpKind::gated_packed && c().activation == Activation::silu,
             "any gated MLP but SwiGLU with packed halves, the gate first");
     require(can_.gated_mlp, "a gated MLP");
@@ -250,7 +320,7 @@ class Adapter {
     if (std::abs(theirs / (scale * scale) - ours) > kNegligible) scale = std::sqrt(theirs / ours);
     const bool inner_norms = c().patch_norm || c().patch_output_norm || c().pre_norm ||
                              c().qk_norm || c().attention_norm || c().mlp_norm ||
-                             is_map(c().pooling);
+                             is_map(c().pooling) || c().norm_placement == NormPlacement::res_post;
     require(!inner_norms && (c().final_norm || c().fc_norm),
             fmt::format("a layer_norm_epsilon of {} (theirs is {})", ours, theirs));
     std::vector<std::string> names = {"patch_embed.proj.weight",

@@ -41,6 +41,16 @@ struct Expressible {
   bool no_projection = false;         // attention without one, where one head has the whole width
   bool optional_head_bias = false;    // what express_head() makes of it
   bool optional_biases = false;       // of patches, and of blocks by one switch; else always there
+
+  bool qk_norm = false, mlp_norm = false;             // each alone, where inner_norms is not
+  bool block_biases = false;                          // of projection and MLP are always there
+  bool split_gate = false;                            // SwiGLU with a matrix for each half
+  bool res_post = false;                              // norms behind attention and MLP
+  bool rotary = false;                                // rotary positions by a rule, or mixed
+  bool stored_periods = false;                        // a file may hold their periods
+  bool relative_table = false, relative_mlp = false;  // what is added to scores by position
+  bool no_key_bias = false;                           // biases of q and v alone
+  bool with_key_bias = true;                          // of q, k and v
 };
 
 }  // namespace vitrail

@@ -54,6 +54,38 @@ Tensor ModelEdit::scaled(const Tensor& tensor, double factor) const {
   return result;
 }
 
+void join_biases(ModelEdit& model, const std::string& attention) {
+  const Tensor q = model.at(attention + "q_bias"), v = model.at(attention + "v_bias");
+  Tensor all = Tensor::zeros({3 * q.numel()}, q.dtype());
+  auto* to = static_cast<std::byte*>(all.raw());
+  std::memcpy(to, q.raw(), q.bytes());
+  const Tensor values = v.to(q.dtype());
+  std::memcpy(to + 2 * q.bytes(), values.raw(), values.bytes());
+  model.tensors.erase(attention + "q_bias");
+  model.tensors.erase(attention + "v_bias");
+  model.tensors[attention + "qkv.bias"] = all;
+}
+
+void split_biases(ModelEdit& model, const std::string& attention) {
+  const Tensor all = model.at(attention + "qkv.bias");
+  const int64_t width = all.numel() / 3;
+  model.tensors.erase(attention + "qkv.bias");
+  model.tensors[attention + "q_bias"] = all.rows(0, width);
+  model.tensors[attention + "v_bias"] = all.rows(2 * width, 3 * width);
+}
+
+void split_gate(ModelEdit& model, const std::string& mlp) {
+  for (const char* part : {".weight", ".bias"}) {
+    const auto found = model.tensors.find(mlp + "fc1" + part);
+    if (found == model.tensors.end()) continue;
+    const Tensor both = found->second;
+    const int64_t half = both.size(0) / 2;
+    model.tensors.erase(found);
+    model.tensors[mlp + "fc1_g" + part] = both.rows(0, half);
+    model.tensors[mlp + "fc1_x" + part] = both.rows(half, 2 * half);
+  }
+}
+
 void turn_patch_embedding(ModelEdit& model, bool linear) {
   VisionTransformerConfig& c = model.config;
   Tensor& weight = model.at("patch_embed.proj.weight");

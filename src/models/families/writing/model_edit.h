@@ -45,6 +45,12 @@ class ModelEdit {
 void turn_patch_embedding(ModelEdit& model, bool linear);
 // A prefix token's position is a part of the token: those behind the first `kept` go there.
 void fold_positions(ModelEdit& model, int64_t kept);
+// Of one attention ("blocks.3.attn."): qkv.bias with zeros for k in the place of q_bias and v_bias,
+// and the other way round, which forgets the bias of k.
+void join_biases(ModelEdit& model, const std::string& attention);
+void split_biases(ModelEdit& model, const std::string& attention);
+// Of one MLP ("blocks.3.mlp."): fc1_g and fc1_x in the place of fc1.
+void split_gate(ModelEdit& model, const std::string& mlp);
 // Prefix tokens without a position get one of zeros, until the table covers `wanted` of them.
 void add_positions(ModelEdit& model, int64_t wanted);
 
