@@ -56,9 +56,10 @@ void add_convert(CLI::App& app) {
   auto arguments = std::make_shared<ConvertArguments>();
   CLI::App* verb = app.add_subcommand("convert", "Write a model under another family's names");
   add_model_options(*verb, arguments->model);
-  verb->add_option("--to", arguments->to,
-                   "timm, hf, one of transformers' models (hf_vit, hf_clip, ...), dinov2, vit_pytorch or "
-                   "vitrail")
+  verb->add_option(
+          "--to", arguments->to,
+          "timm, hf, one of transformers' models (hf_vit, hf_clip, ...), dinov2, vit_pytorch or "
+          "vitrail")
       ->required();
   verb->add_option("--out", arguments->out, "folder for the files; made when it is missing")
       ->required();

@@ -257,7 +257,8 @@ TEST(ConvertRefuses, WhatTheTargetCannotExpress) {
          "norm_placement");
   expect(refusal(with([](auto& c) { c.position = Position::sincos_2d; }), timm_family()),
          "learned");
-  expect(refusal(with([](auto& c) { c.mlp = MlpKind::gated_split; }), timm_family()), "gated");
+  expect(refusal(with([](auto& c) { c.mlp = MlpKind::gated_split; }), timm_family()),
+         "a projection for each half");
   expect(refusal(with([](auto& c) { c.head_dim = 10; }), timm_family()), "heads of 10");
   expect(refusal(with([](auto& c) { c.pooling = Pooling::sequence; }), timm_family()), "sequence");
   const auto config_refusal = [&](Activation activation) {

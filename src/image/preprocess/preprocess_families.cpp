@@ -369,13 +369,12 @@ void set_hf_size(Preprocess& p, const ConfigFields& fields, const HfDefaults& de
     if (fields.has(key) && !patches)
       fail(ErrorCode::unsupported, "preprocess", "{} is no field of {}", fields.path(key),
            defaults.type);
-  if (patches && fields.has("size"))
-    fail("preprocess", "{} is no field of {}", fields.path("size"), defaults.type);
   if (fields.has("patch_size"))
     p.resize_to.height = fields.integer("patch_size", 1, kMaxPreprocessSide);
   if (fields.has("max_num_patches"))
     p.resize_to.width = fields.integer("max_num_patches", 1, kMaxPreprocessSide);
-  if (!fields.has("size")) return;
+  // Siglip2ImageProcessor keeps a size that is given, and does not read it.
+  if (patches || !fields.has("size")) return;
   const auto& size = fields.at("size");
   if (size.is_number()) {
     const int side = fields.integer("size", 1, kMaxPreprocessSide);

@@ -59,9 +59,8 @@ constexpr PublishedStructure kPe32 = {
 constexpr PublishedStructure kPe32NoOffset = {
     .family = "timm_eva", .key_bias = true, .rotary = perception(32, 0), .pool_heads = 8};
 // timm's Beit.
-constexpr PublishedStructure kBeit = {.family = "timm_beit",
-                                      .positions = false,
-                                      .relative = {.per_block = RelativePosition::table}};
+constexpr PublishedStructure kBeit = {
+    .family = "timm_beit", .positions = false, .relative = {.per_block = RelativePosition::table}};
 // timm's VisionTransformerRelPos.
 constexpr PublishedStructure kRelPos = {.family = "timm_relpos",
                                         .positions = false,
