@@ -121,23 +121,23 @@ TEST(LayerAttention, RefusesGridsThatDoNotFit) {
 
 // Talking heads and re-attention: what the values are multiplied by.
 TEST(LayerAttention, RowsOfMixedHeadsAreThoseThatRan) {
-  AttentionOptions options{.heads = kHeads, .path = "attn"};
-  options.mixing = {.before = testing::random_tensor({kHeads, kHeads}, 5),
-                    .before_bias = testing::random_tensor({kHeads}, 6),
-                    .after = testing::random_tensor({kHeads, kHeads}, 7),
-                    .after_bias = testing::random_tensor({kHeads}, 8)};
+  AttentionOptions options{.heads = kRowHeads, .path = "attn"};
+  options.mixing = {.before = testing::random_tensor({kRowHeads, kRowHeads}, 5),
+                    .before_bias = testing::random_tensor({kRowHeads}, 6),
+                    .after = testing::random_tensor({kRowHeads, kRowHeads}, 7),
+                    .after_bias = testing::random_tensor({kRowHeads}, 8)};
   Probed probed;
   const AttentionRecord& record = probed.run(options, 6);
   const TokenLayout layout{.grid_height = 2, .grid_width = 3};
   const LayerAttention layer = layer_attention(probed.queue, record, 0, layout, layout);
   EXPECT_TRUE(layer.mixing.present());
   std::vector<double> mean(6);
-  for (int64_t head = 0; head < kHeads; ++head)
+  for (int64_t head = 0; head < kRowHeads; ++head)
     for (int64_t token = 0; token < 6; ++token) {
       const std::vector<float> row = attention_row(probed.queue, layer, head, token);
       const float* ran = record.rows.f32() + (head * 6 + token) * 6;
       expect_near(row, {ran, ran + 6});
-      for (size_t i = 0; i < 6; ++i) mean[i] += row[i] / (kHeads * 6.0);
+      for (size_t i = 0; i < 6; ++i) mean[i] += row[i] / (kRowHeads * 6.0);
     }
   const std::vector<float> ours = mean_row(probed.queue, layer);
   for (size_t i = 0; i < 6; ++i) EXPECT_NEAR(ours[i], mean[i], 1e-6);
