@@ -8,6 +8,7 @@
 
 #include "data/mix.h"
 #include "image/golden.h"
+#include "support/errors.h"
 
 namespace vitrail {
 namespace {
@@ -94,7 +95,7 @@ TEST(AutoAugment, ProbabilityAndMagnitudeCount) {
 
 TEST(AutoAugment, RefusesWhatItDoesNotKnow) {
   const auto message = [](const std::string& policy) {
-    return error_of([&] { AutoAugment{policy}; });
+    return testing::error_of([&] { AutoAugment{policy}; });
   };
   expect_clear(message("augmix-m3"), "augment", "auto_augment is 'augmix-m3'");
   expect_clear(message("random"), "augment", "'random'");
@@ -104,7 +105,7 @@ TEST(AutoAugment, RefusesWhatItDoesNotKnow) {
   expect_clear(message("rand-tnone"), "augment", "'tnone'");
   expect_clear(message("rand-n20-t3aw"), "augment", "of 14 operations none comes twice");
   Image image = drawn(4, 4, 3);
-  expect_clear(error_of([&] { apply_timm_op(image, "Swirl", 1, false, {}); }), "augment",
+  expect_clear(testing::error_of([&] { apply_timm_op(image, "Swirl", 1, false, {}); }), "augment",
                "'Swirl'");
 }
 

@@ -234,10 +234,14 @@ std::vector<Checkpoint> starts_of(const Family* family) {
   if (other == nullptr) {
     for (const VisionTransformerConfig& config : small_models())
       starts.push_back(own_checkpoint(config, with_one_norm(config, random_weights(config))));
-    // Positions in attention, which some families always have.
-    for (const std::string& name : testing::golden_case_names())
-      if (name.starts_with("timm_positions/"))
-        starts.push_back(open_checkpoint(testing::open_golden(name).folder, without_preprocess()));
+    // Positions in attention, which some families always have; with a head and without one.
+    for (const std::string& name : testing::golden_case_names()) {
+      if (!name.starts_with("timm_positions/")) continue;
+      starts.push_back(open_checkpoint(testing::open_golden(name).folder, without_preprocess()));
+      VisionTransformerConfig bare = as_vit(starts.back().info.config);
+      bare.num_classes = 0;
+      starts.push_back(own_checkpoint(bare, random_weights(bare)));
+    }
     return starts;
   }
   for (const std::string& name : testing::golden_case_names()) {

@@ -73,7 +73,7 @@ TEST_F(RunFolder, LinesNestedWithoutEndAreLeftOut) {
   const RunRecord record = read();
   EXPECT_EQ(record.processes.size(), 1u);
   EXPECT_EQ(record.steps.size(), 1u);
-  EXPECT_FALSE(data_of(run_page({.name = "deep", .record = record})).empty());
+  EXPECT_FALSE(run_data_of(run_page({.name = "deep", .record = record})).empty());
   write("train.json", lists);
   EXPECT_THROW(read(), Error);
 }
