@@ -32,6 +32,9 @@ SAYS_WHAT_IS_WRONG = [
 ]
 # Advice that other tests follow, or that nobody can follow in a test.
 ELSEWHERE = {
+    "has tensors of {}, and names and shapes do not say which": "models/network_family_test says it",
+    "these have such tensors": "models/network_family_test says it",
+    "nothing shows how large this": "models/network_family_test says it",
     "several state dicts": "formats/pth_test reads such files by --set state_dict",
     "the state dict '{}' is read": "formats/pth_test reads such files by --set state_dict",
     "makes them more often": "mpi_test.py kills processes of runs with checkpoints",

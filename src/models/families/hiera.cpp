@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/advice.h"
 #include "core/error.h"
 #include "core/nearest.h"
 #include "core/printable.h"
@@ -136,7 +137,7 @@ class HieraFamily : public NetworkFamily {
       c.architecture = one;
       NetworkDraft draft(c);
       draft.sources.push_back(
-          {"architecture", known, said_architecture(file.settings).empty() ? "shapes" : "--set"});
+          {"architecture", known, said_architecture(file.settings).empty() ? "shapes" : said(Option::settings)});
       draft.add_preprocess(PreprocessKind::timm, timm_preprocess({.crop_permille = 875}),
                            "how original Hiera was evaluated");
       return draft;
