@@ -240,6 +240,9 @@ std::vector<Checkpoint> starts_of(const Family* family) {
       starts.push_back(open_checkpoint(testing::open_golden(name).folder, without_preprocess()));
       VisionTransformerConfig bare = as_vit(starts.back().info.config);
       bare.num_classes = 0;
+      bare.pooling = bare.class_token ? Pooling::class_token : Pooling::mean;
+      bare.fc_norm = false;
+      bare.final_norm = true;
       starts.push_back(own_checkpoint(bare, random_weights(bare)));
     }
     return starts;
