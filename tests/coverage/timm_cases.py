@@ -107,6 +107,8 @@ def compare(model, path, picture):
                 return v2, e2, token, "embed class", features[0]
             error = max(error, e2)
         return verdict, error, answer, "embed", features[0]
+    if features.shape[-1] != model.num_features:  # channels first
+        features = features.permute(0, 2, 3, 1)
     return (*judge(answer, answer.values, features), answer, "embed of a feature map", features[0])
 
 

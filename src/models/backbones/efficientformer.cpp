@@ -40,9 +40,9 @@ int64_t mlp_hidden_of(const EfficientFormerConfig& c, int64_t dim) {
 }  // namespace
 
 // x + mean of the neighbours - x, then an MLP of 1x1 convolutions with batch normalisation.
-class PoolingBlock {
+class PoolMixerBlock {
  public:
-  PoolingBlock(const Scope& scope, const EfficientFormerConfig& c, int64_t dim, double drop_path)
+  PoolMixerBlock(const Scope& scope, const EfficientFormerConfig& c, int64_t dim, double drop_path)
       : path_(scope.path()),
         mixer_path_(path_ + ".token_mixer"),
         mlp_path_(path_ + ".mlp.fc2"),
@@ -198,7 +198,7 @@ EfficientFormerBackbone::EfficientFormerBackbone(const Scope& root, const Effici
         stage.attention.push_back(
             std::make_unique<EfficientAttentionBlock>(scope, c, dim, drop_path));
       else
-        stage.pooling.push_back(std::make_unique<PoolingBlock>(scope, c, dim, drop_path));
+        stage.pooling.push_back(std::make_unique<PoolMixerBlock>(scope, c, dim, drop_path));
     }
   }
   norm_.emplace(root.in(ParameterPlace::Section::final_norm).child("norm"), c.embed_dims.back(),

@@ -14,7 +14,7 @@
 
 namespace vitrail {
 
-class PoolingBlock;
+class PoolMixerBlock;
 class EfficientAttentionBlock;
 
 class EfficientFormerBackbone : public Backbone {
@@ -38,7 +38,7 @@ class EfficientFormerBackbone : public Backbone {
   struct Stage {
     std::string path;
     std::unique_ptr<ConvNorm> downsample;
-    std::vector<std::unique_ptr<PoolingBlock>> pooling;
+    std::vector<std::unique_ptr<PoolMixerBlock>> pooling;
     std::vector<std::unique_ptr<EfficientAttentionBlock>> attention;
   };
   // The tokens of a map's stage.

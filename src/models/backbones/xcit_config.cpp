@@ -33,7 +33,7 @@ void XcitConfig::set_image_size(int64_t height, int64_t width) {
 
 void XcitConfig::validate() const {
   check_common();
-  constexpr int64_t kMaxSide = 16384, kMaxWidth = 65536, kMaxDepth = 1024;
+  constexpr int64_t kMaxWidth = 65536, kMaxDepth = 1024;
   constexpr int64_t kMaxTokens = int64_t{1} << 22;
   check_field("embed_dim", embed_dim, 1, kMaxWidth);
   check_field("depth", depth, 1, kMaxDepth);
