@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # The command stays small. usage: binary_size_test.sh STRIP BINARY
 set -euo pipefail
-limit=9000000
+# Twelve types of networks and half a hundred families of files: 9.9 MB with g++ 12.
+limit=10500000
 # g++ 14 makes it a third larger than g++ 12.
 comment=$(readelf -p .comment "$2")
-if [[ $comment =~ GCC:\ \([^\)]*\)\ 1[4-9] ]]; then limit=11500000; fi
+if [[ $comment =~ GCC:\ \([^\)]*\)\ 1[4-9] ]]; then limit=14000000; fi
 
 stripped=$(mktemp)
 trap 'rm -f "$stripped"' EXIT
