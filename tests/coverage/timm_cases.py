@@ -1,5 +1,6 @@
 """timm: every name of vision_transformer and deit, and the smallest of each structural variant of
 the other transformer-like modules, against `vitrail classify` / `embed` -> out/timm.jsonl."""
+import copy
 import json
 import sys
 
@@ -82,6 +83,16 @@ def preprocess(model, picture):
     return transform(Image.open(picture).convert("RGB")).unsqueeze(0)
 
 
+def as_close_as_itself(model, x, answer):
+    """Where random weights saturate a softmax, the library's own float32 is as far from float64:
+    its error there, when ours is at most three times that; else nothing."""
+    single = model(x)
+    exact = copy.deepcopy(model).double()(x.double())
+    pick = lambda y: (y[0] if isinstance(y, (tuple, list)) else y)[0]
+    own, ours = relative(pick(single), pick(exact)), relative(answer.top(), pick(exact))
+    return own if ours <= 3 * own else None
+
+
 def compare(model, path, picture):
     """verdict, error, answer, how, reference."""
     head = model.num_classes > 0
@@ -95,7 +106,13 @@ def compare(model, path, picture):
     if head:
         if isinstance(reference, (tuple, list)):
             reference = reference[0]
-        return (*judge(answer, answer.top(), reference[0]), answer, "classify", reference[0])
+        verdict, error = judge(answer, answer.top(), reference[0])
+        if verdict == "WRONG":
+            with torch.no_grad():
+                if as_close_as_itself(model, x, answer) is not None:
+                    verdict, how = "EQUAL", "classify, as close to float64 as the library"
+                    return verdict, error, answer, how, reference[0]
+        return verdict, error, answer, "classify", reference[0]
     # No head: tokens after the final norm.
     if isinstance(features, torch.Tensor) and features.ndim == 3:
         prefix = getattr(model, "num_prefix_tokens", 0)
@@ -191,8 +208,8 @@ def run_one(records, row, suffix="", **extra):
                     fields["suspect"] = True
             records.add(case, verdict=verdict, rel=error, **fields)
     except Exception as error:
-        records.add(case, verdict="HARNESS", message=f"{type(error).__name__}: {error}"[:300],
-                    **fields)
+        fields["message"] = f"{type(error).__name__}: {error}"[:300]
+        records.add(case, verdict="HARNESS", **fields)
 
 
 def main():
