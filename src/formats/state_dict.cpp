@@ -61,8 +61,8 @@ Candidate& choose(std::vector<Candidate>& candidates, const std::string& chosen,
     return c.path.empty() && c.tensors.contains("prototypes");
   });
   if (of_msn)
-    std::ranges::stable_partition(large,
-                                  [](const Candidate* c) { return c->path == "target_encoder"; });
+    std::stable_partition(large.begin(), large.end(),
+                          [](const Candidate* c) { return c->path == "target_encoder"; });
   const bool tied = large.size() > 1 && preference(large[0]->path) == kPreferred.size();
   if (tied && !large[0]->path.empty())
     fail("pth", "{}: holds several state dicts, {}; choose one with {}", place, listed(candidates),

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from importlib.metadata import version
 from pathlib import Path
 
-from common import OUT
+from common import OUT, WORK
 from timm_scan import scan
 
 # The modules of timm whose names people use, first; the others are looked at, too.
@@ -33,7 +33,7 @@ def verdict(row):
 
 def message(row):
     """What the refusal says, without the place."""
-    text = re.sub(r"\S*/work/\S*", "FILE", row.get("message", "")).replace("|", "\\|")
+    text = re.sub(rf"{WORK}\S*", "FILE", row.get("message", "")).replace("|", "\\|")
     start = text.find("config.json: ")
     return (text[start + 13:] if start >= 0 else text.split(": ", 2)[-1])[:140]
 

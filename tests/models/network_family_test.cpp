@@ -22,8 +22,8 @@ NamedTensors tensors_of(const std::string& architecture) {
 TEST(BareNetwork, IsAskedForItsDefinitionAndToldWhichFit) {
   const NamedTensors tensors = tensors_of("pvt_v2_b0");
   const std::string message = testing::error_of([&] { testing::read(tensors, nullptr); });
-  for (const char* part : {"timm's PVT v2", "do not say which", "architecture",
-                           "these have such tensors: pvt_v2_b0"})
+  for (const char* part :
+       {"timm's PVT v2", "do not say which", "architecture", "these have such tensors: pvt_v2_b0"})
     EXPECT_NE(message.find(part), std::string::npos) << part << ": " << message;
   const Checkpoint said = testing::read(tensors, nullptr, {{"architecture", "pvt_v2_b0"}});
   EXPECT_EQ(said.info.family, timm_pvt_v2_family());
@@ -37,8 +37,8 @@ TEST(BareNetwork, IsAskedForItsDefinitionAndToldWhichFit) {
 
 // Microsoft's files show the picture by their masks of shifted windows.
 TEST(BareNetwork, AnOriginalSwinWithoutMasksIsAskedForItsPicture) {
-  const Checkpoint golden = open_checkpoint(testing::golden_root() / "swin" / "any_size",
-                                            testing::without_preprocess());
+  const Checkpoint golden =
+      open_checkpoint(testing::golden_root() / "swin" / "any_size", testing::without_preprocess());
   const Spelling spelling = spelling_for(swin_original_family(), golden.info.config);
   NamedTensors tensors;
   for (const std::string& name : golden.tensors->names())

@@ -137,7 +137,8 @@ class HieraFamily : public NetworkFamily {
       c.architecture = one;
       NetworkDraft draft(c);
       draft.sources.push_back(
-          {"architecture", known, said_architecture(file.settings).empty() ? "shapes" : said(Option::settings)});
+          {"architecture", known,
+           said_architecture(file.settings).empty() ? "shapes" : said(Option::settings)});
       draft.add_preprocess(PreprocessKind::timm, timm_preprocess({.crop_permille = 875}),
                            "how original Hiera was evaluated");
       return draft;
