@@ -48,5 +48,19 @@ TEST(BareNetwork, AnOriginalSwinWithoutMasksIsAskedForItsPicture) {
   EXPECT_ERROR(testing::read(tensors, nullptr), "nothing shows how large");
 }
 
+// Of a plain ViT: the angles of DINOv3 and EVA-02 differ in all of it.
+TEST(BareRotary, ARuleThatIsSaidByItsKindIsAskedForTheRest) {
+  const auto file = SafetensorsFile::open(testing::golden_root() / "timm_positions" /
+                                          "dinov3_qkvb" / "model.safetensors");
+  NamedTensors tensors;
+  for (const std::string& name : file->names()) tensors.emplace_back(name, file->tensor(name));
+  const std::string message = testing::error_of([&] {
+    testing::read(tensors, nullptr, {{"rotary", "axial"}});
+  });
+  for (const char* field : {"rotary_base", "rotary_coordinates", "rotary_interleaved",
+                            "rotary_column_first", "rotary_reference_height"})
+    EXPECT_NE(message.find(field), std::string::npos) << field << ": " << message;
+}
+
 }  // namespace
 }  // namespace vitrail

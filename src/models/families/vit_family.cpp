@@ -1,5 +1,7 @@
 #include "models/families/vit_family.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "models/families/answer_rules.h"
 #include "models/families/reading/closed_tensors.h"
@@ -15,6 +17,18 @@ void settle_head_size(ConfigDraft& draft, const std::string& place) {
     fail("model", "{}: num_heads {} does not divide the {} rows of q", place, c.num_heads,
          draft.attention_width);
   c.head_dim = draft.attention_width == c.embed_dim ? 0 : draft.attention_width / c.num_heads;
+}
+
+// A rotary rule that is said by its kind alone leaves the rest of it to be said, too.
+void open_rotary_rule(ConfigDraft& draft, const Settings& settings) {
+  const auto said = [&](std::string_view name) {
+    return std::ranges::any_of(settings, [&](const auto& one) { return one.first == name; });
+  };
+  if (!said("rotary") || draft.config.rotary.kind != Rotary::axial) return;
+  for (const char* field :
+       {"rotary_base", "rotary_coordinates", "rotary_interleaved", "rotary_column_first",
+        "rotary_offset", "rotary_reference_height", "rotary_reference_width"})
+    if (!said(field)) draft.open.insert(field);
 }
 
 const VisionTransformerConfig& plain_vit(const NetworkConfig& config, const Family& family) {
@@ -34,6 +48,7 @@ ReadModel VitFamily::read(const FileReading& file) const {
   leave_open(file.spelling, draft);
   open_answer(draft);
   apply_settings(draft, file.settings);
+  open_rotary_rule(draft, file.settings);
   settle(draft, file);
   finish_answer(draft);
   settle_head_size(draft, place);

@@ -1,6 +1,6 @@
 // transformers' SegFormer: its encoder (MiT), which is a PVT v2 with other numbers, alone and with
-// a classifier. The decode head of semantic segmentation is not implemented, and such files are
-// refused.
+// a classifier. Files with the decode head of semantic segmentation, whose answer is a map of
+// classes, are refused.
 #include "core/error.h"
 #include "formats/json.h"
 #include "models/backbones/pvt_v2.h"
