@@ -27,10 +27,11 @@ struct ConvolutionWeight {
   int64_t columns() const { return f32 != nullptr ? f32->columns : bf16->columns; }
 };
 
-// y = conv(x) + bias (null: none). `weight` is packed from its transpose [columns, outputs]. Sums
-// are gemm's: they depend on nothing but the number of columns. Threads take blocks of rows.
+// y = epilogue(conv(x)), as gemm's, its rows those of y. `weight` is packed from its transpose
+// [columns, outputs]. Sums are gemm's: they depend on nothing but the number of columns. Threads
+// take blocks of rows.
 void convolution(Queue& queue, const UnfoldGeometry& geometry, const float* x,
-                 const ConvolutionWeight& weight, const float* bias, float* y);
+                 const ConvolutionWeight& weight, const Epilogue& epilogue, float* y);
 
 // dx = the adjoint of conv, applied to dy [rows, outputs]. `weight` is packed as [outputs,
 // columns]. A pixel adds its patches in their order. Threads take pictures.

@@ -98,10 +98,9 @@ Variable ConvNorm::convolve(const Context& context, const Variable& x, const Par
                             const Parameter* bias, const LinearEpilogue& epilogue) const {
   if (is_product()) return linear(context, x, weight, bias, epilogue);
   const WindowOptions window = square_window(config_.kernel, config_.stride, config_.kernel / 2);
-  const Variable y = config_.depthwise
-                         ? depthwise_convolution(context, x, weight, bias, {.window = window})
-                         : convolution(context, x, weight, bias, window);
-  return apply_epilogue(context, y, epilogue);
+  if (!config_.depthwise) return convolution(context, x, weight, bias, window, epilogue);
+  return apply_epilogue(
+      context, depthwise_convolution(context, x, weight, bias, {.window = window}), epilogue);
 }
 
 Variable ConvNorm::forward(const Context& context, const Variable& x,

@@ -21,10 +21,34 @@ UnfoldGeometry geometry_of(const Variable& x, const WindowOptions& window) {
   return patches_of("convolution", {x.size(0), x.size(3), x.size(1), x.size(2)}, window);
 }
 
+// Whether what follows can ride on the product: nothing is recorded or drawn.
+bool fuses(const Context& context, const Variable& x, const Variable& weight, const Variable& bias,
+           const LinearEpilogue& epilogue) {
+  if (context.dropout && (epilogue.dropout > 0 || epilogue.drop_path > 0)) return false;
+  const Variable scale =
+      epilogue.layer_scale == nullptr ? Variable() : epilogue.layer_scale->variable();
+  return !records(context, {&x, &weight, &bias, &scale, epilogue.residual});
+}
+
+kernels::Epilogue kernel_epilogue(const Parameter* bias, const LinearEpilogue& epilogue,
+                                  const Tensor& y) {
+  kernels::Epilogue out{.activation = epilogue.activation};
+  if (bias != nullptr) out.bias = bias->value().f32();
+  if (epilogue.layer_scale != nullptr) out.column_scale = epilogue.layer_scale->value().f32();
+  if (epilogue.residual == nullptr) return out;
+  check(epilogue.residual->shape() == y.shape(), "convolution",
+        "a residual of {} does not fit an output of {}", epilogue.residual->shape().str(),
+        y.shape().str());
+  out.residual = epilogue.residual->value().f32();
+  out.residual_stride = y.size(-1);
+  return out;
+}
+
 }  // namespace
 
 Variable convolution(const Context& context, const Variable& x, const Parameter& weight,
-                     const Parameter* bias, const WindowOptions& options) {
+                     const Parameter* bias, const WindowOptions& options,
+                     const LinearEpilogue& epilogue) {
   const UnfoldGeometry geometry = geometry_of(x, options);
   const int64_t outputs = weight.shape().rank() == 4 ? weight.shape()[0] : 0;
   check(outputs > 0 && weight.shape() == Shape{outputs, geometry.channels, options.kernel_height,
@@ -36,6 +60,14 @@ Variable convolution(const Context& context, const Variable& x, const Parameter&
         outputs);
   const Variable w = weight.variable();
   const Variable b = bias == nullptr ? Variable() : bias->variable();
+  const bool follows = epilogue.activation != kernels::Activation::none ||
+                       epilogue.layer_scale != nullptr || epilogue.residual != nullptr ||
+                       epilogue.dropout > 0 || epilogue.drop_path > 0;
+  if (follows && !fuses(context, x, w, b, epilogue)) {
+    LinearEpilogue behind = epilogue;
+    behind.destination = nullptr;
+    return apply_epilogue(context, convolution(context, x, weight, bias, options), behind);
+  }
   const bool recorded = records(context, {&x, &w, &b});
   const Precision wanted =
       context.precision == nullptr ? Precision::f32 : context.precision->of(weight.path());
@@ -48,7 +80,7 @@ Variable convolution(const Context& context, const Variable& x, const Parameter&
   using Reads = PackedFilter::Reads;
   kernels::convolution(queue, geometry, x.value().f32(),
                        PackedFilter(queue, weight, Reads::patches, bf16).get(),
-                       bias == nullptr ? nullptr : bias->value().f32(), y.f32());
+                       kernel_epilogue(bias, epilogue, y), y.f32());
   if (!recorded) return y;
   std::optional<PackedFilter> backward;
   if (x.needs_gradient()) backward.emplace(queue, weight, Reads::outputs, bf16);

@@ -4,6 +4,7 @@
 
 #include "autograd/context.h"
 #include "autograd/parameter.h"
+#include "ops/linear.h"
 
 namespace vitrail {
 
@@ -21,10 +22,12 @@ constexpr WindowOptions square_window(int64_t kernel, int64_t stride, int64_t pa
           .padding_width = padding};
 }
 
-// x [B, H, W, C], weight [O, C, kh, kw], bias [O] or null; returns [B, OH, OW, O]; the precision is
-// linear's. Error: channels that do not match; a picture smaller than the kernel.
+// x [B, H, W, C], weight [O, C, kh, kw], bias [O] or null; returns [B, OH, OW, O]. Precision and
+// epilogue are linear's, but that no destination is written. Error: channels that do not match; a
+// picture smaller than the kernel; a residual that does not fit.
 Variable convolution(const Context& context, const Variable& x, const Parameter& weight,
-                     const Parameter* bias, const WindowOptions& options);
+                     const Parameter* bias, const WindowOptions& options,
+                     const LinearEpilogue& epilogue = {});
 
 struct DepthwiseOptions {
   WindowOptions window;

@@ -110,7 +110,7 @@ Variable transposed_convolution(const Context& context, const Variable& x, const
                                  .out = b_slot->accumulator({geometry.channels}).f32()});
         if (!x_slot) return;
         Tensor dx = Tensor::empty(x_saved.get().shape());
-        kernels::convolution(on, geometry, dy.f32(), backward->get(), nullptr, dx.f32());
+        kernels::convolution(on, geometry, dy.f32(), backward->get(), {}, dx.f32());
         x_slot->accumulate(on, std::move(dx));
       });
 }

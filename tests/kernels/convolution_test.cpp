@@ -97,10 +97,12 @@ ConvolutionResult run(Queue& queue, const ConvolutionCase& c, const ConvolutionD
   r.db.assign(data.bias.size(), 77);
   const float* bias = c.bias ? data.bias.data() : nullptr;
   if (c.bf16) {
-    convolution(queue, g, data.x.data(), pack_bf16(queue, weight.transposed()), bias, r.y.data());
+    convolution(queue, g, data.x.data(), pack_bf16(queue, weight.transposed()), {.bias = bias},
+                r.y.data());
     convolution_input_gradient(queue, g, data.dy.data(), pack_bf16(queue, weight), r.dx.data());
   } else {
-    convolution(queue, g, data.x.data(), pack(queue, weight.transposed()), bias, r.y.data());
+    convolution(queue, g, data.x.data(), pack(queue, weight.transposed()), {.bias = bias},
+                r.y.data());
     convolution_input_gradient(queue, g, data.dy.data(), pack(queue, weight), r.dx.data());
   }
   convolution_weight_gradient(queue, {.geometry = g,

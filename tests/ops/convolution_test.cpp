@@ -65,6 +65,40 @@ TEST(ConvolutionOp, GradientsMatchDifferences) {
   }
 }
 
+// What follows rides on the product, or is recorded behind it.
+TEST(ConvolutionOp, EpiloguesAreLinears) {
+  Queue queue(2);
+  const Context inference(queue);
+  Context training(queue);
+  Tape tape;
+  training.tape = &tape;
+  for (const int64_t width : {5, 80}) {
+    Operands o({{2, 40, 37, 3}, {2, 20, 19, width}}, {{width, 3, 3, 3}, {width}, {width}});
+    const LinearEpilogue epilogue{.activation = kernels::Activation::relu,
+                                  .layer_scale = o.parameters[2].get(),
+                                  .residual = &o.inputs[1]};
+    const auto answer = [&](const Context& context, const LinearEpilogue& follows) {
+      return convolution(context, o.inputs[0], *o.parameters[0], o.parameters[1].get(),
+                         window(3, 2), follows);
+    };
+    const Tensor plain = answer(inference, {}).value();
+    std::vector<double> want;
+    for (int64_t i = 0; i < plain.numel(); ++i)
+      want.push_back(std::max(0.0, double(plain.f32()[i])) *
+                         o.parameters[2]->value().f32()[i % width] +
+                     o.inputs[1].value().f32()[i]);
+    EXPECT_LT(testing::max_relative_error(answer(inference, epilogue).value().values(), want),
+              1e-6);
+    const Variable recorded = answer(training, epilogue);
+    EXPECT_TRUE(recorded.needs_gradient());
+    EXPECT_LT(testing::max_relative_error(recorded.value().values(), want), 1e-6);
+  }
+  Operands o({{1, 4, 4, 3}, {1, 4, 3, 2}}, {{2, 3, 3, 3}});
+  EXPECT_THROW(convolution(inference, o.inputs[0], *o.parameters[0], nullptr, window(3, 1),
+                           {.residual = &o.inputs[1]}),
+               Error);
+}
+
 TEST(ConvolutionOp, AFrozenWeightStillPassesGradients) {
   Operands o({{1, 4, 4, 2}}, {{3, 2, 3, 3}, {3}});
   o.parameters[0]->set_trainable(false);

@@ -152,15 +152,16 @@ class Products {
 }  // namespace
 
 void convolution(Queue& queue, const UnfoldGeometry& geometry, const float* x,
-                 const ConvolutionWeight& weight, const float* bias, float* y) {
+                 const ConvolutionWeight& weight, const Epilogue& epilogue, float* y) {
   const UnfoldGeometry& g = geometry;
   const int64_t rows = g.rows(), columns = g.columns(), outputs = weight.columns();
   if (rows == 0 || outputs == 0) return;
   assert(weight.rows() == columns);
   const auto product = [&](const Products& products, const float* patches, int64_t begin,
                            int64_t end, int worker) {
-    GemmOutput output{.data = y + begin * outputs, .row_stride = outputs};
-    output.epilogue.bias = bias;
+    GemmOutput output{.data = y + begin * outputs, .row_stride = outputs, .epilogue = epilogue};
+    if (epilogue.residual != nullptr)
+      output.epilogue.residual = epilogue.residual + begin * epilogue.residual_stride;
     products.run(Matrix::row_major(patches, end - begin, columns), output, worker);
   };
   if (is_pointwise(g)) return product(Products(queue, weight, rows, 1), x, 0, rows, 0);
