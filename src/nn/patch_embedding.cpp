@@ -21,19 +21,33 @@ Shape weight_shape(const PatchEmbeddingConfig& config) {
   return {config.embed_dim, config.channels, config.patch_height, config.patch_width};
 }
 
+Parameter& projection_weight(const Scope& scope, const PatchEmbeddingConfig& config) {
+  return scope.child("proj").parameter(
+      "weight", weight_shape(config),
+      Initializer::xavier_uniform(patch_size(config), config.embed_dim),
+      ParameterRole::Kind::matrix);
+}
+
+Parameter* projection_bias(const Scope& scope, const PatchEmbeddingConfig& config) {
+  if (!config.bias) return nullptr;
+  return &scope.child("proj").parameter("bias", {config.embed_dim}, Initializer::zeros(),
+                                        ParameterRole::Kind::bias);
+}
+
+LayerCost projection_cost(const std::string& path, const PatchEmbeddingConfig& config,
+                          int64_t patches) {
+  return {.path = path,
+          .output = {patches, config.embed_dim},
+          .multiply_adds = patches * patch_size(config) * config.embed_dim};
+}
+
 }  // namespace
 
 PatchEmbed::PatchEmbed(const Scope& scope, const PatchEmbeddingConfig& config)
     : config_(config),
       path_(scope.path()),
-      weight_(scope.child("proj").parameter(
-          "weight", weight_shape(config),
-          Initializer::xavier_uniform(patch_size(config), config.embed_dim),
-          ParameterRole::Kind::matrix)),
-      bias_(config.bias
-                ? &scope.child("proj").parameter("bias", {config.embed_dim}, Initializer::zeros(),
-                                                 ParameterRole::Kind::bias)
-                : nullptr) {
+      weight_(projection_weight(scope, config)),
+      bias_(projection_bias(scope, config)) {
   weight_.set_read_packed();
   if (config.output_norm)
     norm_out_.emplace(scope.child("norm"), config.embed_dim, config.epsilon, config.norm);
@@ -62,9 +76,31 @@ Variable PatchEmbed::forward(const Context& context, const Variable& images) con
 }
 
 LayerCost PatchEmbed::cost(int64_t patches) const {
-  return {.path = path_,
-          .output = {patches, config_.embed_dim},
-          .multiply_adds = patches * patch_size(config_) * config_.embed_dim};
+  return projection_cost(path_, config_, patches);
+}
+
+MapProjection::MapProjection(const Scope& scope, const PatchEmbeddingConfig& config)
+    : config_(config),
+      path_(scope.path() + ".proj"),
+      weight_(projection_weight(scope, config)),
+      bias_(projection_bias(scope, config)) {}
+
+Variable MapProjection::forward(const Context& context, const Variable& map) const {
+  const int64_t batch = map.size(0);
+  if (config_.patch_height == 1 && config_.patch_width == 1)
+    return linear(context,
+                  reshape(context, map, {batch, map.size(1) * map.size(2), config_.channels}),
+                  weight_, bias_);
+  const Variable tokens = convolution(context, map, weight_, bias_,
+                                      {.kernel_height = config_.patch_height,
+                                       .kernel_width = config_.patch_width,
+                                       .stride_height = config_.patch_height,
+                                       .stride_width = config_.patch_width});
+  return reshape(context, tokens, {batch, tokens.size(1) * tokens.size(2), config_.embed_dim});
+}
+
+LayerCost MapProjection::cost(int64_t patches) const {
+  return projection_cost(path_, config_, patches);
 }
 
 ConvTokenizer::ConvTokenizer(const Scope& scope, const ConvTokenizerConfig& config)

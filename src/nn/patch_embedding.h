@@ -41,6 +41,22 @@ class PatchEmbed {
   Parameter* bias_;
 };
 
+// The cells of a feature map [B, h, w, C] to tokens, `patch_height` x `patch_width` of them each:
+// the hybrids of Dosovitskiy et al. 2021, section 3.1. `channels` are the map's.
+class MapProjection {
+ public:
+  MapProjection(const Scope& scope, const PatchEmbeddingConfig& config);
+  Variable forward(const Context& context, const Variable& map) const;
+  // For so many patches.
+  LayerCost cost(int64_t patches) const;
+
+ private:
+  PatchEmbeddingConfig config_;
+  std::string path_;
+  Parameter& weight_;
+  Parameter* bias_;
+};
+
 struct ConvTokenizerConfig {
   int64_t channels = 3, embed_dim = 0, hidden_channels = 64, layers = 1;
   int64_t kernel = 3, stride = 1, padding = 1;

@@ -27,8 +27,19 @@ struct ResNetConfig {
   bool bottleneck = false;
   Normalisation norm = Normalisation::group;
   int64_t norm_groups = 32;  // of every GroupNorm
+  double norm_epsilon = 0;   // 0: the model's
+  // Every filter is normalised over what one output reads (Qiao et al. 2019, weight
+  // standardisation), as Big Transfer and the published hybrids have it (Kolesnikov et al. 2020).
+  bool standardised = false;
+  bool same_padding = false;  // TensorFlow's: what is uneven is put behind, and depends on the size
+  // ResNet-D (He et al. 2019, "Bag of Tricks", figure 2): the stem is three 3x3 convolutions, and a
+  // shortcut halves by the mean of 2x2 before its projection.
+  bool deep_stem = false;
+  bool average_shortcut = false;
   bool operator==(const ResNetConfig&) const = default;
 
+  // Of the feature map; a stem alone has no stages.
+  int64_t out_channels() const { return channels.empty() ? stem_channels : channels.back(); }
   // Strides along an axis of the picture, in their order.
   std::vector<int64_t> strides() const {
     std::vector<int64_t> all{stem_stride};
