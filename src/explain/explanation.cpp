@@ -51,6 +51,16 @@ std::string reason_against_rollout(const Explanation& explanation,
           "rollout needs weights that add up to 1, and {} mixes those of its heads; maps are shown "
           "layer by layer",
           layers[i].path);
+    if (layers[i].differential)
+      return fmt::format(
+          "rollout needs weights that add up to 1, and {} takes the second map of each head away "
+          "from the first; maps are shown layer by layer",
+          layers[i].path);
+    if (layers[i].beside_another)
+      return fmt::format(
+          "rollout needs layers one after the other, and {} stands beside another; maps are shown "
+          "layer by layer",
+          layers[i].path);
     if (!layers[i].of_its_tokens)
       return fmt::format(
           "rollout needs the same tokens in every layer, and {} has other keys than queries; maps "

@@ -34,6 +34,8 @@ struct AttentionLayer {
   // Its queries and its keys are the stage's tokens, each once; otherwise keys are fewer, or
   // others.
   bool of_its_tokens = true;
+  bool beside_another = false;  // both read the same and their sum goes on
+  bool differential = false;    // heads are pairs of maps, the second taken away from the first
 };
 
 // Where the queries and keys of an attention layer lie.

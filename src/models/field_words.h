@@ -51,9 +51,9 @@ inline constexpr std::array kRelativeResizes{
     Word{RelativeResize::refused, "refused"}, Word{RelativeResize::bilinear, "bilinear"},
     Word{RelativeResize::bicubic, "bicubic"}, Word{RelativeResize::geometric, "geometric"}};
 inline constexpr std::array kNormPlacements{
-    Word{NormPlacement::pre, "pre"}, Word{NormPlacement::post, "post"},
+    Word{NormPlacement::pre, "pre"},           Word{NormPlacement::post, "post"},
     Word{NormPlacement::res_post, "res_post"}, Word{NormPlacement::none, "none"},
-    Word{NormPlacement::cct, "cct"}};
+    Word{NormPlacement::cct, "cct"},           Word{NormPlacement::parallel, "parallel"}};
 inline constexpr std::array kMlpKinds{
     Word{MlpKind::plain, "plain"}, Word{MlpKind::gated_packed, "gated_packed"},
     Word{MlpKind::gated_packed_gate_last, "gated_packed_gate_last"},

@@ -51,6 +51,12 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("resnet_bottleneck", c.resnet.bottleneck);
   visit("resnet_norm", c.resnet.norm);
   visit("resnet_norm_groups", c.resnet.norm_groups);
+  visit("resnet_norm_epsilon", c.resnet.norm_epsilon);
+  visit("resnet_standardised", c.resnet.standardised);
+  visit("resnet_same_padding", c.resnet.same_padding);
+  visit("resnet_deep_stem", c.resnet.deep_stem);
+  visit("resnet_average_shortcut", c.resnet.average_shortcut);
+  visit("resnet_projection", c.resnet_projection);
   visit("embed_dim", c.embed_dim);
   visit("depth", c.depth);
   visit("num_heads", c.num_heads);
@@ -68,6 +74,9 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("mlp_norm", c.mlp_norm);
   visit("norm", c.norm);
   visit("norm_placement", c.norm_placement);
+  visit("parallel_branches", c.parallel_branches);
+  visit("differential_attention", c.differential_attention);
+  visit("mlp_output_bias", c.mlp_output_bias);
   visit("layer_norm_epsilon", c.layer_norm_epsilon);
   visit("layer_scale", c.layer_scale);
   visit("layer_scale_init", c.layer_scale_init);
@@ -161,6 +170,7 @@ constexpr FieldRange kRanges[] = {
     {"rotary_reference_height", 0, kMaxPicture},
     {"rotary_reference_width", 0, kMaxPicture},
     {"relative_position_hidden_dim", 1, kMaxWidth},
+    {"parallel_branches", 1, 64},
 };
 
 void check_probability(const char* name, double value) {
@@ -174,7 +184,12 @@ int64_t window_count(int64_t size, int64_t kernel, int64_t stride, int64_t paddi
 int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch, const char* axis) {
   if (c.patch_embedding == PatchEmbedding::resnet) {
     check(size > 0, "vit", "a picture {} of {} is too small", axis, size);
-    return c.resnet.cells(size);
+    const int64_t cells = c.resnet.cells(size);
+    if (!c.resnet_projection) return cells;
+    check(cells >= patch && (cells % patch == 0 || c.drop_partial_patches), "vit",
+          "a picture {} of {} has {} cells, which are not a whole number of {}", axis, size, cells,
+          patch);
+    return cells / patch;
   }
   if (c.patch_embedding != PatchEmbedding::tokenizer) {
     check(patch > 0, "vit", "a patch {} of {} is none", axis, patch);
@@ -197,7 +212,7 @@ int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch,
   return cells;
 }
 
-void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
+void validate_resnet(const ResNetConfig& r, int64_t embed_dim, bool projection) {
   constexpr int64_t kMaxStages = 6, kMaxBlocks = 256, kMaxChannels = 65536;
   check_range("resnet_stem_channels", r.stem_channels, 1, kMaxChannels);
   check_range("resnet_stem_kernel", r.stem_kernel, 1, 15);
@@ -205,7 +220,15 @@ void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
         r.stem_kernel);
   check_range("resnet_stem_stride", r.stem_stride, 1, 8);
   check_range("resnet_norm_groups", r.norm_groups, 1, kMaxChannels);
-  check(r.blocks.size() == r.channels.size() && !r.blocks.empty() &&
+  check(r.norm_epsilon >= 0 && r.norm_epsilon < 1, "model config",
+        "resnet_norm_epsilon is {}; it must lie between 0 and 1", r.norm_epsilon);
+  check(!r.deep_stem || r.stem_channels % 2 == 0, "model config",
+        "resnet_stem_channels is {}; resnet_deep_stem needs an even number", r.stem_channels);
+  const bool plain = !r.deep_stem && !r.average_shortcut && !r.pooled;
+  check(!r.standardised || (plain && r.norm == Normalisation::group), "model config",
+        "resnet_standardised goes with resnet_norm group, and without resnet_deep_stem, "
+        "resnet_average_shortcut and resnet_pooled");
+  check(r.blocks.size() == r.channels.size() && (projection || !r.blocks.empty()) &&
             r.blocks.size() <= static_cast<size_t>(kMaxStages),
         "model config",
         "resnet_blocks names {} stages and resnet_channels {}; both must name the same, 1 to {}",
@@ -223,9 +246,29 @@ void validate_resnet(const ResNetConfig& r, int64_t embed_dim) {
           "resnet_channels {} must be a multiple of 4 with resnet_bottleneck", r.channels[stage]);
     divisible("resnet_channels", r.channels[stage] / squeeze);
   }
-  check(embed_dim == r.channels.back(), "model config",
+  check(projection || embed_dim == r.out_channels(), "model config",
         "embed_dim is {}; tokens of a resnet are as wide as the last of resnet_channels, {}",
-        embed_dim, r.channels.back());
+        embed_dim, r.out_channels());
+}
+
+void validate_blocks(const VisionTransformerConfig& c) {
+  check(c.parallel_branches == 1 || c.norm_placement == NormPlacement::pre, "model config",
+        "parallel_branches {} goes with norm_placement pre, not {}", c.parallel_branches,
+        word_of(c.norm_placement));
+  check(c.mlp_bias || c.mlp_output_bias, "model config",
+        "mlp_output_bias false goes with mlp_bias: without it the MLP has no bias at all");
+  check(!c.differential_attention || c.head_size() % 2 == 0, "model config",
+        "differential_attention needs heads of an even size, not {}", c.head_size());
+  const char* beside = c.head_mixing != HeadMixingKind::none ? "head_mixing"
+                       : c.rotary.kind != Rotary::none       ? "rotary"
+                       : c.relative.present()                ? "relative_position"
+                                                             : nullptr;
+  check(!c.differential_attention || beside == nullptr, "model config",
+        "differential_attention goes with no {}: its two maps are of no such scores", beside);
+  check(c.parallel_branches == 1 || c.relative.per_block == RelativePosition::none, "model config",
+        "relative_position is of one attention, and parallel_branches {} have several; "
+        "shared_relative_position is of all",
+        c.parallel_branches);
 }
 
 void validate_rotary(const RotarySettings& r, int64_t head_size) {
@@ -322,7 +365,11 @@ void VisionTransformerConfig::validate() const {
         "layer_norm_epsilon is {}; it must lie between 0 and 1", layer_norm_epsilon);
   if (patch_embedding == PatchEmbedding::tokenizer)
     check_range("tokenizer_padding", tokenizer.padding, 0, tokenizer.kernel);
-  if (patch_embedding == PatchEmbedding::resnet) validate_resnet(resnet, embed_dim);
+  if (patch_embedding == PatchEmbedding::resnet)
+    validate_resnet(resnet, embed_dim, resnet_projection);
+  check(!resnet_projection || patch_embedding == PatchEmbedding::resnet, "model config",
+        "resnet_projection goes with patch_embedding resnet");
+  validate_blocks(*this);
   check(!patch_norm || patch_embedding == PatchEmbedding::linear, "model config",
         "patch_norm goes with patch_embedding linear");
   check(!patch_output_norm || (!patch_norm && !has_feature_map()), "model config",

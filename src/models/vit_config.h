@@ -11,7 +11,8 @@
 //   tokenizer.conv_layers.i.weight [out, in, k, k]            PatchEmbedding::tokenizer
 //   patch_embed.backbone.{conv1.weight, bn1.*,                PatchEmbedding::resnet; torchvision's
 //     layer<s>.i.{conv1.weight, bn1.*,   conv2...,            names; norm for bn with groups
-//                 downsample.0.weight, downsample.1.*}}
+//                 downsample.0.weight, downsample.1.*}}     nn/resnet.h has those of other forms
+//   patch_embed.proj.{weight [D, C, ph, pw], bias}            resnet_projection
 //   cls_token, dist_token [1, 1, D]; reg_token [1, R, D]; pos_embed [1, P, D]; norm_pre.*
 //   rope.freqs [2, depth, H, d/2]                             Rotary::mixed
 //   rope.periods [d/4]                                        rotary_stored_periods
@@ -23,6 +24,9 @@
 //   blocks.i.attn.relative_position_bias_table [E, H]         relative_position table
 //   blocks.i.attn.rel_pos.mlp.{fc1, fc2}                      relative_position mlp*
 //   blocks.i.pre_norm.*                                       NormPlacement::cct only
+//   blocks.i.{norm1, attn, ls1.gamma, mlp}                    NormPlacement::parallel
+//   blocks.i.{attns, ffns}.j.{norm, attn or mlp, ls.gamma}    parallel_branches
+//   blocks.i.attn.{lambda_{q1,k1,q2,k2}, sub_norm.weight}     differential_attention
 //   norm.*, fc_norm.*
 //   pre_logits.fc.{weight [pre_logits_dim, D], bias}
 //   attn_pool.{latent, q, kv, proj, norm, mlp.{fc1, fc2}}     Pooling::map, map_all
@@ -111,6 +115,9 @@ struct VisionTransformerConfig {
   bool drop_partial_patches = false;
   TokenizerConfig tokenizer;
   ResNetConfig resnet;  // embed_dim is the last of its channels
+  // Patches of the feature map, patch_height x patch_width cells each, are projected to tokens of
+  // any width.
+  bool resnet_projection = false;
 
   int64_t embed_dim = 768, depth = 12, num_heads = 12;
   int64_t head_dim = 0;        // 0: embed_dim / num_heads
@@ -126,7 +133,10 @@ struct VisionTransformerConfig {
   // What every norm is, but those of patch_norm and of residual networks.
   NormKind norm = NormKind::layer;
   NormPlacement norm_placement = NormPlacement::pre;
-  double layer_norm_epsilon = 1e-6;  // of RMSNorm as well, and of residual networks' norms, too
+  int64_t parallel_branches = 1;        // attentions of one input, then MLPs (nn/block.h)
+  bool differential_attention = false;  // nn/differential.h
+  bool mlp_output_bias = true;          // false: mlp_bias is of fc1 alone
+  double layer_norm_epsilon = 1e-6;     // of RMSNorm as well, and of residual networks' norms, too
   bool layer_scale = false;
   double layer_scale_init = 1e-5;
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <memory>
 
+#include "core/error.h"
 #include "ops/tokens.h"
 
 namespace vitrail {
@@ -20,8 +21,8 @@ Attention::HeadNormParameters Attention::head_norm(const Scope& scope) const {
   using kernels::HeadNormKind;
   if (!config_.qk_norm || config_.qk_norm_kind == HeadNormKind::l2) return {};
   const auto parameter = [&](const char* name, double value) {
-    return &scope.parameter(name, {config_.head_dim}, Initializer::constant(value),
-                            ParameterRole::Kind::norm);
+    const int64_t width = config_.differential ? config_.head_dim / 2 : config_.head_dim;
+    return &scope.parameter(name, {width}, Initializer::constant(value), ParameterRole::Kind::norm);
   };
   HeadNormParameters parameters{.weight = parameter("weight", 1)};
   if (config_.qk_norm_kind == HeadNormKind::layer) parameters.bias = parameter("bias", 0);
@@ -44,6 +45,10 @@ Attention::Attention(const Scope& scope, const AttentionConfig& config)
     logit_scale_ =
         &scope.parameter("logit_scale", {config.num_heads, 1, 1},
                          Initializer::constant(kFirstLogitScale), ParameterRole::Kind::scale);
+  if (config.differential)
+    differential_.emplace(scope, DifferentialConfig{.num_heads = config.num_heads,
+                                                    .head_dim = config.head_dim,
+                                                    .first_lambda = config.first_lambda});
   if (config.output_norm) norm_.emplace(scope.child("norm"), width, config.epsilon, config.norm);
   if (config.projection)
     proj_ =
@@ -73,16 +78,37 @@ Variable Attention::of_zeros(const Context& context) const {
   return qkv_->bias() == nullptr ? Variable() : qkv_->bias()->variable();
 }
 
-Variable Attention::forward(const Context& context, const LinearInput& input,
-                            const LinearEpilogue& epilogue, const AttentionOptions* terms) const {
+Variable Attention::differences(const Context& context, const Variable& qkv,
+                                const AttentionOptions& options) const {
+  const auto weights = [&](const HeadNormParameters& norm) -> std::optional<LayerNormWeights> {
+    if (norm.weight == nullptr) return std::nullopt;
+    return LayerNormWeights{*norm.weight, norm.bias, config_.epsilon,
+                            norm.bias == nullptr ? NormKind::root_mean_square : NormKind::layer};
+  };
+  const std::optional<LayerNormWeights> q = weights(q_norm_), k = weights(k_norm_);
+  return differential_->forward(context, qkv, {.q = q ? &*q : nullptr, .k = k ? &*k : nullptr},
+                                options);
+}
+
+Variable Attention::mix(const Context& context, const Variable& qkv,
+                        const AttentionOptions* terms) const {
   AttentionOptions options = terms == nullptr ? AttentionOptions() : *terms;
   options.heads = config_.num_heads;
   options.dropout = config_.dropout;
   options.path = path_;
+  if (differential_) {
+    check(terms == nullptr, "attention", "{}: differential attention takes no positions", path_);
+    return differences(context, qkv, options);
+  }
   add_norms(context, &options);
   mixer_.add_to(context, &options);
   if (options.windows != nullptr) options.padding = of_zeros(context);
-  Variable mixed = self_attention(context, qkv_->forward(context, input), options);
+  return self_attention(context, qkv, options);
+}
+
+Variable Attention::forward(const Context& context, const LinearInput& input,
+                            const LinearEpilogue& epilogue, const AttentionOptions* terms) const {
+  Variable mixed = mix(context, qkv_->forward(context, input), terms);
   if (norm_) mixed = norm_->forward(context, mixed);
   if (proj_.present()) return proj_->forward(context, mixed, epilogue);
   // Without a projection (one head as wide as the model) its epilogue is applied by itself.
@@ -91,16 +117,17 @@ Variable Attention::forward(const Context& context, const LinearInput& input,
 
 LayerCost Attention::cost(int64_t tokens, int64_t pairs) const {
   const int64_t dim = config_.embed_dim, inner = config_.num_heads * config_.head_dim;
+  const int64_t maps = heads() / config_.num_heads;
   // q, k and v; q k^T and P v; the projection.
   return {.path = path_,
           .output = {tokens, dim},
-          .multiply_adds = tokens * dim * 3 * inner + 2 * pairs * inner +
+          .multiply_adds = tokens * dim * 3 * inner + 2 * maps * pairs * inner +
                            pairs * mixer_.multiply_adds() +
                            (config_.projection ? tokens * inner * dim : 0),
           // The input, its norm and the sum; q, k, v and their mix.
-          .values = tokens * (3 * dim + 4 * inner),
-          .scores = static_cast<double>(pairs) * static_cast<double>(config_.num_heads),
-          .qkv_values = tokens * 3 * inner};
+          .values = tokens * (3 * dim + 4 * maps * inner),
+          .scores = static_cast<double>(pairs) * static_cast<double>(heads()),
+          .qkv_values = tokens * 3 * maps * inner};
 }
 
 CrossAttention::CrossAttention(const Scope& scope, const CrossAttentionConfig& config)

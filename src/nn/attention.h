@@ -7,6 +7,7 @@
 #include <string>
 
 #include "nn/cost.h"
+#include "nn/differential.h"
 #include "nn/head_mixing.h"
 #include "nn/linear.h"
 #include "nn/norm.h"
@@ -27,7 +28,9 @@ struct AttentionConfig {
   HeadMixingKind mixing = HeadMixingKind::none;
   double epsilon = 1e-6;
   double dropout = 0;
-  bool key_bias = true;  // false: of the qkv_bias q and v alone have one, as q_bias and v_bias
+  bool key_bias = true;       // false: qkv_bias is of q and v alone, "q_bias" and "v_bias"
+  bool differential = false;  // nn/differential.h: num_heads differences of two maps
+  double first_lambda = 0.8;  // of it
 };
 
 class Attention {
@@ -42,7 +45,8 @@ class Attention {
   LayerCost cost(int64_t tokens) const { return cost(tokens, tokens * tokens); }
   // The same where not every query meets every key: so many pairs of them, in windows.
   LayerCost cost(int64_t tokens, int64_t pairs) const;
-  int64_t heads() const { return config_.num_heads; }
+  // Maps that a probe is given: of differential attention both of each head.
+  int64_t heads() const { return (config_.differential ? 2 : 1) * config_.num_heads; }
   const std::string& path() const { return path_; }
 
   void visit_linears(const VisitLinear& visit) {
@@ -60,6 +64,9 @@ class Attention {
   void add_norms(const Context& context, AttentionOptions* options) const;
   // What the projection to q, k and v makes of zeros; undefined: zeros.
   Variable of_zeros(const Context& context) const;
+  Variable mix(const Context& context, const Variable& qkv, const AttentionOptions* terms) const;
+  Variable differences(const Context& context, const Variable& qkv,
+                       const AttentionOptions& options) const;
 
   AttentionConfig config_;
   std::string path_;
@@ -68,6 +75,7 @@ class Attention {
   HeadNormParameters q_norm_, k_norm_;
   Parameter* logit_scale_ = nullptr;
   HeadMixer mixer_;
+  std::optional<DifferentialAttention> differential_;
   std::optional<LayerNorm> norm_;
   LinearSlot proj_;
 };

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "nn/attention.h"
 #include "nn/mlp.h"
@@ -18,10 +19,15 @@ struct BlockConfig {
   double epsilon = 1e-6;
   bool layer_scale = false;
   double layer_scale_init = 1e-5;
-  double dropout = 0;  // of both branches' outputs
+  double dropout = 0;  // of both branches' outputs; a parallel block has none
   double drop_path = 0;
+  // So many attentions of one input, then so many MLPs (Touvron et al. 2022, "Three things everyone
+  // should know about Vision Transformers", section 3); more than one go with NormPlacement::pre.
+  int64_t branches = 1;
 };
 
+// Parameters: norm1, attn, ls1.gamma, norm2, mlp, ls2.gamma; a parallel block has no norm2 and ls2.
+// Of several branches attns.j.{norm, attn, ls.gamma} and ffns.j.{norm, mlp, ls.gamma}.
 class Block {
  public:
   Block(const Scope& scope, const BlockConfig& config);
@@ -30,35 +36,50 @@ class Block {
   Variable forward(const Context& context, Variable x,
                    const AttentionOptions* terms = nullptr) const;
   const std::string& path() const { return path_; }
-  const Attention& attention() const { return attn_; }
-  const Mlp& mlp() const { return mlp_; }
+  // The first one, where there are several branches.
+  const Attention& attention() const { return attentions_.front().layer; }
+  const Mlp& mlp() const { return mlps_.front().layer; }
+  // One, or that of each branch.
+  std::vector<const Attention*> attentions() const;
   // Its attention and its MLP, over so many tokens; with windows over so many pairs of them.
   void count(CostCounter& counter, int64_t tokens) const {
     count(counter, tokens, tokens * tokens);
   }
-  void count(CostCounter& counter, int64_t tokens, int64_t pairs) const {
-    counter.add(attn_.cost(tokens, pairs));
-    counter.add(mlp_.cost(tokens));
-  }
-  void visit_linears(const VisitLinear& visit) {
-    attn_.visit_linears(visit);
-    mlp_.visit_linears(visit);
-  }
+  void count(CostCounter& counter, int64_t tokens, int64_t pairs) const;
+  void visit_linears(const VisitLinear& visit);
 
  private:
-  Variable attend(const Context& context, const LinearInput& input, const Variable* residual,
-                  const AttentionOptions* terms) const;
-  // Without a tape the answer may take the place of the residual, which must be the block's own.
-  Variable transform(const Context& context, const LinearInput& input,
-                     const Variable* residual) const;
+  struct AttentionBranch {
+    Attention layer;
+    std::string path;  // keys its random numbers
+    Parameter* scale = nullptr;
+    std::optional<LayerNorm> norm = {};
+  };
+  struct MlpBranch {
+    Mlp layer;
+    std::string path;
+    Parameter* scale = nullptr;
+    std::optional<LayerNorm> norm = {};
+  };
+
+  bool parallel() const { return config_.norms == NormPlacement::parallel; }
+  void add_scales(const Scope& scope);
+  void add_norms(const Scope& scope);
+  Scope place(const Scope& scope, const char* list, size_t index) const;
+  LinearEpilogue epilogue(const std::string& path, const Parameter* scale,
+                          const Variable* residual) const;
+  Variable attend(const Context& context, const AttentionBranch& branch, const LinearInput& input,
+                  const Variable* residual, const AttentionOptions* terms) const;
+  // `overwrite`: nobody else reads the residual, so without a tape the answer takes its place.
+  Variable transform(const Context& context, const MlpBranch& branch, const LinearInput& input,
+                     const Variable* residual, bool overwrite) const;
+  Variable in_sequence(const Context& context, Variable x, const AttentionOptions* terms) const;
 
   BlockConfig config_;
-  std::string path_, attention_path_, mlp_path_;
-  std::optional<LayerNorm> pre_norm_, norm1_, norm2_;
-  Attention attn_;
-  Parameter* scale1_ = nullptr;
-  Mlp mlp_;
-  Parameter* scale2_ = nullptr;
+  std::string path_;
+  std::vector<AttentionBranch> attentions_;
+  std::vector<MlpBranch> mlps_;
+  std::optional<LayerNorm> pre_norm_;
 };
 
 }  // namespace vitrail

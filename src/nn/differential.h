@@ -8,6 +8,7 @@
 
 #include "nn/registry.h"
 #include "ops/attention.h"
+#include "ops/layer_norm.h"
 
 namespace vitrail {
 

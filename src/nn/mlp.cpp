@@ -27,7 +27,9 @@ Mlp::Mlp(const Scope& scope, const MlpConfig& config) : config_(config), path_(s
   }
   if (config.hidden_norm)
     norm_.emplace(scope.child("norm"), config.hidden, config.epsilon, config.norm);
-  fc2_ = LinearSlot(scope.child("fc2"), config.hidden, config.inputs, options);
+  Linear::Options last = options;
+  last.bias = config.bias && config.output_bias;
+  fc2_ = LinearSlot(scope.child("fc2"), config.hidden, config.inputs, last);
 }
 
 Variable Mlp::hidden(const Context& context, const LinearInput& input) const {

@@ -16,6 +16,7 @@ struct MlpConfig {
   MlpKind kind = MlpKind::plain;
   kernels::Activation activation = kernels::Activation::gelu;
   bool bias = true;
+  bool output_bias = true;   // false: fc2 has none, whatever fc1 has
   bool pointwise = false;    // weights have the shape of 1x1 convolutions'
   bool hidden_norm = false;  // a norm over hidden before fc2
   NormKind norm = NormKind::layer;

@@ -53,6 +53,7 @@ enum class NormPlacement : uint8_t {
   post,      // norm(x + f(x)) (Vaswani et al. 2017)
   res_post,  // x + norm(f(x)): timm's ResPostBlock
   none,      // x + f(x): the minimal teaching ViT
+  parallel,  // x + attn(norm(x)) + mlp(norm(x)), one norm (Dehghani et al. 2023, section 2)
   cct,       // x + attn(pre_norm(x)); y = norm1(x); y + mlp(y) (Hassani et al. 2021)
 };
 

@@ -7,6 +7,7 @@
 #include "models/architectures.h"
 #include "models/mae.h"
 #include "models/vit.h"
+#include "support/compare.h"
 #include "support/random.h"
 
 namespace vitrail {
@@ -68,6 +69,47 @@ TEST(ResNet, PooledStagesHalveAndMayHaveNoBlocks) {
   EXPECT_EQ(output.layout().grid_width, 6);
   set_field(config, "resnet_pooled", "false");
   EXPECT_THROW(config.validate(), Error);
+}
+
+// Batch normalisation becomes part of the convolution before it, but not where pooling stands
+// between; filters are standardised once.
+TEST(ResNet, PackedForInferenceAnswersTheSame) {
+  const auto with = [](std::initializer_list<std::pair<const char*, const char*>> settings) {
+    VisionTransformerConfig config = small_resnet();
+    for (const auto& [field, value] : settings) set_field(config, field, value);
+    return config;
+  };
+  for (const VisionTransformerConfig& config :
+       {with({{"resnet_norm", "batch"}}),
+        with({{"resnet_norm", "batch"}, {"resnet_pooled", "true"}}),
+        with({{"resnet_norm", "batch"},
+              {"resnet_bottleneck", "true"},
+              {"resnet_deep_stem", "true"},
+              {"resnet_average_shortcut", "true"}}),
+        with({{"resnet_norm", "group"},
+              {"resnet_norm_groups", "2"},
+              {"resnet_standardised", "true"},
+              {"resnet_same_padding", "true"}})}) {
+    VisionTransformer model(config);
+    model.parameters().initialise(2);
+    for (const auto& parameter : model.parameters().all()) {
+      if (parameter->role().kind == ParameterRole::Kind::filter) continue;
+      Tensor value = random_tensor(parameter->shape(), hash_path(parameter->path()));
+      if (parameter->path().ends_with("running_var"))
+        for (float& element : value.values()) element = 0.5f + element * element;
+      parameter->set_value(std::move(value));
+    }
+    Queue queue(2);
+    const Context context(queue);
+    const Tensor images = random_tensor({2, 3, 32, 40}, 4);
+    const Tensor before = model.forward(context, images).logits.value().clone();
+    model.pack_for_inference(queue);
+    const Tensor after = model.forward(context, images).logits.value();
+    EXPECT_LT(testing::max_relative_error(after.values(), before.values()), 1e-5);
+    const bool folds = config.resnet.norm == Normalisation::batch;
+    EXPECT_EQ(model.parameters().folds().empty(), !folds);
+    for (const auto& fold : model.parameters().folds()) EXPECT_TRUE(fold->folded);
+  }
 }
 
 TEST(ResNet, AnswersAloneAsInABatch) {

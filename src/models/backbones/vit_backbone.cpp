@@ -1,5 +1,7 @@
 #include "models/backbones/vit_backbone.h"
 
+#include <cmath>
+
 #include "autograd/checkpoint.h"
 #include "autograd/timing.h"
 #include "core/error.h"
@@ -14,7 +16,7 @@ namespace vitrail {
 namespace {
 
 PatchEmbeddingConfig patch_config(const VisionTransformerConfig& c) {
-  return {.channels = c.in_channels,
+  return {.channels = c.resnet_projection ? c.resnet.out_channels() : c.in_channels,
           .embed_dim = c.embed_dim,
           .patch_height = c.patch_height,
           .patch_width = c.patch_width,
@@ -52,6 +54,11 @@ PositionConfig position_config(const VisionTransformerConfig& c) {
       .resize = c.position_resize};
 }
 
+// Of differential attention in the block of this number, from 0 (Ye et al. 2024, section 2.1).
+double first_lambda(int64_t index) {
+  return 0.8 - 0.6 * std::exp(-0.3 * static_cast<double>(index));
+}
+
 BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
   // Stochastic depth grows linearly with depth (Huang et al. 2016, section 3), or is the same in
   // every block.
@@ -73,12 +80,15 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
                         .mixing = c.head_mixing,
                         .epsilon = c.layer_norm_epsilon,
                         .dropout = c.attention_dropout,
-                        .key_bias = c.key_bias},
+                        .key_bias = c.key_bias,
+                        .differential = c.differential_attention,
+                        .first_lambda = first_lambda(index)},
           .mlp = {.inputs = c.embed_dim,
                   .hidden = c.mlp_hidden(),
                   .kind = c.mlp,
                   .activation = c.activation,
                   .bias = c.mlp_bias,
+                  .output_bias = c.mlp_output_bias,
                   .hidden_norm = c.mlp_norm,
                   .norm = c.norm,
                   .epsilon = c.layer_norm_epsilon,
@@ -89,7 +99,8 @@ BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
           .layer_scale = c.layer_scale,
           .layer_scale_init = c.layer_scale_init,
           .dropout = c.dropout,
-          .drop_path = c.drop_path * depth_share};
+          .drop_path = c.drop_path * depth_share,
+          .branches = c.parallel_branches};
 }
 
 std::unique_ptr<PositionStrategy> rotary_positions(const Scope& scope,
@@ -159,6 +170,7 @@ VitBackbone::VitBackbone(const Scope& root, const VisionTransformerConfig& confi
                     c.layer_norm_epsilon);
   else
     patch_embed_.emplace(stem.child("patch_embed"), patch_config(c));
+  if (c.resnet_projection) map_projection_.emplace(stem.child("patch_embed"), patch_config(c));
   if (c.pre_norm) norm_pre_.emplace(stem.child("norm_pre"), dim, c.layer_norm_epsilon, c.norm);
   for (int64_t i = 0; i < c.depth; ++i) {
     const Scope block = root.child("blocks").child(i).in_block(i);
@@ -201,7 +213,9 @@ Variable VitBackbone::embed(const Context& context, const Variable& images,
                             const TokenLayout& layout) const {
   Variable patches = patch_embed_ ? patch_embed_->forward(context, images)
                      : tokenizer_ ? tokenizer_->forward(context, images)
-                                  : resnet_->forward(context, images);
+                     : map_projection_
+                         ? map_projection_->forward(context, resnet_->map(context, images))
+                         : resnet_->forward(context, images);
   context.observe("patch_embed", patches);
   const Timed timed(context, {"position", "pos_embed"});
   std::vector<Variable> prefix;
@@ -286,7 +300,11 @@ std::vector<BlockPlace> VitBackbone::blocks() const {
 std::vector<AttentionLayer> VitBackbone::attentions() const {
   std::vector<AttentionLayer> layers;
   for (const auto& block : blocks_)
-    layers.push_back({.path = block->attention().path(), .heads = block->attention().heads()});
+    for (const Attention* attention : block->attentions())
+      layers.push_back({.path = attention->path(),
+                        .heads = attention->heads(),
+                        .beside_another = config_.parallel_branches > 1,
+                        .differential = config_.differential_attention});
   return layers;
 }
 
@@ -302,6 +320,7 @@ void VitBackbone::count(CostCounter& counter, int64_t picture_height, int64_t pi
     resnet_->count(counter, picture_height, picture_width);
   else
     counter.add(patch_embed_->cost(tokens.patches()));
+  if (map_projection_) counter.add(map_projection_->cost(tokens.patches()));
   for (const auto& block : blocks_) block->count(counter, tokens.tokens());
 }
 

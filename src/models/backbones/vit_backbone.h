@@ -49,6 +49,7 @@ class VitBackbone : public Backbone {
   std::optional<PatchEmbed> patch_embed_;
   std::optional<ConvTokenizer> tokenizer_;
   std::optional<ResNet> resnet_;
+  std::optional<MapProjection> map_projection_;
   Parameter* cls_token_ = nullptr;
   Parameter* dist_token_ = nullptr;
   Parameter* reg_token_ = nullptr;
