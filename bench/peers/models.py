@@ -11,21 +11,10 @@ ARCHITECTURES = {
     "B": "vit_base_patch16_224",
 }
 
-# Other networks than the plain ViT, and the sizes of picture that are measured.
-OTHERS = {
-    "SwinT": ("Swin-T", "swin_tiny_patch4_window7_224", (224,)),
-    "DINOv3S": ("DINOv3 ViT-S/16", "vit_small_patch16_dinov3", (224, 512)),
-    "EVA02Ti": ("EVA-02-Ti/14", "eva02_tiny_patch14_336", (336,)),
-}
 
 # Names of ours: (timm's architecture, its arguments).
 VARIANTS = {"vit_tiny_patch4_32": ("vit_tiny_patch16_224",
-                                   {"img_size": 32, "patch_size": 4, "num_classes": 10}),
-            # A training step that chance has no part in.
-            "swin_tiny_without_drop_path": ("swin_tiny_patch4_window7_224",
-                                            {"drop_path_rate": 0.0}),
-            "vit_tiny_patch16_rope_224": ("vit_small_patch16_rope_224",
-                                          {"embed_dim": 192, "num_heads": 3})}
+                                   {"img_size": 32, "patch_size": 4, "num_classes": 10})}
 
 
 def input_path(spec):
@@ -48,16 +37,15 @@ def openvino_path(spec):
 
 def torch_model(folder, size):
     """timm's model with the folder's weights; its position table resized when size asks for it."""
-    import importlib
     import json
 
     import timm
     from safetensors.torch import load_file
+    from timm.models.vision_transformer import checkpoint_filter_fn
 
     config = json.loads((Path(folder) / "config.json").read_text())
     settings = {"num_classes": config["num_classes"], **config.get("model_args", {})}
     model = timm.create_model(config["architecture"], **dict(settings, img_size=size))
     weights = load_file(Path(folder) / "model.safetensors")
-    resize = importlib.import_module(type(model).__module__).checkpoint_filter_fn
-    model.load_state_dict(resize(weights, model))
+    model.load_state_dict(checkpoint_filter_fn(weights, model))
     return model.eval()

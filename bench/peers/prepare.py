@@ -16,10 +16,7 @@ import torch
 
 import models
 
-def batches(architecture, size):
-    """Of a plain ViT at another size than 224 batch 1 is measured alone, and f32 alone."""
-    plain = architecture in models.ARCHITECTURES.values()
-    return (1,) if plain and size != 224 else (1, 8)
+BATCHES = {224: (1, 8)}  # other sizes: 1 alone, and f32 alone
 
 
 def make_checkpoint(folder, architecture, real):
@@ -41,15 +38,13 @@ def make_checkpoint(folder, architecture, real):
             if value.ndim == 1:
                 value += 0.1 * torch.randn_like(value)
     save_file(model.state_dict(), folder / "model.safetensors")
-    published = model.pretrained_cfg
-    config = {"architecture": base, "num_classes": model.num_classes,
-              "global_pool": getattr(model, "global_pool", "avg"), "model_args": settings,
+    config = {"architecture": base, "num_classes": model.num_classes, "global_pool": "token",
+              "model_args": settings,
               "pretrained_cfg": {"input_size": [3, *model.patch_embed.img_size],
                                  "interpolation": "bicubic", "crop_pct": 0.9,
                                  "crop_mode": "center", "mean": [0.5] * 3, "std": [0.5] * 3,
                                  "num_classes": model.num_classes,
-                                 "first_conv": published["first_conv"],
-                                 "classifier": published["classifier"]}}
+                                 "first_conv": "patch_embed.proj", "classifier": "head"}}
     (folder / "config.json").write_text(json.dumps(config, indent=2))
 
 
@@ -62,9 +57,9 @@ def pictures(count, size, seed=1):
     return (2.4 * smooth + 0.2 * fine - 1.3).clamp(-1, 1).contiguous()
 
 
-def make_inputs(folder, architecture, size):
+def make_inputs(folder, size):
     model = models.torch_model(folder, size)
-    for batch in batches(architecture, size):
+    for batch in BATCHES.get(size, (1,)):
         spec = {"model": folder, "size": size, "batch": batch}
         if models.answer_path(spec).exists():
             continue
@@ -93,29 +88,6 @@ def fused_forward(self, x, *unused, **also_unused):
     return self.proj(FusedAttention.apply(q, k, v, self.num_heads))
 
 
-def fused_rotary_forward(self, x, rope=None, **unused):
-    """Of timm's EVA and DINOv3: q and k turn before the operator, which takes [B, N, D]."""
-    from timm.layers import apply_rot_embed_cat
-
-    if self.qkv is None:
-        projected = [self.q_proj(x), self.k_proj(x), self.v_proj(x)]
-    else:
-        projected = list(self.qkv(x).chunk(3, dim=-1))
-        if self.q_bias is not None:
-            biases = (self.q_bias, self.k_bias, self.v_bias)
-            projected = [part + bias for part, bias in zip(projected, biases)]
-    batch, tokens, width = projected[0].shape
-    q, k = (part.reshape(batch, tokens, self.num_heads, -1).transpose(1, 2)
-            for part in projected[:2])
-    turned = []
-    for part in (self.q_norm(q), self.k_norm(k)):
-        prefix, patches = part[:, :, :self.num_prefix_tokens], part[:, :, self.num_prefix_tokens:]
-        patches = apply_rot_embed_cat(patches, rope, half=getattr(self, "rotate_half", False))
-        turned.append(torch.cat([prefix, patches], dim=2).transpose(1, 2).reshape(x.shape[0], -1,
-                                                                                 width))
-    return self.proj(self.norm(FusedAttention.apply(*turned, projected[2], self.num_heads)))
-
-
 def export_onnx(model, path, size):
     torch.onnx.export(model, (pictures(1, size),), str(path), dynamo=False, opset_version=17,
                       input_names=["images"], output_names=["logits"],
@@ -123,30 +95,27 @@ def export_onnx(model, path, size):
                       custom_opsets={"com.microsoft": 1})
 
 
-def make_onnx(folder, size, quantize):
+def make_onnx(folder, size):
     from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from timm.layers import Attention
     from timm.layers import set_fused_attn
-    from timm.models.eva import EvaAttention
 
     set_fused_attn(False)
-    forwards = {Attention: fused_forward, EvaAttention: fused_rotary_forward}
-    fusable = any(type(module) in forwards for module in models.torch_model(folder, size).modules())
-    for variant in ("plain", "fused") if fusable else ("plain",):
+    for variant in ("plain", "fused"):
         spec = {"model": folder, "size": size, "variant": variant, "precision": "f32"}
         path = models.onnx_path(spec)
         if not path.exists():
             model = models.torch_model(folder, size)
             if variant == "fused":
                 for module in model.modules():
-                    if type(module) in forwards:
-                        module.forward = forwards[type(module)].__get__(module)
+                    if isinstance(module, Attention):
+                        module.forward = fused_forward.__get__(module)
             export_onnx(model, path, size)
             if variant == "fused":
                 fuse_the_rest(path, model)
         quantized = models.onnx_path(dict(spec, precision="int8"))
-        if quantize and not quantized.exists():
+        if size == 224 and not quantized.exists():
             # Convolutions stay f32: the runtime's dynamic int8 convolution is slower.
             quantize_dynamic(str(path), str(quantized), per_channel=True,
                              op_types_to_quantize=["MatMul", "Gemm"],
@@ -165,7 +134,7 @@ def fuse_the_rest(path, model):
     optimized.save_model_to_file(str(path))
 
 
-def make_openvino(folder, size, model, quantize):
+def make_openvino(folder, size, model):
     import openvino
 
     spec = {"model": folder, "size": size, "precision": "f32"}
@@ -175,7 +144,7 @@ def make_openvino(folder, size, model, quantize):
                                            input=[-1, 3, size, size])
         openvino.save_model(converted, path, compress_to_fp16=False)
     quantized = models.openvino_path(dict(spec, precision="int8"))
-    if quantize and not quantized.exists():
+    if size == 224 and not quantized.exists():
         import nncf
 
         samples = [pictures(1, size, seed).numpy() for seed in range(2, 18)]
@@ -194,11 +163,9 @@ def main():
     make_checkpoint(folder, architecture, None if checkpoint_only else real)
     if checkpoint_only:
         return
-    model = make_inputs(folder, architecture, size)
-    quantize = len(batches(architecture, size)) > 1
+    model = make_inputs(folder, size)
     failed = False
-    for make in (lambda: make_onnx(folder, size, quantize),
-                 lambda: make_openvino(folder, size, model, quantize)):
+    for make in (lambda: make_onnx(folder, size), lambda: make_openvino(folder, size, model)):
         try:
             make()
         except Exception as error:  # the other engines can still be compared

@@ -48,28 +48,11 @@ def inference_rows():
               size=1024, architecture=models.ARCHITECTURES["B"], peers=PEERS["f32"][:4])
 
 
-def other_rows():
-    """Networks that are no plain ViT, and plain ones with rotary positions."""
-    for precision in ("f32", "int8"):
-        for short, (title, architecture, sizes) in models.OTHERS.items():
-            for size in sizes:
-                for batch in (1, 8):
-                    yield Row(name=f"{precision}-{short}-{size}-{batch}", kind="inference",
-                              title=f"{title} at {size}, {precision}, batch {batch}", target=1.1,
-                              precision=precision, size=size, batch=batch,
-                              architecture=architecture,
-                              peers=[peer for peer in PEERS[precision]
-                                     if short != "SwinT" or peer[1] != "fused"])
-
-
 def all_rows():
-    rows = [*inference_rows(), *other_rows()]
-    for case, title, size, batch, targets in (
-            ("Ti4", "ViT-Ti/4 at 32", 32, 64, {"f32": 1.3, "bf16": 1.2}),
-            ("Ti16", "ViT-Ti/16 at 224", 224, 16, {"f32": 1.3, "bf16": 1.2}),
-            ("RopeTi16", "rotary ViT-Ti/16 at 224", 224, 16, {"f32": 1.2}),
-            ("SwinT", "Swin-T at 224", 224, 16, {"f32": 1.2})):
-        for precision, target in targets.items():
+    rows = list(inference_rows())
+    for case, title, size, batch in (("Ti4", "ViT-Ti/4 at 32", 32, 64),
+                                     ("Ti16", "ViT-Ti/16 at 224", 224, 16)):
+        for precision, target in (("f32", 1.3), ("bf16", 1.2)):
             rows.append(Row(name=f"train-{case}-{precision}", kind="train", precision=precision,
                             title=f"training step, {title}, batch {batch}, {precision}",
                             target=target, size=size, batch=batch, architecture=case,

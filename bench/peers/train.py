@@ -38,9 +38,7 @@ def check_first_steps(engines, truth, tolerance, folder):
 
 
 def run(row, options):
-    architecture = {"Ti4": "vit_tiny_patch4_32", "Ti16": "vit_tiny_patch16_224",
-                    "RopeTi16": "vit_tiny_patch16_rope_224",
-                    "SwinT": "swin_tiny_without_drop_path"}[row.architecture]
+    architecture = {"Ti4": "vit_tiny_patch4_32", "Ti16": "vit_tiny_patch16_224"}[row.architecture]
     folder = options.trainable_folder(architecture, row.size)
     spec = {"precision": row.precision, "model": str(folder), "size": row.size,
             "batch": row.batch, "threads": options.threads}

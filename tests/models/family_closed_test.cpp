@@ -115,9 +115,11 @@ TEST(ClosedTimm, ValuesThatAreNotImplementedAreRefusedByName) {
            {"/model_args/global_pool", "prr", "global_pool 'prr'"},
            {"/model_args/dynamic_img_pad", true, "dynamic_img_pad is true"},
            {"/model_args/use_naflex", true, "use_naflex is true"},
-           {"/model_args/attn_layer", "diff", "attn_layer is 'diff'"},
+           {"/model_args/attn_layer", "diff", "differential_attention true"},
+           {"/model_args/attn_layer", "rope", "attn_layer 'rope'"},
            {"/model_args/block_fn", "ParallelScalingBlock", "block_fn"},
            {"/model_args/embed_norm_layer", "layernorm", "patch_output_norm true"},
+           {"/model_args/embed_norm_layer", "rmsnorm", "embed_norm_layer"},
            {"/model_args/drop_rate", "0.1", "drop_rate"},
            {"/model_args/dynamic_img_size", 1, "dynamic_img_size is 1"},
            {"/pretrained_cfg/label_offset", 1, "label_offset is 1"}})

@@ -36,7 +36,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"segformer", 4},
     {"swin", 10},
     {"timm", 44},
-    {"timm_blocks", 5},
+    {"timm_blocks", 14},
     {"timm_positions", 25},
     {"tiny_vit", 5},
     {"vit_pytorch", 18},

@@ -174,6 +174,7 @@ Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const Checkpoi
   }
   checkpoint.file = dequantized(std::move(tensors));
   checkpoint.spelling = spelling_of(*checkpoint.file, files.config, options.settings);
+  checkpoint.file = checkpoint.spelling.family->presented(checkpoint.file, checkpoint.spelling);
   ReadModel model = read_model({.tensors = *checkpoint.file,
                                 .spelling = checkpoint.spelling,
                                 .files = files,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -74,6 +75,12 @@ class Family {
   // A canonical name with the library's numbers of stages and layers, for the tables. By default as
   // it is.
   virtual std::string numbered(const Spelling& spelling, std::string_view canonical) const;
+  // The file's tensors, with those that hold several of the model's under the names that tables()
+  // has. Error: one that does not.
+  virtual std::shared_ptr<TensorSource> presented(std::shared_ptr<TensorSource> tensors,
+                                                  const Spelling&) const {
+    return tensors;
+  }
   // A tensor, by its name without the prefix, that no answer of a model depends on.
   virtual bool is_left_out(std::string_view name) const;
   // The same of a whole name, of what training has put beside the model or in the place of its

@@ -159,8 +159,12 @@ bool is_left_out(const Spelling& spelling, std::string_view name) {
 int64_t count_blocks(const TensorSource& tensors, const Spelling& spelling) {
   int64_t blocks = 0;
   while (true) {
-    const auto names = names_in(spelling, "blocks." + std::to_string(blocks) + ".attn.qkv.weight");
-    if (names.empty() || !tensors.contains(names.front())) return blocks;
+    const std::string block = "blocks." + std::to_string(blocks);
+    const auto there = [&](const char* attention) {
+      const auto names = names_in(spelling, block + attention);
+      return !names.empty() && tensors.contains(names.front());
+    };
+    if (!there(".attn.qkv.weight") && !there(".attns.0.attn.qkv.weight")) return blocks;
     ++blocks;
   }
 }

@@ -24,6 +24,45 @@ void add_structure(VisionTransformerConfig& config, const PublishedStructure& s)
   config.pool_mlp_hidden_dim = 4 * config.embed_dim;
 }
 
+// The residual networks of timm's hybrids: Big Transfer's with standardised filters and GroupNorm,
+// and ResNet-D with batch normalisation.
+void set_stem(VisionTransformerConfig& config, PublishedArchitecture::Stem stem) {
+  using P = PublishedArchitecture;
+  if (stem == P::kPatches) return;
+  config.patch_embedding = PatchEmbedding::resnet;
+  config.resnet_projection = true;
+  ResNetConfig& r = config.resnet;
+  const bool bit = stem <= P::kBit50Long;
+  r.bottleneck = true;
+  r.norm = bit ? Normalisation::group : Normalisation::batch;
+  r.norm_epsilon = 1e-5;
+  r.standardised = r.same_padding = bit;
+  r.deep_stem = r.average_shortcut = !bit;
+  if (!bit) r.stem_kernel = 3;
+  switch (stem) {
+    case P::kPatches:
+    case P::kBitStem:
+      r.blocks = {};
+      break;
+    case P::kBit26:
+    case P::kD26:
+      r.blocks = {2, 2, 2, 2};
+      break;
+    case P::kBit50:
+      r.blocks = {3, 4, 9};
+      break;
+    case P::kD50Short:
+      r.blocks = {3, 4, 6};
+      break;
+    case P::kBit50Long:
+    case P::kD50:
+      r.blocks = {3, 4, 6, 3};
+      break;
+  }
+  r.channels = {256, 512, 1024, 2048};
+  r.channels.resize(r.blocks.size());
+}
+
 }  // namespace
 
 VisionTransformerConfig published_config(const PublishedArchitecture& a) {
@@ -60,8 +99,15 @@ VisionTransformerConfig published_config(const PublishedArchitecture& a) {
   config.patch_output_norm = has(P::kPatchOutputNorm);
   config.attention_norm = config.mlp_norm = has(P::kInnerNorms);
   config.projection_bias = config.mlp_bias = !has(P::kNoProjectionBias);
+  config.qk_norm = has(P::kQkNorm);
+  config.differential_attention = has(P::kDifferential);
+  if (has(P::kParallel)) config.norm_placement = NormPlacement::parallel;
+  // One bias for the sum of both.
+  config.mlp_output_bias = !(has(P::kParallel) && has(P::kDifferential));
+  config.parallel_branches = a.branches;
+  set_stem(config, a.stem);
   // timm's pictures may have pixels behind the last whole patch.
-  config.drop_partial_patches = a.size.image % a.size.patch != 0;
+  config.drop_partial_patches = a.stem == P::kPatches && a.size.image % a.size.patch != 0;
   config.fc_norm = has(P::kFcNorm);
   config.final_norm = !has(P::kFcNorm) && !has(P::kNoFinalNorm);
   config.pooling = a.pooling;

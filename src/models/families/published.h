@@ -44,8 +44,13 @@ struct PublishedArchitecture {
     kInnerNorms = 1 << 26,       // norms in front of attn.proj and mlp.fc2
     kGatedSplit = 1 << 27,       // SwiGLU with fc1_g and fc1_x
     kNoProjectionBias = 1 << 28,
+    kQkNorm = 1 << 29,
+    kDifferential = 1 << 30,
+    kParallel = uint32_t{1} << 31,  // attention and MLP of one norm
   };
   enum Statistics : uint8_t { kHalf, kImageNet, kOpenAi, kUnit };
+  // What makes the tokens; the residual networks of timm's hybrids.
+  enum Stem : uint8_t { kPatches, kBitStem, kBit26, kBit50, kBit50Long, kD26, kD50Short, kD50 };
   struct Size {
     int embed_dim, depth, num_heads, patch, image;
   };
@@ -62,6 +67,8 @@ struct PublishedArchitecture {
   int num_classes = 1000;
   int picture = 0;                                // that the preprocessing makes; 0: image
   const PublishedStructure* structure = nullptr;  // of another constructor; null: of none
+  Stem stem = kPatches;
+  int branches = 1;  // attentions side by side, then MLPs
 
   // The name of the family whose definition it is.
   std::string_view family() const {

@@ -43,6 +43,8 @@ class VitFamily : public Family {
   virtual const Expressible& expressible() const = 0;
   // LayerNorm's epsilon in what the family makes of such a model.
   virtual double written_epsilon(const VisionTransformerConfig& config) const = 0;
+  // Last of all: tensors that the family stores as one.
+  virtual void join_tensors(ModelEdit&) const {}
   // Error naming what of pooling and head it cannot express.
   virtual void express_head(ModelEdit& model) const = 0;
 

@@ -1,5 +1,6 @@
 #include "models/families/reading/closed_tensors.h"
 
+#include <algorithm>
 #include <array>
 #include <set>
 
@@ -44,6 +45,11 @@ constexpr const char* kBlockModules[] = {
     "attn.qkv",
     "attn.q_norm",
     "attn.k_norm",
+    "attn.lambda_q1",
+    "attn.lambda_k1",
+    "attn.lambda_q2",
+    "attn.lambda_k2",
+    "attn.sub_norm",
     "attn.reattn_weights",
     "attn.reattn_norm",
     "attn.norm",
@@ -64,7 +70,7 @@ constexpr const char* kBlockModules[] = {
 };
 
 // Parts of names, and whose they are.
-constexpr std::array<std::pair<std::string_view, const char*>, 17> kElsewhere = {{
+constexpr std::pair<std::string_view, const char*> kElsewhere[] = {
     {"bias_mask", "DINOv3"},
     {"storage_tokens", "DINOv3"},
     {"rope", "a model with rotary positions"},
@@ -72,18 +78,38 @@ constexpr std::array<std::pair<std::string_view, const char*>, 17> kElsewhere = 
     {"rel_pos", "a model with relative positions"},
     {"rpb", "a model with relative positions"},
     {"q_bias", "a model with biases of q and v alone, as BEiT and EVA"},
-    {"lambda_q", "a model with differential attention"},
+    {"lambda_a", "a model whose differential attention has one number for each map"},
     {"linear_head", "vit-pytorch's SimpleViT"},
     {"head.0.num_batches_tracked",
      "a head behind batch normalisation, as MAE's linear probe has it"},
     {"head.0.running_", "a head behind batch normalisation, as MAE's linear probe has it"},
     {"downsample", "a model with a pyramid of stages, as Swin"},
-    {"patch_embed.backbone", "a hybrid with a convolutional stem"},
-    {"in_proj.", "a model with attention and MLP in parallel"},
-    {"attns.", "a model with blocks in parallel"},
     {"patch_embed.norm.", "a model with a norm behind the patch embedding, as Swin"},
     {"mlp.w1.", "a model with another gated MLP, as EVA-02 and DINOv3"},
-}};
+};
+
+// Modules of a block's branches, as many as the file has.
+template <typename Add>
+void add_branches(const TensorSource& tensors, const Spelling& spelling, const std::string& block,
+                  const Add& add) {
+  for (int64_t i = 0;; ++i) {
+    const std::string attention = block + "attns." + std::to_string(i) + ".";
+    const auto weight = names_in(spelling, attention + "attn.qkv.weight");
+    if (weight.empty() || !tensors.contains(weight.front())) return;
+    for (const std::string& branch : {attention, block + "ffns." + std::to_string(i) + "."}) {
+      for (const char* module : kBlockModules) add(branch + module);
+      for (const char* module : {"norm", "ls.gamma"}) add(branch + module);
+    }
+  }
+}
+
+// Whether the name stands below one of the modules that end with a point.
+bool is_below(const std::string& name, const Spelling& spelling,
+              std::span<const std::string_view> modules) {
+  return std::ranges::any_of(modules, [&](std::string_view module) {
+    return module.ends_with('.') && name.starts_with(spelling.prefix + std::string(module));
+  });
+}
 
 std::set<std::string> places(const TensorSource& tensors, const Spelling& spelling,
                              std::span<const std::string_view> more_modules) {
@@ -95,8 +121,11 @@ std::set<std::string> places(const TensorSource& tensors, const Spelling& spelli
   for (const char* module : kModules) add(module);
   for (const std::string_view module : more_modules) add(std::string(module));
   const int64_t blocks = count_blocks(tensors, spelling);
-  for (int64_t i = 0; i < blocks; ++i)
-    for (const char* module : kBlockModules) add("blocks." + std::to_string(i) + "." + module);
+  for (int64_t i = 0; i < blocks; ++i) {
+    const std::string block = "blocks." + std::to_string(i) + ".";
+    for (const char* module : kBlockModules) add(block + module);
+    add_branches(tensors, spelling, block, add);
+  }
   return names;
 }
 
@@ -108,6 +137,7 @@ void refuse_strange_tensors(const TensorSource& tensors, const Spelling& spellin
   std::string strange;
   for (const std::string& name : tensors.names()) {
     if (known.contains(name) || is_left_out(spelling, name)) continue;
+    if (is_below(name, spelling, more_modules)) continue;  // compared with the model's own later
     if (tensors.info(name).shape.numel() == 0) continue;
     for (const auto& [part, whose] : kElsewhere)
       if (name.find(part) != std::string::npos)

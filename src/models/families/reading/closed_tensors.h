@@ -11,7 +11,8 @@
 namespace vitrail {
 
 // Error naming a tensor that has no place, and where its name tells, the model that has it. Tensors
-// that hold nothing are passed over. more_modules: canonical ones that this family alone has.
+// that hold nothing are passed over. more_modules: canonical ones that this family alone has; one
+// that ends with a point stands for all that is below it.
 void refuse_strange_tensors(const TensorSource& tensors, const Spelling& spelling,
                             std::span<const std::string_view> more_modules);
 

@@ -40,7 +40,10 @@ void settle_added_positions(ConfigDraft& draft, const std::vector<int64_t>& like
     const auto [prefix, side] = squares.front();
     c.position_prefix = prefix;
     if (draft.is_open("image_size")) {
-      draft.settle_image(side * c.patch_height, side * c.patch_width, "shapes (position grid)");
+      int64_t pixels = side;
+      if (c.patch_embedding == PatchEmbedding::resnet)
+        for (const int64_t stride : c.resnet.strides()) pixels *= stride;
+      draft.settle_image(pixels * c.patch_height, pixels * c.patch_width, "shapes (position grid)");
     } else {
       c.position_grid_height = c.position_grid_width = side;
       draft.record("position_grid_height", "shapes");

@@ -17,7 +17,7 @@ namespace {
 using C = VisionTransformerConfig;
 
 bool fits_positions(const ConfigDraft& draft, const C& p) {
-  const int64_t grid = (p.image_height / p.patch_height) * (p.image_width / p.patch_width);
+  const int64_t grid = p.grid_height(p.image_height) * p.grid_width(p.image_width);
   return p.position == Position::none || draft.position_rows == grid + p.position_prefix;
 }
 
@@ -95,6 +95,14 @@ std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& 
   compare("projection_bias", m.projection_bias, c.projection_bias);
   compare("norms that are", word_of(m.norm), word_of(c.norm));
   compare("patch_output_norm", m.patch_output_norm, c.patch_output_norm);
+  constexpr auto kParallel = NormPlacement::parallel;
+  compare("attention and MLP in parallel", m.norm_placement == kParallel,
+          c.norm_placement == kParallel);
+  compare("parallel_branches", m.parallel_branches, c.parallel_branches);
+  compare("differential_attention", m.differential_attention, c.differential_attention);
+  compare("a residual network as stem", m.resnet_projection, c.resnet_projection);
+  if (found.empty() && m.resnet_projection && m.resnet != c.resnet)
+    found = "a residual network of other sizes than the tensors have";
   compare("layer_scale", m.layer_scale, c.layer_scale);
   compare("class_token", m.class_token, c.class_token);
   compare("distillation_token", m.distillation_token, c.distillation_token);

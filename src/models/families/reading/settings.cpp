@@ -85,6 +85,21 @@ void apply_settings(ConfigDraft& draft, const Settings& settings) {
   }
 }
 
+namespace {
+
+// Whether positions alone have said the size, and this one makes as many cells of a feature map.
+bool is_of_same_grid(const ConfigDraft& draft, const VisionTransformerConfig& said) {
+  const VisionTransformerConfig& c = draft.config;
+  const bool of_shapes = std::ranges::any_of(draft.sources, [](const auto& each) {
+    return each.field == "image_height" && each.source.starts_with("shapes");
+  });
+  return of_shapes && c.has_feature_map() &&
+         said.grid_height(said.image_height) == c.grid_height(c.image_height) &&
+         said.grid_width(said.image_width) == c.grid_width(c.image_width);
+}
+
+}  // namespace
+
 void apply_size_settings(ConfigDraft& draft, const Settings& settings) {
   VisionTransformerConfig said = draft.config;
   bool height = false, width = false;
@@ -98,7 +113,7 @@ void apply_size_settings(ConfigDraft& draft, const Settings& settings) {
     width |= name != "image_height";
   }
   VisionTransformerConfig& c = draft.config;
-  if (!draft.is_open("image_size")) {
+  if (!draft.is_open("image_size") && !is_of_same_grid(draft, said)) {
     check(said.image_height == c.image_height && said.image_width == c.image_width,
           vitrail::said(Option::settings).c_str(),
           "image_size: this model is made for pictures of {0}x{1}; {4} {2}x{3} runs it at another "

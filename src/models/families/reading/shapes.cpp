@@ -28,6 +28,18 @@ class Shapes {
     return names.empty() ? nullptr : tensors_.find(names.front());
   }
 
+  // Error: not there.
+  const TensorInfo& info(const std::string& name) const {
+    const TensorInfo* found = find(name);
+    if (found == nullptr) fail("shapes", "{}: has no tensor '{}'", tensors_.place(), name);
+    return *found;
+  }
+  bool has_residual_network() const {
+    for (const char* stem : {"conv.weight", "stem.conv.weight", "conv1.weight", "conv1.0.weight"})
+      if (has(std::string("patch_embed.backbone.") + stem)) return true;
+    return false;
+  }
+
   // Rows of a matrix or vector, all parts together.
   int64_t rows(const std::string& name) const {
     int64_t total = 0;
@@ -61,6 +73,55 @@ class Shapes {
   const Spelling& spelling_;
 };
 
+constexpr const char* kResidualNames = "patch_embed.backbone.";
+
+// Blocks "PATH.0", "PATH.1", ... of a stage; its channels are what the last convolution makes.
+void read_stage(ResNetConfig& r, const Shapes& shapes, const std::string& path) {
+  const auto block = [&](int64_t index) { return path + "." + std::to_string(index) + "."; };
+  int64_t blocks = 0;
+  while (shapes.has(block(blocks) + "conv1.weight")) ++blocks;
+  r.bottleneck = shapes.has(block(0) + "conv3.weight");
+  r.blocks.push_back(blocks);
+  r.channels.push_back(shapes.rows(block(0) + (r.bottleneck ? "conv3.weight" : "conv2.weight")));
+}
+
+// The residual networks that timm's hybrids have: what their tensors do not show is the same in all
+// of them.
+void read_residual_network(ConfigDraft& draft, const Shapes& shapes) {
+  VisionTransformerConfig& c = draft.config;
+  ResNetConfig& r = c.resnet;
+  const std::string base = kResidualNames;
+  r = {.blocks = {}, .channels = {}};
+  c.patch_embedding = PatchEmbedding::resnet;
+  c.resnet_projection = true;
+  r.norm_epsilon = 1e-5;
+  std::string first = base + "conv1.0.weight";
+  r.deep_stem = shapes.has(first);
+  if (!r.deep_stem) {
+    const bool alone = shapes.has(base + "conv.weight");
+    r.standardised = r.same_padding = alone || shapes.has(base + "stem.conv.weight");
+    first = base + (alone ? "conv.weight" : r.standardised ? "stem.conv.weight" : "conv1.weight");
+  }
+  const TensorInfo& filter = shapes.info(first);
+  if (filter.shape.rank() != 4)
+    fail("shapes", "'{}' is {}; a filter [out, in, k, k] is needed", first, filter.shape.str());
+  c.in_channels = filter.shape[1];
+  r.stem_kernel = filter.shape[2];
+  r.stem_channels = r.deep_stem ? shapes.rows(base + "conv1.6.weight") : filter.shape[0];
+  r.norm = shapes.has(base + "bn1.running_mean") ? Normalisation::batch : Normalisation::group;
+  const auto stage = [&](size_t index) {
+    return base + (r.standardised ? "stages." + std::to_string(index) + ".blocks"
+                                  : "layer" + std::to_string(index + 1));
+  };
+  while (shapes.has(stage(r.blocks.size()) + ".0.conv1.weight"))
+    read_stage(r, shapes, stage(r.blocks.size()));
+  // Behind a mean the projection has another number.
+  r.average_shortcut = shapes.has(base + "layer1.0.downsample.2.weight");
+  for (const char* field : {"resnet_blocks", "resnet_channels", "resnet_standardised",
+                            "resnet_same_padding", "resnet_norm_epsilon"})
+    draft.record(field, "names");
+}
+
 void read_patches(ConfigDraft& draft, const Shapes& shapes, const std::string& place) {
   VisionTransformerConfig& c = draft.config;
   const TensorInfo* patches = shapes.find("patch_embed.proj.weight");
@@ -80,6 +141,7 @@ void read_patches(ConfigDraft& draft, const Shapes& shapes, const std::string& p
     c.in_channels = shape[1];
     c.patch_height = shape[2];
     c.patch_width = shape[3];
+    if (shapes.has_residual_network()) read_residual_network(draft, shapes);
     return;
   }
   c.patch_embedding = PatchEmbedding::linear;
@@ -95,48 +157,76 @@ void read_norm(ConfigDraft& draft, const Shapes& shapes, const std::string& norm
   draft.open.insert("norm");
 }
 
-void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& tensors) {
-  const std::string& place = tensors.place();
+// Where the modules of the first block are.
+struct BlockNames {
+  std::string attention = "blocks.0.attn.", mlp = "blocks.0.mlp.", norm = "blocks.0.norm1",
+              scale = "blocks.0.ls1.gamma";
+};
+
+BlockNames read_branches(VisionTransformerConfig& c, const Shapes& shapes) {
+  const auto branch = [](int64_t index) {
+    return "blocks.0.attns." + std::to_string(index) + ".attn.qkv.weight";
+  };
+  if (!shapes.has(branch(0))) return {};
+  while (shapes.has(branch(c.parallel_branches))) ++c.parallel_branches;
+  return {.attention = "blocks.0.attns.0.attn.",
+          .mlp = "blocks.0.ffns.0.mlp.",
+          .norm = "blocks.0.attns.0.norm",
+          .scale = "blocks.0.attns.0.ls.gamma"};
+}
+
+void read_attention(ConfigDraft& draft, const Shapes& shapes, const std::string& attention,
+                    const std::string& place) {
   VisionTransformerConfig& c = draft.config;
-  const std::string block = "blocks.0.";
-  const int64_t rows = shapes.rows(block + "attn.qkv.weight");
+  const int64_t rows = shapes.rows(attention + "qkv.weight");
   if (rows % 3 != 0)
     fail("shapes", "{}: q, k and v have {} rows together, not a multiple of three", place, rows);
   draft.attention_width = rows / 3;
   // q and v may have biases of their own, and k none.
-  const bool whole_bias = shapes.has_whole(block + "attn.qkv.bias");
-  const bool key_has_none = shapes.has(block + "attn.q_bias");
-  c.qkv_bias = key_has_none || shapes.has(block + "attn.qkv.bias");
+  const bool whole_bias = shapes.has_whole(attention + "qkv.bias");
+  const bool key_has_none = shapes.has(attention + "q_bias");
+  c.qkv_bias = key_has_none || shapes.has(attention + "qkv.bias");
   c.key_bias = whole_bias || !key_has_none;
-  c.attention_projection = shapes.has(block + "attn.proj.weight");
-  c.projection_bias = !c.attention_projection || shapes.has(block + "attn.proj.bias");
-  c.qk_norm = shapes.has(block + "attn.q_norm.weight");
-  if (shapes.has(block + "attn.reattn_weights")) c.head_mixing = HeadMixingKind::reattention;
-  c.attention_norm = shapes.has(block + "attn.norm.weight");
-  c.mlp_norm = shapes.has(block + "mlp.norm.weight");
-  c.layer_scale = shapes.has(block + "ls1.gamma");
-  if (c.qk_norm) {
-    const int64_t head = shapes.rows(block + "attn.q_norm.weight");
-    if (draft.attention_width % head != 0)
-      fail("shapes", "{}: heads of {} do not divide the attention's width {}", place, head,
-           draft.attention_width);
-    draft.settle("num_heads", &VisionTransformerConfig::num_heads, draft.attention_width / head,
-                 "shapes (attn.q_norm)");
-  }
+  c.attention_projection = shapes.has(attention + "proj.weight");
+  c.projection_bias = !c.attention_projection || shapes.has(attention + "proj.bias");
+  c.qk_norm = shapes.has(attention + "q_norm.weight");
+  if (shapes.has(attention + "reattn_weights")) c.head_mixing = HeadMixingKind::reattention;
+  c.attention_norm = shapes.has(attention + "norm.weight");
+  c.differential_attention = shapes.has(attention + "lambda_q1");
+  if (!c.qk_norm && !c.differential_attention) return;
+  // Differential attention has two of half the size for each head.
+  const std::string measure = attention + (c.qk_norm ? "q_norm.weight" : "lambda_q1");
+  const int64_t head = (c.differential_attention ? 2 : 1) * shapes.rows(measure);
+  if (head == 0 || draft.attention_width % head != 0)
+    fail("shapes", "{}: heads of {} do not divide the attention's width {}", place, head,
+         draft.attention_width);
+  draft.settle("num_heads", &VisionTransformerConfig::num_heads, draft.attention_width / head,
+               c.qk_norm ? "shapes (attn.q_norm)" : "shapes (attn.lambda_q1)");
+}
+
+void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& tensors) {
+  VisionTransformerConfig& c = draft.config;
+  const BlockNames names = read_branches(c, shapes);
+  read_attention(draft, shapes, names.attention, tensors.place());
   if (const auto heads = tensors.metadata().find(kJaxHeads); heads != tensors.metadata().end())
     draft.settle("num_heads", &VisionTransformerConfig::num_heads,
                  static_cast<int64_t>(std::stoll(heads->second)), "shapes (the kernel of q)");
-  c.mlp_hidden_dim = shapes.columns(block + "mlp.fc2.weight");
-  if (shapes.has(block + "mlp.fc1_g.weight")) {
+  c.mlp_norm = shapes.has(names.mlp + "norm.weight");
+  c.layer_scale = shapes.has(names.scale);
+  c.mlp_hidden_dim = shapes.columns(names.mlp + "fc2.weight");
+  if (shapes.has(names.mlp + "fc1_g.weight")) {
     c.mlp = MlpKind::gated_split;
-    c.mlp_bias = shapes.has(block + "mlp.fc1_g.bias");
+    c.mlp_bias = shapes.has(names.mlp + "fc1_g.bias");
   } else {
-    c.mlp = shapes.rows(block + "mlp.fc1.weight") == 2 * c.mlp_hidden_dim ? MlpKind::gated_packed
+    c.mlp = shapes.rows(names.mlp + "fc1.weight") == 2 * c.mlp_hidden_dim ? MlpKind::gated_packed
                                                                           : MlpKind::plain;
-    c.mlp_bias = shapes.has(block + "mlp.fc1.bias");
+    c.mlp_bias = shapes.has(names.mlp + "fc1.bias");
   }
-  c.norm_placement = NormPlacement::pre;
-  read_norm(draft, shapes, block + "norm1");
+  // One norm for both is a parallel block's.
+  const bool parallel = shapes.has("blocks.0.norm1.weight") && !shapes.has("blocks.0.norm2.weight");
+  c.norm_placement = parallel ? NormPlacement::parallel : NormPlacement::pre;
+  if (parallel) c.mlp_output_bias = !c.mlp_bias || shapes.has(names.mlp + "fc2.bias");
+  read_norm(draft, shapes, names.norm);
 }
 
 // A table by relative position at `table`, or a network at `mlp`.

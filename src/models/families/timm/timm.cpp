@@ -7,6 +7,7 @@
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
 #include "models/families/timm/timm_module.h"
+#include "models/families/timm/timm_parallel.h"
 #include "models/families/vit_family.h"
 
 namespace vitrail {
@@ -30,7 +31,8 @@ constexpr std::string_view kMocoEncoder = "base_encoder.", kMocoMomentum = "mome
 // MSN's projection head, in the place of a head.
 constexpr std::string_view kMsnParts[] = {"fc.fc1.", "fc.fc2.", "fc.fc3.", "fc.bn1.", "fc.bn2."};
 
-constexpr std::string_view kTimmModules[] = {"pre_logits.fc"};
+constexpr std::string_view kResidualNetwork = "patch_embed.backbone.";
+constexpr std::string_view kTimmModules[] = {"pre_logits.fc", kResidualNetwork};
 constexpr std::string_view kTimmClasses[] = {
     "timm.models.vision_transformer.VisionTransformer",
     "timm.models.vision_transformer.VisionTransformerDistilled",
@@ -44,6 +46,7 @@ constexpr Expressible kTimmModels = {
     .final_norm = Expressible::kAtMostOne,
     .register_tokens = true,
     .inner_norms = true,
+    .block_forms = true,
     .rms_norm = true,
     .any_activation = true,
     .gated_mlp = true,
@@ -88,6 +91,23 @@ bool is_aimv2(const C& c) {
          c.norm == NormKind::root_mean_square && c.patch_output_norm && !c.qkv_bias;
 }
 
+// Blocks and stems that only a definition's code says: those of the definitions that there are.
+void express_block_forms(ModelEdit& model) {
+  const C& c = model.config;
+  const bool parallel = c.norm_placement == NormPlacement::parallel;
+  model.require(!parallel || (!c.attention_norm && !c.mlp_norm && c.mlp == MlpKind::plain),
+                "parallel blocks with inner norms or a gated MLP");
+  model.require(c.parallel_branches <= 2, "more than two parallel_branches");
+  model.require(c.patch_embedding != PatchEmbedding::resnet || timm_hybrid_of(c) != nullptr,
+                "a residual network of other sizes than its hybrids have");
+  if (!parallel || !c.differential_attention || c.layer_scale) return;
+  for (int64_t i = 0; i < c.depth; ++i)
+    model.tensors[ModelEdit::block(i, "ls1.gamma")] =
+        Tensor::full({c.embed_dim}, 1.0f).to(model.dtype());
+  model.config.layer_scale = true;
+  model.fold("LayerScale of ones is added");
+}
+
 // timm's distilled models answer with the mean of two heads.
 void double_head(ModelEdit& model) {
   for (const char* name : {"head.weight", "head.bias"}) {
@@ -124,9 +144,15 @@ class TimmFamily : public VitFamily {
   NameTables tables(const Spelling& s) const override {
     return {{kTimmRows}, s.generation & kAgeBit, true};
   }
+  std::shared_ptr<TensorSource> presented(std::shared_ptr<TensorSource> tensors,
+                                          const Spelling& spelling) const override {
+    return with_parallel_blocks(std::move(tensors), spelling.prefix);
+  }
+  void join_tensors(ModelEdit& model) const override { join_parallel_blocks(model); }
   std::span<const std::string_view> more_modules() const override { return kTimmModules; }
   bool is_left_out(std::string_view name) const override {
     return name == "mask_token" || name == "masked_embed" || is_mae_decoder(name) ||
+           (name.starts_with(kResidualNetwork) && name.ends_with(".num_batches_tracked")) ||
            std::ranges::any_of(kMsnParts, [&](auto part) { return name.starts_with(part); });
   }
   bool is_training_part(const Spelling& s, std::string_view name) const override {
@@ -139,6 +165,9 @@ class TimmFamily : public VitFamily {
 
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
     draft.open.insert({"norm_placement", "position"});
+    const C& c = draft.config;
+    if (c.norm_placement == NormPlacement::parallel || c.parallel_branches > 1)
+      draft.settle("norm_placement", &C::norm_placement, c.norm_placement, "names");
     draft.reasons["position"] =
         "timm's models of these tensors may have rotary positions, which leave none: position=none "
         "or position=learned says that this one has not, and an architecture which";
@@ -164,6 +193,7 @@ class TimmFamily : public VitFamily {
   // timm compares a picture with the model's own size alone, whether patches fill it or not.
   void settle_partial_patches(ConfigDraft& draft) const override {
     C& c = draft.config;
+    if (c.patch_embedding == PatchEmbedding::resnet) return;
     if (!draft.is_open("image_size") && c.patch_height > 0 && c.patch_width > 0)
       c.drop_partial_patches =
           c.image_height % c.patch_height != 0 || c.image_width % c.patch_width != 0;
@@ -176,11 +206,14 @@ class TimmFamily : public VitFamily {
   // Its AIMv2, and its CLIP towers, have the other epsilon, but neither distillation nor gates.
   double written_epsilon(const C& c) const override {
     const bool tower = c.layer_norm_epsilon == 1e-5 && !c.distillation_token &&
-                       c.mlp == MlpKind::plain && c.norm == NormKind::layer;
+                       c.mlp == MlpKind::plain && c.norm == NormKind::layer &&
+                       c.norm_placement == NormPlacement::pre && c.parallel_branches == 1 &&
+                       c.patch_embedding == PatchEmbedding::convolution;
     return tower || is_aimv2(c) ? 1e-5 : 1e-6;
   }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
+    express_block_forms(model);
     model.require(c.mlp != MlpKind::gated_split || is_aimv2(c),
                   "SwiGLU with a projection for each half, but in an AIMv2");
     model.require(c.pooling != Pooling::class_and_mean, "class token and mean together");

@@ -45,6 +45,9 @@ void settle_timm_answer(ReadingDraft& draft, const nlohmann::json& config,
 // What timm calls the pooling: token, avg, map.
 const char* timm_pool_name(Pooling pooling);
 
+// The definition whose hybrid has this residual network; null: none has.
+const char* timm_hybrid_of(const VisionTransformerConfig& config);
+
 // config.json as timm reads it, and in `folds` what it does not read of it.
 struct TimmExport {
   std::string architecture;

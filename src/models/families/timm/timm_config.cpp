@@ -101,7 +101,7 @@ constexpr FieldRule kArguments[] = {
     {"embed_norm_layer"},
     {"block_fn", FieldRule::kOnly, "[]"},
     {"mlp_layer", FieldRule::kOnly, "[]"},
-    {"attn_layer", FieldRule::kOnly, "[]"},
+    {"attn_layer"},
     {"drop_rate", FieldRule::kNumber},
     {"pos_drop_rate", FieldRule::kNumber},
     {"patch_drop_rate", FieldRule::kNumber},

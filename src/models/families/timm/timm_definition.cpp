@@ -48,6 +48,13 @@ NormKind timm_norm(const char* key, const std::string& name, const std::string& 
   fail("timm", "{}: {} {} is not supported; layernorm and rmsnorm are", place, key, shown(name));
 }
 
+bool is_differential(const TimmArguments& args, const std::string& place) {
+  const std::string name = args.text("attn_layer");
+  if (name == "diff") return true;
+  if (name.empty() || name == "attn") return false;
+  fail("timm", "{}: attn_layer {} is not supported; attn and diff are", place, shown(name));
+}
+
 void set_norm(C& model, const TimmArguments& args, const std::string& place) {
   if (args.has("norm_layer")) {
     model.norm = timm_norm("norm_layer", args.text("norm_layer"), place);
@@ -146,11 +153,20 @@ VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, co
   args.read("scale_attn_norm", model.attention_norm);
   args.read("scale_mlp_norm", model.mlp_norm);
   args.read("proj_bias", model.projection_bias);
-  model.mlp_bias = model.projection_bias;
+  // fc1 of a parallel block has a bias in any case, beside that of q, k and v.
+  const bool parallel = model.norm_placement == NormPlacement::parallel;
+  model.mlp_bias = model.projection_bias || parallel;
+  model.mlp_output_bias =
+      !model.mlp_bias || !parallel || (model.projection_bias && !model.differential_attention);
   // Zero is none. A ResPostBlock starts its norms with init_values instead.
   double init_values = model.layer_scale ? 1 : 0;
   args.read("init_values", init_values);
-  model.layer_scale = init_values != 0 && model.norm_placement == NormPlacement::pre;
+  // A parallel block has a scale that begins at zero, too.
+  if (model.norm_placement == NormPlacement::parallel)
+    model.layer_scale = model.layer_scale || args.has("init_values");
+  else
+    model.layer_scale = init_values != 0 && model.norm_placement == NormPlacement::pre;
+  if (args.has("attn_layer")) model.differential_attention = is_differential(args, place);
   args.read("class_token", model.class_token);
   args.read("reg_tokens", model.register_tokens);
   check_field_range("register_tokens", model.register_tokens);

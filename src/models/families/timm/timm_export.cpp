@@ -12,21 +12,43 @@
 namespace vitrail {
 namespace {
 
-// The definition to start from: what model_args cannot say is in its code.
+// What model_args cannot say is in the definition's code.
+bool says_the_rest(const VisionTransformerConfig& p, const VisionTransformerConfig& c) {
+  const bool parallel = c.norm_placement == NormPlacement::parallel;
+  return p.mlp == c.mlp && p.distillation_token == c.distillation_token &&
+         p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement &&
+         p.norm == c.norm && p.patch_output_norm == c.patch_output_norm &&
+         p.parallel_branches == c.parallel_branches &&
+         (!parallel || (p.differential_attention == c.differential_attention &&
+                        p.layer_scale == c.layer_scale)) &&
+         p.resnet_projection == c.resnet_projection &&
+         (!c.resnet_projection || p.resnet == c.resnet);
+}
+
+// The definition to start from.
 std::string timm_architecture(const VisionTransformerConfig& c) {
   const PublishedArchitecture* own = find_published(c.architecture);
-  if (own != nullptr && own->family() == "timm") {
-    const VisionTransformerConfig p = published_config(*own);
-    if (p.mlp == c.mlp && p.distillation_token == c.distillation_token &&
-        p.layer_norm_epsilon == c.layer_norm_epsilon && p.norm_placement == c.norm_placement &&
-        p.norm == c.norm && p.patch_output_norm == c.patch_output_norm)
-      return c.architecture;
+  if (own != nullptr && own->family() == "timm" && says_the_rest(published_config(*own), c))
+    return c.architecture;
+  if (c.resnet_projection) return timm_hybrid_of(c);
+  if (c.norm_placement == NormPlacement::parallel) {
+    if (c.differential_attention) return "vit_dpwee_patch16_reg1_gap_256";
+    return c.layer_scale ? "vit_pwee_patch16_reg1_gap_256" : "vit_base_patch16_xp_224";
   }
+  if (c.parallel_branches > 1) return "vit_small_patch16_18x2_224";
   if (c.distillation_token) return "deit_base_distilled_patch16_224";
   if (c.mlp == MlpKind::gated_packed) return "vit_giant_patch14_dinov2";
   if (c.mlp == MlpKind::gated_split) return "aimv2_large_patch14_224";
   if (c.layer_norm_epsilon == 1e-5) return "vit_base_patch32_clip_224";
   return "vit_base_patch16_224";
+}
+
+// The epsilon of norms that are said by name is 1e-6.
+void say_norms(const VisionTransformerConfig& c, const VisionTransformerConfig& definition,
+               nlohmann::json& args) {
+  const char* name = c.norm == NormKind::layer ? "layernorm" : "rmsnorm";
+  if (c.norm != definition.norm) args["norm_layer"] = name;
+  if (c.patch_output_norm && !definition.patch_output_norm) args["embed_norm_layer"] = name;
 }
 
 void store_timm_answer(const ClassAnswer& answer, nlohmann::json& config,
@@ -54,9 +76,19 @@ const char* timm_pool_name(Pooling pooling) {
   }
 }
 
+const char* timm_hybrid_of(const VisionTransformerConfig& config) {
+  for (const PublishedArchitecture& each : published_architectures())
+    if (each.stem != PublishedArchitecture::kPatches &&
+        published_config(each).resnet == config.resnet)
+      return each.name.data();
+  return nullptr;
+}
+
 nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOptions& options,
                            std::vector<std::string>& folds) {
   const bool gated = c.mlp == MlpKind::gated_packed;
+  const std::string architecture = timm_architecture(c);
+  const VisionTransformerConfig definition = published_config(*find_published(architecture));
   nlohmann::json args = {
       {"img_size", sides_to_json(c.image_height, c.image_width)},
       {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
@@ -82,14 +114,13 @@ nlohmann::json timm_config(const VisionTransformerConfig& c, const ConversionOpt
       {"final_norm", c.final_norm || c.fc_norm},
       {"fc_norm", c.fc_norm},
       {"pool_include_prefix", c.pooling == Pooling::mean_all || c.pooling == Pooling::map_all}};
-  if (c.norm == NormKind::root_mean_square && c.layer_norm_epsilon == 1e-6) {
-    args["norm_layer"] = "rmsnorm";
-    if (c.patch_output_norm) args["embed_norm_layer"] = "rmsnorm";
-  } else if (c.patch_output_norm && c.norm == NormKind::layer) {
-    args["embed_norm_layer"] = "layernorm";
-  }
+  say_norms(c, definition, args);
+  if (c.differential_attention != definition.differential_attention)
+    args["attn_layer"] = c.differential_attention ? "diff" : "attn";
+  // Zero is none where the definition has a LayerScale; null would be the definition's own.
+  if (!c.layer_scale && definition.layer_scale) args["init_values"] = 0.0;
   if (!gated) args["act_layer"] = timm_activation_name(c.activation);
-  TimmExport model{.architecture = timm_architecture(c),
+  TimmExport model{.architecture = architecture,
                    .arguments = std::move(args),
                    .global_pool = timm_pool_name(c.pooling),
                    .features = c.embed_dim};

@@ -25,16 +25,8 @@ constexpr std::pair<std::string_view, const char*> kMissing[] = {
     {"naflexvit", "patches of any grid"},
     {"sapiens2", "rotary positions and grouped queries"},
     {"samvit", "relative positions and windows"},
-    {"_xp_", "attention and MLP in parallel"},
-    {"pwee", "attention and MLP in parallel"},
-    {"18x2", "blocks in parallel"},
-    {"vit_dwee", "differential attention"},
-    {"vit_dlittle", "differential attention"},
     {"vit_base_mci", "a convolutional stem"},
     {"vitamin", "a convolutional stem"},
-    {"_r26_", "a convolutional stem"},
-    {"_r50_", "a convolutional stem"},
-    {"_resnet", "a convolutional stem"},
     {"swin", "shifted windows"},
     {"cait", "talking heads and class attention"},
     {"xcit", "cross-covariance attention"},
@@ -62,7 +54,6 @@ constexpr std::pair<std::string_view, const char*> kMissing[] = {
     {"gmlp", "gated mixing of tokens"},
     {"resmlp", "mixing of tokens by MLPs"},
     {"sequencer", "recurrent mixing of tokens"},
-    {"_r_s16", "a convolutional stem"},
 };
 
 bool is_known(std::string_view architecture) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 
 #include "core/error.h"
@@ -22,10 +23,15 @@ const std::string kModulePlace = "the module itself";
 
 // Parts of timm's VisionTransformer, by the class's own name and the package it is of: what they
 // compute is what Vitrail does, or nothing when the model answers.
-constexpr std::array<std::string_view, 21> kParts = {"VisionTransformer",
+constexpr std::array<std::string_view, 26> kParts = {"VisionTransformer",
                                                      "VisionTransformerDistilled",
                                                      "Block",
+                                                     "ParallelThingsBlock",
+                                                     "ParallelScalingBlock",
+                                                     "DiffParallelScalingBlock",
                                                      "Attention",
+                                                     "DiffAttention",
+                                                     "RmsNorm",
                                                      "LayerScale",
                                                      "Mlp",
                                                      "SwiGLU",
@@ -43,6 +49,8 @@ constexpr std::array<std::string_view, 21> kParts = {"VisionTransformer",
                                                      "ModuleList",
                                                      "LayerNormFp32",
                                                      "NonDynamicallyQuantizableLinear"};
+
+constexpr double kSubNormEpsilon = 1e-5;  // of differential attention
 
 // One value for all, of parts that each say their own.
 template <typename T>
@@ -92,10 +100,18 @@ class TimmModule {
       fail("family", "{}: its part '{}' is of the class {}, which Vitrail does not implement",
            kModulePlace, printable(path), printable(name));
     }
-    if (kind == "Attention") add_attention(fields);
+    if (kind == "Attention" || kind == "DiffAttention" || kind.ends_with("ParallelScalingBlock"))
+      add_attention(fields);
+    if (kind.starts_with("Diff")) check_first_lambda(fields, path);
     if (kind == "AttentionPoolLatent") add_pool(fields);
-    if (kind.starts_with("LayerNorm"))
-      epsilon_.add(get<double>(fields, "eps", kModulePlace), "eps");
+    if (kind.starts_with("LayerNorm") || kind == "RmsNorm") {
+      const auto eps = get<double>(fields, "eps", kModulePlace);
+      if (path.ends_with("sub_norm"))
+        check(eps == kSubNormEpsilon, "family", "{}: '{}' has an eps of {}, where Vitrail has {}",
+              kModulePlace, printable(path), eps, kSubNormEpsilon);
+      else
+        epsilon_.add(eps, "eps");
+    }
     if (kind == "PatchEmbed") patches_ = fields;
     const auto modules = part.find("modules");
     if (modules == part.end()) return;
@@ -128,6 +144,18 @@ class TimmModule {
     if (!fields.value("gate", Json()).is_null())
       fail("family", "{}: has a gate in its attention, which Vitrail does not implement",
            kModulePlace);
+  }
+
+  // What lambda of differential attention begins with follows from the block's number.
+  static void check_first_lambda(const Json& fields, const std::string& path) {
+    const size_t number = path.find("blocks.");
+    const auto lambda = get_optional<double>(fields, "lambda_init", kModulePlace);
+    if (number == std::string::npos || !lambda) return;
+    const double block = std::strtod(path.c_str() + number + 7, nullptr);
+    const double wanted = 0.8 - 0.6 * std::exp(-0.3 * block);
+    if (std::abs(*lambda - wanted) > 1e-9)
+      fail("family", "{}: '{}' has a lambda_init of {}, where Vitrail has {}", kModulePlace,
+           printable(path), *lambda, wanted);
   }
 
   void add_pool(const Json& fields) {

@@ -28,6 +28,7 @@ class Adapter {
     target_.express_head(model_);
     set_mlp();
     set_epsilon();
+    target_.join_tensors(model_);
     return {.config = std::move(model_.config),
             .tensors = std::move(model_.tensors),
             .folds = std::move(model_.folds)};
@@ -44,12 +45,17 @@ class Adapter {
   void refuse_unshared() {
     // What no other family has.
     require(c().patch_embedding != PatchEmbedding::tokenizer, "a convolutional tokenizer");
-    require(c().patch_embedding != PatchEmbedding::resnet, "a residual network as patch embedding");
+    require(c().patch_embedding != PatchEmbedding::resnet || can_.block_forms,
+            "a residual network as patch embedding");
     require(c().position == Position::none || c().position == Position::learned,
             "positions that are computed, not learned");
-    require(c().norm_placement == NormPlacement::pre ||
+    const bool parallel = c().norm_placement == NormPlacement::parallel;
+    require(c().norm_placement == NormPlacement::pre || (parallel && can_.block_forms) ||
                 (c().norm_placement == NormPlacement::res_post && can_.res_post),
             "any norm_placement but pre");
+    require(c().parallel_branches == 1 || can_.block_forms, "parallel_branches");
+    require(!c().differential_attention || can_.block_forms, "differential attention");
+    require(c().mlp_output_bias || parallel, "mlp_output_bias false");
     require_attention_positions();
     require(c().pooling != Pooling::sequence, "sequence pooling");
     require(c().pre_logits_dim == 0, "a layer with tanh before the head");
@@ -237,6 +243,11 @@ class Adapter {
 
   void set_biases() {
     require(!c().qkv_bias || can_.qkv_bias != Expressible::kNever, "a bias of q, k and v");
+    if (c().parallel_branches > 1) {
+      require(c().key_bias || can_.no_key_bias, "branches whose k has no bias");
+      require(c().projection_bias == c().mlp_bias, "branches with other biases than their MLPs'");
+      return;
+    }
     set_key_bias();
     if (!c().qkv_bias && can_.qkv_bias == Expressible::kAlways) {
       for (int64_t i = 0; i < c().depth; ++i) add_bias(block(i, "attn.qkv"));
@@ -320,7 +331,9 @@ class Adapter {
     if (std::abs(theirs / (scale * scale) - ours) > kNegligible) scale = std::sqrt(theirs / ours);
     const bool inner_norms = c().patch_norm || c().patch_output_norm || c().pre_norm ||
                              c().qk_norm || c().attention_norm || c().mlp_norm ||
-                             is_map(c().pooling) || c().norm_placement == NormPlacement::res_post;
+                             is_map(c().pooling) || c().norm_placement == NormPlacement::res_post ||
+                             c().parallel_branches > 1 ||
+                             c().patch_embedding == PatchEmbedding::resnet;
     require(!inner_norms && (c().final_norm || c().fc_norm),
             fmt::format("a layer_norm_epsilon of {} (theirs is {})", ours, theirs));
     std::vector<std::string> names = {"patch_embed.proj.weight",

@@ -29,6 +29,7 @@ struct Expressible {
   bool empty_class_token = false;     // a model without one has a tensor of no rows
   bool linear_patches = false;        // patches embedded by a matrix, with norms around it
   bool inner_norms = false;           // qk_norm, attention_norm, mlp_norm, pre_norm
+  bool block_forms = false;           // parallel blocks, differential attention, residual stems
   bool rms_norm = false;              // RMSNorm; a norm behind the patch embedding
   bool reattention = false;           // DeepViT's mixing of heads
   bool any_head_size = false;         // heads times head size need not be the width

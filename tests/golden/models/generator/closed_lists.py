@@ -2,7 +2,7 @@
 
 closed_lists.json holds, as the installed libraries say:
   timm_names       every name of a transformer-like module of timm, and whether its model is a
-                   VisionTransformer of plain blocks
+                   VisionTransformer by options of Vitrail's configuration
   timm_arguments   the arguments of timm's VisionTransformer, with the defaults that JSON can hold
   timm_pretrained  the fields of timm's PretrainedCfg, likewise
   configs          the fields of transformers' configurations, with their defaults
@@ -13,6 +13,7 @@ import dataclasses
 import inspect
 import json
 import pathlib
+import re
 
 import timm
 import torch
@@ -28,17 +29,23 @@ CONFIGS = ["ViTConfig", "DeiTConfig", "Dinov2Config", "Dinov2WithRegistersConfig
 PROCESSORS = ["ViT", "DeiT", "Bit", "CLIP", "Siglip", "Beit", "Segformer", "DINOv3ViT"]
 
 
+BLOCKS = {"Block", "ResPostBlock", "ParallelScalingBlock", "DiffParallelScalingBlock",
+          "ParallelThingsBlock"}
+BLOCK_PARTS = {"LayerNorm", "RmsNorm", "Attention", "DiffAttention"}
+STEMS = {"PatchEmbed", "ResNetV2", "FeatureListNet", "Sequential"}
+
+
 def is_plain(name):
     """Whether the definition is one that a plain ViT's configuration describes."""
-    if _model_to_module[name] not in ("vision_transformer", "deit"):
+    if _model_to_module[name] not in ("vision_transformer", "vision_transformer_hybrid", "deit"):
         return False
     with torch.device("meta"):
         model = timm.create_model(name)
-    block = model.blocks[0]
-    norms = {type(m).__name__ for m in model.modules() if "norm" in type(m).__name__.lower()}
-    return (type(block) in (vision_transformer.Block, vision_transformer.ResPostBlock)
-            and type(block.attn).__name__ == "Attention" and norms <= {"LayerNorm", "RmsNorm"}
-            and type(model.patch_embed).__name__ == "PatchEmbed")
+    stem = getattr(model.patch_embed, "backbone", model.patch_embed)
+    others = {type(m).__name__ for m in model.blocks.modules()
+              if re.search("norm|Attention", type(m).__name__, re.IGNORECASE)}
+    return (type(model.blocks[0]).__name__ in BLOCKS and type(stem).__name__ in STEMS
+            and others <= BLOCK_PARTS)
 
 
 def plain(value):

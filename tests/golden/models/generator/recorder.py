@@ -30,6 +30,8 @@ class Case:
     forward: Callable = lambda model, x: model(x)  # -> logits [B, K]
     # {parameter name in memory: tensor} -> {tensor name in the family's file: tensor}; linear.
     to_file: Callable = lambda tensors: dict(tensors)
+    # The same of gradients, where the family reads parts of a tensor as parameters of their own.
+    gradients_to_file: Callable | None = None
     attention: Callable | None = None  # model -> modules whose outputs are softmax rows [B,H,N,N]
     stages: Callable | None = None  # model -> modules whose outputs are stage.i
     to_tokens: Callable = lambda output: output  # of a block or a stage, to [B, N, D]
@@ -136,7 +138,7 @@ def run(case, model, pixels, labels):
         name: parameter.grad for name, parameter in model.named_parameters()
         if parameter.grad is not None and parameter.numel() > 0
     }
-    for name, gradient in case.to_file(gradients).items():
+    for name, gradient in (case.gradients_to_file or case.to_file)(gradients).items():
         result[f"grad.{name}"] = gradient.clone()
 
     optimizer = torch.optim.AdamW(

@@ -44,7 +44,7 @@ def timm_models():
         block.attn.scale = 1.0
         block.attn.fused_attn = False
     yield "refused_scale", scaled
-    yield "refused_parallel", make("vit_tiny_patch16_224", block_fn=timm.models.vision_transformer.ParallelThingsBlock, **SMALL)
+    yield "timm_branches", make("vit_tiny_patch16_224", block_fn=timm.models.vision_transformer.ParallelThingsBlock, **SMALL)
     other = make("vit_tiny_patch16_224", **SMALL)
     for block in other.blocks:
         block.mlp.act = nn.Softsign()
