@@ -208,7 +208,17 @@ TEST(ConvertGolden, ThereAndBackIsByteEqual) {
       {"hf_tower/siglip2_vision", own_family(), {}},
       {"hf_tower/blip_2", own_family(), {}},
       {"hf_tower/aimv2_biases", own_family(), {}},
-      {"hf_tower/tips_gated", own_family(), {}}};
+      {"hf_tower/tips_gated", own_family(), {}},
+      {"hf_beit/classifier", timm_beit_family(), {{"layer_norm_epsilon", "1e-6"}}},
+      {"hf_beit/both_newer", own_family(), {}},
+      {"hf_beit/absolute", own_family(), {}},
+      {"hf_beit/data2vec_classifier", own_family(), {}},
+      {"hf_beit/data2vec_classifier", hf_beit_family(), {}},
+      {"hf_dinov3/registers", own_family(), {}},
+      {"hf_dinov3/gated", timm_eva_family(), {}},
+      {"hf_dinov3/key_bias_newer", own_family(), {}},
+      {"hf_dinov3/no_biases", own_family(), {}},
+      {"timm_positions/beit", hf_beit_family(), {}}};
   for (const Journey& journey : journeys) {
     SCOPED_TRACE(journey.name);
     const Scratch scratch;

@@ -65,6 +65,20 @@ TEST(FamilyRegistry, AGroupHasAFamilyForEveryModel) {
               c.pooling = Pooling::map;
             }),
             hf_siglip_family());
+  EXPECT_EQ(target([](auto& c) {
+              c.relative.per_block = RelativePosition::table;
+              c.layer_scale = true;
+            }),
+            hf_beit_family());
+  EXPECT_EQ(target([](auto& c) {
+              c.rotary = {.kind = Rotary::axial,
+                          .base = 100,
+                          .coordinates = RotaryCoordinates::centred,
+                          .interleaved = false};
+              c.position = Position::none;
+              c.layer_scale = true;
+            }),
+            hf_dinov3_family());
   EXPECT_EQ(conversion_target("timm", tiny_config()), timm_family());
   EXPECT_ERROR(conversion_target("", tiny_config()), "not a family");
 }

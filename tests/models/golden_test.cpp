@@ -26,6 +26,8 @@ const std::map<std::string, int> kExpectedCases = {
     {"dinov2", 8},
     {"efficientformer", 3},
     {"hf", 35},
+    {"hf_beit", 7},
+    {"hf_dinov3", 4},
     {"hf_tower", 24},
     {"hiera", 7},
     {"levit", 7},

@@ -69,6 +69,10 @@ Preprocess at_size(const Preprocess& preprocess, PictureSize size) {
     const int side = std::max(scaled(p.resize_to.height, now.height, size.height),
                               scaled(p.resize_to.height, now.width, size.width));
     p.resize_to = {side, side};
+  } else if (p.resize == ResizeMode::longest_edge && p.crop != CropRule::none) {
+    const int side = std::min(scaled(p.resize_to.height, now.height, size.height),
+                              scaled(p.resize_to.height, now.width, size.width));
+    p.resize_to = {side, side};
   } else {
     p.resize_to = each;
   }

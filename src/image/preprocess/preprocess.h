@@ -36,6 +36,7 @@ enum class CropRule : uint8_t {
   none,
   torchvision,  // int(round((size - crop) / 2.0)), half to even; padding: floor before
   huggingface,  // floor((size - crop) / 2); padding: ceil before
+  corner,       // at the top left; padding, all behind it, is 0 after normalising (SAM)
 };
 
 // How a byte becomes a float, each step rounded to float32.
@@ -106,7 +107,7 @@ PreprocessResult preprocess_geometry(int width, int height, const Preprocess& pr
 PictureSize fixed_output_size(const Preprocess& preprocess);
 
 // The same preparation for outputs of another size: resize and crop in the same proportion, and
-// what crops covers (the short side, so that no padding comes in). Error: a preprocessing that
+// what crops covers (the short side, so that no padding comes in; a long side fits into both). Error: a preprocessing that
 // gives each picture a size of its own.
 Preprocess at_size(const Preprocess& preprocess, PictureSize size);
 

@@ -61,6 +61,27 @@ std::optional<RowResizeRequest> by_rows(const PreprocessPlan& plan, const Pictur
   return request;
 }
 
+// The output's floats where the picture is not.
+float padding_value(const Preprocess& p, int channel) {
+  if (p.crop == CropRule::corner) return 0;
+  return normalized(rescaled(p.fill[static_cast<size_t>(channel)], p), p, channel);
+}
+
+// Writes them over whatever stands there.
+void write_padding(const PreprocessPlan& plan, const Preprocess& p, float* out) {
+  const PixelWindow part = covered_part(plan);
+  const int64_t pixels = int64_t{plan.width} * plan.height;
+  for (int c = 0; c < p.channels; ++c) {
+    const float value = padding_value(p, c);
+    for (int y = 0; y < plan.height; ++y) {
+      float* row = out + p.plane_of(c) * pixels + int64_t{y} * plan.width;
+      const bool covered = y >= part.y0 && y < part.y1;
+      std::fill(row, row + (covered ? part.x0 : plan.width), value);
+      if (covered) std::fill(row + part.x1, row + plan.width, value);
+    }
+  }
+}
+
 Image cropped(const Image& image, const PreprocessPlan& plan, const Preprocess& p) {
   Image out = padding(plan, p);
   const PixelWindow part = covered_part(plan);
@@ -86,10 +107,7 @@ void write_rows(RowResizer& resizer, RowSource read, int pixel_channels, const P
   const Normalizer normalizer(p);
   const PixelWindow part = covered_part(plan);
   const int64_t pixels = int64_t{plan.width} * plan.height;
-  if (!covers_all(part, plan))
-    for (int c = 0; c < p.channels; ++c)
-      std::fill_n(out + p.plane_of(c) * pixels, pixels,
-                  normalizer.value(c, p.fill[static_cast<size_t>(c)]));
+  write_padding(plan, p, out);
   resizer.run(read, [&](int y, const uint8_t* row) {
     float* to[3];
     for (int c = 0; c < p.channels; ++c)
@@ -125,7 +143,7 @@ void write_floats(const Image& image, const Preprocess& p, const PreprocessPlan&
     else
       resize_float({plane.data(), image.width, image.height}, plan.resized_width,
                    plan.resized_height, p.filter, resized.data());
-    const float padding = normalized(rescaled(p.fill[static_cast<size_t>(channel)], p), p, channel);
+    const float padding = padding_value(p, channel);
     for (int y = 0; y < plan.height; ++y) {
       float* to = out + (static_cast<size_t>(p.plane_of(channel)) * plan.height + y) * plan.width;
       std::fill_n(to, plan.width, padding);
@@ -209,6 +227,7 @@ PreprocessResult apply(const Image& image, const Preprocess& preprocess, float* 
     write_rows(resizer, rows, source.channels, plan, preprocess, out);
   } else {
     write_bytes(apply_geometry(image, preprocess), preprocess, out);
+    write_padding(plan, preprocess, out);
   }
   return result_of(plan, image.width, image.height);
 }

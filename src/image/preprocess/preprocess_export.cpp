@@ -71,6 +71,8 @@ TranslatedPreprocess to_timm(const Preprocess& p) {
   require(!p.rescale_first, target, "rescaling before the resize");
   require(!p.bgr, target, "channels in the order blue, green, red");
 
+  require(p.crop != CropRule::corner, target, "padding behind the picture");
+
   Preprocess q = p;
   if (q.crop == CropRule::none) {
     require(q.resize == ResizeMode::squash, target, "an output size that depends on the picture");
@@ -120,13 +122,16 @@ TranslatedPreprocess to_timm(const Preprocess& p) {
 TranslatedPreprocess to_hf(const Preprocess& p) {
   check_preprocess(p);
   const char* target = "an image processor of transformers";
-  require(p.resize != ResizeMode::longest_edge && p.resize != ResizeMode::cover &&
+  const bool pads = p.crop == CropRule::corner;
+  require((p.resize == ResizeMode::longest_edge) == pads && p.resize != ResizeMode::cover &&
               p.resize != ResizeMode::fit,
           target, "this resize mode");
   require(
       !p.bgr || (!p.do_normalize && !p.rescale_first), target,
       "channels in the order blue, green, red that are normalised or rescaled before the resize");
-  const bool crops = p.crop != CropRule::none;
+  require(!pads || (!p.rescale_first && !p.bgr), target,
+          "padding behind the picture beside a rescale before the resize or blue first");
+  const bool crops = p.crop != CropRule::none && !pads;
   if (crops && crop_may_pad(p))
     require(std::all_of(p.fill.begin(), p.fill.begin() + p.channels, [](int v) { return v == 0; }),
             target, "padding that is not black");
@@ -139,8 +144,8 @@ TranslatedPreprocess to_hf(const Preprocess& p) {
     config["patch_size"] = p.resize_to.height;
     config["max_num_patches"] = p.resize_to.width;
   } else if (p.resize != ResizeMode::none) {
-    if (shortest)
-      config["size"] = {{"shortest_edge", p.resize_to.height}};
+    if (shortest || pads)
+      config["size"] = {{shortest ? "shortest_edge" : "longest_edge", p.resize_to.height}};
     else
       config["size"] = {{"height", p.resize_to.height}, {"width", p.resize_to.width}};
   }
@@ -148,6 +153,10 @@ TranslatedPreprocess to_hf(const Preprocess& p) {
   config["resample"] = static_cast<int>(p.filter);
   config["do_center_crop"] = crops;
   if (crops) config["crop_size"] = {{"height", p.crop_to.height}, {"width", p.crop_to.width}};
+  if (pads) {
+    config["do_pad"] = true;
+    config["pad_size"] = {{"height", p.crop_to.height}, {"width", p.crop_to.width}};
+  }
   config["do_rescale"] = p.do_rescale;
   config["rescale_factor"] = p.rescale_factor;
   config["do_normalize"] = p.do_normalize;
@@ -158,6 +167,7 @@ TranslatedPreprocess to_hf(const Preprocess& p) {
   config["image_processor_type"] = p.bgr             ? "MobileViTImageProcessor"
                                    : p.rescale_first ? "DINOv3ViTImageProcessorFast"
                                    : patches         ? "Siglip2ImageProcessor"
+                                   : pads            ? "SamImageProcessor"
                                    : shortest        ? "BitImageProcessor"
                                    : crops           ? "DeiTImageProcessor"
                                                      : "ViTImageProcessor";

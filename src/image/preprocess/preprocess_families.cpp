@@ -70,6 +70,8 @@ void set_timm_geometry(Preprocess& p, const ConfigFields& fields, double crop_pc
 
 // The one that turns the order of the channels round.
 constexpr const char* kMobileVitProcessor = "MobileViTImageProcessor";
+// The one that pads.
+constexpr const char* kSamProcessor = "SamImageProcessor";
 
 struct HfDefaults {
   const char* type;  // without the endings Fast and Pil
@@ -235,6 +237,16 @@ const HfDefaults kHfDefaults[] = {
      {},
      false,
      true},
+    {kSamProcessor,
+     Filter::bilinear,
+     kImageNetMean,
+     kImageNetStd,
+     ResizeMode::longest_edge,
+     {1024, 1024},
+     true,
+     PictureSize{1024, 1024},
+     false,
+     false},
     {"LevitImageProcessor",
      Filter::bicubic,
      kImageNetMean,
@@ -316,7 +328,8 @@ const HfDefaults& defaults_of(const std::string& type) {
 
 // Every field that the image processors of transformers write, of today and of versions 4; some of
 // them may hold nothing but what means "off".
-void refuse_unknown_fields(const ConfigFields& fields, bool reads_crop_pct) {
+void refuse_unknown_fields(const ConfigFields& fields, const std::string& type) {
+  const bool reads_crop_pct = type == "ConvNextImageProcessor", pads = type == kSamProcessor;
   fields.refuse_others(
       {"image_processor_type", "feature_extractor_type", "do_resize", "size", "default_to_square",
        "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
@@ -330,15 +343,18 @@ void refuse_unknown_fields(const ConfigFields& fields, bool reads_crop_pct) {
        "image_seq_length", "_valid_processor_keys", "name_or_path", "_name_or_path",
        // of crop_to_patches
        "min_patches", "max_patches",
+       // of the masks that SamImageProcessor prepares
+       "mask_size", "mask_pad_size",
        // of Siglip2ImageProcessor, refused elsewhere
        "patch_size", "max_num_patches"});
   for (const char* off : {"do_pad", "do_color_quantize", "do_align_long_axis", "do_thumbnail",
                           "keep_aspect_ratio", "crop_to_patches"})
-    if (fields.boolean(off, false))
+    if (fields.boolean(off, false) && !(pads && std::string_view(off) == "do_pad"))
       fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement",
            fields.path(off));
   for (const std::string absent : {"pad_size", "size_divisor", "crop_pct", "auto_map"})
-    if (fields.has(absent.c_str()) && !(reads_crop_pct && absent == "crop_pct"))
+    if (fields.has(absent.c_str()) && !(reads_crop_pct && absent == "crop_pct") &&
+        !(pads && absent == "pad_size"))
       fail(ErrorCode::unsupported, "preprocess", "{} is {}, which Vitrail does not implement",
            fields.path(absent.c_str()), ConfigFields::shown(fields.at(absent.c_str())));
   if (fields.has("ensure_multiple_of") && fields.number("ensure_multiple_of") != 1)
@@ -359,6 +375,34 @@ PictureSize read_height_width(const ConfigFields& size) {
       {"height", "width", "shortest_edge", "longest_edge", "max_height", "max_width"});
   return {size.integer("height", 1, kMaxPreprocessSide),
           size.integer("width", 1, kMaxPreprocessSide)};
+}
+
+// SAM's: the long side is resized to one length, and zeros fill the rest of a square.
+void set_sam_geometry(Preprocess& p, const ConfigFields& fields, const HfDefaults& defaults) {
+  p.resize_to = defaults.size;
+  p.crop_to = *defaults.crop_size;
+  if (fields.has("size")) {
+    const ConfigFields size = fields.object("size");
+    size.refuse_others({"longest_edge"});
+    const int side = size.integer("longest_edge", 1, kMaxPreprocessSide);
+    p.resize_to = {side, side};
+  }
+  p.resize = fields.boolean("do_resize", true) ? ResizeMode::longest_edge : ResizeMode::none;
+  if (fields.boolean("do_center_crop", false))
+    fail(ErrorCode::unsupported, "preprocess", "{} is true, which Vitrail does not implement here",
+         fields.path("do_center_crop"));
+  if (!fields.boolean("do_pad", true)) return;
+  if (fields.has("pad_size")) {
+    const ConfigFields size = fields.object("pad_size");
+    size.refuse_others({"height", "width"});
+    p.crop_to = {size.integer("height", 1, kMaxPreprocessSide),
+                 size.integer("width", 1, kMaxPreprocessSide)};
+  }
+  if (p.resize != ResizeMode::longest_edge ||
+      p.resize_to.height > std::min(p.crop_to.height, p.crop_to.width))
+    fail("preprocess", "{} of {}x{} does not hold every picture resized to a long side of {}",
+         fields.path("pad_size"), p.crop_to.height, p.crop_to.width, p.resize_to.height);
+  p.crop = CropRule::corner;
 }
 
 void set_hf_size(Preprocess& p, const ConfigFields& fields, const HfDefaults& defaults) {
@@ -417,6 +461,17 @@ PictureSize read_crop_size(const ConfigFields& fields, const HfDefaults& default
   return {side, side};
 }
 
+// All others': a resize, and a crop of the centre.
+void set_centred_geometry(Preprocess& p, const ConfigFields& fields, const HfDefaults& defaults) {
+  set_hf_size(p, fields, defaults);
+  if (!fields.boolean("do_resize", true)) p.resize = ResizeMode::none;
+  if (fields.boolean("do_center_crop", defaults.do_center_crop)) {
+    p.crop = CropRule::huggingface;
+    p.crop_to = read_crop_size(fields, defaults);
+  }
+  apply_shortest_edge_rule(p, fields, defaults.type);
+}
+
 }  // namespace
 
 Preprocess from_timm(const nlohmann::json& pretrained_cfg) {
@@ -456,7 +511,7 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
       fields.text("image_processor_type", fields.text("feature_extractor_type", default_type));
   const HfDefaults& defaults = defaults_of(type);
   const std::string kind = defaults.type;
-  refuse_unknown_fields(fields, kind == "ConvNextImageProcessor");
+  refuse_unknown_fields(fields, kind);
 
   Preprocess p;
   // The one hint at grey pictures: a mean for a single channel.
@@ -466,13 +521,10 @@ Preprocess from_hf(const nlohmann::json& config, const std::string& default_type
   p.filter = defaults.filter;
   if (fields.has("resample"))
     p.filter = static_cast<Filter>(fields.integer("resample", 0, 5));  // Pillow's codes
-  set_hf_size(p, fields, defaults);
-  if (!fields.boolean("do_resize", true)) p.resize = ResizeMode::none;
-  if (fields.boolean("do_center_crop", defaults.do_center_crop)) {
-    p.crop = CropRule::huggingface;
-    p.crop_to = read_crop_size(fields, defaults);
-  }
-  apply_shortest_edge_rule(p, fields, kind);
+  if (kind == kSamProcessor)
+    set_sam_geometry(p, fields, defaults);
+  else
+    set_centred_geometry(p, fields, defaults);
   p.do_rescale = fields.boolean("do_rescale", true);
   p.rescale_factor = fields.number("rescale_factor", 1.0 / 255.0);
   p.rescale_first = defaults.rescale_first && p.do_rescale;
@@ -519,7 +571,10 @@ std::string hf_image_processor_type(const std::string& model_type) {
       {"siglip2", "Siglip2ImageProcessor"},
       {"siglip2_vision_model", "Siglip2ImageProcessor"},
       {"beit", "BeitImageProcessor"},
+      {"data2vec-vision", "BeitImageProcessor"},
       {"segformer", "SegformerImageProcessor"},
+      {"sam", kSamProcessor},
+      {"sam_vision_model", kSamProcessor},
       {"dinov3_vit", "DINOv3ViTImageProcessor"},
       {"pvt", "PvtImageProcessor"},
       {"pvt_v2", "PvtImageProcessor"},

@@ -29,6 +29,7 @@ constexpr Named<CropRule> kCropRules[] = {
     {CropRule::none, "none"},
     {CropRule::torchvision, "torchvision"},
     {CropRule::huggingface, "huggingface"},
+    {CropRule::corner, "corner"},
 };
 constexpr Named<PassOrder> kPassOrders[] = {
     {PassOrder::horizontal_first, "horizontal_first"},

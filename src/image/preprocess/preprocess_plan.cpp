@@ -12,6 +12,7 @@ constexpr const char* kPlan = "preprocess";
 
 // Where the crop begins in the resized picture; negative: that much padding comes before it.
 int64_t crop_offset(int64_t size, int64_t crop, CropRule rule) {
+  if (rule == CropRule::corner) return 0;
   const int64_t spare = size - crop;
   if (rule == CropRule::huggingface) return spare >= 0 ? spare / 2 : -((1 - spare) / 2);
   if (spare < 0) return -(-spare / 2);

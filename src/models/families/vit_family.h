@@ -38,6 +38,8 @@ class VitFamily : public Family {
   // ---- Reading and writing ----
   // How the library's own code stretches positions to another picture's grid.
   virtual PositionResize position_resize(const VisionTransformerConfig& config) const = 0;
+  // The same of a table by relative position: timm's rule, unless the family has another.
+  virtual RelativeResize relative_resize() const { return RelativeResize::geometric; }
 
   // ---- Writing ----
   virtual const Expressible& expressible() const = 0;

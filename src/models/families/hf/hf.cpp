@@ -71,9 +71,14 @@ std::optional<Claim> HfFamily::recognise(const FileEvidence& file) const {
       return std::nullopt;
     return Claim{*prefix, "config.json's model_type " + type, true};
   }
-  if (!claims_by_names() || (!mark().empty() && !file.any_name_contains(mark())))
-    return std::nullopt;
-  return Claim{*prefix, mark().empty() ? *prefix + std::string(patch_mark()) : std::string(mark())};
+  std::string because = evidence(file, *prefix);
+  if (because.empty()) return std::nullopt;
+  return Claim{*prefix, std::move(because)};
+}
+
+std::string HfFamily::evidence(const FileEvidence& file, const std::string& prefix) const {
+  if (mark().empty()) return prefix + std::string(patch_mark());
+  return file.any_name_contains(mark()) ? std::string(mark()) : "";
 }
 
 void HfFamily::read_spelling(const FileEvidence& file, Spelling& s) const {

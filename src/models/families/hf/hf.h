@@ -40,8 +40,9 @@ class HfFamily : public VitFamily, public TransformersModels {
   // ---- The family's own ----
   // The end of the patch embedding's name.
   virtual std::string_view patch_mark() const;
-  // Whether a file is its own without a config.json that says so.
-  virtual bool claims_by_names() const { return true; }
+  // What says that a file is its own without a config.json, whose names begin with `prefix`; "":
+  // nothing does. By default mark(), or the patch embedding where there is no mark.
+  virtual std::string evidence(const FileEvidence& file, const std::string& prefix) const;
   // A part of tensors' names that no other family of transformers has; "": none.
   virtual std::string_view mark() const { return ""; }
   // What names and shapes do not say: how the head reads the tokens, and what of the tensors this

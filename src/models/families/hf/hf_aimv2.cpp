@@ -55,7 +55,8 @@ constexpr std::string_view kHfAimv2Classes[] = {
 constexpr Expressible kHfAimv2Expressible = {.class_token = Expressible::kNever,
                                              .rms_norm = true,
                                              .any_activation = true,
-                                             .optional_biases = true};
+                                             .optional_biases = true,
+                                             .split_gate = true};
 
 class HfAimv2Family : public HfFamily {
  public:

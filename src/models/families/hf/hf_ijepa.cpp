@@ -28,7 +28,16 @@ class HfIjepaFamily : public HfFamily {
   std::span<const std::string_view> architectures() const override { return kHfIjepaArchitectures; }
   std::span<const std::string_view> module_classes() const override { return kHfIjepaClasses; }
   const Family* refines() const override { return hf_vit_family(); }
-  bool claims_by_names() const override { return false; }
+  // A ViT's names without a class token's.
+  std::string evidence(const FileEvidence& file, const std::string& prefix) const override {
+    const std::string positions = prefix + "embeddings.position_embeddings";
+    const auto has = [&](const char* name) { return file.tensors().contains(prefix + name); };
+    const bool blocks =
+        has("encoder.layer.0.layernorm_before.weight") || has("layers.0.layernorm_before.weight");
+    return blocks && has("embeddings.position_embeddings") && !has("embeddings.cls_token")
+               ? positions
+               : "";
+  }
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
     return vit != nullptr && !vit->class_token && !is_map(vit->pooling);

@@ -47,7 +47,7 @@ class HfSiglip2Family : public HfSiglipTower {
   }
   std::span<const std::string_view> module_classes() const override { return kHfSiglip2Classes; }
   // SigLIP's names, so that config.json alone can say which of the two a file is.
-  bool claims_by_names() const override { return false; }
+  std::string evidence(const FileEvidence&, const std::string&) const override { return ""; }
   PositionResize position_resize(const C&) const override {
     return PositionResize::bilinear_antialias;
   }

@@ -61,7 +61,7 @@ class HfTipsFamily : public HfFamily {
   std::span<const std::string_view> module_classes() const override { return kHfTipsClasses; }
   std::string_view patch_mark() const override { return "patch_embed.proj.weight"; }
   // The names are those of the original DINOv2 and of timm.
-  bool claims_by_names() const override { return false; }
+  std::string evidence(const FileEvidence&, const std::string&) const override { return ""; }
   bool is_left_out(std::string_view name) const override { return name == "mask_token"; }
 
   void read_spelling(const FileEvidence& file, Spelling& s) const override {

@@ -34,7 +34,7 @@ class HfMaeFamily : public HfFamily {
   std::span<const HfModel> hf_models() const override { return kHfMae; }
   std::span<const std::string_view> architectures() const override { return kHfMaeArchitectures; }
   std::span<const std::string_view> module_classes() const override { return kHfMaeClasses; }
-  bool claims_by_names() const override { return false; }
+  std::string evidence(const FileEvidence&, const std::string&) const override { return ""; }
   bool is_training_part(const Spelling&, std::string_view name) const override {
     return name.starts_with("decoder.");
   }

@@ -1,6 +1,6 @@
 // transformers' ViTMSN (Assran et al. 2022, masked siamese networks): a ViT by everything but its
 // model_type. Its tensors are a ViT's, too, so that config.json alone can say which of the two a
-// file is.
+// file is, but for the names of a classifier.
 #include "models/families/hf/hf.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
@@ -11,6 +11,7 @@ namespace {
 // Of a generation: encoder.layer without the prefix that every other tensor has. So does
 // transformers 5.24 write a classifier of this model, and reads it.
 constexpr int kBareMsnEncoder = 2;
+constexpr const char* kBareMsnBlock = "encoder.layer.0.layernorm_before.weight";
 
 constexpr NameRow kHfMsnBareEncoder[] = {
     {"blocks.#.norm1", {"encoder.layer.#.layernorm_before"}},
@@ -40,12 +41,14 @@ class HfMsnFamily : public HfFamily {
   std::span<const HfModel> hf_models() const override { return kHfMsn; }
   std::span<const std::string_view> architectures() const override { return kHfMsnArchitectures; }
   std::span<const std::string_view> module_classes() const override { return kHfMsnClasses; }
-  bool claims_by_names() const override { return false; }
+  const Family* refines() const override { return hf_vit_family(); }
+  std::string evidence(const FileEvidence& file, const std::string& prefix) const override {
+    return has_bare_encoder(file, prefix) ? kBareMsnBlock : "";
+  }
 
   void read_spelling(const FileEvidence& file, Spelling& s) const override {
     HfFamily::read_spelling(file, s);
-    if (!s.prefix.empty() && file.tensors().contains("encoder.layer.0.layernorm_before.weight"))
-      s.generation |= kBareMsnEncoder;
+    if (has_bare_encoder(file, s.prefix)) s.generation |= kBareMsnEncoder;
   }
   NameTables tables(const Spelling& s) const override {
     const int column = s.generation & kAgeBit;
@@ -61,6 +64,11 @@ class HfMsnFamily : public HfFamily {
   void express_head(ModelEdit& model) const override {
     model.require(model.config.pooling == Pooling::class_token,
                   "any pooling but the class token's");
+  }
+
+ private:
+  static bool has_bare_encoder(const FileEvidence& file, const std::string& prefix) {
+    return !prefix.empty() && file.tensors().contains(kBareMsnBlock);
   }
 };
 

@@ -73,6 +73,7 @@ constexpr const char* kBlockModules[] = {
 constexpr std::pair<std::string_view, const char*> kElsewhere[] = {
     {"bias_mask", "DINOv3"},
     {"storage_tokens", "DINOv3"},
+    {"detection_tokens", "a model that detects objects, as YOLOS"},
     {"rope", "a model with rotary positions"},
     {"relative_position", "a model with relative positions, as BEiT and Swin"},
     {"rel_pos", "a model with relative positions"},
@@ -129,10 +130,21 @@ std::set<std::string> places(const TensorSource& tensors, const Spelling& spelli
   return names;
 }
 
+void refuse_several_class_tokens(const TensorSource& tensors, const Spelling& spelling) {
+  const auto names = names_in(spelling, "cls_token");
+  const TensorInfo* info = names.empty() ? nullptr : tensors.find(names.front());
+  if (info != nullptr && info->shape.rank() > 0 && info->shape.numel() > info->shape[-1])
+    fail(ErrorCode::unsupported, "model",
+         "{}: '{}' is {}, of a model with several class tokens, as Pixio, which Vitrail does not "
+         "implement",
+         tensors.place(), printable(names.front()), info->shape.str());
+}
+
 }  // namespace
 
 void refuse_strange_tensors(const TensorSource& tensors, const Spelling& spelling,
                             std::span<const std::string_view> more_modules) {
+  refuse_several_class_tokens(tensors, spelling);
   const std::set<std::string> known = places(tensors, spelling, more_modules);
   std::string strange;
   for (const std::string& name : tensors.names()) {

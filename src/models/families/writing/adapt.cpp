@@ -185,10 +185,10 @@ class Adapter {
     return c().position_prefix == c().prefix_tokens() ? c().position_prefix : 0;
   }
 
-  // timm's rule for tables by relative position is the only one that is written.
   void set_relative_resize() {
-    if (!c().relative.has_table() || c().relative.resize == RelativeResize::geometric) return;
-    c().relative.resize = RelativeResize::geometric;
+    const RelativeResize rule = target_.relative_resize();
+    if (!c().relative.has_table() || c().relative.resize == rule) return;
+    c().relative.resize = rule;
     fold(kOtherPictures);
   }
 
@@ -248,11 +248,11 @@ class Adapter {
       require(c().projection_bias == c().mlp_bias, "branches with other biases than their MLPs'");
       return;
     }
-    set_key_bias();
     if (!c().qkv_bias && can_.qkv_bias == Expressible::kAlways) {
       for (int64_t i = 0; i < c().depth; ++i) add_bias(block(i, "attn.qkv"));
       c().qkv_bias = c().key_bias = true;
     }
+    set_key_bias();
     if (can_.optional_biases) {
       require(!(c().pre_norm && c().patch_bias), "a patch bias before norm_pre");
       if (!c().patch_bias && !c().pre_norm) add_bias("patch_embed.proj");
@@ -306,8 +306,7 @@ class Adapter {
 
   void set_mlp() {
     if (c().mlp == MlpKind::plain) return;
-    if (c().mlp == MlpKind::gated_split && can_.rms_norm) return;  // express_head() has asked
-    if (can_.split_gate && c().activation == Activation::silu) {
+    if (can_.split_gate && (can_.any_activation || c().activation == Activation::silu)) {
       if (c().mlp == MlpKind::gated_split) return;
       if (c().mlp == MlpKind::gated_packed && !can_.gated_mlp) {
         for (int64_t i = 0; i < c().depth; ++i) split_gate(model_, block(i, "mlp."));

@@ -33,7 +33,7 @@ struct Expressible {
   bool rms_norm = false;              // RMSNorm; a norm behind the patch embedding
   bool reattention = false;           // DeepViT's mixing of heads
   bool any_head_size = false;         // heads times head size need not be the width
-  bool any_activation = false;        // of a plain MLP; else GELU
+  bool any_activation = false;        // of a plain MLP, and of a split gate; else GELU and SiLU
   bool gated_mlp = false;             // SwiGLU with packed halves, the gate first
   bool rectangles = false;            // pictures and patches that are not square
   bool no_positions = false;          // there need be no table of them
@@ -45,7 +45,7 @@ struct Expressible {
 
   bool qk_norm = false, mlp_norm = false;             // each alone, where inner_norms is not
   bool block_biases = false;                          // of projection and MLP are always there
-  bool split_gate = false;                            // SwiGLU with a matrix for each half
+  bool split_gate = false;                            // a gated MLP with a matrix for each half
   bool res_post = false;                              // norms behind attention and MLP
   bool rotary = false;                                // rotary positions by a rule, or mixed
   bool stored_periods = false;                        // a file may hold their periods
