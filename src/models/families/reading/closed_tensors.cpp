@@ -64,7 +64,7 @@ constexpr const char* kBlockModules[] = {
 };
 
 // Parts of names, and whose they are.
-constexpr std::array<std::pair<std::string_view, const char*>, 17> kElsewhere = {{
+constexpr std::array<std::pair<std::string_view, const char*>, 16> kElsewhere = {{
     {"bias_mask", "DINOv3"},
     {"storage_tokens", "DINOv3"},
     {"rope", "a model with rotary positions"},
@@ -74,9 +74,7 @@ constexpr std::array<std::pair<std::string_view, const char*>, 17> kElsewhere = 
     {"q_bias", "a model with biases of q and v alone, as BEiT and EVA"},
     {"lambda_q", "a model with differential attention"},
     {"linear_head", "vit-pytorch's SimpleViT"},
-    {"head.0.num_batches_tracked",
-     "a head behind batch normalisation, as MAE's linear probe has it"},
-    {"head.0.running_", "a head behind batch normalisation, as MAE's linear probe has it"},
+    {"head.0.running_", "a head behind batch normalisation of another form than MAE's"},
     {"downsample", "a model with a pyramid of stages, as Swin"},
     {"patch_embed.backbone", "a hybrid with a convolutional stem"},
     {"in_proj.", "a model with attention and MLP in parallel"},

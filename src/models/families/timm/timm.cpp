@@ -8,6 +8,7 @@
 #include "models/families/registry.h"
 #include "models/families/timm/timm_module.h"
 #include "models/families/vit_family.h"
+#include "models/field_words.h"
 
 namespace vitrail {
 namespace {
@@ -139,9 +140,11 @@ class TimmFamily : public VitFamily {
 
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
     draft.open.insert({"norm_placement", "position"});
-    draft.reasons["position"] =
-        "timm's models of these tensors may have rotary positions, which leave none: position=none "
-        "or position=learned says that this one has not, and an architecture which";
+    // A table is there or not; whether q and k are turned besides, no tensor says.
+    draft.reasons["position"] = fmt::format(
+        "timm's rotary ViTs have these tensors, too: position={} says that this model is none, and "
+        "an architecture which it is",
+        word_of(draft.config.position));
     draft.reasons["norm_placement"] =
         "norm_placement is pre, or res_post where norms follow attention and MLP";
   }
@@ -151,7 +154,7 @@ class TimmFamily : public VitFamily {
       settle_from_timm(draft, file.files.config, file.files.config_name, kTimmVisionTransformer);
     } else {
       settle_from_published(draft, *this);
-      find_candidates(draft, *this);
+      find_candidates(draft, {timm_family(), timm_eva_family()});
     }
     settle_plain_structure(draft, (file.spelling.generation & kAgeBit) != 0);
     if (draft.config.distillation_token)
