@@ -105,9 +105,9 @@ TEST(OriginalDinov3, PeriodsThatAreMissingAreThoseOfTheRule) {
   const Tensor expected = tokens_of(read_original(tensors), golden.at("input"));
   std::erase_if(tensors, [](const auto& one) { return one.first == "rope_embed.periods"; });
   EXPECT_ERROR(read_original(tensors), "num_heads");
-  const Checkpoint thin = read_checkpoint(
-      std::make_shared<MemoryTensors>(std::move(tensors)), {},
-      {.settings = {{"num_heads", "2"}}, .require_preprocess = false});
+  const Checkpoint thin =
+      read_checkpoint(std::make_shared<MemoryTensors>(std::move(tensors)), {},
+                      {.settings = {{"num_heads", "2"}}, .require_preprocess = false});
   EXPECT_EQ(thin.info.family, dinov3_family());
   EXPECT_LE(relative_error(tokens_of(thin, golden.at("input")), expected), kBound);
 }

@@ -64,7 +64,7 @@ constexpr const char* kBlockModules[] = {
 };
 
 // Parts of names, and whose they are.
-constexpr std::array<std::pair<std::string_view, const char*>, 16> kElsewhere = {{
+constexpr std::pair<std::string_view, const char*> kElsewhere[] = {
     {"bias_mask", "DINOv3"},
     {"storage_tokens", "DINOv3"},
     {"rope", "a model with rotary positions"},
@@ -73,7 +73,22 @@ constexpr std::array<std::pair<std::string_view, const char*>, 16> kElsewhere = 
     {"rpb", "a model with relative positions"},
     {"q_bias", "a model with biases of q and v alone, as BEiT and EVA"},
     {"lambda_q", "a model with differential attention"},
-    {"linear_head", "vit-pytorch's SimpleViT"},
+    {"q_norm.gamma", "a model with norms of queries and keys that every head has of its own"},
+    {"to_residual_mix", "a model that mixes the values of the first block into the others"},
+    {"static_beta", "a model with hyper-connections"},
+    {"to_freq_embedding", "a model that embeds frequencies of the picture, too"},
+    {"jumbo_", "vit-pytorch's JumboViT, whose class token is wider than the others"},
+    {".options.WA.", "vit-pytorch's JetViT, which chooses among kinds of attention"},
+    {"looped.", "a model that runs its blocks several times"},
+    {"post_norms.", "a model with norms behind a scaled residual stream (KEEL)"},
+    {"rotary_emb.", "vit-pytorch's ViT-5, with rotary positions of registers"},
+    {"transformer.pos_emb.scales", "vit-pytorch's RvT, with rotary positions of its own"},
+    {"patch_merger.", "a model that merges its patches (PatchMerger)"},
+    {"sm_image_embedder", "vit-pytorch's CrossViT, with two branches of patches"},
+    {"xcit_transformer", "vit-pytorch's XCiT, with attention over channels"},
+    {".1.fn.fn.net.", "vit-pytorch's LocalViT, with convolutions in its MLP"},
+    {"to_pixels", "vit-pytorch's MAE or SimMIM, which train an encoder that is saved by itself"},
+    {".fns.0.", "a model with blocks in parallel"},
     {"head.0.running_", "a head behind batch normalisation of another form than MAE's"},
     {"downsample", "a model with a pyramid of stages, as Swin"},
     {"patch_embed.backbone", "a hybrid with a convolutional stem"},
@@ -81,7 +96,7 @@ constexpr std::array<std::pair<std::string_view, const char*>, 16> kElsewhere = 
     {"attns.", "a model with blocks in parallel"},
     {"patch_embed.norm.", "a model with a norm behind the patch embedding, as Swin"},
     {"mlp.w1.", "a model with another gated MLP, as EVA-02 and DINOv3"},
-}};
+};
 
 std::set<std::string> places(const TensorSource& tensors, const Spelling& spelling,
                              std::span<const std::string_view> more_modules) {

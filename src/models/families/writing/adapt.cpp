@@ -45,8 +45,12 @@ class Adapter {
     // What no other family has.
     require(c().patch_embedding != PatchEmbedding::tokenizer, "a convolutional tokenizer");
     require(c().patch_embedding != PatchEmbedding::resnet, "a residual network as patch embedding");
-    require(c().position == Position::none || c().position == Position::learned,
+    require(can_.computed_positions || c().position == Position::none ||
+                c().position == Position::learned,
             "positions that are computed, not learned");
+    require(!can_.computed_positions || c().position == Position::sincos_2d_closed,
+            "any positions but sincos_2d_closed");
+    require(can_.projection_bias || !c().projection_bias, "a bias of attention's output");
     require(c().norm_placement == NormPlacement::pre ||
                 (c().norm_placement == NormPlacement::res_post && can_.res_post),
             "any norm_placement but pre");
@@ -265,7 +269,7 @@ class Adapter {
   // One switch for the projections of attention and MLP.
   void add_block_biases() {
     for (int64_t i = 0; i < c().depth; ++i) {
-      if (c().attention_projection) add_bias(block(i, "attn.proj"));
+      if (c().attention_projection && can_.projection_bias) add_bias(block(i, "attn.proj"));
       if (c().mlp != MlpKind::gated_split) {
         add_bias(block(i, "mlp.fc1"));
       } else {
@@ -274,7 +278,8 @@ class Adapter {
       }
       add_bias(block(i, "mlp.fc2"));
     }
-    c().projection_bias = c().mlp_bias = true;
+    c().projection_bias = can_.projection_bias;
+    c().mlp_bias = true;
   }
 
   // Without a rotation a bias of k adds the same to all scores of a query.
