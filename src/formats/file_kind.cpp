@@ -64,9 +64,8 @@ std::string foreign_zip_kind(const StoredZip& zip) {
     });
   };
   const bool torch = has("data.pkl");
-  if (has("constants.pkl") || (torch && has("attributes.pkl")))
-    return "a TorchScript archive (torch.jit.save), a program; save the state_dict() of its model "
-           "instead";
+  if (has("attributes.pkl") || (has("constants.pkl") && !torch))
+    return "a TorchScript archive of torch before 1.4; save the state_dict() of its model instead";
   if (has("serialized_exported_program.json") || has("models/model.json"))
     return "a torch.export archive, a program; save the state_dict() of its model instead";
   if (torch) return "";

@@ -134,6 +134,9 @@ void PickleReader::push_set(const Items& arguments) {
 
 void PickleReader::reduce() {
   const uint32_t argument_tuple = pop(), callee = pop();
+  // TorchScript makes a member of an enumeration of its value alone.
+  if (value(callee).kind == Kind::global && value(callee).text.starts_with("__torch__."))
+    return push_opaque(value(callee).text);
   if (value(argument_tuple).kind != Kind::tuple) refuse("calls something without a tuple");
   if (value(callee).kind != Kind::global) {
     if (value(callee).kind == Kind::opaque) refuse_call(value(callee).text);

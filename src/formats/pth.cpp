@@ -19,6 +19,7 @@ namespace vitrail {
 // Held by PthBuilder, which pth.h names: so neither is of this file alone.
 struct PthContents {
   Pickle pickle;
+  bool script = false;  // of torch.jit.save
   std::map<std::string, std::span<const std::byte>, std::less<>> storages;
 };
 
@@ -44,7 +45,9 @@ bool is_pickle(Bytes bytes) {
          !begins_like_safetensors(bytes);
 }
 
-// DIR/data.pkl, and DIR/data/KEY for each storage.
+// DIR/data.pkl, and DIR/data/KEY for each storage. A TorchScript archive has them, too, beside the
+// program in DIR/code/ (which is compressed, and not looked at) and the numbers in it,
+// DIR/constants.pkl.
 PthContents read_zip(Bytes bytes, const std::string& place) {
   const StoredZip zip = read_stored_zip(bytes, place);
   const auto& entries = zip.entries;
@@ -58,13 +61,17 @@ PthContents read_zip(Bytes bytes, const std::string& place) {
     folder = name.substr(0, name.size() - kPickle.size());
   }
   if (folder.empty()) fail("pth", "{}: has its data.pkl outside of a folder", place);
-  if (!zip.compressed.empty())
+  PthContents contents;
+  contents.script = entries.contains(folder + "/constants.pkl");
+  // Of a compressed entry no bytes are known, so weights among them would be missed below.
+  const bool program = contents.script && (zip.compressed.starts_with(folder + "/code/") ||
+                                           zip.compressed.starts_with(folder + "/.debug"));
+  if (!zip.compressed.empty() && !program)
     fail("pth", "{}: the archive holds '{}' compressed; torch.save stores it as it is", place,
          printable(zip.compressed, 60));
   if (const auto order = entries.find(folder + "/byteorder");
       order != entries.end() && text_of(order->second) != "little")
     fail("pth", "{}: was written on a big-endian machine", place);
-  PthContents contents;
   const Bytes pickle = entries.at(folder + std::string(kPickle));
   if (pickle.size() > kMaxPickleBytes)
     fail("pth", "{}: its pickle of {} bytes is above the limit of {}", place, pickle.size(),
@@ -140,7 +147,8 @@ class PthBuilder {
       : bytes_(bytes), contents_(std::move(contents)), place_(std::move(place)) {}
 
   std::shared_ptr<PthFile> build(const PthOptions& options, std::shared_ptr<void> keep_alive) {
-    StateDict chosen = choose_state_dict(contents_.pickle, options, place_);
+    StateDict chosen = contents_.script ? script_state_dict(contents_.pickle, options, place_)
+                                        : choose_state_dict(contents_.pickle, options, place_);
     std::shared_ptr<PthFile> file(new PthFile);
     for (const auto& [name, index] : chosen.tensors) {
       const PickleTensor& tensor = contents_.pickle.tensors[index];

@@ -145,10 +145,13 @@ std::shared_ptr<TensorSource> open_tensors(const std::filesystem::path& path,
     const auto index = path / (std::string(name) + ".index.json");
     if (std::filesystem::exists(index, ignored)) return unwrapped(open_sharded(index));
   }
+  for (const char* name : {"open_clip_model.safetensors", "open_clip_pytorch_model.bin"})
+    if (std::filesystem::exists(path / name, ignored)) return open_whole(path / name);
   if (const std::filesystem::path npz = only_npz_in(path); !npz.empty()) return open_whole(npz);
   fail("model",
        "{}: holds neither model.safetensors nor model.safetensors.index.json, nor "
-       "pytorch_model.bin, nor one .npz",
+       "pytorch_model.bin, nor OpenCLIP's open_clip_model.safetensors or "
+       "open_clip_pytorch_model.bin, nor one .npz",
        path.string());
 }
 

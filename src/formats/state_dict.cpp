@@ -83,7 +83,59 @@ std::string unwrap(StateDict& dict) {
   return std::move(found.prefix);
 }
 
+// What of a candidate could not be read.
+void note_unread(const Candidate& own, StateDict& dict) {
+  const size_t named = std::min(kListed, own.unread.size());
+  for (size_t i = 0; i < named; ++i)
+    dict.notes.push_back(fmt::format("'{}' is of a type that cannot be read, and is left out",
+                                     printable(own.unread[i])));
+  if (named < own.unread.size())
+    dict.notes.push_back(fmt::format("so are {} more", own.unread.size() - named));
+}
+
+// The module whose class says what a candidate computes. A wrapper's says nothing; where the prefix
+// that was taken off is no module's, the whole's does.
+const PickleValue& told_module(const Candidate& own, const std::string& taken) {
+  const auto inner = own.modules.find(taken);
+  return inner == own.modules.end() ? *own.modules.at("") : *inner->second;
+}
+
+// "__torch__.timm.models.vit.___torch_mangle_3.ViT" as Python calls it: TorchScript tells apart
+// what it has compiled several times.
+std::string script_class(std::string_view global) {
+  std::string name = dotted_name(global);
+  constexpr std::string_view kRoot = "__torch__.", kMangled = "___torch_mangle_";
+  if (name.starts_with(kRoot)) name.erase(0, kRoot.size());
+  for (size_t at = name.find(kMangled); at != std::string::npos; at = name.find(kMangled, at)) {
+    const size_t dot = name.find('.', at);
+    name.erase(at, dot == std::string::npos ? dot : dot + 1 - at);
+  }
+  return name;
+}
+
 }  // namespace
+
+StateDict script_state_dict(const Pickle& pickle, const PthOptions& options,
+                            const std::string& place) {
+  if (!options.state_dict.empty())
+    fail("pth",
+         "{}: is a TorchScript archive of one module, so state_dict={} chooses nothing in it",
+         place, printable(options.state_dict));
+  Candidate own = StateDictFinder(pickle, place).script_module();
+  if (own.tensors.empty())
+    fail("pth",
+         "{}: is a TorchScript archive without weights that have names (torch.jit.freeze takes "
+         "them away); save the state_dict() of its model",
+         place);
+  StateDict dict;
+  note_unread(own, dict);
+  dict.tensors = std::move(own.tensors);
+  const std::string taken = options.unwrap ? unwrap(dict) : "";
+  dict.module_class = script_class(told_module(own, taken).text);
+  dict.notes.push_back("the weights are those of a TorchScript archive of " + dict.module_class +
+                       ", whose program is not read");
+  return dict;
+}
 
 StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
                             const std::string& place) {
@@ -102,18 +154,11 @@ StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
             ? ""
             : "; there is also " + others + " (" + said_setting("state_dict", "NAME") + ")"));
   }
-  const size_t named = std::min(kListed, own.unread.size());
-  for (size_t i = 0; i < named; ++i)
-    dict.notes.push_back(fmt::format("'{}' is of a type that cannot be read, and is left out",
-                                     printable(own.unread[i])));
-  if (named < own.unread.size())
-    dict.notes.push_back(fmt::format("so are {} more", own.unread.size() - named));
+  note_unread(own, dict);
   dict.tensors = std::move(own.tensors);
   const std::string taken = options.unwrap ? unwrap(dict) : "";
   if (own.modules.empty()) return dict;
-  // The wrapper's class says nothing; where the prefix is no module's, the whole's does.
-  const auto inner = own.modules.find(taken);
-  const PickleValue& module = inner == own.modules.end() ? *own.modules.at("") : *inner->second;
+  const PickleValue& module = told_module(own, taken);
   dict.module_class = dotted_name(module.text);
   dict.module_fields = module_fields(pickle, module);
   dict.notes.push_back("the weights are those of a module saved whole, " + dict.module_class);

@@ -133,6 +133,34 @@ void StateDictFinder::take_module(const PickleValue& module, const std::string& 
   }
 }
 
+Candidate StateDictFinder::script_module() {
+  Candidate whole;
+  take_script(pickle_.top(), "", 0, whole);
+  return whole;
+}
+
+void StateDictFinder::take_script(const PickleValue& module, const std::string& prefix, int depth,
+                                  Candidate& into) {
+  const PickleValue* state = state_of(module);
+  if (state == nullptr) return;
+  if (depth > kMaxModuleDepth)
+    fail("pth", "{}: has modules nested deeper than {}", place_, kMaxModuleDepth);
+  spend(kWorkPerEntry + state->items.size());
+  if (into.modules.size() < kMaxClasses && prefix.size() <= kMaxWrapperPrefix)
+    into.modules.emplace(prefix, &module);
+  take_tensors(*state, prefix, nullptr, into);
+  for (size_t i = 0; i + 1 < state->items.size(); i += 2) {
+    const PickleValue& key = at(state->items[i]);
+    const PickleValue& item = at(state->items[i + 1]);
+    if (key.kind != Kind::text || item.kind != Kind::opaque || is_unread_tensor(item)) continue;
+    spend(kWorkPerEntry + prefix.size() + key.text.size());
+    if (prefix.size() + key.text.size() > kMaxTensorNameBytes)
+      fail("pth", "{}: a module's name of {} bytes is above the limit of {}", place_,
+           prefix.size() + key.text.size(), kMaxTensorNameBytes);
+    take_script(item, prefix + std::string(key.text) + ".", depth + 1, into);
+  }
+}
+
 void StateDictFinder::visit_items(const PickleValue& dictionary, const std::string& path, int depth,
                                   Candidate& own) {
   take_tensors(dictionary, "", nullptr, own);

@@ -27,6 +27,8 @@ class StateDictFinder {
   // In the order in which they are met, parts before the whole. Error: more entries or longer names
   // than any checkpoint has (a pickle of a few bytes may share parts without end).
   std::vector<Candidate> run();
+  // The tensors of a TorchScript module, which keeps parameters, buffers and modules as attributes.
+  Candidate script_module();
 
  private:
   const PickleValue& at(uint32_t index) const { return pickle_.at(index); }
@@ -39,6 +41,8 @@ class StateDictFinder {
   void visit_items(const PickleValue& dictionary, const std::string& path, int depth,
                    Candidate& own);
   void take_module(const PickleValue& module, const std::string& prefix, int depth,
+                   Candidate& into);
+  void take_script(const PickleValue& module, const std::string& prefix, int depth,
                    Candidate& into);
   void take_tensors(const PickleValue& dictionary, const std::string& prefix,
                     const PickleValue* left_out, Candidate& into);

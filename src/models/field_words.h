@@ -32,7 +32,8 @@ inline constexpr std::array kPatchEmbeddings{
     Word{PatchEmbedding::tokenizer, "tokenizer"}, Word{PatchEmbedding::resnet, "resnet"}};
 inline constexpr std::array kPositions{
     Word{Position::none, "none"}, Word{Position::learned, "learned"},
-    Word{Position::sinusoidal_1d, "sinusoidal_1d"}, Word{Position::sincos_2d, "sincos_2d"}};
+    Word{Position::sinusoidal_1d, "sinusoidal_1d"}, Word{Position::sincos_2d, "sincos_2d"},
+    Word{Position::sincos_2d_closed, "sincos_2d_closed"}};
 inline constexpr std::array kPositionResizes{
     Word{PositionResize::bicubic_antialias, "bicubic_antialias"},
     Word{PositionResize::bicubic, "bicubic"},

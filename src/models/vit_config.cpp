@@ -381,6 +381,10 @@ void VisionTransformerConfig::validate() const {
   check_range("position_prefix", position_prefix, 0, prefix_tokens());
   check(position != Position::sincos_2d || embed_dim % 4 == 0, "model config",
         "position sincos_2d needs an embed_dim divisible by 4, not {}", embed_dim);
+  check(position != Position::sincos_2d_closed || (embed_dim % 4 == 0 && embed_dim > 4),
+        "model config",
+        "position sincos_2d_closed needs an embed_dim divisible by 4 and above it, not {}",
+        embed_dim);
   const bool reads_class = pooling == Pooling::class_token || pooling == Pooling::class_and_mean;
   check(!reads_class || prefix_tokens() > 0, "model config", "pooling {} needs a class token",
         word_of(pooling));

@@ -19,7 +19,9 @@ std::unique_ptr<PositionStrategy> added_positions(const Scope& scope, const Posi
     case Position::sinusoidal_1d:
       return std::make_unique<SinusoidalPositions>(c.embed_dim, c.prefix);
     case Position::sincos_2d:
-      return std::make_unique<SincosPositions>(c.embed_dim, c.prefix);
+      return std::make_unique<SincosPositions>(c.embed_dim, c.prefix, SincosFrequencies::open);
+    case Position::sincos_2d_closed:
+      return std::make_unique<SincosPositions>(c.embed_dim, c.prefix, SincosFrequencies::closed);
   }
   fail("position", "unknown kind of positions");
 }

@@ -8,8 +8,9 @@ namespace vitrail {
 enum class Position : uint8_t {
   none,
   learned,
-  sinusoidal_1d,  // over all tokens in order (Vaswani et al. 2017, section 3.5)
-  sincos_2d,      // half of D for each axis (Chen et al. 2021, MoCo v3)
+  sinusoidal_1d,     // over all tokens in order (Vaswani et al. 2017, section 3.5)
+  sincos_2d,         // half of D for each axis (Chen et al. 2021, MoCo v3)
+  sincos_2d_closed,  // the same, down to the lowest frequency itself (Beyer et al. 2022)
 };
 
 // How a stored position grid is resized to another picture's grid.

@@ -122,12 +122,12 @@ class Answer:
         lines = [l for l in (self.err or "").splitlines() if l.strip()]
         errors = [l for l in lines if not l.startswith("vitrail: note") and
                   not l.startswith("vitrail: warning")]
-        self.message = " / ".join(errors or lines)[:600]
+        self.message = " / ".join(errors or lines)[:1200]
         if self.rc == 0:
             self.message = ""
         elif '"error"' in (self.out or ""):
             with contextlib.suppress(Exception):
-                self.message = json.loads(self.out.splitlines()[0])["error"][:600]
+                self.message = json.loads(self.out.splitlines()[0])["error"][:1200]
 
     @property
     def crashed(self):
@@ -242,6 +242,11 @@ def truths_of(model, data=None):
     truths["activation"] = act
     pool = getattr(model, "global_pool", "token")
     truths["pooling"] = {"token": "class_token", "avg": "mean", "map": "map"}.get(pool, pool)
+    if getattr(model, "rope", None) is None:
+        truths["position"] = "none" if getattr(model, "pos_embed", None) is None else "learned"
+    architecture = (getattr(model, "pretrained_cfg", None) or {}).get("architecture")
+    if architecture:
+        truths["architecture"] = architecture
     size = getattr(model.patch_embed, "img_size", None)
     if size:
         truths["image_size"] = size[0] if isinstance(size, (tuple, list)) else size
@@ -252,12 +257,23 @@ def truths_of(model, data=None):
     return truths
 
 
+def named_architecture(message, truths):
+    """Whether the message lists the model's own name among those that --set architecture takes."""
+    if "--set architecture=its name" not in message:
+        return False
+    listed = re.findall(r"[\w.]+", message[message.index("--set architecture=its name"):])
+    return truths.get("architecture") in listed
+
+
 def follow_advice(ask, answer, truths, rounds=3):
-    """Says what the message asks for, with the truth, until it answers or refuses otherwise.
+    """Says what the message asks for, with the truth, until it answers or refuses otherwise: the
+    architecture where the message names it, else field by field.
     ask(sets) -> Answer. Returns the last answer and what was said."""
     sets = []
     for _ in range(rounds):
         wanted = re.findall(r"--set (\w+)=\.\.\.", answer.message)
+        if not sets and named_architecture(answer.message, truths):
+            wanted = ["architecture"]
         new = [f"{w}={truths[w]}" for w in wanted if w in truths]
         if answer.rc == 0 or not new or all(n in sets for n in new):
             break

@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vitrail" / "coverage"
+# Modules, run by themselves.
 PARTS = {"timm": "timm_cases", "transformers": "hf_cases", "vit_pytorch": "vit_pytorch_cases",
          "files": "conventions"}
 RESULTS = {"timm": "timm", "transformers": "hf", "vit_pytorch": "vit_pytorch",

@@ -120,7 +120,9 @@ def main():
         "## timm, by module", "",
         "Models above 25 million parameters run with two blocks, and the largest ones narrowed; of "
         "modules other than `vision_transformer` and `deit` the smallest of each structure runs "
-        "(names and ranks of parameters, classes of layers, epsilons, pooling).", "",
+        "(names and ranks of parameters, classes of layers, epsilons, pooling). Of a structure "
+        "whose smallest is above 150 million parameters the configuration, names and shapes are "
+        "asked alone, which a refusal needs no more than.", "",
         *lines_of_timm(parts["timm"]), "",
         "## transformers", "", *lines_of_cases(parts["hf"]), "",
         "## vit-pytorch", "",

@@ -8,7 +8,7 @@ import timm
 import torch
 from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
-from timm.models._hub import save_for_hf
+from timm.models._hub import save_config_for_hf, save_for_hf
 
 from timm_scan import scan
 
@@ -91,6 +91,24 @@ def as_close_as_itself(model, x, answer):
     pick = lambda y: (y[0] if isinstance(y, (tuple, list)) else y)[0]
     own, ours = relative(pick(single), pick(exact)), relative(answer.top(), pick(exact))
     return own if ours <= 3 * own else None
+
+
+def refused_by_name(row, kwargs, path):
+    """The answer to a folder of a model that is too large to be compared: its configuration, its
+    tensors' names and shapes, and zeros, which take no room on the disk."""
+    with torch.device("meta"):
+        model = timm.create_model(row["name"], pretrained=False, **kwargs)
+    save_config_for_hf(model, path / "config.json")
+    header, at = {}, 0
+    for name, tensor in model.state_dict().items():
+        bytes_ = tensor.numel() * 4
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, at + bytes_]}
+        at += bytes_
+    text = json.dumps(header).encode()
+    with (path / "model.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)
+    return classify(path, photo(1)) if model.num_classes > 0 else embed(path, photo(1), "patches")
 
 
 def compare(model, path, picture):
@@ -176,7 +194,13 @@ def run_one(records, row, suffix="", **extra):
         return
     fields.update(kwargs={k: v for k, v in kwargs.items()}, built=size)
     if model is None:
-        records.add(case, verdict="SKIPPED", message=f"{size / 1e6:.0f} M parameters", **fields)
+        verdict, message = "SKIPPED", f"{size / 1e6:.0f} M parameters"
+        if row["module"] not in WHOLE and size > LARGEST:
+            with folder(case) as path:
+                answer = refused_by_name(row, kwargs, path)
+            if answer.rc != 0:
+                verdict, message = judge(answer, None, None)[0], answer.message
+        records.add(case, verdict=verdict, message=message, **fields)
         return
     picture = photo(1)
     try:

@@ -66,8 +66,35 @@ TEST(WholeModules, WithoutTensorsAreNamed) {
   EXPECT_ERROR(PthFile::open(kModuleGolden / "no_module.pth"), "is an object of signal.Handlers");
 }
 
+// Archives of torch.jit.save: what is read is what the module's state_dict() holds.
+TEST(TorchScript, HasTheTensorsOfItsModule) {
+  const auto upstream = SafetensorsFile::open(kModuleGolden / "script_module.safetensors");
+  for (const char* name : {"script_module.pt", "script_traced.pt"}) {
+    const auto file = PthFile::open(kModuleGolden / name);
+    EXPECT_EQ(file->names(), upstream->names()) << name;
+    for (const std::string& tensor : upstream->names()) {
+      const Tensor read = file->tensor(tensor), right = upstream->tensor(tensor);
+      ASSERT_EQ(read.shape(), right.shape()) << tensor;
+      ASSERT_EQ(read.dtype(), right.dtype()) << tensor;
+      EXPECT_EQ(std::memcmp(read.raw(), right.raw(), right.bytes()), 0) << tensor;
+    }
+    // Of a wrapper the class within counts.
+    EXPECT_TRUE(file->module_class().ends_with("Inner")) << file->module_class();
+    EXPECT_EQ(file->module_class().find("torch_mangle"), std::string::npos);
+    EXPECT_EQ(file->module_fields(), "");
+    EXPECT_TRUE(has_note(*file, "whose program is not read"));
+  }
+  EXPECT_TRUE(has_note(*PthFile::open(kModuleGolden / "script_traced.pt"), "prefix 'model.'"));
+}
+
+TEST(TorchScript, WithoutNamedWeightsIsRefused) {
+  EXPECT_ERROR(PthFile::open(kModuleGolden / "scripted.pt"), "is a TorchScript archive without");
+  EXPECT_ERROR(PthFile::open(kModuleGolden / "script_frozen.pt"), "torch.jit.freeze");
+  EXPECT_ERROR(PthFile::open(kModuleGolden / "script_module.pt", {.state_dict = "ema"}),
+               "state_dict=ema chooses nothing");
+}
+
 TEST(OtherFiles, AreRefusedByWhatTheyAre) {
-  EXPECT_ERROR(PthFile::open(kModuleGolden / "scripted.pt"), "is a TorchScript archive");
   EXPECT_ERROR(PthFile::open(kModuleGolden / "jax.npz"), "is a NumPy archive (.npz)");
   const testing::TemporaryFolder folder;
   const auto refusal_of = [&](const std::string& bytes) {

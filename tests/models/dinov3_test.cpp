@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/families/convert.h"
 #include "models/families/registry.h"
@@ -86,9 +87,29 @@ TEST(OriginalDinov3, AnswersAsTimmOfTheSameWeights) {
   EXPECT_LE(relative_error(tokens_of(original, golden.at("input")), expected), kBound);
 }
 
-TEST(OriginalDinov3, AMaskOfSomethingElseIsRefused) {
+TEST(OriginalDinov3, AMaskThatHidesNothingLeavesTheBiasOfK) {
   const GoldenCase golden = open_golden("timm_positions/dinov3_qkvb");
-  EXPECT_ERROR(read_original(original_file(golden, 1)), "does not hide the bias of k alone");
+  const Checkpoint whole = read_original(original_file(golden, 1));
+  EXPECT_TRUE(as_vit(whole.info.config).key_bias);
+  // q is turned against k, so that a bias of k changes the answer.
+  EXPECT_GT(relative_error(tokens_of(whole, golden.at("input")),
+                           tokens_of(read_original(original_file(golden, 0)), golden.at("input"))),
+            1e-3);
+  EXPECT_ERROR(read_original(original_file(golden, 0.5f)), "hides neither the bias of k alone");
+  EXPECT_ERROR(read_original(original_file(golden, std::nanf(""))), "neither the bias of k");
+}
+
+TEST(OriginalDinov3, PeriodsThatAreMissingAreThoseOfTheRule) {
+  const GoldenCase golden = open_golden("timm_positions/dinov3_qkvb");
+  NamedTensors tensors = original_file(golden, 0);
+  const Tensor expected = tokens_of(read_original(tensors), golden.at("input"));
+  std::erase_if(tensors, [](const auto& one) { return one.first == "rope_embed.periods"; });
+  EXPECT_ERROR(read_original(tensors), "num_heads");
+  const Checkpoint thin =
+      read_checkpoint(std::make_shared<MemoryTensors>(std::move(tensors)), {},
+                      {.settings = {{"num_heads", "2"}}, .require_preprocess = false});
+  EXPECT_EQ(thin.info.family, dinov3_family());
+  EXPECT_LE(relative_error(tokens_of(thin, golden.at("input")), expected), kBound);
 }
 
 TEST(OriginalDinov3, IsWrittenAndReadAgain) {

@@ -224,8 +224,16 @@ std::vector<VisionTransformerConfig> small_models() {
   gated.mlp = MlpKind::gated_split;
   gated.activation = Activation::silu;
   gated.qkv_bias = gated.projection_bias = gated.mlp_bias = false;
-  return {gated,  tiny_config(), distilled, scaled, registers, matrix, patches,
-          mapped, tower,         projected, means,  headless,  twice};
+  VisionTransformerConfig simple = matrix;
+  simple.patch_norm = true;
+  simple.class_token = false;
+  simple.position_prefix = 0;
+  simple.position = Position::sincos_2d_closed;
+  simple.pooling = Pooling::mean;
+  simple.projection_bias = false;
+  simple.register_tokens = 2;
+  return {simple,  gated,  tiny_config(), distilled, scaled, registers, matrix,
+          patches, mapped, tower,         projected, means,  headless,  twice};
 }
 
 // Norms before and after pooling are one and the same, as BLIP has them.

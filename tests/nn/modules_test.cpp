@@ -117,6 +117,13 @@ TEST(Position, SinusoidsAreThoseOfThePapers) {
   EXPECT_FLOAT_EQ(last[5], std::sin(1 * omega));
   EXPECT_FLOAT_EQ(last[7], std::cos(1 * omega));
   EXPECT_THROW(sincos_2d_table(2, 2, 6), Error);
+  // The lowest frequency is 1/10000 itself.
+  const Tensor closed = sincos_2d_table(2, 3, 8, SincosFrequencies::closed);
+  const float* end = closed.f32() + 5 * 8;
+  EXPECT_FLOAT_EQ(end[0], std::sin(2.0));
+  EXPECT_FLOAT_EQ(end[1], std::sin(2.0 / 10000));
+  EXPECT_FLOAT_EQ(end[7], std::cos(1.0 / 10000));
+  EXPECT_THROW(sincos_2d_table(2, 2, 4, SincosFrequencies::closed), Error);
 }
 
 TEST(Position, ALearnedGridFollowsThePictureAndKeepsItsPrefix) {

@@ -14,6 +14,8 @@
 #include "models/families/jax_tensors.h"
 #include "models/families/labels.h"
 #include "models/families/module_class.h"
+#include "models/families/normed_head.h"
+#include "models/families/open_clip.h"
 #include "models/families/quantized_tensors.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
@@ -161,10 +163,15 @@ void warn_of_left_out(CheckpointInfo& info) {
 Checkpoint read_checkpoint(std::shared_ptr<TensorSource> tensors, const CheckpointFiles& beside,
                            const CheckpointOptions& options) {
   Checkpoint checkpoint;
-  tensors = jax_as_torch(std::move(tensors));
+  CheckpointFiles files = beside;
+  tensors = with_plain_head(jax_as_torch(std::move(tensors)));
+  if (auto tower = clip_tower(tensors, files.config, files.config_name)) {
+    tensors = std::move(tower->tensors);
+    files.config = std::move(tower->config);
+    files.config_name = std::move(tower->config_name);
+  }
   checkpoint.info.notes = tensors->notes();
   check_module_class(*tensors);
-  CheckpointFiles files = beside;
   if (Json own = config_of_module(*tensors); !own.is_null()) {
     if (!files.config.is_null())
       checkpoint.info.notes.push_back(
@@ -215,9 +222,15 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, const CheckpointOp
       if (const std::string value = taken(rest.settings, name); !value.empty())
         of_head.emplace_back(name, value);
   std::shared_ptr<TensorSource> tensors = open_tensors(path, state_dict);
-  const CheckpointFiles files{read_if_there(beside / "config.json"),
-                              read_if_there(beside / "preprocessor_config.json"),
-                              labels_file_in(beside), tensors_if_there(beside / kRejectionFile)};
+  // Beside OpenCLIP's own files there may be transformers' of the same model.
+  const bool clip =
+      has_clip_names(*tensors) && std::filesystem::exists(beside / kOpenClipConfig, ignored);
+  const std::string config_name = clip ? kOpenClipConfig : kConfigName;
+  const CheckpointFiles files{.config = read_if_there(beside / config_name),
+                              .preprocessor = read_if_there(beside / "preprocessor_config.json"),
+                              .labels_file = labels_file_in(beside),
+                              .gaussians = tensors_if_there(beside / kRejectionFile),
+                              .config_name = config_name};
   Checkpoint checkpoint = read_checkpoint(std::move(tensors), files, rest);
   if (!adapter.empty()) apply_adapter(checkpoint, adapter, of_head);
   return checkpoint;

@@ -84,12 +84,17 @@ const Family* conversion_target(const std::string& name, const NetworkConfig& co
 }
 
 NamedTensors split_parts(const WeightRule& rule, const Tensor& tensor) {
-  const auto count = static_cast<int64_t>(rule.parts.size());
-  if (count == 1) return {{rule.parts.front(), tensor}};
-  const int64_t rows = tensor.size(0) / count;
+  if (rule.parts.size() == 1) return {{rule.parts.front(), tensor}};
+  const auto share = [&](size_t part) { return rule.shares.empty() ? 1 : rule.shares[part]; };
+  int64_t all = 0, begin = 0;
+  for (size_t i = 0; i < rule.parts.size(); ++i) all += share(i);
+  const int64_t rows = tensor.size(0) / all;
   NamedTensors parts;
-  for (int64_t i = 0; i < count; ++i)
-    parts.emplace_back(rule.parts[static_cast<size_t>(i)], tensor.rows(i * rows, (i + 1) * rows));
+  for (size_t i = 0; i < rule.parts.size(); ++i) {
+    const int64_t end = begin + share(i) * rows;
+    parts.emplace_back(rule.parts[i], tensor.rows(begin, end));
+    begin = end;
+  }
   return parts;
 }
 

@@ -71,7 +71,8 @@ class Dinov2Family : public VitFamily {
   std::optional<Claim> recognise(const FileEvidence& file) const override {
     const auto prefix = file.prefix_before("patch_embed.proj.weight");
     if (!prefix) return std::nullopt;
-    if (file.tensors().contains(*prefix + "rope_embed.periods")) return std::nullopt;  // DINOv3's
+    for (const char* of_dinov3 : {"rope_embed.periods", "storage_tokens"})
+      if (file.tensors().contains(*prefix + of_dinov3)) return std::nullopt;
     const TensorInfo* mask = file.tensors().find(*prefix + "mask_token");
     if (mask != nullptr && mask->shape.rank() == 2)
       return Claim{*prefix, "a mask_token of two axes"};
@@ -98,7 +99,7 @@ class Dinov2Family : public VitFamily {
       check_fields(file.files.config,
                    {file.files.config_name, "original DINOv2, whose files stand alone,", {}});
     settle_from_published(draft, *this);
-    find_candidates(draft, *this);
+    find_candidates(draft, {this});
     C& c = draft.config;
     draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kDinov2Epsilon, every_model());
     draft.settle("activation", &C::activation,

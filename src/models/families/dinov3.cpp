@@ -1,6 +1,6 @@
 // Original DINOv3 (facebookresearch/dinov3): timm's names with some of its own, of backbones alone,
 // whose files stand alone. They hold the periods of the rotary positions, and beside the joint bias
-// of q, k and v a mask that takes k's out.
+// of q, k and v a mask that it is multiplied with: of their models it takes k's out.
 #include <algorithm>
 #include <cmath>
 
@@ -21,7 +21,9 @@ constexpr int kDinov3Masked = 2;  // k's bias is masked
 constexpr int kDinov3SwiGlu = 4;  // SwiGLU, as w1, w2 and w3
 constexpr double kDinov3Epsilon = 1e-5;
 constexpr int64_t kDinov3Picture = 224;
-constexpr std::string_view kDinov3Mark = "rope_embed.periods";
+// A file that somebody has thinned out may lack the periods, which are those of a rule.
+constexpr std::string_view kDinov3Marks[] = {"rope_embed.periods", "storage_tokens"};
+constexpr double kDinov3Base = 100;
 
 constexpr NameRow kDinov3Rows[] = {
     {"reg_token", {"@storage_tokens"}},
@@ -48,19 +50,38 @@ constexpr Expressible kDinov3Models = {.layer_scale = Expressible::kAlways,
                                        .rotary = true,
                                        .stored_periods = true};
 
-// Error: a mask that hides something else than the bias of k.
+std::string mask_of_block(const std::string& prefix, int64_t block) {
+  return prefix + "blocks." + std::to_string(block) + ".attn.qkv.bias_mask";
+}
+
+// Whether a mask hides the bias of k, and nothing else; false: it hides nothing. Error: it is none
+// of both, as the NaN of a model whose weights were never initialised.
+bool hides_key_bias(const TensorSource& tensors, const std::string& name) {
+  const Tensor mask = tensors.tensor(name).to(DType::f32);
+  const int64_t width = mask.numel() / 3;
+  const auto is = [&](float of_key) {
+    for (int64_t j = 0; j < mask.numel(); ++j)
+      if (mask.f32()[j] != (j / width == 1 ? of_key : 1.0f)) return false;
+    return width > 0 && mask.numel() == 3 * width;
+  };
+  if (is(0)) return true;
+  if (!is(1))
+    fail(ErrorCode::unsupported, "dinov3",
+         "{}: '{}' hides neither the bias of k alone nor nothing; it must be 1 for q and v, and 0 "
+         "or 1 for k",
+         tensors.place(), name);
+  return false;
+}
+
+// Error: a block whose mask is missing, or another than the first block's.
 void check_masks(const FileReading& file, int64_t depth) {
   for (int64_t i = 0; i < depth; ++i) {
-    const std::string name =
-        file.spelling.prefix + "blocks." + std::to_string(i) + ".attn.qkv.bias_mask";
+    const std::string name = mask_of_block(file.spelling.prefix, i);
     if (!file.tensors.contains(name)) fail("dinov3", "{}: lacks '{}'", file.tensors.place(), name);
-    const Tensor mask = file.tensors.tensor(name).to(DType::f32);
-    const int64_t width = mask.numel() / 3;
-    for (int64_t j = 0; j < mask.numel(); ++j)
-      if (mask.f32()[j] != (j / width == 1 ? 0.0f : 1.0f))
-        fail(ErrorCode::unsupported, "dinov3",
-             "{}: '{}' does not hide the bias of k alone, which is what Vitrail implements",
-             file.tensors.place(), name);
+    if (!hides_key_bias(file.tensors, name))
+      fail(ErrorCode::unsupported, "dinov3",
+           "{}: '{}' hides nothing, and that of the first block the bias of k",
+           file.tensors.place(), name);
   }
 }
 
@@ -77,15 +98,18 @@ class Dinov3Family : public VitFamily {
   std::span<const std::string_view> module_classes() const override { return kDinov3Classes; }
 
   std::optional<Claim> recognise(const FileEvidence& file) const override {
-    const auto prefix = file.prefix_before(kDinov3Mark);
-    if (!prefix || !file.tensors().contains(*prefix + "patch_embed.proj.weight"))
-      return std::nullopt;
-    return Claim{*prefix, *prefix + std::string(kDinov3Mark)};
+    for (const std::string_view mark : kDinov3Marks)
+      if (const auto prefix = file.prefix_before(mark);
+          prefix && file.tensors().contains(*prefix + "patch_embed.proj.weight"))
+        return Claim{*prefix, *prefix + std::string(mark)};
+    return std::nullopt;
   }
   const Family* refines() const override { return timm_family(); }
   void read_spelling(const FileEvidence& file, Spelling& s) const override {
     const auto has = [&](const char* name) { return file.tensors().contains(s.prefix + name); };
-    if (has("blocks.0.attn.qkv.bias_mask")) s.generation |= kDinov3Masked;
+    const std::string mask = mask_of_block(s.prefix, 0);
+    if (file.tensors().contains(mask) && hides_key_bias(file.tensors(), mask))
+      s.generation |= kDinov3Masked;
     if (has("blocks.0.mlp.w3.weight")) s.generation |= kDinov3SwiGlu;
   }
   NameTables tables(const Spelling& s) const override {
@@ -100,6 +124,10 @@ class Dinov3Family : public VitFamily {
            name == "local_cls_norm.bias" || name.ends_with(".attn.qkv.bias_mask");
   }
 
+  void leave_open(const Spelling&, ConfigDraft& draft) const override {
+    draft.reasons["num_heads"] =
+        "without rope_embed.periods nothing shows the heads, which are 64 wide in DINOv3's models";
+  }
   void settle(ConfigDraft& draft, const FileReading& file) const override {
     // There is no configuration of its own that could be read.
     if (file.has_config())
@@ -112,10 +140,10 @@ class Dinov3Family : public VitFamily {
       c.key_bias = false;
     }
     c.rotary = {.kind = Rotary::axial,
-                .base = 100,
+                .base = kDinov3Base,
                 .coordinates = RotaryCoordinates::centred,
                 .interleaved = false,
-                .stored_periods = true};
+                .stored_periods = c.rotary.stored_periods};
     draft.record("rotary", every_model());
     draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kDinov3Epsilon, every_model());
     draft.settle("activation", &C::activation,

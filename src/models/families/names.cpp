@@ -73,15 +73,16 @@ std::optional<TensorPart> take_tensor_part(std::string_view& spelled) {
   return part;
 }
 
-std::vector<std::string> parts_of(std::string_view spelled, std::string_view suffix,
-                                  const Spelling& s, const NamePattern& pattern) {
-  std::vector<std::string> parts;
+void add_parts(WeightRule& rule, std::string_view spelled, std::string_view suffix,
+               const Spelling& s, const NamePattern& pattern) {
   while (!spelled.empty()) {
     const size_t plus = spelled.find('+');
-    parts.push_back(filled(spelled.substr(0, plus), s, pattern.numbers) + std::string(suffix));
+    std::string_view part = spelled.substr(0, plus);
+    rule.shares.push_back(part.ends_with("*2") ? 2 : 1);
+    if (rule.shares.back() == 2) part.remove_suffix(2);
+    rule.parts.push_back(filled(part, s, pattern.numbers) + std::string(suffix));
     spelled = plus == std::string_view::npos ? "" : spelled.substr(plus + 1);
   }
-  return parts;
 }
 
 // Whether `name` is `module` or one of its tensors; gives what follows the module.
@@ -115,15 +116,17 @@ std::string to_words(const Spelling& s) {
 std::optional<Spelling> spelling_from_words(const std::string& words) {
   constexpr size_t kMaxWords = 200;
   const size_t first = words.find(' ');
-  if (words.size() > kMaxWords || first == std::string::npos || first + 2 >= words.size() + 1 ||
-      words.find(' ', first + 1) != first + 2)
+  if (words.size() > kMaxWords || first == std::string::npos) return std::nullopt;
+  int generation = -1;
+  const char* number = words.data() + first + 1;
+  const char* end = words.data() + words.size();
+  const auto [after, error] = std::from_chars(number, end, generation);
+  if (error != std::errc() || after == end || *after != ' ' || generation < 0 ||
+      generation > kMaxGeneration)
     return std::nullopt;
-  for (const Family* family : families()) {
-    if (words.substr(0, first) != family->name()) continue;
-    const int generation = words[first + 1] - '0';
-    if (generation < 0 || generation > kMaxGeneration) return std::nullopt;
-    return Spelling{family, words.substr(first + 3), generation, {}, {}};
-  }
+  for (const Family* family : families())
+    if (words.substr(0, first) == family->name())
+      return Spelling{family, std::string(after + 1, end), generation, {}, {}};
   return std::nullopt;
 }
 
@@ -141,7 +144,7 @@ WeightRule rule_for(const Spelling& spelling, std::string_view name) {
         std::string_view theirs = row.theirs.at(static_cast<size_t>(tables.column));
         if (theirs.empty()) theirs = row.theirs[0];
         rule.part = take_tensor_part(theirs);
-        rule.parts = parts_of(theirs, *suffix, spelling, pattern);
+        add_parts(rule, theirs, *suffix, spelling, pattern);
         return rule;
       }
   if (tables.identity) rule.parts = {filled("@" + pattern.text, spelling, pattern.numbers)};

@@ -30,12 +30,13 @@ struct Spelling {
   std::vector<int64_t> depths = {};
 };
 inline constexpr int kAgeBit = 1;
-inline constexpr int kMaxGeneration = 7;
+inline constexpr int kMaxGeneration = 127;
 
 // '@' is the file's prefix and each '#' a number of the name, as the block's; '+' joins the parts
-// that are stacked. Both sides are modules: ".weight" and ".bias" follow, or nothing for a bare
-// tensor. At the end of theirs, "[1:3/3]" says that the parameter is a part of the tensor alone: of
-// its three equal parts, the second and third (q, k and v of a torch.nn.MultiheadAttention).
+// that are stacked, and "*2" behind one says that it has the rows of two (k and v together). Both
+// sides are modules: ".weight" and ".bias" follow, or nothing for a bare tensor. At the end of
+// theirs, "[1:3/3]" says that the parameter is a part of the tensor alone: of its three equal
+// parts, the second and third (q, k and v of a torch.nn.MultiheadAttention).
 struct NameRow {
   std::string_view canonical;
   std::array<std::string_view, 2> theirs;  // by column; an empty one is as the first
@@ -51,7 +52,8 @@ struct TensorPart {
 // How a canonical parameter is made of a checkpoint's tensors.
 struct WeightRule {
   std::string canonical;
-  std::vector<std::string> parts;  // their names; several are stacked along the first axis
+  std::vector<std::string> parts;    // their names; several are stacked along the first axis
+  std::vector<int64_t> shares = {};  // of the rows, one for each part; empty: equal ones
   std::optional<TensorPart> part = std::nullopt;  // of the one tensor in `parts`
 };
 

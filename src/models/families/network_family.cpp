@@ -84,6 +84,7 @@ std::vector<std::string> NetworkFamily::models_with_tensors(const FileReading& f
   std::vector<std::string> fitting;
   for (const std::string_view name : model_names()) {
     NetworkConfig config = published_model(name).config;
+    follow_tensors(config, file);
     ClassAnswer answer = config.class_answer();
     answer.classes = classes_in(file);
     config.set_class_answer(answer);

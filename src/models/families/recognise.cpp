@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/printable.h"
+#include "models/families/foreign_names.h"
 #include "models/families/reading/fields.h"
 #include "models/families/registry.h"
 #include "models/families/timm/timm_form.h"
@@ -28,6 +29,10 @@ std::string said_by(const nlohmann::json& config) {
 }
 
 [[noreturn]] void refuse_unknown(const FileEvidence& file) {
+  if (const char* model = foreign_model(file.tensors()))
+    fail(ErrorCode::unsupported, "family",
+         "{}: the names are those of {}, which Vitrail does not implement", file.tensors().place(),
+         model);
   const std::vector<std::string>& names = file.names();
   std::string first;
   for (size_t i = 0; i < std::min<size_t>(3, names.size()); ++i)

@@ -57,6 +57,7 @@ std::span<const Family* const> families() {
       dinov2_family(),
       dinov3_family(),
       vit_pytorch_family(),
+      vit_pytorch_simple_family(),
       swin_original_family(),
       swin_v2_original_family(),
       hiera_family(),

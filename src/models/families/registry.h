@@ -70,6 +70,7 @@ const Family* tiny_vit_family();
 const Family* dinov2_family();
 const Family* dinov3_family();
 const Family* vit_pytorch_family();
+const Family* vit_pytorch_simple_family();
 const Family* swin_original_family();
 const Family* swin_v2_original_family();
 const Family* hiera_family();

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "models/families/answer_rules.h"
+#include "models/families/open_clip.h"
 #include "models/families/reading/closed_tensors.h"
 #include "models/families/writing/adapt.h"
 
@@ -50,6 +51,8 @@ ReadModel VitFamily::read(const FileReading& file) const {
   apply_settings(draft, file.settings);
   open_rotary_rule(draft, file.settings);
   settle(draft, file);
+  if (file.tensors.metadata().contains(kProjectionHead))
+    settle_answer(draft, {Answer::raw}, "names (a projection)");
   finish_answer(draft);
   settle_head_size(draft, place);
   const auto settle_picture = [&] {

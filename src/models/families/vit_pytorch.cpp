@@ -1,12 +1,13 @@
 // vit-pytorch (lucidrains): its ViT, whose library writes no config.json. Hub mixins write the
 // arguments of its constructor.
+#include "models/families/vit_pytorch.h"
+
 #include <array>
 
 #include "core/advice.h"
 #include "core/error.h"
 #include "core/printable.h"
 #include "formats/json.h"
-#include "models/families/reading/fields.h"
 #include "models/families/reading/sides.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
@@ -17,12 +18,11 @@ namespace {
 
 using C = VisionTransformerConfig;
 
-constexpr std::string_view kVitPytorchMark = "to_patch_embedding.1.weight";
-constexpr double kVitPytorchEpsilon = 1e-5;
-
 // Of a generation.
 constexpr int kNormedPatches = 2;  // norms around the patch embedding
 constexpr int kHeadNorm = 4;       // the last norm stands in the head
+constexpr int kSeparateQ = 8;      // q by a matrix of its own (learnable_memory_vit)
+constexpr int kApartNorm = 16;     // the MLP's norm stands beside it (vit_with_decorr)
 
 // Norms within the modules; of another age, a PreNorm around them.
 constexpr NameRow kVitPytorchRows[] = {
@@ -39,6 +39,14 @@ constexpr NameRow kVitPytorchRows[] = {
     {"blocks.#.mlp.fc2", {"@transformer.layers.#.1.net.4", "@transformer.layers.#.1.fn.net.3"}},
 };
 
+constexpr NameRow kVitPytorchSeparateQ[] = {
+    {"blocks.#.attn.qkv", {"@transformer.layers.#.0.to_q+@transformer.layers.#.0.to_kv*2"}}};
+constexpr NameRow kVitPytorchApartNorm[] = {
+    {"blocks.#.norm2", {"@transformer.layers.#.1.norm"}},
+    {"blocks.#.mlp.fc1", {"@transformer.layers.#.1.net.0"}},
+    {"blocks.#.mlp.fc2", {"@transformer.layers.#.1.net.3"}},
+};
+
 // By whether the patch embedding stands between norms, and whether the transformer ends in one.
 constexpr NameRow kVitPytorchNormedPatches[] = {
     {"patch_embed.norm_in", {"@to_patch_embedding.1"}},
@@ -50,24 +58,34 @@ constexpr NameRow kVitPytorchFinalNorm[] = {{"norm", {"@transformer.norm"}},
                                             {"head", {"@mlp_head"}}};
 constexpr NameRow kVitPytorchHeadNorm[] = {{"fc_norm", {"@mlp_head.0"}}, {"head", {"@mlp_head.1"}}};
 
-// The arguments of vit-pytorch's ViT.
+// The arguments of every model of vit-pytorch's.
 constexpr FieldRule kVitPytorchFields[] = {
-    {"image_size"},
-    {"patch_size"},
-    {"num_classes"},
-    {"dim"},
-    {"depth"},
-    {"heads"},
-    {"mlp_dim"},
+    {"image_size"}, {"patch_size"}, {"num_classes"}, {"dim"},      {"depth"},
+    {"heads"},      {"mlp_dim"},    {"channels"},    {"dim_head"},
+};
+// Of its ViT and what is made of it.
+constexpr FieldRule kVitPytorchOwnFields[] = {
     {"pool"},
-    {"channels"},
-    {"dim_head"},
     {"dropout", FieldRule::kNumber},
     {"emb_dropout", FieldRule::kNumber},
+    {"patch_dropout", FieldRule::kNumber},
+    {"use_cls_token", FieldRule::kFlag},  // the tensors say it
 };
 
 constexpr std::string_view kVitPytorchClasses[] = {
-    "vit_pytorch.vit.ViT", "vit_pytorch.vit_pytorch.ViT", "vit_pytorch.deepvit.DeepViT"};
+    "vit_pytorch.vit.ViT",
+    "vit_pytorch.vit_pytorch.ViT",
+    "vit_pytorch.deepvit.DeepViT",
+    "vit_pytorch.vit_with_patch_dropout.ViT",
+    "vit_pytorch.vit_detpool.ViTDetPool",
+    "vit_pytorch.learnable_memory_vit.ViT",
+    "vit_pytorch.vit_with_decorr.ViT",
+};
+
+// Models of vit-pytorch's whose tensors are those of an older ViT, and what they do otherwise.
+constexpr std::array<std::pair<std::string_view, const char*>, 2> kVitPytorchTwins = {
+    {{"ats_vit", "a model that leaves tokens out by their attention"},
+     {"vit_3d", "a model of videos"}}};
 
 constexpr Expressible kVitPytorchModels = {.class_token = Expressible::kOptional,
                                            .qkv_bias = Expressible::kNever,
@@ -86,9 +104,36 @@ void agree_with_shapes(const Json& config, const char* key, int64_t shape,
     fail("vit-pytorch", "{}: {} is {}, but the tensors have {}", place, key, *value, shape);
 }
 
-void settle_from_vit_pytorch(ConfigDraft& draft, const Json& config, const std::string& place) {
-  const std::array<std::span<const FieldRule>, 1> rules = {kVitPytorchFields};
-  check_fields(config, {place, "vit-pytorch's ViT", rules});
+void settle_vit_pytorch_architecture(ConfigDraft& draft) {
+  const std::string& name = draft.architecture_said;
+  if (name.empty()) return;
+  for (const auto& [twin, what] : kVitPytorchTwins)
+    if (name == twin)
+      fail(ErrorCode::unsupported, said(Option::settings),
+           "architecture is '{}', {}, which Vitrail does not implement", printable(name), what);
+  const char* known = draft.config.head_mixing == HeadMixingKind::none ? "vit" : "deepvit";
+  if (name != known)
+    fail(said(Option::settings),
+         "architecture is '{}'; of vit-pytorch's models these tensors are a {}'s", printable(name),
+         known);
+  draft.open.erase("architecture");
+  draft.sources.push_back({"architecture", name, said(Option::settings, "architecture")});
+}
+
+}  // namespace
+
+std::span<const NameRow> vit_pytorch_rows() {
+  return kVitPytorchRows;
+}
+
+std::span<const NameRow> vit_pytorch_normed_patches() {
+  return kVitPytorchNormedPatches;
+}
+
+void settle_from_vit_pytorch(ConfigDraft& draft, const Json& config, const std::string& place,
+                             std::span<const FieldRule> more) {
+  const std::array<std::span<const FieldRule>, 2> rules = {kVitPytorchFields, more};
+  check_fields(config, {place, "vit-pytorch's", rules});
   const C& c = draft.config;
   const auto has = [&](const char* key) {
     const auto found = config.find(key);
@@ -129,17 +174,7 @@ void settle_from_vit_pytorch(ConfigDraft& draft, const Json& config, const std::
   }
 }
 
-void settle_vit_pytorch_architecture(ConfigDraft& draft) {
-  const std::string& name = draft.architecture_said;
-  if (name.empty()) return;
-  const char* known = draft.config.head_mixing == HeadMixingKind::none ? "vit" : "deepvit";
-  if (name != known)
-    fail(said(Option::settings),
-         "architecture is '{}'; of vit-pytorch's models these tensors are a {}'s", printable(name),
-         known);
-  draft.open.erase("architecture");
-  draft.sources.push_back({"architecture", name, said(Option::settings, "architecture")});
-}
+namespace {
 
 class VitPytorchFamily : public VitFamily {
  public:
@@ -157,11 +192,18 @@ class VitPytorchFamily : public VitFamily {
     if (file.any_name_contains(".fn.to_qkv.")) s.generation |= kAgeBit;
     if (file.tensors().contains(s.prefix + "to_patch_embedding.2.weight"))
       s.generation |= kNormedPatches;
-    if (!file.tensors().contains(s.prefix + "transformer.norm.weight")) s.generation |= kHeadNorm;
+    const auto has = [&](const char* name) { return file.tensors().contains(s.prefix + name); };
+    if (!has("transformer.norm.weight")) s.generation |= kHeadNorm;
+    if (has("transformer.layers.0.0.to_kv.weight")) s.generation |= kSeparateQ;
+    if (has("transformer.layers.0.1.norm.weight") && has("transformer.layers.0.1.net.0.weight"))
+      s.generation |= kApartNorm;
   }
 
   NameTables tables(const Spelling& s) const override {
-    NameTables tables{{kVitPytorchRows}, s.generation & kAgeBit, false};
+    NameTables tables{{}, s.generation & kAgeBit, false};
+    if (s.generation & kSeparateQ) tables.rows.emplace_back(kVitPytorchSeparateQ);
+    if (s.generation & kApartNorm) tables.rows.emplace_back(kVitPytorchApartNorm);
+    tables.rows.emplace_back(kVitPytorchRows);
     if (s.generation & kNormedPatches)
       tables.rows.emplace_back(kVitPytorchNormedPatches);
     else
@@ -173,21 +215,25 @@ class VitPytorchFamily : public VitFamily {
     return tables;
   }
 
+  // What the training of vit_with_decorr measures by.
+  bool is_left_out(std::string_view name) const override { return name == "decorr_loss.proj"; }
+
   // Its ats_vit and vit_3d have the names of an older ViT and compute something else.
   void leave_open(const Spelling& s, ConfigDraft& draft) const override {
-    const bool shared =
-        (s.generation & (kAgeBit | kHeadNorm | kNormedPatches)) == (kHeadNorm | kNormedPatches);
+    const bool shared = s.generation == (kHeadNorm | kNormedPatches);
     if (!shared || draft.config.head_mixing != HeadMixingKind::none) return;
     draft.open.insert("architecture");
     draft.reasons["architecture"] =
-        "vit-pytorch's ats_vit and vit_3d have these names, too: architecture=vit says that this "
-        "is its ViT";
+        "architecture=vit says that this is an older ViT of vit-pytorch; its ats_vit (which leaves "
+        "tokens out) and vit_3d (of videos) have these names, too, and are not implemented";
   }
   void settle(ConfigDraft& draft, const FileReading& file) const override {
     if (file.has_config())
-      settle_from_vit_pytorch(draft, file.files.config, file.files.config_name);
+      settle_from_vit_pytorch(draft, file.files.config, file.files.config_name,
+                              kVitPytorchOwnFields);
     settle_patches(draft);
     settle_vit_pytorch_architecture(draft);
+    settle_flat_positions(draft, file);
     const C& c = draft.config;
     draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kVitPytorchEpsilon, every_model());
     if (!c.class_token) draft.settle("pooling", &C::pooling, Pooling::mean_all, every_model());
@@ -214,6 +260,20 @@ class VitPytorchFamily : public VitFamily {
   std::vector<const Family*> classifier_forms() const override { return {timm_family()}; }
 
  protected:
+  // Where positions are two-dimensional and the class token is not, it has none of them: it is
+  // added behind them (vit_with_patch_dropout, vit_detpool). The latter answers with the patches'
+  // mean.
+  void settle_flat_positions(ConfigDraft& draft, const FileReading& file) const {
+    const TensorInfo* token = file.tensors.find(file.spelling.prefix + "cls_token");
+    const TensorInfo* positions = file.tensors.find(file.spelling.prefix + "pos_embedding");
+    if (!draft.config.class_token || token == nullptr || positions == nullptr) return;
+    const int axes = token->shape.rank();
+    if (positions->shape.rank() != 2 || axes == 2) return;
+    draft.position_prefix = 0;
+    if (axes == 1)
+      draft.settle("pooling", &C::pooling, Pooling::mean, "names and shapes (ViTDetPool)");
+  }
+
   void spell(const C& config, Spelling& s) const override {
     if (config.patch_norm) s.generation |= kNormedPatches;
     if (config.fc_norm) s.generation |= kHeadNorm;

@@ -24,7 +24,7 @@ constexpr NameRow kVitPytorchCaitRows[] = {
     {"blocks.#.attn.mix_heads_pre_attn", {"@patch_transformer.layers.#.0.fn.mix_heads_pre_attn"}},
     {"blocks.#.attn.mix_heads_post_attn", {"@patch_transformer.layers.#.0.fn.mix_heads_post_attn"}},
     {"blocks.#.attn.qkv",
-     {"@patch_transformer.layers.#.0.fn.to_q+@patch_transformer.layers.#.0.fn.to_kv"}},
+     {"@patch_transformer.layers.#.0.fn.to_q+@patch_transformer.layers.#.0.fn.to_kv*2"}},
     {"blocks.#.attn.proj", {"@patch_transformer.layers.#.0.fn.to_out.0"}},
     {"blocks.#.ls1.gamma", {"@patch_transformer.layers.#.0.scale"}},
     {"blocks.#.norm2", {"@patch_transformer.layers.#.1.fn.net.0"}},

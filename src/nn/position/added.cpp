@@ -22,17 +22,20 @@ Tensor sinusoidal_1d_table(int64_t rows, int64_t embed_dim) {
   return table;
 }
 
-Tensor sincos_2d_table(int64_t grid_height, int64_t grid_width, int64_t embed_dim) {
+Tensor sincos_2d_table(int64_t grid_height, int64_t grid_width, int64_t embed_dim,
+                       SincosFrequencies frequencies) {
   check(embed_dim % 4 == 0, "position", "sincos_2d needs an embed_dim divisible by 4, not {}",
         embed_dim);
+  const bool closed = frequencies == SincosFrequencies::closed;
+  check(!closed || embed_dim > 4, "position", "sincos_2d_closed needs an embed_dim of 8 or more");
   const int64_t quarter = embed_dim / 4;
+  const auto steps = static_cast<double>(closed ? quarter - 1 : quarter);
   Tensor table = Tensor::empty({1, grid_height * grid_width, embed_dim});
   float* out = table.f32();
   for (int64_t y = 0; y < grid_height; ++y)
     for (int64_t x = 0; x < grid_width; ++x, out += embed_dim)
       for (int64_t i = 0; i < quarter; ++i) {
-        const double omega =
-            std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(quarter));
+        const double omega = std::pow(10000.0, -static_cast<double>(i) / steps);
         const double across = static_cast<double>(x) * omega, down = static_cast<double>(y) * omega;
         out[i] = static_cast<float>(std::sin(across));
         out[quarter + i] = static_cast<float>(std::cos(across));
@@ -99,7 +102,8 @@ Variable SinusoidalPositions::table(const Context& /*context*/, const TokenLayou
 }
 
 Variable SincosPositions::table(const Context& /*context*/, const TokenLayout& layout) const {
-  const Tensor grid = sincos_2d_table(layout.grid_height, layout.grid_width, embed_dim_);
+  const Tensor grid =
+      sincos_2d_table(layout.grid_height, layout.grid_width, embed_dim_, frequencies_);
   Tensor table = Tensor::zeros({1, prefix_ + layout.patches(), embed_dim_});
   std::ranges::copy(grid.values(), table.f32() + prefix_ * embed_dim_);
   return table;

@@ -41,20 +41,29 @@ class SinusoidalPositions : public PositionStrategy {
   int64_t embed_dim_, prefix_;
 };
 
+// Which frequencies the two axes have: D/4 of them, from 1 downwards.
+enum class SincosFrequencies : uint8_t {
+  open,    // 10000^(-4 i / D): 1/10000 would be the next (MoCo v3)
+  closed,  // 10000^(-i / (D/4 - 1)): 1/10000 is the last (big_vision's and vit-pytorch's SimpleViT)
+};
+
 // Of the patches' rows and columns; the prefix, which has no place in the picture, gets zeros.
 class SincosPositions : public PositionStrategy {
  public:
-  SincosPositions(int64_t embed_dim, int64_t prefix) : embed_dim_(embed_dim), prefix_(prefix) {}
+  SincosPositions(int64_t embed_dim, int64_t prefix, SincosFrequencies frequencies)
+      : embed_dim_(embed_dim), prefix_(prefix), frequencies_(frequencies) {}
   Variable table(const Context& context, const TokenLayout& layout) const override;
 
  private:
   int64_t embed_dim_, prefix_;
+  SincosFrequencies frequencies_;
 };
 
 // Table of `rows` positions: even columns sin, odd columns cos of p / 10000^(2 floor(i/2) / D).
 Tensor sinusoidal_1d_table(int64_t rows, int64_t embed_dim);
-// [grid_height * grid_width, D]: quarters are sin(x w), cos(x w), sin(y w), cos(y w) with
-// w = 10000^(-4 i / D). Error: D is not a multiple of 4.
-Tensor sincos_2d_table(int64_t grid_height, int64_t grid_width, int64_t embed_dim);
+// [grid_height * grid_width, D]: quarters are sin(x w), cos(x w), sin(y w), cos(y w) with the
+// frequencies w. Error: D is not a multiple of 4; closed: D is 4, of which w has no rule.
+Tensor sincos_2d_table(int64_t grid_height, int64_t grid_width, int64_t embed_dim,
+                       SincosFrequencies frequencies = SincosFrequencies::open);
 
 }  // namespace vitrail

@@ -147,6 +147,44 @@ class Scripted(torch.nn.Module):
 
 
 torch.jit.save(torch.jit.script(Scripted()), here / "scripted.pt")
+
+
+class Inner(torch.nn.Module):
+    """Attributes of several kinds beside the weights, as TorchScript keeps them."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.again = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+        self.blocks = torch.nn.ModuleList([torch.nn.Sequential(torch.nn.LayerNorm(3), torch.nn.GELU())])
+        self.norm = torch.nn.BatchNorm1d(3)
+        self.scale = torch.nn.Parameter(ramp(torch.float16, 3))
+        self.sizes: list[int] = [2, 3]
+        self.names: dict[str, int] = {"a": 1}
+        self.count, self.ratio, self.word = 3, 0.5, "word"
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(self.first(x) + self.again(x))
+        return self.norm(x) * self.scale
+
+
+class Outer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = Inner()
+
+    def forward(self, x):
+        return self.model(x)
+
+
+inner = Inner().eval()
+torch.jit.save(torch.jit.script(inner), here / "script_module.pt")
+outer = Outer().eval()
+outer.model = inner
+torch.jit.save(torch.jit.trace(outer, torch.zeros(1, 2)), here / "script_traced.pt")
+torch.jit.save(torch.jit.freeze(torch.jit.script(inner)), here / "script_frozen.pt")
+safetensors.torch.save_file({k: v.clone() for k, v in inner.state_dict().items()},
+                            here / "script_module.safetensors")
 numpy.savez(here / "jax.npz", kernel=numpy.zeros(2, numpy.float32))
 numpy.savez_compressed(here / "jax_compressed.npz", kernel=numpy.zeros(200, numpy.float32))
 count = numpy.arange(24, dtype=numpy.float32).reshape(2, 3, 4)

@@ -1,5 +1,6 @@
 #include "models/families/reading/matching.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -56,10 +57,12 @@ void settle_from_published(ConfigDraft& draft, const Family& family) {
                          source + " (of " + name + "'s published weights)");
 }
 
-void find_candidates(ConfigDraft& draft, const Family& family) {
+void find_candidates(ConfigDraft& draft, std::initializer_list<const Family*> families) {
   std::vector<std::string> fitting, exact;
   for (const PublishedArchitecture& published : published_architectures()) {
-    if (published.family() != family.name()) continue;
+    if (std::ranges::none_of(
+            families, [&](const Family* family) { return published.family() == family->name(); }))
+      continue;
     const C model = published_config(published);
     if (!difference(draft, model).empty()) continue;
     fitting.emplace_back(published.name);

@@ -2,6 +2,7 @@
 // and shapes fit. Weights of several have the same shapes, so a fit alone settles nothing.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
 #include "models/families/reading/draft.h"
@@ -15,9 +16,9 @@ class Family;
 void settle_from_published(ConfigDraft& draft, const Family& family);
 // Error: `--set architecture` of a family without published definitions.
 void refuse_architecture(const ConfigDraft& draft, const Family& family);
-// The family's published architectures that these names and shapes fit: candidates, which settle
-// nothing.
-void find_candidates(ConfigDraft& draft, const Family& family);
+// The published architectures of the families that these names and shapes fit: candidates, which
+// settle nothing.
+void find_candidates(ConfigDraft& draft, std::initializer_list<const Family*> families);
 
 // The first field in which the tensors differ from `model`, in words: "embed_dim 192, and the
 // tensors have 96"; empty when they are its own. The number of classes, the channels of pictures

@@ -314,12 +314,16 @@ void settle_patches(ConfigDraft& draft) {
                    draft.patch_columns / pixels, "shapes");
     return;
   }
+  bool twins = false;
   for (const int64_t channels : said ? std::vector{c.in_channels} : std::vector<int64_t>{1, 3}) {
     if (channels < 1 || draft.patch_columns % channels != 0) continue;
     const int64_t pixels = draft.patch_columns / channels;
     const auto side = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(pixels))));
     if (side < 1 || side * side != pixels) continue;
-    if (!said && channels == 1 && side % 2 == 0 && side >= kSmallestTwin) continue;
+    if (!said && channels == 1 && side % 2 == 0 && side >= kSmallestTwin) {
+      twins = true;
+      continue;
+    }
     const std::string source =
         said ? "shapes"
              : fmt::format("shapes (square patches, {})", channels == 1 ? "grey" : "RGB");
@@ -328,6 +332,10 @@ void settle_patches(ConfigDraft& draft) {
     draft.settle("patch_width", &VisionTransformerConfig::patch_width, side, source);
     return;
   }
+  // The channels are asked, and settle the patch: it need not be asked, too.
+  if (!twins) return;
+  draft.open.erase("patch_height");
+  draft.open.erase("patch_width");
 }
 
 ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spelling) {

@@ -9,6 +9,7 @@
 #include "models/families/timm/timm_module.h"
 #include "models/families/timm/timm_parallel.h"
 #include "models/families/vit_family.h"
+#include "models/field_words.h"
 
 namespace vitrail {
 namespace {
@@ -168,9 +169,11 @@ class TimmFamily : public VitFamily {
     const C& c = draft.config;
     if (c.norm_placement == NormPlacement::parallel || c.parallel_branches > 1)
       draft.settle("norm_placement", &C::norm_placement, c.norm_placement, "names");
-    draft.reasons["position"] =
-        "timm's models of these tensors may have rotary positions, which leave none: position=none "
-        "or position=learned says that this one has not, and an architecture which";
+    // A table is there or not; whether q and k are turned besides, no tensor says.
+    draft.reasons["position"] = fmt::format(
+        "timm's rotary ViTs have these tensors, too: position={} says that this model is none, and "
+        "an architecture which it is",
+        word_of(draft.config.position));
     draft.reasons["norm_placement"] =
         "norm_placement is pre, or res_post where norms follow attention and MLP";
   }
@@ -180,7 +183,7 @@ class TimmFamily : public VitFamily {
       settle_from_timm(draft, file.files.config, file.files.config_name, kTimmVisionTransformer);
     } else {
       settle_from_published(draft, *this);
-      find_candidates(draft, *this);
+      find_candidates(draft, {timm_family(), timm_eva_family()});
     }
     settle_plain_structure(draft, (file.spelling.generation & kAgeBit) != 0);
     if (draft.config.distillation_token)

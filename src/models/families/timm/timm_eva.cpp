@@ -85,8 +85,8 @@ class TimmEvaFamily : public TimmVariant {
     const C& c = draft.config;
     draft.open.insert("rotary");
     draft.reasons["rotary"] =
-        "rotary positions leave no tensor: rotary=none says that this model has none, and an "
-        "architecture which";
+        "rotary positions leave no tensor: an architecture says which they are, and rotary=none "
+        "that there are none";
     // So many heads as the blocks have, or fewer.
     if (is_map(c.pooling)) draft.open.insert("pool_heads");
     // Of timm's definitions with norms behind attention and MLP none has the others.

@@ -47,7 +47,7 @@ void TimmVariant::settle(ConfigDraft& draft, const FileReading& file) const {
     settle_from_timm(draft, file.files.config, file.files.config_name, constructor_);
   } else {
     settle_from_published(draft, *this);
-    find_candidates(draft, *this);
+    find_candidates(draft, {this});
   }
   settle_by_names(draft);
 }

@@ -47,8 +47,12 @@ class Adapter {
     require(c().patch_embedding != PatchEmbedding::tokenizer, "a convolutional tokenizer");
     require(c().patch_embedding != PatchEmbedding::resnet || can_.block_forms,
             "a residual network as patch embedding");
-    require(c().position == Position::none || c().position == Position::learned,
+    require(can_.computed_positions || c().position == Position::none ||
+                c().position == Position::learned,
             "positions that are computed, not learned");
+    require(!can_.computed_positions || c().position == Position::sincos_2d_closed,
+            "any positions but sincos_2d_closed");
+    require(can_.projection_bias || !c().projection_bias, "a bias of attention's output");
     const bool parallel = c().norm_placement == NormPlacement::parallel;
     require(c().norm_placement == NormPlacement::pre || (parallel && can_.block_forms) ||
                 (c().norm_placement == NormPlacement::res_post && can_.res_post),
@@ -276,7 +280,7 @@ class Adapter {
   // One switch for the projections of attention and MLP.
   void add_block_biases() {
     for (int64_t i = 0; i < c().depth; ++i) {
-      if (c().attention_projection) add_bias(block(i, "attn.proj"));
+      if (c().attention_projection && can_.projection_bias) add_bias(block(i, "attn.proj"));
       if (c().mlp != MlpKind::gated_split) {
         add_bias(block(i, "mlp.fc1"));
       } else {
@@ -285,7 +289,8 @@ class Adapter {
       }
       add_bias(block(i, "mlp.fc2"));
     }
-    c().projection_bias = c().mlp_bias = true;
+    c().projection_bias = can_.projection_bias;
+    c().mlp_bias = true;
   }
 
   // Without a rotation a bias of k adds the same to all scores of a query.

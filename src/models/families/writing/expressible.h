@@ -40,6 +40,8 @@ struct Expressible {
   bool free_position_prefix = false;  // pos_embed covers every prefix token or none; else those
                                       // of class and distillation
   bool no_projection = false;         // attention without one, where one head has the whole width
+  bool computed_positions = false;    // SimpleViT's, always
+  bool projection_bias = true;        // attention's output may have one
   bool optional_head_bias = false;    // what express_head() makes of it
   bool optional_biases = false;       // of patches, and of blocks by one switch; else always there
 
