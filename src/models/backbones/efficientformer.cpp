@@ -15,13 +15,13 @@ namespace {
 
 constexpr double kEfficientFormerEpsilon = 1e-5;  // of every norm: torch's own
 
-ConvNormConfig halving(int64_t inputs, int64_t outputs, ParameterRole::Muon muon) {
+NormedConvolutionConfig halving(int64_t inputs, int64_t outputs, ParameterRole::Muon muon) {
   return {
       .inputs = inputs, .outputs = outputs, .kernel = 3, .stride = 2, .bias = true, .muon = muon};
 }
 
-ConvNorm stem_of(const Scope& root, const char* convolution, const char* norm, int64_t inputs,
-                 int64_t outputs) {
+NormedConvolution stem_of(const Scope& root, const char* convolution, const char* norm,
+                          int64_t inputs, int64_t outputs) {
   const Scope stem = root.in(ParameterPlace::Section::stem).child("stem");
   return {stem.child(convolution), stem.child(norm),
           halving(inputs, outputs, ParameterRole::Muon::none)};
@@ -108,7 +108,7 @@ class PoolMixerBlock {
   kernels::Activation activation_;
   double dropout_, drop_path_;
   const Parameter& scale1_;
-  ConvNorm fc1_, fc2_;
+  NormedConvolution fc1_, fc2_;
   const Parameter& scale2_;
   GridCache<Tensor> shares_;
 };
@@ -185,7 +185,7 @@ EfficientFormerBackbone::EfficientFormerBackbone(const Scope& root, const Effici
     const int64_t dim = c.embed_dims[i];
     if (i > 0) {
       const Scope down = below.in_block(block).child("downsample");
-      stage.downsample = std::make_unique<ConvNorm>(
+      stage.downsample = std::make_unique<NormedConvolution>(
           down.child("conv"), down.child("norm"),
           halving(c.embed_dims[i - 1], dim, ParameterRole::Muon::normalised_filter));
     }

@@ -13,6 +13,7 @@ namespace {
 
 // Of the attention and the perceptron between stages, whatever the stages have.
 constexpr int64_t kDownsampleValueRatio = 4, kDownsampleMlpRatio = 2, kDownsampleStride = 2;
+constexpr int64_t kStemSide = 3;
 
 constexpr auto kLevitFields = [](auto& c, auto visit) {
   kPictureNetworkFields(c, visit);
@@ -195,8 +196,14 @@ LevitBackbone::LevitBackbone(const Scope& root, const LevitConfig& c) : config_(
   const Scope stem = root.in(ParameterPlace::Section::stem).child("stem");
   int64_t channels = c.in_channels;
   for (const int64_t outputs : stem_channels(c)) {
-    stem_.emplace_back(stem.child("conv" + std::to_string(stem_.size() + 1)), channels, outputs,
-                       NormedConvolution::Options{.window = square_window(3, 2, 1)});
+    const Scope layer = stem.child("conv" + std::to_string(stem_.size() + 1));
+    stem_.emplace_back(layer.child("linear"), layer.child("bn"),
+                       NormedConvolutionConfig{.inputs = channels,
+                                               .outputs = outputs,
+                                               .kernel = kStemSide,
+                                               .stride = 2,
+                                               .initializer = Initializer::torch_uniform(
+                                                   channels * kStemSide * kStemSide)});
     channels = outputs;
   }
   int64_t block = 0;  // over all stages
@@ -295,13 +302,13 @@ void LevitBackbone::count(CostCounter& counter, int64_t picture_height,
                           int64_t picture_width) const {
   (void)layouts(picture_height, picture_width);
   int64_t height = picture_height, width = picture_width;
-  const std::vector<int64_t> channels = stem_channels(config_);
   for (size_t i = 0; i < stem_.size(); ++i) {
-    height = stem_[i].cells(0, height);
-    width = stem_[i].cells(1, width);
+    const int64_t multiply_adds = stem_[i].multiply_adds(height, width);
+    height = stem_[i].cells(height);
+    width = stem_[i].cells(width);
     counter.add({.path = "stem.conv" + std::to_string(i + 1),
-                 .output = {channels[i], height, width},
-                 .multiply_adds = stem_[i].multiply_adds(height * width)});
+                 .output = {stem_[i].outputs(), height, width},
+                 .multiply_adds = multiply_adds});
   }
   for (const Stage& stage : stages_) {
     if (stage.downsample) stage.downsample->count(counter);

@@ -71,7 +71,7 @@ MobileVitBackbone::MobileVitBackbone(const Scope& root, const MobileVitConfig& c
   }
   if (c.final_channels > 0)
     final_conv_.emplace(root.in(ParameterPlace::Section::final_norm).child("final_conv"),
-                        ConvNormConfig{.inputs = inputs, .outputs = c.final_channels});
+                        NormedConvolutionConfig{.inputs = inputs, .outputs = c.final_channels});
 }
 
 std::vector<TokenLayout> MobileVitBackbone::layouts(int64_t picture_height,

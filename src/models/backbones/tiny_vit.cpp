@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kTinyVitEpsilon = 1e-5;  // of every norm: torch's own
 
-ConvNormConfig stem_layer(int64_t inputs, int64_t outputs) {
+NormedConvolutionConfig stem_layer(int64_t inputs, int64_t outputs) {
   return {.inputs = inputs,
           .outputs = outputs,
           .kernel = 3,
@@ -91,7 +91,7 @@ class TinyVitBlock {
   std::string path_, attention_path_, mlp_path_;
   double dropout_, drop_path_;
   OffsetAttention attn_;
-  ConvNorm local_conv_;
+  NormedConvolution local_conv_;
   LayerNorm norm_;
   Mlp mlp_;
 };
