@@ -39,7 +39,7 @@ class EfficientFormerBackbone : public Backbone {
     std::string path;
     std::unique_ptr<NormedConvolution> downsample;
     std::vector<std::unique_ptr<PoolMixerBlock>> pooling;
-    std::vector<std::unique_ptr<EfficientAttentionBlock>> attention;
+    std::vector<std::unique_ptr<EfficientAttentionBlock>> blocks;
   };
   // The tokens of a map's stage.
   Variable run_stage(const Context& context, const Stage& stage, const TokenLayout& layout,
