@@ -57,7 +57,7 @@ void Network::pack_for_inference(Queue& queue, const Packing& packing,
   std::unordered_set<const Parameter*> filled;
   for (BatchNormFold* one : folds_of(*registry_)) {
     fold_of_weight[&one->weight] = one;
-    for (Parameter* vector : {&one->gamma, &one->beta, &one->running_mean, &one->running_variance})
+    for (Parameter* vector : one->vectors())
       if (filled.insert(vector).second && fill) fill(*vector);  // before the weight that takes it
   }
   queue.pool().parallel_for(static_cast<int64_t>(all.size()), [&](int64_t i, int) {

@@ -75,10 +75,16 @@ const NetworkType& type_named(const std::string& name) {
 
 }  // namespace
 
+std::vector<NetworkConfig> default_networks() {
+  std::vector<NetworkConfig> defaults;
+  for (const NetworkType& type : kTypes) defaults.push_back(type.defaults());
+  return defaults;
+}
+
 std::vector<std::string> network_field_names() {
   std::vector<std::string> names;
-  for (const NetworkType& type : kTypes) {
-    const nlohmann::json fields = to_json(type.defaults());
+  for (const NetworkConfig& config : default_networks()) {
+    const nlohmann::json fields = to_json(config);
     for (const auto& item : fields.items())
       if (item.key() != kTypeKey && std::ranges::find(names, item.key()) == names.end())
         names.push_back(item.key());

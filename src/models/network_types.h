@@ -9,6 +9,9 @@
 
 namespace vitrail {
 
+// The configuration of each type, before anything is set.
+std::vector<NetworkConfig> default_networks();
+
 // The fields of all types, each name once.
 std::vector<std::string> network_field_names();
 

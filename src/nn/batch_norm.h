@@ -3,11 +3,8 @@
 // how); in training, and beside an adapter, the normalisation is an operation of its own.
 #pragma once
 
-#include <optional>
-
 #include "nn/linear.h"
 #include "ops/batch_norm.h"
-#include "ops/convolution.h"
 
 namespace vitrail {
 
@@ -25,9 +22,9 @@ class BatchNorm {
   Variable forward(const Context& context, const Variable& x) const {
     return batch_norm(context, x, {gamma_, beta_, running_mean_, running_variance_, epsilon_});
   }
-  // What folds it into the product of this weight.
-  BatchNormFold fold_into(Parameter& weight) const {
-    return {weight, gamma_, beta_, running_mean_, running_variance_, epsilon_};
+  // What folds it into the product of this weight, and of a bias that the product has.
+  BatchNormFold fold_into(Parameter& weight, Parameter* bias = nullptr) const {
+    return {weight, bias, gamma_, beta_, running_mean_, running_variance_, epsilon_};
   }
   Parameter& bias() const { return beta_; }
 
@@ -36,7 +33,8 @@ class BatchNorm {
   double epsilon_;
 };
 
-// Multiplies the weight's rows by gamma / sqrt(variance + epsilon) and makes beta the bias.
+// Multiplies the weight's rows by gamma / sqrt(variance + epsilon) and makes beta the bias, that of
+// the product in it.
 void fold(BatchNormFold& fold);
 
 // Where the parameters of a product and of its normalisation are named, below the scope.
@@ -61,32 +59,6 @@ class NormedLinear {
 
  private:
   LinearSlot linear_;
-  BatchNorm norm_;
-  const BatchNormFold& fold_;
-};
-
-// A convolution without bias, normalised.
-class NormedConvolution {
- public:
-  struct Options {
-    WindowOptions window;
-    bool depthwise = false;  // each channel with a filter of its own
-    NormedNames names;
-    BatchNorm::Options norm;
-  };
-  // weight [outputs, inputs, kh, kw]; depth-wise [outputs, 1, kh, kw].
-  NormedConvolution(const Scope& scope, int64_t inputs, int64_t outputs, const Options& options);
-  // [B, H, W, inputs] to [B, H', W', outputs].
-  Variable forward(const Context& context, const Variable& x) const;
-  // Cells of the output along an axis of so many pixels (0: its height, 1: its width).
-  int64_t cells(int axis, int64_t pixels) const;
-  // Of an output of so many cells.
-  int64_t multiply_adds(int64_t cells) const { return cells * weight_.shape().numel(); }
-
- private:
-  WindowOptions window_;
-  bool depthwise_;
-  Parameter& weight_;
   BatchNorm norm_;
   const BatchNormFold& fold_;
 };

@@ -12,13 +12,13 @@ namespace {
 NormedConvolution convolution_of(const Scope& scope, const char* name,
                                  const ConvolutionAttentionConfig& c, bool of_queries) {
   return {scope.child(name),
-          c.embed_dim,
-          c.embed_dim,
-          {.window = of_queries ? square_window(c.kernel, 1, c.kernel / 2)
-                                : square_window(c.kernel, c.key_stride, c.key_padding),
+          {.inputs = c.embed_dim,
+           .outputs = c.embed_dim,
+           .kernel = c.kernel,
+           .stride = of_queries ? 1 : c.key_stride,
+           .padding = of_queries ? c.kernel / 2 : c.key_padding,
            .depthwise = true,
-           .names = {"conv", "bn"},
-           .norm = {}}};
+           .initializer = Initializer::torch_uniform(c.kernel * c.kernel)}};
 }
 
 }  // namespace
@@ -60,11 +60,12 @@ Variable ConvolutionAttention::forward(const Context& context, const Variable& x
 LayerCost ConvolutionAttention::cost(int64_t height, int64_t width) const {
   const int64_t dim = config_.embed_dim, prefix = config_.class_token ? 1 : 0;
   const int64_t patches = height * width, tokens = prefix + patches;
-  const int64_t reduced = conv_k_.cells(0, height) * conv_k_.cells(1, width);
+  const int64_t reduced = conv_k_.cells(height) * conv_k_.cells(width);
   const int64_t keys = prefix + reduced;
   return {.path = path_,
           .output = {tokens, dim},
-          .multiply_adds = conv_q_.multiply_adds(patches) + 2 * conv_k_.multiply_adds(reduced) +
+          .multiply_adds = conv_q_.multiply_adds(height, width) +
+                           2 * conv_k_.multiply_adds(height, width) +
                            2 * (tokens + keys) * dim * dim + 2 * tokens * keys * dim,
           .values = 6 * tokens * dim + 4 * keys * dim,
           .scores = static_cast<double>(tokens) * static_cast<double>(keys) *

@@ -5,9 +5,9 @@
 
 #include <string>
 
-#include "nn/batch_norm.h"
 #include "nn/cost.h"
 #include "nn/linear.h"
+#include "nn/normed_convolution.h"
 
 namespace vitrail {
 

@@ -1,5 +1,6 @@
 #include "nn/convolutional_patches.h"
 
+#include <algorithm>
 #include <array>
 
 #include "autograd/timing.h"
@@ -20,11 +21,15 @@ ConvolutionalPatches::ConvolutionalPatches(const Scope& scope,
   for (int64_t i = 0; i < config.halvings; ++i) {
     const int64_t width = config.embed_dim >> (config.halvings - 1 - i);
     const Scope layer = scope.child("proj").child(2 * i);
-    Parameter& weight = layer.child(0).filter(
-        "weight", {width, channels, kTowerSide, kTowerSide},
-        Initializer::torch_uniform(channels * kTowerSide * kTowerSide),
-        i == 0 ? ParameterRole::Muon::none : ParameterRole::Muon::normalised_filter);
-    layers_.push_back({weight, BatchNorm(layer.child(1), width)});
+    layers_.emplace_back(
+        layer.child(0), layer.child(1),
+        NormedConvolutionConfig{
+            .inputs = channels,
+            .outputs = width,
+            .kernel = kTowerSide,
+            .stride = 2,
+            .initializer = Initializer::torch_uniform(channels * kTowerSide * kTowerSide),
+            .muon = i == 0 ? ParameterRole::Muon::none : ParameterRole::Muon::normalised_filter});
     channels = width;
   }
 }
@@ -33,30 +38,27 @@ Variable ConvolutionalPatches::forward(const Context& context, const Variable& i
   Variable x = permute(context, images, std::array{0, 2, 3, 1});
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (i > 0) x = activation(context, x, config_.activation);
-    x = convolution(context, x, layers_[i].weight, nullptr,
-                    square_window(kTowerSide, 2, kTowerSide / 2));
-    x = layers_[i].norm.forward(context, x);
+    x = layers_[i].forward(context, x);
   }
   return x;
 }
 
 int64_t ConvolutionalPatches::cells(int64_t pixels) const {
-  for (int64_t i = 0; i < config_.halvings; ++i) pixels = (pixels - 1) / 2 + 1;
+  for (const NormedConvolution& layer : layers_) pixels = layer.cells(pixels);
   return pixels;
 }
 
 LayerCost ConvolutionalPatches::cost(int64_t picture_height, int64_t picture_width) const {
   LayerCost cost{.path = path_};
   int64_t channels = config_.channels, height = picture_height, width = picture_width;
-  for (int64_t i = 0; i < config_.halvings; ++i) {
-    const int64_t outputs = config_.embed_dim >> (config_.halvings - 1 - i);
+  for (const NormedConvolution& layer : layers_) {
     const int64_t before = height * width * channels;
-    height = (height - 1) / 2 + 1;
-    width = (width - 1) / 2 + 1;
-    cost.multiply_adds += height * width * channels * kTowerSide * kTowerSide * outputs;
+    cost.multiply_adds += layer.multiply_adds(height, width);
+    height = layer.cells(height);
+    width = layer.cells(width);
+    channels = layer.outputs();
     // What goes in, the product and its norm.
-    cost.values = std::max(cost.values, before + 2 * height * width * outputs);
-    channels = outputs;
+    cost.values = std::max(cost.values, before + 2 * height * width * channels);
   }
   cost.output = {height * width, config_.embed_dim};
   return cost;

@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "nn/batch_norm.h"
 #include "nn/cost.h"
-#include "ops/convolution.h"
+#include "nn/normed_convolution.h"
 
 namespace vitrail {
 
@@ -29,13 +28,9 @@ class ConvolutionalPatches {
   LayerCost cost(int64_t picture_height, int64_t picture_width) const;
 
  private:
-  struct Layer {
-    Parameter& weight;
-    BatchNorm norm;
-  };
   ConvolutionalPatchesConfig config_;
   std::string path_;
-  std::vector<Layer> layers_;
+  std::vector<NormedConvolution> layers_;
 };
 
 }  // namespace vitrail

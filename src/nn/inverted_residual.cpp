@@ -14,7 +14,7 @@ InvertedResidual::InvertedResidual(const Scope& scope, const InvertedResidualCon
                                            .stride = c.stride,
                                            .depthwise = true}),
       reduce_(scope.child(c.names[2]),
-              {.inputs = c.hidden, .outputs = c.outputs, .gamma = c.last_gamma}) {
+              {.inputs = c.hidden, .outputs = c.outputs, .norm = {.first_weight = c.last_gamma}}) {
   check(!c.shortcut || (c.inputs == c.outputs && c.stride == 1), "inverted residual",
         "{}: {} channels at stride {} cannot be added to {} of them", path_, c.outputs, c.stride,
         c.inputs);

@@ -5,8 +5,8 @@
 #include <array>
 #include <string>
 
-#include "nn/conv_norm.h"
 #include "nn/cost.h"
+#include "nn/normed_convolution.h"
 
 namespace vitrail {
 
@@ -36,7 +36,7 @@ class InvertedResidual {
  private:
   InvertedResidualConfig config_;
   std::string path_;
-  ConvNorm expand_, depthwise_, reduce_;
+  NormedConvolution expand_, depthwise_, reduce_;
 };
 
 }  // namespace vitrail

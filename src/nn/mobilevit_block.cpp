@@ -32,9 +32,9 @@ MobileVitBlock::MobileVitBlock(const Scope& scope, const MobileVitBlockConfig& c
       transformer_(make_patch_transformer(scope, c)),
       conv_proj_(scope.child("conv_proj"), {.inputs = c.embed_dim, .outputs = c.channels}) {
   if (!c.separable)
-    conv_fusion_.emplace(
-        scope.child("conv_fusion"),
-        ConvNormConfig{.inputs = 2 * c.channels, .outputs = c.channels, .kernel = c.kernel});
+    conv_fusion_.emplace(scope.child("conv_fusion"),
+                         NormedConvolutionConfig{
+                             .inputs = 2 * c.channels, .outputs = c.channels, .kernel = c.kernel});
 }
 
 MobileVitBlock::~MobileVitBlock() = default;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "nn/block.h"
-#include "nn/conv_norm.h"
+#include "nn/normed_convolution.h"
 #include "nn/position/grid_cache.h"
 #include "nn/separable_attention.h"
 
@@ -63,11 +63,11 @@ class MobileVitBlock {
 
   MobileVitBlockConfig config_;
   std::string path_;
-  ConvNorm conv_kxk_;
+  NormedConvolution conv_kxk_;
   LinearSlot conv_1x1_;
   std::unique_ptr<PatchTransformer> transformer_;
-  ConvNorm conv_proj_;
-  std::optional<ConvNorm> conv_fusion_;
+  NormedConvolution conv_proj_;
+  std::optional<NormedConvolution> conv_fusion_;
 };
 
 }  // namespace vitrail

@@ -33,6 +33,7 @@ class ReducedAttention {
   LayerCost cost(int64_t height, int64_t width) const;
   int64_t heads() const { return config_.num_heads; }
   bool reduces() const { return config_.reduction > 1 || config_.pooled_side > 0; }
+  bool of_its_tokens() const { return !reduces(); }
   const std::string& path() const { return path_; }
   // The rows and columns that a grid's keys are reduced to.
   std::pair<int64_t, int64_t> key_grid(int64_t height, int64_t width) const;

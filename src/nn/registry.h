@@ -36,10 +36,17 @@ struct Initializer {
 // own. Where the statistics are constants, and nothing but answers is wanted, the two are one
 // product: network.h folds them when it packs the weights.
 struct BatchNormFold {
-  Parameter& weight;  // [N, ...], of a product without a bias of its own
+  Parameter& weight;  // [N, ...], of a product
+  Parameter* bias;    // [N], of the product itself; null: it has none
   Parameter &gamma, &beta, &running_mean, &running_variance;  // [N]
   double epsilon = 1e-5;
   bool folded = false;  // the weight's rows are scaled, and beta is the product's bias
+
+  std::vector<Parameter*> vectors() const {
+    std::vector<Parameter*> all{&gamma, &beta, &running_mean, &running_variance};
+    if (bias != nullptr) all.push_back(bias);
+    return all;
+  }
 };
 
 class ParameterRegistry {

@@ -68,25 +68,5 @@ TEST(BatchNormFold, AStoredInt8WeightKeepsItsIntegers) {
   EXPECT_LE(max_relative_error(layer.forward(context, x).value().values(), before.values()), 1e-5);
 }
 
-TEST(BatchNormFold, AConvolutionAnswersAsBefore) {
-  for (const bool depthwise : {false, true}) {
-    ParameterRegistry registry;
-    const NormedConvolution layer(Scope(registry).child("a"), 6, depthwise ? 6 : 10,
-                                  {.window = square_window(3, 2, 1),
-                                   .depthwise = depthwise,
-                                   .names = {"convolution", "bn"},
-                                   .norm = {}});
-    randomise(registry);
-    Queue queue(2);
-    const Context context(queue);
-    const Variable x = random_tensor({2, 9, 7, 6}, 50);
-    const Tensor before = layer.forward(context, x).value();
-    EXPECT_EQ(before.shape(), (Shape{2, layer.cells(0, 9), layer.cells(1, 7), depthwise ? 6 : 10}));
-    fold(*registry.folds().front());
-    EXPECT_LE(max_relative_error(layer.forward(context, x).value().values(), before.values()),
-              1e-6);
-  }
-}
-
 }  // namespace
 }  // namespace vitrail

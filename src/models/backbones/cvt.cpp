@@ -4,7 +4,7 @@
 #include <array>
 #include <numeric>
 
-#include "autograd/checkpoint.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "nn/convolution_attention.h"
 #include "nn/mlp.h"
@@ -120,9 +120,9 @@ class CvtBlock {
         mlp_(scope.child("mlp"),
              {.inputs = c.embed_dims[stage], .hidden = c.mlp_hidden_dims[stage]}) {}
 
-  Variable forward(const Context& context, const Variable& x, int64_t height, int64_t width) const {
+  Variable forward(const Context& context, const Variable& x, const TokenLayout& layout) const {
     const Variable y =
-        attn_.forward(context, norm1_.forward(context, x), height, width,
+        attn_.forward(context, norm1_.forward(context, x), layout.grid_height, layout.grid_width,
                       {.drop_path = drop_path_, .residual = &x, .path = attention_path_});
     return mlp_.forward(context, norm2_.before(y),
                         {.drop_path = drop_path_, .residual = &y, .path = mlp_path_});
@@ -185,46 +185,31 @@ std::vector<TokenLayout> CvtBackbone::layouts(int64_t picture_height, int64_t pi
   for (size_t i = 0; i < stages_.size(); ++i) {
     const int64_t height = cells_of_stage(config_, i, picture_height);
     const int64_t width = cells_of_stage(config_, i, picture_width);
-    layouts.push_back({.class_tokens = has_class_token(config_, i) ? 1 : 0,
-                       .grid_height = height,
-                       .grid_width = width,
-                       .patch_height = std::max<int64_t>(picture_height / height, 1),
-                       .patch_width = std::max<int64_t>(picture_width / width, 1),
-                       .of_feature_map = true});
+    layouts.push_back(map_layout(height, width, picture_height, picture_width));
+    layouts.back().class_tokens = has_class_token(config_, i) ? 1 : 0;
   }
   return layouts;
 }
 
 std::vector<Feature> CvtBackbone::forward(const Context& context, const Variable& images) const {
-  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "cvt",
-        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  Variable grid = map_of_pictures(context, images, config_.in_channels, "cvt");
   const std::vector<TokenLayout> grids = layouts(images.size(2), images.size(3));
   std::vector<Feature> features;
-  Variable grid = permute(context, images, std::array{0, 2, 3, 1});
   for (size_t i = 0; i < stages_.size(); ++i) {
     const Stage& stage = stages_[i];
-    const int64_t height = grids[i].grid_height, width = grids[i].grid_width;
-    const int64_t batch = grid.size(0), dim = config_.embed_dims[i];
     grid = stage.patch_embed->forward(context, grid);
     context.observe(stage.path + ".patch_embed", grid);
-    Variable tokens = reshape(context, grid, {batch, height * width, dim});
+    Variable tokens = map_as_tokens(context, grid);
     if (stage.class_token != nullptr) {
       const std::array parts{stage.class_token->variable(), tokens};
       tokens = concatenate(context, parts, 1);
     }
-    for (const auto& block : stage.blocks) {
-      const auto run = [&](const Context& inner, const Variable& x) {
-        return block->forward(inner, x, height, width);
-      };
-      tokens = context.activation_checkpointing ? checkpoint(context, tokens, run)
-                                                : run(context, tokens);
-      context.observe(block->path(), tokens);
-    }
+    tokens = run_blocks(context, stage.blocks, tokens, grids[i]);
     const bool last = i + 1 == stages_.size();
     if (last && norm_) tokens = norm_->forward(context, tokens);
     context.observe(stage.path, tokens);
     features.push_back({.tokens = tokens, .layout = grids[i]});
-    if (!last) grid = reshape(context, tokens, {batch, height, width, dim});
+    if (!last) grid = reshape(context, tokens, grid.shape());
   }
   return features;
 }
@@ -234,27 +219,15 @@ int64_t CvtBackbone::embed_dim() const {
 }
 
 std::vector<BlockPlace> CvtBackbone::blocks() const {
-  std::vector<BlockPlace> places;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      places.push_back({.path = block->path(), .stage = static_cast<int64_t>(i)});
-  return places;
+  return places_of(stages_);
 }
 
 std::vector<AttentionLayer> CvtBackbone::attentions() const {
-  std::vector<AttentionLayer> layers;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      layers.push_back({.path = block->attention().path(),
-                        .stage = static_cast<int64_t>(i),
-                        .heads = block->attention().heads(),
-                        .of_its_tokens = block->attention().of_its_tokens()});
-  return layers;
+  return attention_layers(stages_);
 }
 
 void CvtBackbone::visit_linears(const VisitLinear& visit) {
-  for (Stage& stage : stages_)
-    for (const auto& block : stage.blocks) block->visit_linears(visit);
+  visit_stages(stages_, visit);
 }
 
 void CvtBackbone::count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const {

@@ -1,9 +1,8 @@
 #include "models/backbones/efficientformer.h"
 
 #include <algorithm>
-#include <array>
 
-#include "autograd/checkpoint.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "nn/mlp.h"
 #include "nn/offset_attention.h"
@@ -15,13 +14,13 @@ namespace {
 
 constexpr double kEfficientFormerEpsilon = 1e-5;  // of every norm: torch's own
 
-ConvNormConfig halving(int64_t inputs, int64_t outputs, ParameterRole::Muon muon) {
+NormedConvolutionConfig halving(int64_t inputs, int64_t outputs, ParameterRole::Muon muon) {
   return {
       .inputs = inputs, .outputs = outputs, .kernel = 3, .stride = 2, .bias = true, .muon = muon};
 }
 
-ConvNorm stem_of(const Scope& root, const char* convolution, const char* norm, int64_t inputs,
-                 int64_t outputs) {
+NormedConvolution stem_of(const Scope& root, const char* convolution, const char* norm,
+                          int64_t inputs, int64_t outputs) {
   const Scope stem = root.in(ParameterPlace::Section::stem).child("stem");
   return {stem.child(convolution), stem.child(norm),
           halving(inputs, outputs, ParameterRole::Muon::none)};
@@ -108,7 +107,7 @@ class PoolMixerBlock {
   kernels::Activation activation_;
   double dropout_, drop_path_;
   const Parameter& scale1_;
-  ConvNorm fc1_, fc2_;
+  NormedConvolution fc1_, fc2_;
   const Parameter& scale2_;
   GridCache<Tensor> shares_;
 };
@@ -185,7 +184,7 @@ EfficientFormerBackbone::EfficientFormerBackbone(const Scope& root, const Effici
     const int64_t dim = c.embed_dims[i];
     if (i > 0) {
       const Scope down = below.in_block(block).child("downsample");
-      stage.downsample = std::make_unique<ConvNorm>(
+      stage.downsample = std::make_unique<NormedConvolution>(
           down.child("conv"), down.child("norm"),
           halving(c.embed_dims[i - 1], dim, ParameterRole::Muon::normalised_filter));
     }
@@ -195,8 +194,7 @@ EfficientFormerBackbone::EfficientFormerBackbone(const Scope& root, const Effici
       const Scope scope = below.child("blocks").child(attends ? j + 1 : j).in_block(block);
       const double drop_path = drop_path_of_block(c.drop_path, block, c.num_blocks());
       if (attends)
-        stage.attention.push_back(
-            std::make_unique<EfficientAttentionBlock>(scope, c, dim, drop_path));
+        stage.blocks.push_back(std::make_unique<EfficientAttentionBlock>(scope, c, dim, drop_path));
       else
         stage.pooling.push_back(std::make_unique<PoolMixerBlock>(scope, c, dim, drop_path));
     }
@@ -219,11 +217,7 @@ std::vector<TokenLayout> EfficientFormerBackbone::layouts(int64_t picture_height
       height = stage.downsample->cells(height);
       width = stage.downsample->cells(width);
     }
-    layouts.push_back({.grid_height = height,
-                       .grid_width = width,
-                       .patch_height = std::max<int64_t>(picture_height / height, 1),
-                       .patch_width = std::max<int64_t>(picture_width / width, 1),
-                       .of_feature_map = true});
+    layouts.push_back(map_layout(height, width, picture_height, picture_width));
   }
   return layouts;
 }
@@ -231,33 +225,17 @@ std::vector<TokenLayout> EfficientFormerBackbone::layouts(int64_t picture_height
 Variable EfficientFormerBackbone::run_stage(const Context& context, const Stage& stage,
                                             const TokenLayout& layout, Variable map) const {
   if (stage.downsample) map = stage.downsample->forward(context, map);
-  const Shape of_tokens{map.size(0), layout.patches(), map.size(3)};
-  const auto run = [&](const Variable& x, const auto& block) {
-    return context.activation_checkpointing ? checkpoint(context, x, block) : block(context, x);
-  };
-  for (const auto& block : stage.pooling) {
-    map =
-        run(map, [&](const Context& inner, const Variable& x) { return block->forward(inner, x); });
-    context.observe(block->path(), reshape(context, map, of_tokens));
-  }
-  Variable tokens = reshape(context, map, of_tokens);
-  for (const auto& block : stage.attention) {
-    tokens = run(tokens, [&](const Context& inner, const Variable& x) {
-      return block->forward(inner, x, layout);
-    });
-    context.observe(block->path(), tokens);
-  }
+  map = run_map_blocks(context, stage.pooling, std::move(map));
+  const Variable tokens = run_blocks(context, stage.blocks, map_as_tokens(context, map), layout);
   context.observe(stage.path, tokens);
   return tokens;
 }
 
 std::vector<Feature> EfficientFormerBackbone::forward(const Context& context,
                                                       const Variable& images) const {
-  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "efficientformer",
-        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  Variable map = map_of_pictures(context, images, config_.in_channels, "efficientformer");
   const std::vector<TokenLayout> grids = layouts(images.size(2), images.size(3));
   const LinearEpilogue activated{.activation = kernels::Activation::relu};
-  Variable map = permute(context, images, std::array{0, 2, 3, 1});  // [B, h, w, C]
   map = stem2_.forward(context, stem1_.forward(context, map, activated), activated);
   context.observe("stem", map);
   std::vector<Feature> features;
@@ -277,27 +255,18 @@ std::vector<Feature> EfficientFormerBackbone::forward(const Context& context,
 std::vector<BlockPlace> EfficientFormerBackbone::blocks() const {
   std::vector<BlockPlace> places;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    const auto add_place = [&](const std::string& path) {
-      places.push_back({.path = path, .stage = static_cast<int64_t>(i)});
-    };
-    for (const auto& block : stages_[i].pooling) add_place(block->path());
-    for (const auto& block : stages_[i].attention) add_place(block->path());
+    add_places(stages_[i].pooling, i, &places);
+    add_places(stages_[i].blocks, i, &places);
   }
   return places;
 }
 
 std::vector<AttentionLayer> EfficientFormerBackbone::attentions() const {
-  std::vector<AttentionLayer> layers;
-  for (const auto& block : stages_.back().attention)
-    layers.push_back({.path = block->attention().path(),
-                      .stage = static_cast<int64_t>(stages_.size()) - 1,
-                      .heads = block->attention().heads()});
-  return layers;
+  return attention_layers(stages_);
 }
 
 void EfficientFormerBackbone::visit_linears(const VisitLinear& visit) {
-  for (Stage& stage : stages_)
-    for (const auto& block : stage.attention) block->visit_linears(visit);
+  visit_stages(stages_, visit);
 }
 
 void EfficientFormerBackbone::count(CostCounter& counter, int64_t picture_height,
@@ -320,7 +289,7 @@ void EfficientFormerBackbone::count(CostCounter& counter, int64_t picture_height
                    .multiply_adds = stage.downsample->multiply_adds(grids[i - 1].grid_height,
                                                                     grids[i - 1].grid_width)});
     for (const auto& block : stage.pooling) block->count(counter, grids[i]);
-    for (const auto& block : stage.attention) block->count(counter, grids[i]);
+    for (const auto& block : stage.blocks) block->count(counter, grids[i]);
   }
 }
 

@@ -9,8 +9,8 @@
 
 #include "models/backbone.h"
 #include "models/backbones/efficientformer_config.h"
-#include "nn/conv_norm.h"
 #include "nn/norm.h"
+#include "nn/normed_convolution.h"
 
 namespace vitrail {
 
@@ -37,16 +37,16 @@ class EfficientFormerBackbone : public Backbone {
  private:
   struct Stage {
     std::string path;
-    std::unique_ptr<ConvNorm> downsample;
+    std::unique_ptr<NormedConvolution> downsample;
     std::vector<std::unique_ptr<PoolMixerBlock>> pooling;
-    std::vector<std::unique_ptr<EfficientAttentionBlock>> attention;
+    std::vector<std::unique_ptr<EfficientAttentionBlock>> blocks;
   };
   // The tokens of a map's stage.
   Variable run_stage(const Context& context, const Stage& stage, const TokenLayout& layout,
                      Variable map) const;
 
   EfficientFormerConfig config_;
-  ConvNorm stem1_, stem2_;
+  NormedConvolution stem1_, stem2_;
   std::vector<Stage> stages_;
   std::optional<LayerNorm> norm_;
 };

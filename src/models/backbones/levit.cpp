@@ -1,9 +1,8 @@
 #include "models/backbones/levit.h"
 
-#include <array>
 #include <numeric>
 
-#include "autograd/checkpoint.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "ops/activation.h"
 #include "ops/tokens.h"
@@ -13,6 +12,7 @@ namespace {
 
 // Of the attention and the perceptron between stages, whatever the stages have.
 constexpr int64_t kDownsampleValueRatio = 4, kDownsampleMlpRatio = 2, kDownsampleStride = 2;
+constexpr int64_t kStemSide = 3;
 
 constexpr auto kLevitFields = [](auto& c, auto visit) {
   kPictureNetworkFields(c, visit);
@@ -195,8 +195,14 @@ LevitBackbone::LevitBackbone(const Scope& root, const LevitConfig& c) : config_(
   const Scope stem = root.in(ParameterPlace::Section::stem).child("stem");
   int64_t channels = c.in_channels;
   for (const int64_t outputs : stem_channels(c)) {
-    stem_.emplace_back(stem.child("conv" + std::to_string(stem_.size() + 1)), channels, outputs,
-                       NormedConvolution::Options{.window = square_window(3, 2, 1)});
+    const Scope layer = stem.child("conv" + std::to_string(stem_.size() + 1));
+    stem_.emplace_back(layer.child("linear"), layer.child("bn"),
+                       NormedConvolutionConfig{.inputs = channels,
+                                               .outputs = outputs,
+                                               .kernel = kStemSide,
+                                               .stride = 2,
+                                               .initializer = Initializer::torch_uniform(
+                                                   channels * kStemSide * kStemSide)});
     channels = outputs;
   }
   int64_t block = 0;  // over all stages
@@ -227,30 +233,18 @@ std::vector<TokenLayout> LevitBackbone::layouts(int64_t picture_height,
 }
 
 std::vector<Feature> LevitBackbone::forward(const Context& context, const Variable& images) const {
-  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "levit",
-        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  Variable grid = map_of_pictures(context, images, config_.in_channels, "levit");
   (void)layouts(images.size(2), images.size(3));
-  Variable grid = permute(context, images, std::array{0, 2, 3, 1});
   for (size_t i = 0; i < stem_.size(); ++i) {
     grid = stem_[i].forward(context, grid);
     if (i + 1 < stem_.size()) grid = activation(context, grid, config_.activation);
   }
   context.observe("stem", grid);
-  Variable tokens =
-      reshape(context, grid, {grid.size(0), grid.size(1) * grid.size(2), grid.size(3)});
+  Variable tokens = map_as_tokens(context, grid);
   std::vector<Feature> features;
-  const auto run = [&](const auto& part, const Variable& x) {
-    const auto forward = [&](const Context& inner, const Variable& input) {
-      return part.forward(inner, input);
-    };
-    return context.activation_checkpointing ? checkpoint(context, x, forward) : forward(context, x);
-  };
   for (const Stage& stage : stages_) {
-    if (stage.downsample) tokens = run(*stage.downsample, tokens);
-    for (const auto& block : stage.blocks) {
-      tokens = run(*block, tokens);
-      context.observe(block->path(), tokens);
-    }
+    if (stage.downsample) tokens = run_block(context, *stage.downsample, tokens);
+    tokens = run_blocks(context, stage.blocks, tokens);
     context.observe(stage.path, tokens);
     features.push_back({.tokens = tokens, .layout = stage.layout});
   }
@@ -262,24 +256,17 @@ int64_t LevitBackbone::embed_dim() const {
 }
 
 std::vector<BlockPlace> LevitBackbone::blocks() const {
-  std::vector<BlockPlace> places;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      places.push_back({.path = block->path(), .stage = static_cast<int64_t>(i)});
-  return places;
+  return places_of(stages_);
 }
 
 std::vector<AttentionLayer> LevitBackbone::attentions() const {
   std::vector<AttentionLayer> layers;
-  const auto add = [&](size_t stage, const LevitAttention& attention, bool of_its_tokens) {
-    layers.push_back({.path = attention.path(),
-                      .stage = static_cast<int64_t>(stage),
-                      .heads = attention.heads(),
-                      .of_its_tokens = of_its_tokens});
-  };
   for (size_t i = 0; i < stages_.size(); ++i) {
-    if (stages_[i].downsample) add(i, stages_[i].downsample->attention(), false);
-    for (const auto& block : stages_[i].blocks) add(i, block->attention(), true);
+    if (stages_[i].downsample) {
+      layers.push_back(layer_of(stages_[i].downsample->attention(), i));
+      layers.back().of_its_tokens = false;
+    }
+    for (const auto& block : stages_[i].blocks) layers.push_back(layer_of(block->attention(), i));
   }
   return layers;
 }
@@ -295,13 +282,13 @@ void LevitBackbone::count(CostCounter& counter, int64_t picture_height,
                           int64_t picture_width) const {
   (void)layouts(picture_height, picture_width);
   int64_t height = picture_height, width = picture_width;
-  const std::vector<int64_t> channels = stem_channels(config_);
   for (size_t i = 0; i < stem_.size(); ++i) {
-    height = stem_[i].cells(0, height);
-    width = stem_[i].cells(1, width);
+    const int64_t multiply_adds = stem_[i].multiply_adds(height, width);
+    height = stem_[i].cells(height);
+    width = stem_[i].cells(width);
     counter.add({.path = "stem.conv" + std::to_string(i + 1),
-                 .output = {channels[i], height, width},
-                 .multiply_adds = stem_[i].multiply_adds(height * width)});
+                 .output = {stem_[i].outputs(), height, width},
+                 .multiply_adds = multiply_adds});
   }
   for (const Stage& stage : stages_) {
     if (stage.downsample) stage.downsample->count(counter);

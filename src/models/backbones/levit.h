@@ -10,8 +10,8 @@
 
 #include "models/backbone.h"
 #include "models/picture_network_config.h"
-#include "nn/batch_norm.h"
 #include "nn/levit_attention.h"
+#include "nn/normed_convolution.h"
 #include "nn/normed_mlp.h"
 
 namespace vitrail {

@@ -1,9 +1,8 @@
 #include "models/backbones/mobilevit.h"
 
 #include <algorithm>
-#include <array>
 
-#include "autograd/checkpoint.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "ops/tokens.h"
 
@@ -28,10 +27,6 @@ MobileVitBlockConfig block_of(const MobileVitConfig& c, size_t stage, double dro
           .mlp_dropout = c.mlp_dropout,
           .attention_dropout = c.attention_dropout,
           .drop_path = drop_path};
-}
-
-Variable map_as_tokens(const Context& context, const Variable& map) {
-  return reshape(context, map, {map.size(0), map.size(1) * map.size(2), map.size(3)});
 }
 
 }  // namespace
@@ -71,7 +66,7 @@ MobileVitBackbone::MobileVitBackbone(const Scope& root, const MobileVitConfig& c
   }
   if (c.final_channels > 0)
     final_conv_.emplace(root.in(ParameterPlace::Section::final_norm).child("final_conv"),
-                        ConvNormConfig{.inputs = inputs, .outputs = c.final_channels});
+                        NormedConvolutionConfig{.inputs = inputs, .outputs = c.final_channels});
 }
 
 std::vector<TokenLayout> MobileVitBackbone::layouts(int64_t picture_height,
@@ -92,38 +87,26 @@ std::vector<TokenLayout> MobileVitBackbone::layouts(int64_t picture_height,
       height = stage.transformer->cells(height);
       width = stage.transformer->cells(width);
     }
-    layouts.push_back({.grid_height = height,
-                       .grid_width = width,
-                       .patch_height = std::max<int64_t>(picture_height / height, 1),
-                       .patch_width = std::max<int64_t>(picture_width / width, 1),
-                       .of_feature_map = true});
+    layouts.push_back(map_layout(height, width, picture_height, picture_width));
   }
   return layouts;
 }
 
 Variable MobileVitBackbone::run_stage(const Context& context, const Stage& stage,
                                       Variable map) const {
-  const auto run = [&](const auto& block) {
-    const auto forward = [&block](const Context& inner, const Variable& x) {
-      return block.forward(inner, x);
-    };
-    map = context.activation_checkpointing ? checkpoint(context, map, forward)
-                                           : forward(context, map);
-    context.observe(block.path(), map_as_tokens(context, map));
-  };
-  for (const auto& block : stage.convolutions) run(*block);
-  if (stage.transformer) run(*stage.transformer);
+  map = run_map_blocks(context, stage.convolutions, std::move(map));
+  if (!stage.transformer) return map;
+  map = run_block(context, *stage.transformer, map);
+  context.observe(stage.transformer->path(), map_as_tokens(context, map));
   return map;
 }
 
 std::vector<Feature> MobileVitBackbone::forward(const Context& context,
                                                 const Variable& images) const {
-  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "mobilevit",
-        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  const Variable pictures = map_of_pictures(context, images, config_.in_channels, "mobilevit");
   const std::vector<TokenLayout> grids = layouts(images.size(2), images.size(3));
   const LinearEpilogue activated{.activation = config_.activation};
-  Variable map =  // [B, h, w, C]
-      stem_.forward(context, permute(context, images, std::array{0, 2, 3, 1}), activated);
+  Variable map = stem_.forward(context, pictures, activated);  // [B, h, w, C]
   context.observe("stem", map);
   std::vector<Feature> features;
   for (size_t i = 0; i < stages_.size(); ++i) {
@@ -141,11 +124,9 @@ std::vector<Feature> MobileVitBackbone::forward(const Context& context,
 std::vector<BlockPlace> MobileVitBackbone::blocks() const {
   std::vector<BlockPlace> places;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    const auto add = [&](const std::string& path) {
-      places.push_back({.path = path, .stage = static_cast<int64_t>(i)});
-    };
-    for (const auto& block : stages_[i].convolutions) add(block->path());
-    if (stages_[i].transformer) add(stages_[i].transformer->path());
+    add_places(stages_[i].convolutions, i, &places);
+    if (stages_[i].transformer)
+      places.push_back({.path = stages_[i].transformer->path(), .stage = static_cast<int64_t>(i)});
   }
   return places;
 }

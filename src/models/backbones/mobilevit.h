@@ -42,9 +42,9 @@ class MobileVitBackbone : public Backbone {
   Variable run_stage(const Context& context, const Stage& stage, Variable map) const;
 
   MobileVitConfig config_;
-  ConvNorm stem_;
+  NormedConvolution stem_;
   std::vector<Stage> stages_;
-  std::optional<ConvNorm> final_conv_;
+  std::optional<NormedConvolution> final_conv_;
 };
 
 }  // namespace vitrail

@@ -3,7 +3,7 @@
 #include <array>
 #include <numeric>
 
-#include "autograd/checkpoint.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "nn/mlp.h"
 #include "nn/reduced_attention.h"
@@ -181,31 +181,22 @@ std::vector<TokenLayout> PvtBackbone::layouts(int64_t picture_height, int64_t pi
 }
 
 std::vector<Feature> PvtBackbone::forward(const Context& context, const Variable& images) const {
-  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "pvt",
-        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  Variable grid = map_of_pictures(context, images, config_.in_channels, "pvt");
   (void)layouts(images.size(2), images.size(3));
   std::vector<Feature> features;
-  Variable grid = permute(context, images, std::array{0, 2, 3, 1});
   for (size_t i = 0; i < stages_.size(); ++i) {
     const Stage& stage = stages_[i];
     const TokenLayout& layout = stage.layout;
     const int64_t batch = grid.size(0), dim = config_.embed_dims[i];
     grid = stage.patch_embed->forward(context, grid);
     context.observe(stage.path + ".patch_embed", grid);
-    Variable tokens = reshape(context, grid, {batch, layout.patches(), dim});
+    Variable tokens = map_as_tokens(context, grid);
     if (stage.class_token != nullptr) {
       const std::array parts{stage.class_token->variable(), tokens};
       tokens = concatenate(context, parts, 1);
     }
     tokens = add_broadcast(context, tokens, stage.positions->variable());
-    for (const auto& block : stage.blocks) {
-      const auto run = [&](const Context& inner, const Variable& x) {
-        return block->forward(inner, x, layout);
-      };
-      tokens = context.activation_checkpointing ? checkpoint(context, tokens, run)
-                                                : run(context, tokens);
-      context.observe(block->path(), tokens);
-    }
+    tokens = run_blocks(context, stage.blocks, tokens, layout);
     const bool last = i + 1 == stages_.size();
     if (last) tokens = norm_->forward(context, tokens);
     context.observe(stage.path, tokens);
@@ -220,43 +211,23 @@ int64_t PvtBackbone::embed_dim() const {
 }
 
 std::vector<BlockPlace> PvtBackbone::blocks() const {
-  std::vector<BlockPlace> places;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      places.push_back({.path = block->path(), .stage = static_cast<int64_t>(i)});
-  return places;
+  return places_of(stages_);
 }
 
 std::vector<AttentionLayer> PvtBackbone::attentions() const {
-  std::vector<AttentionLayer> layers;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      layers.push_back({.path = block->attention().path(),
-                        .stage = static_cast<int64_t>(i),
-                        .heads = block->attention().heads(),
-                        .of_its_tokens = !block->attention().reduces()});
-  return layers;
+  return attention_layers(stages_);
 }
 
 AttentionGrids PvtBackbone::attention_grids(const AttentionLayer& layer, int64_t picture_height,
                                             int64_t picture_width) const {
   const auto stage = static_cast<size_t>(layer.stage);
-  const TokenLayout tokens = layouts(picture_height, picture_width)[stage];
-  AttentionGrids grids{tokens, tokens};
-  if (layer.of_its_tokens) return grids;
-  const auto [rows, columns] =
-      stages_[stage].blocks.front()->attention().key_grid(tokens.grid_height, tokens.grid_width);
-  grids.keys = {.grid_height = rows,
-                .grid_width = columns,
-                .patch_height = std::max<int64_t>(picture_height / rows, 1),
-                .patch_width = std::max<int64_t>(picture_width / columns, 1),
-                .of_feature_map = true};
-  return grids;
+  return reduced_grids(stages_[stage].blocks.front()->attention(),
+                       layouts(picture_height, picture_width)[stage], picture_height,
+                       picture_width);
 }
 
 void PvtBackbone::visit_linears(const VisitLinear& visit) {
-  for (Stage& stage : stages_)
-    for (const auto& block : stage.blocks) block->visit_linears(visit);
+  visit_stages(stages_, visit);
 }
 
 void PvtBackbone::count(CostCounter& counter, int64_t picture_height, int64_t picture_width) const {

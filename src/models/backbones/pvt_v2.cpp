@@ -1,12 +1,10 @@
 #include "models/backbones/pvt_v2.h"
 
-#include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "autograd/checkpoint.h"
 #include "core/error.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "ops/tokens.h"
 
@@ -118,8 +116,9 @@ class PvtV2Block {
                                   .activation = c.activation,
                                   .dropout = c.dropout}) {}
 
-  // [B, height * width, D], both.
-  Variable forward(const Context& context, const Variable& x, int64_t height, int64_t width) const {
+  // [B, N, D], both.
+  Variable forward(const Context& context, const Variable& x, const TokenLayout& layout) const {
+    const int64_t height = layout.grid_height, width = layout.grid_width;
     const Variable y = attn_.forward(
         context, norm1_.forward(context, x), height, width,
         {.dropout = dropout_, .drop_path = drop_path_, .residual = &x, .path = attention_path_});
@@ -181,41 +180,25 @@ std::vector<TokenLayout> PvtV2Backbone::layouts(int64_t picture_height,
       height = stage.downsample->cells(height);
       width = stage.downsample->cells(width);
     }
-    layouts.push_back({.grid_height = height,
-                       .grid_width = width,
-                       .patch_height = std::max<int64_t>(picture_height / height, 1),
-                       .patch_width = std::max<int64_t>(picture_width / width, 1),
-                       .of_feature_map = true});
+    layouts.push_back(map_layout(height, width, picture_height, picture_width));
   }
   return layouts;
 }
 
 std::vector<Feature> PvtV2Backbone::forward(const Context& context, const Variable& images) const {
-  check(images.shape().rank() == 4 && images.size(1) == in_channels_, "pvt_v2",
-        "this model takes [B, {}, H, W], not {}", in_channels_, images.shape().str());
+  const Variable pictures = map_of_pictures(context, images, in_channels_, "pvt_v2");
   const std::vector<TokenLayout> grids = layouts(images.size(2), images.size(3));
   std::vector<Feature> features;
-  Variable grid =  // [B, height, width, D]
-      patch_embed_.forward(context, permute(context, images, std::array{0, 2, 3, 1}));
+  Variable grid = patch_embed_.forward(context, pictures);  // [B, height, width, D]
   context.observe("patch_embed", grid);
   for (size_t i = 0; i < stages_.size(); ++i) {
     const Stage& stage = stages_[i];
-    const int64_t height = grids[i].grid_height, width = grids[i].grid_width;
     if (stage.downsample) grid = stage.downsample->forward(context, grid);
-    const int64_t batch = grid.size(0), dim = grid.size(3);
-    Variable tokens = reshape(context, grid, {batch, height * width, dim});
-    for (const auto& block : stage.blocks) {
-      const auto run = [&](const Context& inner, const Variable& x) {
-        return block->forward(inner, x, height, width);
-      };
-      tokens = context.activation_checkpointing ? checkpoint(context, tokens, run)
-                                                : run(context, tokens);
-      context.observe(block->path(), tokens);
-    }
+    Variable tokens = run_blocks(context, stage.blocks, map_as_tokens(context, grid), grids[i]);
     tokens = stage.norm->forward(context, tokens);
     context.observe(stage.path, tokens);
     features.push_back({.tokens = tokens, .layout = grids[i]});
-    grid = reshape(context, tokens, {batch, height, width, dim});
+    grid = reshape(context, tokens, grid.shape());
   }
   return features;
 }
@@ -225,43 +208,23 @@ int64_t PvtV2Backbone::embed_dim() const {
 }
 
 std::vector<BlockPlace> PvtV2Backbone::blocks() const {
-  std::vector<BlockPlace> places;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      places.push_back({.path = block->path(), .stage = static_cast<int64_t>(i)});
-  return places;
+  return places_of(stages_);
 }
 
 std::vector<AttentionLayer> PvtV2Backbone::attentions() const {
-  std::vector<AttentionLayer> layers;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      layers.push_back({.path = block->attention().path(),
-                        .stage = static_cast<int64_t>(i),
-                        .heads = block->attention().heads(),
-                        .of_its_tokens = !block->attention().reduces()});
-  return layers;
+  return attention_layers(stages_);
 }
 
 AttentionGrids PvtV2Backbone::attention_grids(const AttentionLayer& layer, int64_t picture_height,
                                               int64_t picture_width) const {
   const auto stage = static_cast<size_t>(layer.stage);
-  const TokenLayout tokens = layouts(picture_height, picture_width)[stage];
-  AttentionGrids grids{tokens, tokens};
-  if (layer.of_its_tokens) return grids;
-  const auto [rows, columns] =
-      stages_[stage].blocks.front()->attention().key_grid(tokens.grid_height, tokens.grid_width);
-  grids.keys = {.grid_height = rows,
-                .grid_width = columns,
-                .patch_height = std::max<int64_t>(picture_height / rows, 1),
-                .patch_width = std::max<int64_t>(picture_width / columns, 1),
-                .of_feature_map = true};
-  return grids;
+  return reduced_grids(stages_[stage].blocks.front()->attention(),
+                       layouts(picture_height, picture_width)[stage], picture_height,
+                       picture_width);
 }
 
 void PvtV2Backbone::visit_linears(const VisitLinear& visit) {
-  for (Stage& stage : stages_)
-    for (const auto& block : stage.blocks) block->visit_linears(visit);
+  visit_stages(stages_, visit);
 }
 
 void PvtV2Backbone::count(CostCounter& counter, int64_t picture_height,

@@ -1,9 +1,7 @@
 #include "models/backbones/tiny_vit.h"
 
-#include <algorithm>
-#include <array>
 
-#include "autograd/checkpoint.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "nn/mlp.h"
 #include "nn/offset_attention.h"
@@ -14,7 +12,7 @@ namespace {
 
 constexpr double kTinyVitEpsilon = 1e-5;  // of every norm: torch's own
 
-ConvNormConfig stem_layer(int64_t inputs, int64_t outputs) {
+NormedConvolutionConfig stem_layer(int64_t inputs, int64_t outputs) {
   return {.inputs = inputs,
           .outputs = outputs,
           .kernel = 3,
@@ -91,7 +89,7 @@ class TinyVitBlock {
   std::string path_, attention_path_, mlp_path_;
   double dropout_, drop_path_;
   OffsetAttention attn_;
-  ConvNorm local_conv_;
+  NormedConvolution local_conv_;
   LayerNorm norm_;
   Mlp mlp_;
 };
@@ -149,11 +147,7 @@ std::vector<TokenLayout> TinyVitBackbone::layouts(int64_t picture_height,
       height = stage.downsample->cells(height);
       width = stage.downsample->cells(width);
     }
-    layouts.push_back({.grid_height = height,
-                       .grid_width = width,
-                       .patch_height = std::max<int64_t>(picture_height / height, 1),
-                       .patch_width = std::max<int64_t>(picture_width / width, 1),
-                       .of_feature_map = true});
+    layouts.push_back(map_layout(height, width, picture_height, picture_width));
   }
   return layouts;
 }
@@ -162,32 +156,16 @@ std::vector<TokenLayout> TinyVitBackbone::layouts(int64_t picture_height,
 Variable TinyVitBackbone::run_stage(const Context& context, const Stage& stage,
                                     const TokenLayout& layout, Variable grid) const {
   if (stage.downsample) grid = stage.downsample->forward(context, grid);
-  const Shape of_tokens{grid.size(0), layout.patches(), grid.size(3)};
-  const auto run = [&](const Variable& x, const auto& block) {
-    return context.activation_checkpointing ? checkpoint(context, x, block) : block(context, x);
-  };
-  for (const auto& block : stage.convolutions) {
-    grid = run(grid,
-               [&](const Context& inner, const Variable& x) { return block->forward(inner, x); });
-    context.observe(block->path(), reshape(context, grid, of_tokens));
-  }
-  Variable tokens = reshape(context, grid, of_tokens);
-  for (const auto& block : stage.blocks) {
-    tokens = run(tokens, [&](const Context& inner, const Variable& x) {
-      return block->forward(inner, x, layout);
-    });
-    context.observe(block->path(), tokens);
-  }
+  grid = run_map_blocks(context, stage.convolutions, std::move(grid));
+  const Variable tokens = run_blocks(context, stage.blocks, map_as_tokens(context, grid), layout);
   context.observe(stage.path, tokens);
   return tokens;
 }
 
 std::vector<Feature> TinyVitBackbone::forward(const Context& context,
                                               const Variable& images) const {
-  check(images.shape().rank() == 4 && images.size(1) == config_.in_channels, "tiny_vit",
-        "this model takes [B, {}, H, W], not {}", config_.in_channels, images.shape().str());
+  Variable grid = map_of_pictures(context, images, config_.in_channels, "tiny_vit");
   const std::vector<TokenLayout> grids = layouts(images.size(2), images.size(3));
-  Variable grid = permute(context, images, std::array{0, 2, 3, 1});  // [B, h, w, C]
   grid = conv1_.forward(context, grid, {.activation = config_.activation});
   grid = conv2_.forward(context, grid);
   context.observe("patch_embed", grid);
@@ -204,28 +182,18 @@ std::vector<Feature> TinyVitBackbone::forward(const Context& context,
 std::vector<BlockPlace> TinyVitBackbone::blocks() const {
   std::vector<BlockPlace> places;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    const auto add = [&](const std::string& path) {
-      places.push_back({.path = path, .stage = static_cast<int64_t>(i)});
-    };
-    for (const auto& block : stages_[i].convolutions) add(block->path());
-    for (const auto& block : stages_[i].blocks) add(block->path());
+    add_places(stages_[i].convolutions, i, &places);
+    add_places(stages_[i].blocks, i, &places);
   }
   return places;
 }
 
 std::vector<AttentionLayer> TinyVitBackbone::attentions() const {
-  std::vector<AttentionLayer> layers;
-  for (size_t i = 0; i < stages_.size(); ++i)
-    for (const auto& block : stages_[i].blocks)
-      layers.push_back({.path = block->attention().path(),
-                        .stage = static_cast<int64_t>(i),
-                        .heads = block->attention().heads()});
-  return layers;
+  return attention_layers(stages_);
 }
 
 void TinyVitBackbone::visit_linears(const VisitLinear& visit) {
-  for (Stage& stage : stages_)
-    for (const auto& block : stage.blocks) block->visit_linears(visit);
+  visit_stages(stages_, visit);
 }
 
 void TinyVitBackbone::count(CostCounter& counter, int64_t picture_height,

@@ -42,7 +42,7 @@ class TinyVitBackbone : public Backbone {
                      Variable grid) const;
 
   TinyVitConfig config_;
-  ConvNorm conv1_, conv2_;  // the stem
+  NormedConvolution conv1_, conv2_;  // the stem
   std::vector<Stage> stages_;
 };
 

@@ -1,7 +1,7 @@
 #include "models/backbones/xcit.h"
 
-#include "autograd/checkpoint.h"
 #include "core/error.h"
+#include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
@@ -202,13 +202,7 @@ std::vector<Feature> XcitBackbone::forward(const Context& context, const Variabl
   if (position_) x = add_broadcast(context, x, position_->table(context, patches));
   x = dropout(context, x, config_.position_dropout, "pos_drop");
   context.observe("tokens", x);
-  for (const auto& block : blocks_) {
-    const auto run = [&](const Context& inner, const Variable& input) {
-      return block->forward(inner, input, layout);
-    };
-    x = context.activation_checkpointing ? checkpoint(context, x, run) : run(context, x);
-    context.observe(block->path(), x);
-  }
+  x = run_blocks(context, blocks_, x, layout);
   const std::vector<Variable> parts{cls_token_.variable(), x};
   x = concatenate(context, parts, 1);
   for (const auto& block : class_blocks_) {

@@ -1,6 +1,7 @@
 // Loss and accuracy of a model on a set, with the forward pass of training.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "data/loader.h"
@@ -21,9 +22,14 @@ struct Evaluation {
 // Of answers [N, C] for labels [N, C] of 0 and 1.
 Evaluation evaluate_labels(const Tensor& logits, const Tensor& labels);
 
-// One pass over the loader's epoch 0; with an exchange over the ranks' shares together. Error: too
-// many pictures cannot be read.
+struct EvaluationOptions {
+  GradientExchange* exchange = nullptr;  // over the ranks' shares together
+  std::function<bool()> stop = {};       // asked before each batch; one process's yes ends all
+};
+
+// One pass over the loader's epoch 0. Error: too many pictures cannot be read; it was asked to stop
+// (ErrorCode::cancelled).
 Evaluation evaluate(const Network& model, Queue& queue, Loader& loader,
-                    GradientExchange* exchange = nullptr);
+                    const EvaluationOptions& options = {});
 
 }  // namespace vitrail

@@ -1,8 +1,6 @@
 // transformers' PVT (version 1).
-#include "core/error.h"
-#include "formats/json.h"
 #include "models/backbones/pvt.h"
-#include "models/families/hf/hf_network.h"
+#include "models/families/hf/hf_pyramid.h"
 #include "models/families/registry.h"
 
 namespace vitrail {
@@ -51,6 +49,10 @@ constexpr FieldRule kHfPvtFields[] = {
     {"drop_path_rate", FieldRule::kNumber},
 };
 
+// The library's other defaults are PvtConfig's.
+const HfPyramid kHfPvtForm{
+    .family = "hf_pvt", .reductions = "sequence_reduction_ratios", .mlp_ratios = {8, 8, 4, 4}};
+
 class HfPvtFamily : public HfNetwork {
  public:
   const char* name() const override { return "hf_pvt"; }
@@ -67,67 +69,31 @@ class HfPvtFamily : public HfNetwork {
   std::span<const FieldRule> config_fields() const override { return kHfPvtFields; }
   NetworkConfig from_config(const nlohmann::json& in, const std::string& place) const override {
     PvtConfig c;
-    const auto read = [&](const char* key, auto& field) {
-      field =
-          get_optional<std::remove_reference_t<decltype(field)>>(in, key, place).value_or(field);
-    };
-    read("image_size", c.image_height);
+    read_hf_pyramid(in, place, kHfPvtForm, &c);
+    read_hf_field(in, "image_size", place, &c.image_height);
     c.image_width = c.image_height;
-    read("num_channels", c.in_channels);
-    read("depths", c.depths);
-    read("sequence_reduction_ratios", c.reductions);
-    read("hidden_sizes", c.embed_dims);
-    read("patch_sizes", c.patch_sizes);
-    read("num_attention_heads", c.num_heads);
     std::vector<int64_t> strides{4, 2, 2, 2};
-    read("strides", strides);
+    read_hf_field(in, "strides", place, &strides);
     check(strides == c.patch_sizes, ErrorCode::unsupported, "transformers",
           "{}: strides and patch_sizes differ, which Vitrail does not implement", place);
-    std::vector<double> ratios{8, 8, 4, 4};
-    read("mlp_ratios", ratios);
-    c.mlp_hidden_dims.clear();
-    for (size_t i = 0; i < std::min(ratios.size(), c.embed_dims.size()); ++i)
-      c.mlp_hidden_dims.push_back(
-          static_cast<int64_t>(static_cast<double>(c.embed_dims[i]) * ratios[i]));
-    std::string activation = "gelu";
-    read("hidden_act", activation);
-    c.activation = hf_activation(activation, place);
-    read("layer_norm_eps", c.layer_norm_epsilon);
-    read("qkv_bias", c.qkv_bias);
-    auto stages = static_cast<int64_t>(c.depths.size());
-    read("num_encoder_blocks", stages);
-    check(stages == static_cast<int64_t>(c.depths.size()), "transformers",
-          "{}: num_encoder_blocks is {}, and depths names {} stages", place, stages,
-          c.depths.size());
+    read_hf_field(in, "layer_norm_eps", place, &c.layer_norm_epsilon);
+    read_hf_field(in, "qkv_bias", place, &c.qkv_bias);
     return c;
   }
   nlohmann::json to_config(const NetworkConfig& network) const override {
     const PvtConfig& c = *network.get_if<PvtConfig>();
-    std::vector<int64_t> ratios;
-    for (size_t i = 0; i < c.embed_dims.size(); ++i)
-      ratios.push_back(c.mlp_hidden_dims[i] / c.embed_dims[i]);
-    return {{"image_size", c.image_height},
-            {"num_channels", c.in_channels},
-            {"num_encoder_blocks", c.depths.size()},
-            {"depths", c.depths},
-            {"sequence_reduction_ratios", c.reductions},
-            {"hidden_sizes", c.embed_dims},
-            {"patch_sizes", c.patch_sizes},
-            {"strides", c.patch_sizes},
-            {"num_attention_heads", c.num_heads},
-            {"mlp_ratios", ratios},
-            {"hidden_act", hf_activation_name(c.activation, name())},
-            {"layer_norm_eps", c.layer_norm_epsilon},
-            {"qkv_bias", c.qkv_bias}};
+    nlohmann::json out = hf_pyramid_json(c, kHfPvtForm);
+    out.update({{"image_size", c.image_height},
+                {"strides", c.patch_sizes},
+                {"layer_norm_eps", c.layer_norm_epsilon},
+                {"qkv_bias", c.qkv_bias}});
+    return out;
   }
   void check_expressible(const NetworkConfig& network) const override {
     const PvtConfig& c = *network.get_if<PvtConfig>();
     check(c.image_height == c.image_width, "convert",
           "{} models cannot express pictures that are not square", name());
-    for (size_t i = 0; i < c.embed_dims.size(); ++i)
-      check(c.mlp_hidden_dims[i] % c.embed_dims[i] == 0, "convert",
-            "{} models cannot express an MLP {} wide on {}: the ratio is a whole number", name(),
-            c.mlp_hidden_dims[i], c.embed_dims[i]);
+    check_hf_ratios(c, kHfPvtForm);
   }
 };
 

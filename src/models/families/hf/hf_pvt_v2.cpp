@@ -1,8 +1,6 @@
 // transformers' PVT v2.
-#include "core/error.h"
-#include "formats/json.h"
 #include "models/backbones/pvt_v2.h"
-#include "models/families/hf/hf_network.h"
+#include "models/families/hf/hf_pyramid.h"
 #include "models/families/reading/sides.h"
 #include "models/families/registry.h"
 
@@ -59,6 +57,9 @@ constexpr FieldRule kHfPvtV2Fields[] = {
     {"stage_names", FieldRule::kIdle},
 };
 
+const HfPyramid kHfPvtV2Form{
+    .family = "hf_pvt_v2", .reductions = "sr_ratios", .mlp_ratios = {8, 8, 4, 4}};
+
 class HfPvtV2Family : public HfNetwork {
  public:
   const char* name() const override { return "hf_pvt_v2"; }
@@ -77,64 +78,35 @@ class HfPvtV2Family : public HfNetwork {
   std::span<const FieldRule> config_fields() const override { return kHfPvtV2Fields; }
   NetworkConfig from_config(const nlohmann::json& in, const std::string& place) const override {
     PvtV2Config c;
-    const auto read = [&](const char* key, auto otherwise) {
-      return get_optional<decltype(otherwise)>(in, key, place).value_or(otherwise);
-    };
-    using List = std::vector<int64_t>;
+    c.depths = {2, 2, 2, 2};
+    c.embed_dims = {32, 64, 160, 256};
+    read_hf_pyramid(in, place, kHfPvtV2Form, &c);
     if (in.contains("image_size"))
       std::tie(c.image_height, c.image_width) =
           sides_from_json(in, "image_size", place, "transformers");
-    c.in_channels = read("num_channels", int64_t{3});
-    c.depths = read("depths", List{2, 2, 2, 2});
-    c.reductions = read("sr_ratios", List{8, 4, 2, 1});
-    c.embed_dims = read("hidden_sizes", List{32, 64, 160, 256});
-    c.patch_sizes = read("patch_sizes", List{7, 3, 3, 3});
-    c.strides = read("strides", List{4, 2, 2, 2});
-    c.num_heads = read("num_attention_heads", List{1, 2, 5, 8});
-    const auto ratios = read("mlp_ratios", std::vector<double>{8, 8, 4, 4});
-    c.mlp_hidden_dims.clear();
-    for (size_t i = 0; i < std::min(ratios.size(), c.embed_dims.size()); ++i)
-      c.mlp_hidden_dims.push_back(
-          static_cast<int64_t>(static_cast<double>(c.embed_dims[i]) * ratios[i]));
-    c.activation = hf_activation(read("hidden_act", std::string("gelu")), place);
-    c.layer_norm_epsilon = c.inner_norm_epsilon = read("layer_norm_eps", 1e-6);
-    c.qkv_bias = read("qkv_bias", true);
-    c.linear_attention = read("linear_attention", false);
-    const int64_t stages = read("num_encoder_blocks", static_cast<int64_t>(c.depths.size()));
-    check(stages == static_cast<int64_t>(c.depths.size()), "transformers",
-          "{}: num_encoder_blocks is {}, and depths names {} stages", place, stages,
-          c.depths.size());
+    read_hf_field(in, "strides", place, &c.strides);
+    read_hf_field(in, "layer_norm_eps", place, &c.layer_norm_epsilon);
+    c.inner_norm_epsilon = c.layer_norm_epsilon;
+    read_hf_field(in, "qkv_bias", place, &c.qkv_bias);
+    read_hf_field(in, "linear_attention", place, &c.linear_attention);
     return c;
   }
   nlohmann::json to_config(const NetworkConfig& network) const override {
     const PvtV2Config& c = *network.get_if<PvtV2Config>();
-    std::vector<int64_t> ratios;
-    for (size_t i = 0; i < c.embed_dims.size(); ++i)
-      ratios.push_back(c.mlp_hidden_dims[i] / c.embed_dims[i]);
-    return {{"image_size", sides_to_json(c.image_height, c.image_width)},
-            {"num_channels", c.in_channels},
-            {"num_encoder_blocks", c.depths.size()},
-            {"depths", c.depths},
-            {"sr_ratios", c.reductions},
-            {"hidden_sizes", c.embed_dims},
-            {"patch_sizes", c.patch_sizes},
-            {"strides", c.strides},
-            {"num_attention_heads", c.num_heads},
-            {"mlp_ratios", ratios},
-            {"hidden_act", hf_activation_name(c.activation, name())},
-            {"layer_norm_eps", c.layer_norm_epsilon},
-            {"qkv_bias", c.qkv_bias},
-            {"linear_attention", c.linear_attention}};
+    nlohmann::json out = hf_pyramid_json(c, kHfPvtV2Form);
+    out.update({{"image_size", sides_to_json(c.image_height, c.image_width)},
+                {"strides", c.strides},
+                {"layer_norm_eps", c.layer_norm_epsilon},
+                {"qkv_bias", c.qkv_bias},
+                {"linear_attention", c.linear_attention}});
+    return out;
   }
   void check_expressible(const NetworkConfig& network) const override {
     const PvtV2Config& c = *network.get_if<PvtV2Config>();
     check(c.layer_norm_epsilon == c.inner_norm_epsilon, "convert",
           "hf_pvt_v2 models cannot express two epsilons, {} in blocks and {} elsewhere",
           c.layer_norm_epsilon, c.inner_norm_epsilon);
-    for (size_t i = 0; i < c.embed_dims.size(); ++i)
-      check(c.mlp_hidden_dims[i] % c.embed_dims[i] == 0, "convert",
-            "hf_pvt_v2 models cannot express an MLP {} wide on {}: the ratio is a whole number",
-            c.mlp_hidden_dims[i], c.embed_dims[i]);
+    check_hf_ratios(c, kHfPvtV2Form);
   }
 };
 

@@ -1,10 +1,8 @@
 // transformers' SegFormer: its encoder (MiT), which is a PVT v2 with other numbers, alone and with
 // a classifier. Files with the decode head of semantic segmentation, whose answer is a map of
 // classes, are refused.
-#include "core/error.h"
-#include "formats/json.h"
 #include "models/backbones/pvt_v2.h"
-#include "models/families/hf/hf_network.h"
+#include "models/families/hf/hf_pyramid.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
 
@@ -76,6 +74,9 @@ constexpr FieldRule kHfSegformerFields[] = {
     {"drop_path_rate", FieldRule::kNumber},
 };
 
+const HfPyramid kHfSegformerForm{
+    .family = "hf_segformer", .reductions = "sr_ratios", .mlp_ratios = {4, 4, 4, 4}};
+
 class HfSegformerFamily : public HfNetwork {
  public:
   const char* name() const override { return "hf_segformer"; }
@@ -118,44 +119,17 @@ class HfSegformerFamily : public HfNetwork {
   NetworkConfig from_config(const nlohmann::json& in, const std::string& place) const override {
     PvtV2Config c;
     c.layer_norm_epsilon = c.inner_norm_epsilon = 1e-5;
-    const auto read = [&](const char* key, auto otherwise) {
-      return get_optional<decltype(otherwise)>(in, key, place).value_or(otherwise);
-    };
-    using List = std::vector<int64_t>;
-    c.in_channels = read("num_channels", int64_t{3});
-    c.depths = read("depths", List{2, 2, 2, 2});
-    c.reductions = read("sr_ratios", List{8, 4, 2, 1});
-    c.embed_dims = read("hidden_sizes", List{32, 64, 160, 256});
-    c.patch_sizes = read("patch_sizes", List{7, 3, 3, 3});
-    c.strides = read("strides", List{4, 2, 2, 2});
-    c.num_heads = read("num_attention_heads", List{1, 2, 5, 8});
-    const auto ratios = read("mlp_ratios", std::vector<double>{4, 4, 4, 4});
-    c.mlp_hidden_dims.clear();
-    for (size_t i = 0; i < std::min(ratios.size(), c.embed_dims.size()); ++i)
-      c.mlp_hidden_dims.push_back(
-          static_cast<int64_t>(static_cast<double>(c.embed_dims[i]) * ratios[i]));
-    c.activation = hf_activation(read("hidden_act", std::string("gelu")), place);
-    const int64_t stages = read("num_encoder_blocks", static_cast<int64_t>(c.depths.size()));
-    check(stages == static_cast<int64_t>(c.depths.size()), "transformers",
-          "{}: num_encoder_blocks is {}, and depths names {} stages", place, stages,
-          c.depths.size());
+    c.depths = {2, 2, 2, 2};
+    c.embed_dims = {32, 64, 160, 256};
+    read_hf_pyramid(in, place, kHfSegformerForm, &c);
+    read_hf_field(in, "strides", place, &c.strides);
     return c;
   }
   nlohmann::json to_config(const NetworkConfig& network) const override {
     const PvtV2Config& c = *network.get_if<PvtV2Config>();
-    std::vector<int64_t> ratios;
-    for (size_t i = 0; i < c.embed_dims.size(); ++i)
-      ratios.push_back(c.mlp_hidden_dims[i] / c.embed_dims[i]);
-    return {{"num_channels", c.in_channels},
-            {"num_encoder_blocks", c.depths.size()},
-            {"depths", c.depths},
-            {"sr_ratios", c.reductions},
-            {"hidden_sizes", c.embed_dims},
-            {"patch_sizes", c.patch_sizes},
-            {"strides", c.strides},
-            {"num_attention_heads", c.num_heads},
-            {"mlp_ratios", ratios},
-            {"hidden_act", hf_activation_name(c.activation, name())}};
+    nlohmann::json out = hf_pyramid_json(c, kHfSegformerForm);
+    out["strides"] = c.strides;
+    return out;
   }
   void check_expressible(const NetworkConfig& network) const override {
     const PvtV2Config& c = *network.get_if<PvtV2Config>();
@@ -166,10 +140,7 @@ class HfSegformerFamily : public HfNetwork {
             "a LayerNorm of any epsilon but 1e-5");
     require(!c.linear_attention, "linear attention");
     require(c.qkv_bias, "projections without bias");
-    for (size_t i = 0; i < c.embed_dims.size(); ++i)
-      require(c.mlp_hidden_dims[i] % c.embed_dims[i] == 0,
-              fmt::format("an MLP {} wide on {}: the ratio is a whole number", c.mlp_hidden_dims[i],
-                          c.embed_dims[i]));
+    check_hf_ratios(c, kHfSegformerForm);
   }
 };
 
