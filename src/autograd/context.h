@@ -47,10 +47,4 @@ inline bool records(const Context& context, std::initializer_list<const Variable
   return false;
 }
 
-// For operations without a backward: no gradient is ever dropped in silence.
-inline void refuse_gradient(const Context& context, const char* operation,
-                            std::initializer_list<const Variable*> inputs) {
-  check(!records(context, inputs), operation, "has no backward pass, and a gradient is required");
-}
-
 }  // namespace vitrail

@@ -115,13 +115,6 @@ TEST_F(Tapes, TellsWhenAGradientIsComplete) {
   EXPECT_EQ(seen, std::vector<float>{12});
 }
 
-TEST_F(Tapes, RefusesToDropAGradient) {
-  const Variable x = Variable::leaf(ones());
-  EXPECT_THROW(refuse_gradient(context, "quantize", {&x}), Error);
-  context.tape = nullptr;
-  EXPECT_NO_THROW(refuse_gradient(context, "quantize", {&x}));
-}
-
 TEST_F(Tapes, CheckpointGivesTheSameGradientsAndSavesNothing) {
   const auto segment = [](const Context& inner, const Variable& x) {
     return times(inner, times(inner, x, 3), 7);

@@ -140,19 +140,19 @@ TEST(ReadLabels, TakesEveryForm) {
     write(folder / file, text);
     return read_labels(folder / file, count);
   };
-  using Names = std::vector<std::optional<std::string>>;
-  EXPECT_EQ(names("a.txt", "cat\r\n\ndog", 3).names, (Names{"cat", std::nullopt, "dog"}));
-  EXPECT_EQ(names("a.json", R"(["cat", null])", 2).names, (Names{"cat", std::nullopt}));
-  EXPECT_EQ(names("b.json", R"({"1": "dog", "0": "cat"})", 2).names, (Names{"cat", "dog"}));
+  using Lines = std::vector<std::optional<std::string>>;
+  EXPECT_EQ(names("a.txt", "cat\r\n\ndog", 3).names, (Lines{"cat", std::nullopt, "dog"}));
+  EXPECT_EQ(names("a.json", R"(["cat", null])", 2).names, (Lines{"cat", std::nullopt}));
+  EXPECT_EQ(names("b.json", R"({"1": "dog", "0": "cat"})", 2).names, (Lines{"cat", "dog"}));
   const ClassLabels pairs =
       names("c.json", R"({"0": ["n01440764", "tench"], "1": ["n01443537", "goldfish"]})", 2);
-  EXPECT_EQ(pairs.names, (Names{"tench", "goldfish"}));
+  EXPECT_EQ(pairs.names, (Lines{"tench", "goldfish"}));
   EXPECT_EQ(pairs.wnids, (std::vector<std::string>{"n01440764", "n01443537"}));
   const ClassLabels objects =
       names("d.json", R"([{"index": 1, "wnid": "n2", "name": "b"}, {"index": 0, "name": "a"}])", 2);
-  EXPECT_EQ(objects.names, (Names{"a", "b"}));
+  EXPECT_EQ(objects.names, (Lines{"a", "b"}));
   EXPECT_EQ(objects.wnids, (std::vector<std::string>{"", "n2"}));
-  EXPECT_EQ(names("e.json", R"({"id2label": {"0": "x"}, "depth": 3})", 1).names, (Names{"x"}));
+  EXPECT_EQ(names("e.json", R"({"id2label": {"0": "x"}, "depth": 3})", 1).names, (Lines{"x"}));
   EXPECT_EQ(names("w.txt", "n01440764\n", 1).wnids, (std::vector<std::string>{"n01440764"}));
 }
 

@@ -45,33 +45,36 @@ TEST(MobileNetworks, GridsFollowThePicture) {
 }
 
 TEST(MobileNetworks, RefuseWhatContradictsItself) {
+  const TinyVitConfig usual_tiny;
   TinyVitConfig tiny;
   tiny.num_heads = {3, 5, 12, 24};
   EXPECT_ERROR(tiny.validate(), "num_heads 5 of stage 1 does not divide its embed_dims, 192");
-  tiny = {};
+  tiny = usual_tiny;
   tiny.window_sizes = {7, 7, 14};
   EXPECT_ERROR(tiny.validate(), "window_sizes names 3 stages");
-  tiny = {};
+  tiny = usual_tiny;
   tiny.local_conv_size = 4;
   EXPECT_ERROR(tiny.validate(), "local_conv_size is 4");
 
+  const MobileVitConfig usual_mobile;
   MobileVitConfig mobile;
   mobile.separable = true;
   EXPECT_ERROR(mobile.validate(), "patch_fit resized_back goes with separable false");
   mobile.patch_fit = PatchFit::cut;
   mobile.image_height = 32;
   EXPECT_ERROR(mobile.validate(), "less than a patch of 2");
-  mobile = {};
+  mobile = usual_mobile;
   mobile.num_heads = 5;
   EXPECT_ERROR(mobile.validate(), "num_heads 5 does not divide 144");
-  mobile = {};
+  mobile = usual_mobile;
   mobile.mlp_hidden_dims = {288};
   EXPECT_ERROR(mobile.validate(), "mlp_hidden_dims names 1 stages");
 
+  const EfficientFormerConfig usual_efficient;
   EfficientFormerConfig efficient;
   efficient.num_vit = 5;
   EXPECT_ERROR(efficient.validate(), "num_vit is 5");
-  efficient = {};
+  efficient = usual_efficient;
   efficient.attention_grid = 8;
   EXPECT_ERROR(efficient.validate(), "its biases are for 8x8");
 }

@@ -60,23 +60,24 @@ void expect_refused(const SwinConfig& config, const std::string& part) {
 }
 
 TEST(SwinConfig, RefusesWhatContradictsItself) {
+  const SwinConfig usual;
   SwinConfig config;
   config.num_heads = {3, 6, 12};
   expect_refused(config, "num_heads");
-  config = {};
+  config = usual;
   config.num_heads = {5, 6, 12, 24};
   expect_refused(config, "num_heads 5 of stage 0 does not divide its width, 96");
-  config = {};
+  config = usual;
   config.window_rule = WindowRule::transformers;
   config.image_height = config.image_width = 64;
   expect_refused(config, "smaller than its window of 7");
-  config = {};
+  config = usual;
   config.pretrained_windows = {12, 12, 12, 6};
   expect_refused(config, "pretrained_windows are of version 2");
-  config = {};
+  config = usual;
   config.image_height = 3;
   expect_refused(config, "holds no patch of 4 pixels");
-  config = {};
+  config = usual;
   config.window_image_height = 64;
   expect_refused(config, "window_image_width");
 }

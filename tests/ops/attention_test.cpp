@@ -38,16 +38,16 @@ TEST(AttentionOp, GradientsMatchDifferences) {
 
 // Heads of q and k of 3 values, of v of 5, together by head; apart they attend alike.
 TEST(AttentionOp, ByHeadIsTheSameAsApart) {
-  constexpr int64_t kHeads = 2, kKey = 3, kValue = 5, kQueries = 4, kTokens = 6;
+  constexpr int64_t kOwnHeads = 2, kKey = 3, kValue = 5, kQueries = 4, kTokens = 6;
   const auto part = [&](const Context& context, const Variable& x, int64_t begin, int64_t end) {
-    const int64_t step = x.size(2) / kHeads;
-    const Variable heads = reshape(context, x, {x.size(0), x.size(1), kHeads, step});
+    const int64_t step = x.size(2) / kOwnHeads;
+    const Variable heads = reshape(context, x, {x.size(0), x.size(1), kOwnHeads, step});
     return reshape(context, slice(context, heads, 3, begin, end),
-                   {x.size(0), x.size(1), kHeads * (end - begin)});
+                   {x.size(0), x.size(1), kOwnHeads * (end - begin)});
   };
-  Operands o({{2, kTokens, kHeads * (2 * kKey + kValue)},
-              {2, kQueries, kHeads * kKey},
-              {2, kTokens, kHeads * (kKey + kValue)}});
+  Operands o({{2, kTokens, kOwnHeads * (2 * kKey + kValue)},
+              {2, kQueries, kOwnHeads * kKey},
+              {2, kTokens, kOwnHeads * (kKey + kValue)}});
   check_gradients(o, [](const Context& context, const Operands& in) {
     const std::array both{
         self_attention_by_head(context, in.inputs[0], {kKey, kValue}, two_heads()),

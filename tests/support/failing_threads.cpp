@@ -13,10 +13,11 @@ std::atomic<int64_t> threads_left{kAllThreads};
 
 }  // namespace
 
-// A sanitizer has a pthread_create of its own, which must be the one that is called.
+// A sanitizer has a pthread_create of its own, which must be the one that is called. libstdc++
+// calls the program's only where it is visible, and the build hides what does not say that it is.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                              void* (*body)(void*), void* argument) {
+extern "C" __attribute__((visibility("default"))) int pthread_create(
+    pthread_t* thread, const pthread_attr_t* attributes, void* (*body)(void*), void* argument) {
   using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
   static const auto create = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
   if (threads_left.load() != kAllThreads && threads_left.fetch_sub(1) <= 0) {

@@ -211,10 +211,14 @@ class Finetuning {
 
   void write_model(const Network& model) const {
     if (!writes()) return;
-    write_model_folder(options_.run.out, {.network = model,
-                                          .preprocess = vitrail::to_json(options_.preprocess),
-                                          .labels = result_.classes,
-                                          .metadata = split_metadata(options_.run.out)});
+    nlohmann::json preprocess = vitrail::to_json(options_.preprocess);
+    std::map<std::string, std::string> metadata = split_metadata(options_.run.out);
+    std::vector<std::string> labels = result_.classes;
+    const ModelFolder folder{.network = model,
+                             .preprocess = std::move(preprocess),
+                             .labels = std::move(labels),
+                             .metadata = std::move(metadata)};
+    write_model_folder(options_.run.out, folder);
   }
 
   // What a resumed run must do the same; the configuration itself stands in train.json.
