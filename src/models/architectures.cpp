@@ -53,8 +53,8 @@ constexpr std::array kResidual = {
     ResidualArchitecture{"resnet_vit_micro", pooled, 64, {1, 1, 0, 0}, false, 32, 3, 3, 3},
 };
 
-VisionTransformerConfig residual_config(const ResidualArchitecture& a) {
-  VisionTransformerConfig c;
+VitConfig residual_config(const ResidualArchitecture& a) {
+  VitConfig c;
   c.architecture = a.name;
   c.image_height = c.image_width = a.image;
   c.patch_embedding = PatchEmbedding::resnet;
@@ -75,29 +75,29 @@ VisionTransformerConfig residual_config(const ResidualArchitecture& a) {
   }
   c.embed_dim = c.resnet.channels.back();
   c.depth = a.depth;
-  c.num_heads = a.num_heads;
-  c.mlp_hidden_dim = 2 * c.embed_dim;
+  c.block.attention.num_heads = a.num_heads;
+  c.block.mlp.hidden = 2 * c.embed_dim;
   c.layer_norm_epsilon = 1e-5;
   c.num_classes = a.image == 224 ? 1000 : 10;
   if (a.depth > 0) return c;
-  c.class_token = false;
-  c.position = Position::none;
-  c.position_prefix = 0;
+  c.tokens.class_token = false;
+  c.position.kind = Position::none;
+  c.position.prefix = 0;
   c.final_norm = false;
-  c.pooling = Pooling::mean;
+  c.head.pooling = Pooling::mean;
   return c;
 }
 
-void use_compact_blocks(const CompactArchitecture& a, VisionTransformerConfig& c) {
-  c.norm_placement = NormPlacement::cct;
+void use_compact_blocks(const CompactArchitecture& a, VitConfig& c) {
+  c.block.norms = NormPlacement::cct;
   c.layer_norm_epsilon = 1e-5;
-  c.qkv_bias = false;
-  c.attention_dropout = 0.1;
+  c.block.attention.qkv_bias = false;
+  c.block.attention.dropout = 0.1;
   c.drop_path = 0.1;
   if (a.kind == Kind::vit_lite) return;
-  c.class_token = false;
-  c.position_prefix = 0;
-  c.pooling = Pooling::sequence;
+  c.tokens.class_token = false;
+  c.position.prefix = 0;
+  c.head.pooling = Pooling::sequence;
   if (a.kind != Kind::cct) return;
   c.patch_embedding = PatchEmbedding::tokenizer;
   c.tokenizer.layers = a.stem_layers;
@@ -106,16 +106,16 @@ void use_compact_blocks(const CompactArchitecture& a, VisionTransformerConfig& c
   c.tokenizer.padding = std::max<int64_t>(1, a.kernel / 2);
 }
 
-VisionTransformerConfig compact_config(const CompactArchitecture& a) {
-  VisionTransformerConfig c;
+VitConfig compact_config(const CompactArchitecture& a) {
+  VitConfig c;
   c.architecture = a.name;
   c.image_height = c.image_width = a.image;
   c.embed_dim = a.embed_dim;
   c.depth = a.depth;
-  c.num_heads = a.num_heads;
-  c.mlp_hidden_dim = static_cast<int64_t>(static_cast<double>(a.embed_dim) * a.mlp_ratio);
+  c.block.attention.num_heads = a.num_heads;
+  c.block.mlp.hidden = static_cast<int64_t>(static_cast<double>(a.embed_dim) * a.mlp_ratio);
   c.num_classes = 10;
-  c.patch_height = c.patch_width = a.kernel;
+  c.patches.patch_height = c.patches.patch_width = a.kernel;
   switch (a.kind) {
     case Kind::cct:
     case Kind::cvt:
@@ -146,13 +146,13 @@ VisionTransformerConfig compact_config(const CompactArchitecture& a) {
                      .bias = true};
       break;
     case Kind::teaching:
-      c.norm_placement = NormPlacement::none;
-      c.activation = Activation::relu;
-      c.class_token = false;
-      c.position = Position::none;
-      c.position_prefix = 0;
+      c.block.norms = NormPlacement::none;
+      c.block.mlp.activation = Activation::relu;
+      c.tokens.class_token = false;
+      c.position.kind = Position::none;
+      c.position.prefix = 0;
       c.final_norm = false;
-      c.pooling = Pooling::mean;
+      c.head.pooling = Pooling::mean;
       break;
   }
   return c;

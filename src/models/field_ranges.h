@@ -7,7 +7,7 @@
 namespace vitrail {
 
 // To be asked as soon as a stranger's number is read: what is computed from it then overflows
-// nothing. Error, naming the field of VisionTransformerConfig: outside its range.
+// nothing. Error, naming the field of VitConfig: outside its range.
 void check_field_range(std::string_view name, int64_t value);
 
 }  // namespace vitrail

@@ -5,7 +5,12 @@
 #include <span>
 
 #include "formats/option_fields.h"
-#include "models/vit_config.h"
+#include "kernels/activation.h"
+#include "kernels/layer_norm.h"
+#include "models/class_answer.h"
+#include "models/pooling.h"
+#include "nn/resnet_config.h"
+#include "nn/variants.h"
 
 namespace vitrail::kernels {
 

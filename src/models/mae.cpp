@@ -20,7 +20,7 @@ namespace {
 constexpr const char* kMae = "mae";
 
 // [1, 1 + patches, D]: the class token has no place in the picture.
-Tensor position_table(const VisionTransformerConfig& c, int64_t dim) {
+Tensor position_table(const VitConfig& c, int64_t dim) {
   const Tensor grid =
       sincos_2d_table(c.grid_height(c.image_height), c.grid_width(c.image_width), dim);
   Tensor table = Tensor::zeros({1, 1 + grid.size(1), dim});
@@ -28,8 +28,8 @@ Tensor position_table(const VisionTransformerConfig& c, int64_t dim) {
   return table;
 }
 
-int64_t patch_pixels(const VisionTransformerConfig& c) {
-  return c.patch_height * c.patch_width * c.in_channels;
+int64_t patch_pixels(const VitConfig& c) {
+  return c.patches.patch_height * c.patches.patch_width * c.in_channels;
 }
 
 BlockConfig decoder_block(const MaeConfig& c) {
@@ -45,12 +45,13 @@ BlockConfig decoder_block(const MaeConfig& c) {
 
 // Calls visit(offset in the picture, place within the patch) for each value of a patch.
 template <typename Visit>
-void for_each_pixel(const VisionTransformerConfig& c, int64_t patch, Visit visit) {
+void for_each_pixel(const VitConfig& c, int64_t patch, Visit visit) {
   const int64_t columns = c.grid_width(c.image_width);
-  const int64_t top = patch / columns * c.patch_height, left = patch % columns * c.patch_width;
+  const int64_t top = patch / columns * c.patches.patch_height,
+                left = patch % columns * c.patches.patch_width;
   int64_t place = 0;
-  for (int64_t y = top; y < top + c.patch_height; ++y)
-    for (int64_t x = left; x < left + c.patch_width; ++x)
+  for (int64_t y = top; y < top + c.patches.patch_height; ++y)
+    for (int64_t x = left; x < left + c.patches.patch_width; ++x)
       for (int64_t channel = 0; channel < c.in_channels; ++channel)
         visit((channel * c.image_height + y) * c.image_width + x, place++);
 }
@@ -93,7 +94,7 @@ Tensor behind_class_token(const Tensor& patches, bool with_class) {
   return index;
 }
 
-void check_pictures(const VisionTransformerConfig& c, const Shape& shape) {
+void check_pictures(const VitConfig& c, const Shape& shape) {
   check(shape.rank() == 4 && shape[1] == c.in_channels && shape[2] == c.image_height &&
             shape[3] == c.image_width,
         kMae, "pictures of {} are given and [B, {}, {}, {}] wanted", shape.str(), c.in_channels,
@@ -126,23 +127,23 @@ void MaeConfig::validate() const {
         "norm_pix_loss needs patches of more than one value");
 }
 
-VisionTransformerConfig mae_encoder(VisionTransformerConfig config) {
+VitConfig mae_encoder(VitConfig config) {
   check(!config.has_feature_map(), kMae,
         "a convolutional stem mixes the patches that are to be hidden; choose an architecture "
         "with plain patches ({} vit_tiny_patch16_224, for instance)",
         said(Option::architecture));
-  check(!config.distillation_token && config.register_tokens == 0, kMae,
+  check(!config.tokens.distillation_token && config.tokens.register_tokens == 0, kMae,
         "the encoder has a class token and no distillation or register tokens");
   check(config.rotary.kind == Rotary::none && !config.relative.present(), kMae,
         "positions in attention are of all patches, and the encoder sees some; choose an "
         "architecture whose positions are added ({} vit_tiny_patch16_224, for instance)",
         said(Option::architecture));
-  config.class_token = true;
-  config.position = Position::learned;
-  config.position_prefix = 1;
-  config.position_grid_height = config.position_grid_width = 0;
-  config.pooling = Pooling::mean;  // what the authors fine-tune
-  config.fc_norm = false;
+  config.tokens.class_token = true;
+  config.position.kind = Position::learned;
+  config.position.prefix = 1;
+  config.position.grid_height = config.position.grid_width = 0;
+  config.head.pooling = Pooling::mean;  // what the authors fine-tune
+  config.head.norm = false;
   config.num_classes = 0;
   return config;
 }
@@ -196,7 +197,7 @@ PatchMask mask_from_flags(const Tensor& flags) {
 }
 
 Tensor patch_targets(Queue& queue, const Tensor& images, const Tensor& patches,
-                     const VisionTransformerConfig& config, bool norm_pix) {
+                     const VitConfig& config, bool norm_pix) {
   check_pictures(config, images.shape());
   const int64_t count = patches.size(1), pixels = patch_pixels(config);
   Tensor targets = Tensor::empty({images.size(0), count, pixels});
@@ -219,7 +220,7 @@ MaskedAutoencoder::MaskedAutoencoder(VisionTransformer& encoder, MaeConfig confi
     : config_(std::move(config)), encoder_(encoder) {
   config_.encoder = encoder.config();
   config_.validate();
-  const VisionTransformerConfig& c = config_.encoder;
+  const VitConfig& c = config_.encoder;
   check(c == mae_encoder(c), kMae,
         "the encoder must have a class token, a table of positions and no head");
   const Scope root(registry_);

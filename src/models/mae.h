@@ -17,7 +17,7 @@
 namespace vitrail {
 
 struct MaeConfig {
-  VisionTransformerConfig encoder;
+  VitConfig encoder;
   int64_t decoder_embed_dim = 512, decoder_depth = 8, decoder_num_heads = 16;
   double mask_ratio = 0.75;   // of the patches, hidden from the encoder
   bool norm_pix_loss = true;  // each patch's colours are normalised before they are compared
@@ -32,7 +32,7 @@ struct MaeConfig {
 // its answer is the mean of the patches.
 // Error: a model that has no patch embedding of its own (a convolutional tokenizer), or other
 // prefix tokens.
-VisionTransformerConfig mae_encoder(VisionTransformerConfig config);
+VitConfig mae_encoder(VitConfig config);
 
 // Which patches are hidden. Indices ascend.
 struct PatchMask {
@@ -49,7 +49,7 @@ PatchMask mask_from_flags(const Tensor& flags);
 // The hidden patches' pixels [B, M, ph*pw*C], pixel by pixel, channel fastest. With norm_pix minus
 // the patch's mean, divided by its deviation (from the unbiased variance + 1e-6).
 Tensor patch_targets(Queue& queue, const Tensor& images, const Tensor& patches,
-                     const VisionTransformerConfig& config, bool norm_pix);
+                     const VitConfig& config, bool norm_pix);
 
 class MaskedAutoencoder {
  public:

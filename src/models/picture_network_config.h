@@ -19,6 +19,9 @@
 
 namespace vitrail {
 
+using kernels::Activation;
+using kernels::NormKind;
+
 // A configuration derives from it, adds its own fields and what NetworkSettings asks beside these
 // (models/network_config.h).
 struct PictureNetworkConfig {

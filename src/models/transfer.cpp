@@ -21,11 +21,11 @@ struct Grid {
   bool operator==(const Grid&) const = default;
 };
 
-Grid picture_grid(const VisionTransformerConfig& c) {
+Grid picture_grid(const VitConfig& c) {
   return {c.grid_height(c.image_height), c.grid_width(c.image_width)};
 }
-Grid table_grid(const VisionTransformerConfig& c) {
-  if (c.position_grid_height > 0) return {c.position_grid_height, c.position_grid_width};
+Grid table_grid(const VitConfig& c) {
+  if (c.position.grid_height > 0) return {c.position.grid_height, c.position.grid_width};
   return picture_grid(c);
 }
 
@@ -35,24 +35,24 @@ bool is_of_grid(const Tensor& positions) {
   return positions.rank() == 3 || positions.rank() == 2;
 }
 
-Tensor resized_positions(const Tensor& table, const VisionTransformerConfig& from, const Grid& to) {
+Tensor resized_positions(const Tensor& table, const VitConfig& from, const Grid& to) {
   const Grid grid = table_grid(from);
   if (table.rank() == 2) {
     Queue queue;
     return resize_relative_table(queue, table,
-                                 {.num_heads = from.num_heads,
+                                 {.num_heads = from.block.attention.num_heads,
                                   .grid_height = grid.height,
                                   .grid_width = grid.width,
-                                  .resize = from.relative.resize},
+                                  .resize = from.relative.table.resize},
                                  to.height, to.width);
   }
   ParameterRegistry registry;
-  const PositionEmbedding position(Scope(registry), {.kind = from.position,
+  const PositionEmbedding position(Scope(registry), {.kind = from.position.kind,
                                                      .embed_dim = from.embed_dim,
-                                                     .prefix = from.position_prefix,
+                                                     .prefix = from.position.prefix,
                                                      .grid_height = grid.height,
                                                      .grid_width = grid.width,
-                                                     .resize = from.position_resize});
+                                                     .resize = from.position.resize});
   registry.at("pos_embed").set_value(table);
   Queue queue;
   const Context context(queue);
@@ -95,7 +95,7 @@ TransferReport load_for_transfer(Network& model, const Checkpoint& checkpoint,
   const bool same_classes = config.class_answer().classes == model.class_answer().classes &&
                             checkpoint.info.labels == options.classes;
   // Networks of other types stretch what was learned for another size as they run.
-  const auto* from = config.get_if<VisionTransformerConfig>();
+  const auto* from = config.get_if<VitConfig>();
   const Grid before = from == nullptr ? Grid() : table_grid(*from);
   const Grid after = from == nullptr ? Grid() : picture_grid(*from);
   TransferReport report;

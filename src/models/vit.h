@@ -10,9 +10,9 @@ namespace vitrail {
 class VisionTransformer : public Classifier {
  public:
   // Parameters have no values yet: initialise() them or load a checkpoint. Error: the config's.
-  explicit VisionTransformer(const VisionTransformerConfig& config);
+  explicit VisionTransformer(const VitConfig& config);
 
-  const VisionTransformerConfig& config() const { return as_vit(Network::config()); }
+  const VitConfig& config() const { return as_vit(Network::config()); }
   const VitBackbone& backbone() const override { return backbone_; }
 
  protected:

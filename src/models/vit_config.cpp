@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/nearest.h"
 #include "models/field_ranges.h"
 #include "models/field_words.h"
 
@@ -16,8 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kVitPlace = "model config";
-
 // Calls visit(name, field) for every field: the one list that writing, reading and --set share.
 constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("architecture", c.architecture);
@@ -25,12 +22,12 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("image_width", c.image_width);
   visit("in_channels", c.in_channels);
   visit("patch_embedding", c.patch_embedding);
-  visit("patch_height", c.patch_height);
-  visit("patch_width", c.patch_width);
-  visit("patch_bias", c.patch_bias);
-  visit("patch_norm", c.patch_norm);
-  visit("patch_output_norm", c.patch_output_norm);
-  visit("drop_partial_patches", c.drop_partial_patches);
+  visit("patch_height", c.patches.patch_height);
+  visit("patch_width", c.patches.patch_width);
+  visit("patch_bias", c.patches.bias);
+  visit("patch_norm", c.patches.norms);
+  visit("patch_output_norm", c.patches.output_norm);
+  visit("drop_partial_patches", c.patches.drop_partial);
   visit("tokenizer_layers", c.tokenizer.layers);
   visit("tokenizer_kernel", c.tokenizer.kernel);
   visit("tokenizer_stride", c.tokenizer.stride);
@@ -59,49 +56,49 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("resnet_projection", c.resnet_projection);
   visit("embed_dim", c.embed_dim);
   visit("depth", c.depth);
-  visit("num_heads", c.num_heads);
-  visit("head_dim", c.head_dim);
-  visit("mlp_hidden_dim", c.mlp_hidden_dim);
-  visit("mlp", c.mlp);
-  visit("activation", c.activation);
-  visit("qkv_bias", c.qkv_bias);
-  visit("projection_bias", c.projection_bias);
-  visit("mlp_bias", c.mlp_bias);
-  visit("attention_projection", c.attention_projection);
-  visit("qk_norm", c.qk_norm);
-  visit("head_mixing", c.head_mixing);
-  visit("attention_norm", c.attention_norm);
-  visit("mlp_norm", c.mlp_norm);
+  visit("num_heads", c.block.attention.num_heads);
+  visit("head_dim", c.block.attention.head_dim);
+  visit("mlp_hidden_dim", c.block.mlp.hidden);
+  visit("mlp", c.block.mlp.kind);
+  visit("activation", c.block.mlp.activation);
+  visit("qkv_bias", c.block.attention.qkv_bias);
+  visit("projection_bias", c.block.attention.projection_bias);
+  visit("mlp_bias", c.block.mlp.bias);
+  visit("attention_projection", c.block.attention.projection);
+  visit("qk_norm", c.block.attention.qk_norm);
+  visit("head_mixing", c.block.attention.mixing);
+  visit("attention_norm", c.block.attention.output_norm);
+  visit("mlp_norm", c.block.mlp.hidden_norm);
   visit("norm", c.norm);
-  visit("norm_placement", c.norm_placement);
-  visit("parallel_branches", c.parallel_branches);
-  visit("differential_attention", c.differential_attention);
-  visit("mlp_output_bias", c.mlp_output_bias);
+  visit("norm_placement", c.block.norms);
+  visit("parallel_branches", c.block.branches);
+  visit("differential_attention", c.block.attention.differential);
+  visit("mlp_output_bias", c.block.mlp.output_bias);
   visit("layer_norm_epsilon", c.layer_norm_epsilon);
-  visit("layer_scale", c.layer_scale);
-  visit("layer_scale_init", c.layer_scale_init);
-  visit("class_token", c.class_token);
-  visit("distillation_token", c.distillation_token);
-  visit("register_tokens", c.register_tokens);
-  visit("position", c.position);
-  visit("position_prefix", c.position_prefix);
-  visit("position_grid_height", c.position_grid_height);
-  visit("position_grid_width", c.position_grid_width);
-  visit("position_resize", c.position_resize);
+  visit("layer_scale", c.block.layer_scale);
+  visit("layer_scale_init", c.block.layer_scale_init);
+  visit("class_token", c.tokens.class_token);
+  visit("distillation_token", c.tokens.distillation_token);
+  visit("register_tokens", c.tokens.register_tokens);
+  visit("position", c.position.kind);
+  visit("position_prefix", c.position.prefix);
+  visit("position_grid_height", c.position.grid_height);
+  visit("position_grid_width", c.position.grid_width);
+  visit("position_resize", c.position.resize);
   visit("pre_norm", c.pre_norm);
   visit("final_norm", c.final_norm);
-  visit("fc_norm", c.fc_norm);
-  visit("pre_logits_dim", c.pre_logits_dim);
-  visit("pooling", c.pooling);
-  visit("pool_heads", c.pool_heads);
-  visit("pool_mlp_hidden_dim", c.pool_mlp_hidden_dim);
+  visit("fc_norm", c.head.norm);
+  visit("pre_logits_dim", c.head.pre_logits_dim);
+  visit("pooling", c.head.pooling);
+  visit("pool_heads", c.head.map.num_heads);
+  visit("pool_mlp_hidden_dim", c.head.map.mlp_hidden_dim);
   visit("num_classes", c.num_classes);
-  visit("head_bias", c.head_bias);
+  visit("head_bias", c.head.bias);
   visit("answer", c.answer);
   visit("multi_label", c.multi_label);
-  visit("position_dropout", c.position_dropout);
-  visit("dropout", c.dropout);
-  visit("attention_dropout", c.attention_dropout);
+  visit("position_dropout", c.position.dropout);
+  visit("dropout", c.block.dropout);
+  visit("attention_dropout", c.block.attention.dropout);
   visit("drop_path", c.drop_path);
   visit("drop_path_constant", c.drop_path_constant);
   visit("rotary", c.rotary.kind);
@@ -115,10 +112,10 @@ constexpr auto kVitFields = [](auto& c, auto visit) {
   visit("rotary_stored_periods", c.rotary.stored_periods);
   visit("relative_position", c.relative.per_block);
   visit("shared_relative_position", c.relative.shared);
-  visit("relative_position_prefix", c.relative.prefix_entries);
-  visit("relative_position_resize", c.relative.resize);
-  visit("relative_position_hidden_dim", c.relative.hidden_dim);
-  visit("key_bias", c.key_bias);
+  visit("relative_position_prefix", c.relative.table.prefix_has_entries);
+  visit("relative_position_resize", c.relative.table.resize);
+  visit("relative_position_hidden_dim", c.relative.network.hidden_dim);
+  visit("key_bias", c.block.attention.key_bias);
 };
 
 void check_range(const char* name, int64_t value, int64_t low, int64_t high) {
@@ -181,26 +178,26 @@ int64_t window_count(int64_t size, int64_t kernel, int64_t stride, int64_t paddi
   return (size + 2 * padding - kernel) / stride + 1;
 }
 
-int64_t grid_size(const VisionTransformerConfig& c, int64_t size, int64_t patch, const char* axis) {
+int64_t grid_size(const VitConfig& c, int64_t size, int64_t patch, const char* axis) {
   if (c.patch_embedding == PatchEmbedding::resnet) {
     check(size > 0, "vit", "a picture {} of {} is too small", axis, size);
     const int64_t cells = c.resnet.cells(size);
     if (!c.resnet_projection) return cells;
-    check(cells >= patch && (cells % patch == 0 || c.drop_partial_patches), "vit",
+    check(cells >= patch && (cells % patch == 0 || c.patches.drop_partial), "vit",
           "a picture {} of {} has {} cells, which are not a whole number of {}", axis, size, cells,
           patch);
     return cells / patch;
   }
   if (c.patch_embedding != PatchEmbedding::tokenizer) {
     check(patch > 0, "vit", "a patch {} of {} is none", axis, patch);
-    const bool whole = c.drop_partial_patches ? size >= patch : size > 0 && size % patch == 0;
+    const bool whole = c.patches.drop_partial ? size >= patch : size > 0 && size % patch == 0;
     if (whole) return size / patch;
     const int64_t below = std::max<int64_t>(size / patch, 0) * patch;
     fail("vit", "a picture {} of {} is not a whole number of {} pixel patches, as {} is", axis,
          size, patch,
          below > 0 ? fmt::format("{} or {}", below, below + patch) : fmt::format("{}", patch));
   }
-  const TokenizerConfig& t = c.tokenizer;
+  const ConvTokenizerConfig& t = c.tokenizer;
   int64_t cells = size;
   for (int64_t layer = 0; layer < t.layers && cells > 0; ++layer) {
     cells = window_count(cells, t.kernel, t.stride, t.padding);
@@ -251,27 +248,27 @@ void validate_resnet(const ResNetConfig& r, int64_t embed_dim, bool projection) 
         embed_dim, r.out_channels());
 }
 
-void validate_blocks(const VisionTransformerConfig& c) {
-  check(c.parallel_branches == 1 || c.norm_placement == NormPlacement::pre, "model config",
-        "parallel_branches {} goes with norm_placement pre, not {}", c.parallel_branches,
-        word_of(c.norm_placement));
-  check(c.mlp_bias || c.mlp_output_bias, "model config",
+void validate_blocks(const VitConfig& c) {
+  check(c.block.branches == 1 || c.block.norms == NormPlacement::pre, "model config",
+        "parallel_branches {} goes with norm_placement pre, not {}", c.block.branches,
+        word_of(c.block.norms));
+  check(c.block.mlp.bias || c.block.mlp.output_bias, "model config",
         "mlp_output_bias false goes with mlp_bias: without it the MLP has no bias at all");
-  check(!c.differential_attention || c.head_size() % 2 == 0, "model config",
+  check(!c.block.attention.differential || c.head_size() % 2 == 0, "model config",
         "differential_attention needs heads of an even size, not {}", c.head_size());
-  const char* beside = c.head_mixing != HeadMixingKind::none ? "head_mixing"
-                       : c.rotary.kind != Rotary::none       ? "rotary"
-                       : c.relative.present()                ? "relative_position"
-                                                             : nullptr;
-  check(!c.differential_attention || beside == nullptr, "model config",
+  const char* beside = c.block.attention.mixing != HeadMixingKind::none ? "head_mixing"
+                       : c.rotary.kind != Rotary::none                  ? "rotary"
+                       : c.relative.present()                           ? "relative_position"
+                                                                        : nullptr;
+  check(!c.block.attention.differential || beside == nullptr, "model config",
         "differential_attention goes with no {}: its two maps are of no such scores", beside);
-  check(c.parallel_branches == 1 || c.relative.per_block == RelativePosition::none, "model config",
+  check(c.block.branches == 1 || c.relative.per_block == RelativePosition::none, "model config",
         "relative_position is of one attention, and parallel_branches {} have several; "
         "shared_relative_position is of all",
-        c.parallel_branches);
+        c.block.branches);
 }
 
-void validate_rotary(const RotarySettings& r, int64_t head_size) {
+void validate_rotary(const RotaryConfig& r, int64_t head_size) {
   if (r.kind == Rotary::none) return;
   check(head_size % 4 == 0, "model config",
         "rotary positions need a head_dim divisible by 4, not {}", head_size);
@@ -292,8 +289,8 @@ void validate_rotary(const RotarySettings& r, int64_t head_size) {
         "rotary_offset, rotary_reference_height or rotary_stored_periods");
 }
 
-void validate_relative(const VisionTransformerConfig& c) {
-  const RelativeSettings& r = c.relative;
+void validate_relative(const VitConfig& c) {
+  const RelativeConfig& r = c.relative;
   check(r.shared == RelativePosition::none || r.per_block == RelativePosition::none ||
             r.shared == r.per_block,
         "model config",
@@ -317,18 +314,18 @@ void check_field_range(std::string_view name, int64_t value) {
     if (range.name == name) check_range(range.name.data(), value, range.low, range.high);
 }
 
-int64_t VisionTransformerConfig::grid_height(int64_t picture_height) const {
-  return grid_size(*this, picture_height, patch_height, "height");
+int64_t VitConfig::grid_height(int64_t picture_height) const {
+  return grid_size(*this, picture_height, patches.patch_height, "height");
 }
 
-int64_t VisionTransformerConfig::grid_width(int64_t picture_width) const {
-  return grid_size(*this, picture_width, patch_width, "width");
+int64_t VitConfig::grid_width(int64_t picture_width) const {
+  return grid_size(*this, picture_width, patches.patch_width, "width");
 }
 
-void VisionTransformerConfig::set_image_size(int64_t height, int64_t width) {
-  if (has_position_grid() && position_grid_height == 0) {
-    position_grid_height = grid_height(image_height);
-    position_grid_width = grid_width(image_width);
+void VitConfig::set_image_size(int64_t height, int64_t width) {
+  if (has_position_grid() && position.grid_height == 0) {
+    position.grid_height = grid_height(image_height);
+    position.grid_width = grid_width(image_width);
   }
   (void)grid_height(height);
   (void)grid_width(width);
@@ -336,19 +333,7 @@ void VisionTransformerConfig::set_image_size(int64_t height, int64_t width) {
   image_width = width;
 }
 
-void VisionTransformerConfig::set_class_answer(const ClassAnswer& to) {
-  num_classes = to.classes;
-  answer = to.meaning;
-  multi_label = to.multi_label;
-}
-
-void VisionTransformerConfig::set_pictures(const PictureInput& input) {
-  in_channels = input.channels;
-  image_height = input.height;
-  image_width = input.width;
-}
-
-void VisionTransformerConfig::validate() const {
+void VitConfig::validate() const {
   kVitFields(*this, [&](const char* name, const auto& field) {
     if constexpr (std::is_same_v<std::decay_t<decltype(field)>, int64_t>) {
       const std::string_view prefix(name);
@@ -358,9 +343,11 @@ void VisionTransformerConfig::validate() const {
       if (read) check_field_range(name, field);
     }
   });
-  check(head_dim > 0 || embed_dim % num_heads == 0, "model config",
+  const AttentionConfig& attention = block.attention;
+  const Pooling pooling = head.pooling;
+  check(attention.head_dim > 0 || embed_dim % attention.num_heads == 0, "model config",
         "num_heads {} does not divide embed_dim {}; set head_dim if heads have a size of their own",
-        num_heads, embed_dim);
+        attention.num_heads, embed_dim);
   check(layer_norm_epsilon > 0 && layer_norm_epsilon < 1, "model config",
         "layer_norm_epsilon is {}; it must lie between 0 and 1", layer_norm_epsilon);
   if (patch_embedding == PatchEmbedding::tokenizer)
@@ -370,78 +357,66 @@ void VisionTransformerConfig::validate() const {
   check(!resnet_projection || patch_embedding == PatchEmbedding::resnet, "model config",
         "resnet_projection goes with patch_embedding resnet");
   validate_blocks(*this);
-  check(!patch_norm || patch_embedding == PatchEmbedding::linear, "model config",
+  check(!patches.norms || patch_embedding == PatchEmbedding::linear, "model config",
         "patch_norm goes with patch_embedding linear");
-  check(!patch_output_norm || (!patch_norm && !has_feature_map()), "model config",
+  check(!patches.output_norm || (!patches.norms && !has_feature_map()), "model config",
         "patch_output_norm goes with patches, and without patch_norm");
-  const int64_t tokens = grid_height(image_height) * grid_width(image_width);
-  check(tokens <= kMaxTokens, "model config",
+  const int64_t cells = grid_height(image_height) * grid_width(image_width);
+  check(cells <= kMaxTokens, "model config",
         "a picture of {}x{} makes {} tokens, above the limit of {}; patches may be larger",
-        image_height, image_width, tokens, kMaxTokens);
-  check_range("position_prefix", position_prefix, 0, prefix_tokens());
-  check(position != Position::sincos_2d || embed_dim % 4 == 0, "model config",
+        image_height, image_width, cells, kMaxTokens);
+  check_range("position_prefix", position.prefix, 0, prefix_tokens());
+  check(position.kind != Position::sincos_2d || embed_dim % 4 == 0, "model config",
         "position sincos_2d needs an embed_dim divisible by 4, not {}", embed_dim);
-  check(position != Position::sincos_2d_closed || (embed_dim % 4 == 0 && embed_dim > 4),
+  check(position.kind != Position::sincos_2d_closed || (embed_dim % 4 == 0 && embed_dim > 4),
         "model config",
         "position sincos_2d_closed needs an embed_dim divisible by 4 and above it, not {}",
         embed_dim);
   const bool reads_class = pooling == Pooling::class_token || pooling == Pooling::class_and_mean;
   check(!reads_class || prefix_tokens() > 0, "model config", "pooling {} needs a class token",
         word_of(pooling));
-  check(pooling != Pooling::distilled || pre_logits_dim == 0, "model config",
+  check(pooling != Pooling::distilled || head.pre_logits_dim == 0, "model config",
         "pooling distilled goes with no pre_logits_dim: its two heads read their tokens");
-  check(pooling != Pooling::distilled || (class_token && distillation_token), "model config",
-        "pooling distilled needs a class token and a distillation token");
-  check(attention_projection || num_heads * head_size() == embed_dim, "model config",
+  check(pooling != Pooling::distilled || (tokens.class_token && tokens.distillation_token),
+        "model config", "pooling distilled needs a class token and a distillation token");
+  check(attention.projection || attention.num_heads * head_size() == embed_dim, "model config",
         "without attention_projection heads times head_dim must be embed_dim");
-  const int64_t pooling_heads = pool_heads > 0 ? pool_heads : num_heads;
+  const int64_t pooling_heads = head.map.num_heads > 0 ? head.map.num_heads : attention.num_heads;
   check(!is_map(pooling) || embed_dim % pooling_heads == 0, "model config",
         "pool_heads {} does not divide embed_dim {}", pooling_heads, embed_dim);
-  check(head_mixing == HeadMixingKind::none || !qk_norm, "model config",
-        "head_mixing {} goes with no qk_norm", word_of(head_mixing));
+  check(attention.mixing == HeadMixingKind::none || !attention.qk_norm, "model config",
+        "head_mixing {} goes with no qk_norm", word_of(attention.mixing));
   check(!multi_label || answer == Answer::sigmoid, "model config",
         "multi_label goes with answer sigmoid, not {}", word_of(answer));
   validate_rotary(rotary, head_size());
   validate_relative(*this);
-  check_probability("position_dropout", position_dropout);
-  check_probability("dropout", dropout);
-  check_probability("attention_dropout", attention_dropout);
+  check_probability("position_dropout", position.dropout);
+  check_probability("dropout", block.dropout);
+  check_probability("attention_dropout", attention.dropout);
   check_probability("drop_path", drop_path);
 }
 
-void write_fields(const VisionTransformerConfig& config, json& out) {
+void write_fields(const VitConfig& config, json& out) {
   out.update(fields_to_json(config, kVitFields));
 }
 
-const VisionTransformerConfig& as_vit(const NetworkConfig& config) {
-  const auto* vit = config.get_if<VisionTransformerConfig>();
+const VitConfig& as_vit(const NetworkConfig& config) {
+  const auto* vit = config.get_if<VitConfig>();
   check(vit != nullptr, "model", "a plain Vision Transformer is needed here, and this is a {}",
         config.type());
   return *vit;
 }
 
-VisionTransformerConfig& as_vit(NetworkConfig& config) {
-  return const_cast<VisionTransformerConfig&>(as_vit(std::as_const(config)));
+VitConfig& as_vit(NetworkConfig& config) {
+  return const_cast<VitConfig&>(as_vit(std::as_const(config)));
 }
 
-VisionTransformerConfig vit_config_from_json(const json& in) {
-  VisionTransformerConfig config;
-  fields_from_json(config, kVitFields, in, kVitPlace);
-  const std::vector<std::string> known = field_names<VisionTransformerConfig>(kVitFields);
-  for (const auto& item : in.items()) {
-    check(std::ranges::find(known, item.key()) != known.end(), kVitPlace, "there is no field '{}'",
-          printable(item.key()));
-    check(!item.value().is_null(), kVitPlace, "{} is null; leave it out to have its default",
-          item.key());
-  }
-  config.validate();
-  return config;
+VitConfig vit_config_from_json(const json& in) {
+  return config_from_fields<VitConfig>(kVitFields, in);
 }
 
-void set_field(VisionTransformerConfig& config, const std::string& name, const std::string& value) {
-  if (!field_from_text(config, kVitFields, name, value, kVitPlace))
-    fail(kVitPlace, "there is no field '{}'{}", name,
-         did_you_mean_or_all(name, field_names<VisionTransformerConfig>(kVitFields)));
+void set_field(VitConfig& config, const std::string& name, const std::string& value) {
+  set_config_field(config, kVitFields, name, value);
   // At once: what is set is computed with before the whole can be validated.
   kVitFields(config, [&](const char* field_name, const auto& field) {
     if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, int64_t>)

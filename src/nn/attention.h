@@ -31,6 +31,7 @@ struct AttentionConfig {
   bool key_bias = true;       // false: qkv_bias is of q and v alone, "q_bias" and "v_bias"
   bool differential = false;  // nn/differential.h: num_heads differences of two maps
   double first_lambda = 0.8;  // of it
+  bool operator==(const AttentionConfig&) const = default;
 };
 
 class Attention {

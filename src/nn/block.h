@@ -24,6 +24,7 @@ struct BlockConfig {
   // So many attentions of one input, then so many MLPs (Touvron et al. 2022, "Three things everyone
   // should know about Vision Transformers", section 3); more than one go with NormPlacement::pre.
   int64_t branches = 1;
+  bool operator==(const BlockConfig&) const = default;
 };
 
 // Parameters: norm1, attn, ls1.gamma, norm2, mlp, ls2.gamma; a parallel block has no norm2 and ls2.

@@ -22,6 +22,7 @@ struct MlpConfig {
   NormKind norm = NormKind::layer;
   double epsilon = 1e-6;
   double dropout = 0;  // after the activation
+  bool operator==(const MlpConfig&) const = default;
 };
 
 class Mlp {

@@ -22,6 +22,10 @@ struct PatchEmbeddingConfig {
   double epsilon = 1e-5;
   bool output_norm = false;         // a norm of the token alone: timm's embed_norm_layer
   NormKind norm = NormKind::layer;  // of the latter
+  // Pixels behind the last whole patch are left out, as a convolution leaves them; otherwise a
+  // picture that has some is refused. transformers' models do, and timm's at a size that has some.
+  bool drop_partial = false;
+  bool operator==(const PatchEmbeddingConfig&) const = default;
 };
 
 // Non-overlapping patches: unfolding and one projection, whatever shape the weight is stored in.
@@ -57,12 +61,15 @@ class MapProjection {
   Parameter* bias_;
 };
 
+// The convolutional tokenizer of CCT: `layers` times convolution, activation, max-pooling.
 struct ConvTokenizerConfig {
-  int64_t channels = 3, embed_dim = 0, hidden_channels = 64, layers = 1;
+  int64_t channels = 3, embed_dim = 0, layers = 1;
   int64_t kernel = 3, stride = 1, padding = 1;
   int64_t pool_kernel = 3, pool_stride = 2, pool_padding = 1;  // pool_kernel 0: no pooling
+  int64_t hidden_channels = 64;                                // of all but the last layer
   bool bias = false;
   kernels::Activation activation = kernels::Activation::relu;
+  bool operator==(const ConvTokenizerConfig&) const = default;
 };
 
 class ConvTokenizer {

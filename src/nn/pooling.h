@@ -30,6 +30,7 @@ struct MapPoolConfig {
   kernels::Activation activation = kernels::Activation::gelu;
   double epsilon = 1e-6;
   NormKind norm = NormKind::layer;
+  bool operator==(const MapPoolConfig&) const = default;
 };
 
 class MapPool {

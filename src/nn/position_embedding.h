@@ -13,6 +13,8 @@ struct PositionConfig {
   int64_t prefix = 0;  // tokens before the patches that have a row of their own
   int64_t grid_height = 0, grid_width = 0;  // of the stored table
   PositionResize resize = PositionResize::bicubic_antialias;
+  double dropout = 0;  // of the tokens with their positions
+  bool operator==(const PositionConfig&) const = default;
 };
 
 class PositionEmbedding {

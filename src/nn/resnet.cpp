@@ -68,8 +68,8 @@ ResNet::NormedConvolution ResNet::make(const Scope& convolution, const Scope& no
     made.running_mean = &norm.buffer("running_mean", {outputs}, Initializer::zeros());
     made.running_variance = &norm.buffer("running_var", {outputs}, Initializer::constant(1));
     if (shape.folds)
-      made.fold = &norm.add(BatchNormFold{made.weight, made.gamma, made.beta, *made.running_mean,
-                                          *made.running_variance, epsilon_});
+      made.fold = &norm.add(BatchNormFold{made.weight, nullptr, made.gamma, made.beta,
+                                          *made.running_mean, *made.running_variance, epsilon_});
   }
   return made;
 }

@@ -28,7 +28,7 @@ class ResNet {
   // for bn1. A deep stem is conv1.{0, 1, 3, 4, 6}, and behind a mean downsample.{1, 2}, as timm has
   // them. With standardised filters timm's ResNetV2's: stem.{conv, norm},
   // stages.0.blocks.0.{conv1, norm1, ..., downsample.{conv, norm}}; of a stem alone conv and norm.
-  // config is one that VisionTransformerConfig::validate() accepts.
+  // config is one that VitConfig::validate() accepts.
   ResNet(const Scope& scope, const ResNetConfig& config, int64_t in_channels, double epsilon);
   // The observer is told "layer1", ... [B, h, w, C] below the scope's path.
   Variable forward(const Context& context, const Variable& images) const;

@@ -5,6 +5,15 @@
 
 namespace vitrail {
 
+// How pictures become tokens.
+enum class PatchEmbedding : uint8_t {
+  convolution,  // weight [D, C, ph, pw]: patches flattened channel by channel
+  linear,       // weight [D, ph*pw*C]: patches flattened pixel by pixel, channel fastest
+  tokenizer,    // convolution, activation and max-pooling stages (CCT)
+  resnet,  // the feature map of a residual network: a hybrid, or with depth 0, mean pooling and
+           // no norms, class token and positions the network itself
+};
+
 enum class Position : uint8_t {
   none,
   learned,

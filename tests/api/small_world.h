@@ -31,8 +31,7 @@ inline std::string text_of(const std::filesystem::path& path) {
 
 class SmallWorld {
  public:
-  explicit SmallWorld(
-      const vitrail::VisionTransformerConfig& config = vitrail::testing::small_config())
+  explicit SmallWorld(const vitrail::VitConfig& config = vitrail::testing::small_config())
       : folder_("api"), images_(vitrail::testing::scenes(4)) {
     const auto model = vitrail::testing::model_of(config);
     std::vector<std::string> labels;

@@ -28,7 +28,7 @@ Image noise_picture(int width, int height) {
   return picture;
 }
 
-std::shared_ptr<Model> tiny_model(const VisionTransformerConfig& config) {
+std::shared_ptr<Model> tiny_model(const VitConfig& config) {
   auto model = std::make_shared<Model>();
   model->network = std::make_shared<VisionTransformer>(config);
   model->network->parameters().initialise(5);
@@ -43,15 +43,15 @@ std::shared_ptr<Model> tiny_model(const VisionTransformerConfig& config) {
   return model;
 }
 
-VisionTransformerConfig tiny_config() {
-  VisionTransformerConfig config;
+VitConfig tiny_config() {
+  VitConfig config;
   config.image_height = config.image_width = 24;
-  config.patch_height = config.patch_width = 4;
+  config.patches.patch_height = config.patches.patch_width = 4;
   config.embed_dim = 24;
   config.depth = 3;
-  config.num_heads = 3;
+  config.block.attention.num_heads = 3;
   config.num_classes = 4;
-  config.register_tokens = 2;
+  config.tokens.register_tokens = 2;
   return config;
 }
 
@@ -136,8 +136,8 @@ TEST(Explanation, HoldsTheAnswerItsGeometryAndExactMaps) {
 }
 
 TEST(Explanation, TellsWhatAPooledAnswerStartsFrom) {
-  VisionTransformerConfig config = tiny_config();
-  config.pooling = Pooling::map;
+  VitConfig config = tiny_config();
+  config.head.pooling = Pooling::map;
   config.num_classes = 0;
   Session session(tiny_model(config), {.threads = 1});
   const Explanation explanation = explain_picture(session, noise_picture(24, 24));

@@ -23,12 +23,12 @@ struct Rollout : ::testing::Test {
   AttentionProbe probe{{.all_queries = true, .keep = true}};
 
   void SetUp() override {
-    VisionTransformerConfig config;
+    VitConfig config;
     config.image_height = config.image_width = 36;
-    config.patch_height = config.patch_width = 4;
+    config.patches.patch_height = config.patches.patch_width = 4;
     config.embed_dim = 24;
     config.depth = kLayers;
-    config.num_heads = kHeads;
+    config.block.attention.num_heads = kHeads;
     VisionTransformer model(config);
     model.parameters().initialise(5);
     for (const auto& parameter : model.parameters().all())  // sharper maps than at the start

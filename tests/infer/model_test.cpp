@@ -94,7 +94,7 @@ TEST(LoadModel, TheBundledOneForPhotographsKnowsTenThingsAndWhenItSeesNone) {
   const auto model = load_model(std::string(VITRAIL_SOURCE_DIR) + "/models/photos");
   EXPECT_EQ(as_vit(model->info.config).architecture, "resnet_vit_micro");
   EXPECT_EQ(model->labels.name(5), "dog");
-  EXPECT_TRUE(as_vit(model->info.config).class_token);
+  EXPECT_TRUE(as_vit(model->info.config).tokens.class_token);
   EXPECT_EQ(as_vit(model->info.config).grid_height(32), 8);
   ASSERT_TRUE(model->rejection && model->rejection->gaussians);
   EXPECT_GE(model->rejection->accepted, 0.9);
@@ -117,7 +117,7 @@ TEST(RandomModel, MayBeOneThatNobodyPublishesWeightsOf) {
 }
 
 TEST(ModelCost, CountsEveryMatrixProduct) {
-  VisionTransformerConfig base;  // ViT-B/16 at 224
+  VitConfig base;  // ViT-B/16 at 224
   const VisionTransformer network(base);
   const ModelCost cost = network.cost(224, 224);
   EXPECT_EQ(cost.parameters, 86'567'656);

@@ -14,7 +14,7 @@ using testing::model_of;
 using testing::small_config;
 using testing::varied_configs;
 
-Tensor picture_of(const VisionTransformerConfig& config, int64_t batch) {
+Tensor picture_of(const VitConfig& config, int64_t batch) {
   return Tensor::full({batch, config.in_channels, config.image_height, config.image_width}, 0.25f);
 }
 
@@ -32,7 +32,7 @@ const ProfileRow* find(const std::vector<ProfileRow>& rows, const std::string& p
 }
 
 TEST(Profile, AddsUpToTheWholeAndToTheCountedWork) {
-  for (const VisionTransformerConfig& config : varied_configs()) {
+  for (const VitConfig& config : varied_configs()) {
     SCOPED_TRACE(to_json(config).dump());
     Session session(model_of(config), {.threads = 2});
     const Profile profile = vitrail::profile(session, picture_of(config, 1), 5);

@@ -24,7 +24,7 @@ class QuantizedFolder : public ::testing::Test {
     plan_.layers["blocks.0.mlp"] = Precision::f32;
     plan_.layers["blocks.1.attn.proj"] = Precision::bf16;
   }
-  void write(const VisionTransformerConfig& config) {
+  void write(const VitConfig& config) {
     const auto model = testing::model_of(config);
     write_model_folder(folder_.path(), {.network = *model->network,
                                         .preprocess = to_json(model->preprocess),
@@ -80,7 +80,7 @@ TEST_F(QuantizedFolder, ItsIntegersArePackedAsTheyStand) {
 
 TEST_F(QuantizedFolder, AnswersAreThoseOfItsFloatsInEveryPrecision) {
   const std::vector<Image> pictures = testing::scenes(2);
-  for (const VisionTransformerConfig& config : testing::varied_configs()) {
+  for (const VitConfig& config : testing::varied_configs()) {
     write(config);
     for (const PrecisionPlan& plan :
          {plan_, default_plan(Precision::f32), default_plan(Precision::bf16)}) {
@@ -98,7 +98,7 @@ TEST_F(QuantizedFolder, AnswersAreThoseOfItsFloatsInEveryPrecision) {
 }
 
 TEST_F(QuantizedFolder, ASessionOfItNeedsNoFloats) {
-  VisionTransformerConfig config = testing::small_config();
+  VitConfig config = testing::small_config();
   config.embed_dim = 192;
   config.depth = 4;
   plan_ = default_plan(Precision::int8);

@@ -28,7 +28,7 @@ using testing::varied_configs;
 
 TEST(Session, AnswersDependNeitherOnThreadsNorOnTheBatch) {
   const std::vector<Image> pictures = scenes(9);
-  for (const VisionTransformerConfig& config : varied_configs()) {
+  for (const VitConfig& config : varied_configs()) {
     SCOPED_TRACE(to_json(config).dump());
     const auto model = model_of(config);
     const Tensor expected = Session(model, {.threads = 1, .batch = 1}).logits(pictures);
@@ -51,7 +51,7 @@ TEST(Session, PackingTheWeightsChangesNothing) {
 }
 
 TEST(Session, ASecondPassAsksTheSystemForNoMemory) {
-  for (const VisionTransformerConfig& config : varied_configs()) {
+  for (const VitConfig& config : varied_configs()) {
     Session session(model_of(config), {.threads = 2, .batch = 4});
     const std::vector<Image> pictures = scenes(4);
     session.logits(pictures);

@@ -19,7 +19,7 @@ inline std::string golden_folder(const std::string& name) {
 }
 
 // A random model of this configuration, whose preprocessing squashes to its size.
-inline std::shared_ptr<Model> model_of(const VisionTransformerConfig& config, uint64_t seed = 1) {
+inline std::shared_ptr<Model> model_of(const VitConfig& config, uint64_t seed = 1) {
   auto model = std::make_shared<Model>();
   model->name = "random";
   model->info.config = config;
@@ -32,45 +32,45 @@ inline std::shared_ptr<Model> model_of(const VisionTransformerConfig& config, ui
   return model;
 }
 
-inline VisionTransformerConfig small_config() {
-  VisionTransformerConfig config;
+inline VitConfig small_config() {
+  VitConfig config;
   config.image_height = config.image_width = 32;
-  config.patch_height = config.patch_width = 8;
+  config.patches.patch_height = config.patches.patch_width = 8;
   config.embed_dim = 24;
   config.depth = 2;
-  config.num_heads = 3;
+  config.block.attention.num_heads = 3;
   config.num_classes = 7;
   return config;
 }
 
 // Configurations that take different ways through the network.
-inline std::vector<VisionTransformerConfig> varied_configs() {
-  VisionTransformerConfig plain = small_config();
-  VisionTransformerConfig dino = small_config();
-  dino.register_tokens = 3;
-  dino.layer_scale = true;
-  dino.mlp = MlpKind::gated_packed;
-  dino.activation = Activation::silu;
-  dino.qk_norm = true;
-  dino.pooling = Pooling::class_and_mean;
-  VisionTransformerConfig deit = small_config();
-  deit.distillation_token = true;
-  deit.position_prefix = 2;
-  deit.pooling = Pooling::distilled;
-  VisionTransformerConfig compact = small_config();
+inline std::vector<VitConfig> varied_configs() {
+  VitConfig plain = small_config();
+  VitConfig dino = small_config();
+  dino.tokens.register_tokens = 3;
+  dino.block.layer_scale = true;
+  dino.block.mlp.kind = MlpKind::gated_packed;
+  dino.block.mlp.activation = Activation::silu;
+  dino.block.attention.qk_norm = true;
+  dino.head.pooling = Pooling::class_and_mean;
+  VitConfig deit = small_config();
+  deit.tokens.distillation_token = true;
+  deit.position.prefix = 2;
+  deit.head.pooling = Pooling::distilled;
+  VitConfig compact = small_config();
   compact.patch_embedding = PatchEmbedding::tokenizer;
   compact.tokenizer.layers = 2;
   compact.tokenizer.hidden_channels = 10;
-  compact.class_token = false;
-  compact.position_prefix = 0;
-  compact.norm_placement = NormPlacement::cct;
-  compact.qkv_bias = false;
-  compact.pooling = Pooling::sequence;
-  VisionTransformerConfig mapped = small_config();
+  compact.tokens.class_token = false;
+  compact.position.prefix = 0;
+  compact.block.norms = NormPlacement::cct;
+  compact.block.attention.qkv_bias = false;
+  compact.head.pooling = Pooling::sequence;
+  VitConfig mapped = small_config();
   mapped.image_width = 48;
-  mapped.class_token = false;
-  mapped.position_prefix = 0;
-  mapped.pooling = Pooling::map;
+  mapped.tokens.class_token = false;
+  mapped.position.prefix = 0;
+  mapped.head.pooling = Pooling::map;
   return {plain, dino, deit, compact, mapped};
 }
 

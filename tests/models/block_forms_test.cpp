@@ -22,61 +22,61 @@ using testing::without_preprocess;
 
 struct BlockForm {
   const char* name;
-  std::function<void(VisionTransformerConfig&)> set;
+  std::function<void(VitConfig&)> set;
 };
 
-void set_parallel(VisionTransformerConfig& c) {
-  c.norm_placement = NormPlacement::parallel;
+void set_parallel(VitConfig& c) {
+  c.block.norms = NormPlacement::parallel;
 }
 
 const std::vector<BlockForm>& block_forms() {
   static const std::vector<BlockForm> forms = {
       {"parallel", set_parallel},
       {"parallel_scaled",
-       [](VisionTransformerConfig& c) {
+       [](VitConfig& c) {
          set_parallel(c);
-         c.layer_scale = true;
+         c.block.layer_scale = true;
        }},
       {"parallel_rms",
-       [](VisionTransformerConfig& c) {
+       [](VitConfig& c) {
          set_parallel(c);
          c.norm = NormKind::root_mean_square;
-         c.qkv_bias = false;
-         c.qk_norm = true;
+         c.block.attention.qkv_bias = false;
+         c.block.attention.qk_norm = true;
        }},
       {"parallel_differential",
-       [](VisionTransformerConfig& c) {
+       [](VitConfig& c) {
          set_parallel(c);
-         c.differential_attention = true;
-         c.layer_scale = true;
-         c.mlp_output_bias = false;
+         c.block.attention.differential = true;
+         c.block.layer_scale = true;
+         c.block.mlp.output_bias = false;
        }},
       // timm's definition has a LayerScale and one bias for both branches.
       {"parallel_differential_folded",
-       [](VisionTransformerConfig& c) {
+       [](VitConfig& c) {
          set_parallel(c);
-         c.differential_attention = true;
+         c.block.attention.differential = true;
        }},
       {"differential",
-       [](VisionTransformerConfig& c) {
-         c.differential_attention = true;
-         c.qk_norm = true;
+       [](VitConfig& c) {
+         c.block.attention.differential = true;
+         c.block.attention.qk_norm = true;
        }},
       {"branches",
-       [](VisionTransformerConfig& c) {
-         c.parallel_branches = 2;
-         c.layer_scale = true;
+       [](VitConfig& c) {
+         c.block.branches = 2;
+         c.block.layer_scale = true;
        }},
-      {"branches_without_scale", [](VisionTransformerConfig& c) { c.parallel_branches = 2; }},
-      {"rms_norm", [](VisionTransformerConfig& c) { c.norm = NormKind::root_mean_square; }},
+      {"branches_without_scale", [](VitConfig& c) { c.block.branches = 2; }},
+      {"rms_norm", [](VitConfig& c) { c.norm = NormKind::root_mean_square; }},
       {"aimv2",
-       [](VisionTransformerConfig& c) {
+       [](VitConfig& c) {
          c.norm = NormKind::root_mean_square;
          c.layer_norm_epsilon = 1e-5;
-         c.patch_output_norm = true;
-         c.mlp = MlpKind::gated_split;
-         c.activation = Activation::silu;
-         c.qkv_bias = c.projection_bias = c.mlp_bias = false;
+         c.patches.output_norm = true;
+         c.block.mlp.kind = MlpKind::gated_split;
+         c.block.mlp.activation = Activation::silu;
+         c.block.attention.qkv_bias = c.block.attention.projection_bias = c.block.mlp.bias = false;
        }},
   };
   return forms;
@@ -86,7 +86,7 @@ class BlockForms : public ::testing::TestWithParam<size_t> {};
 
 TEST_P(BlockForms, AnswerAsTimmSFiles) {
   const BlockForm& form = block_forms().at(GetParam());
-  VisionTransformerConfig config = tiny_config();
+  VitConfig config = tiny_config();
   form.set(config);
   const Checkpoint own = own_checkpoint(config, random_weights(config));
   std::string pattern = (std::filesystem::temp_directory_path() / "vitrail_XXXXXX").string();
@@ -116,18 +116,16 @@ void replace(std::string& name, const std::string& from, const std::string& to) 
 
 const std::vector<BlockForm>& forms_of_attention() {
   static const std::vector<BlockForm> forms = {
-      {"rotary", [](VisionTransformerConfig& c) { c.rotary.kind = Rotary::axial; }},
-      {"shared_relative",
-       [](VisionTransformerConfig& c) { c.relative.shared = RelativePosition::table; }},
-      {"reattention",
-       [](VisionTransformerConfig& c) { c.head_mixing = HeadMixingKind::reattention; }},
-      {"no_key_bias", [](VisionTransformerConfig& c) { c.key_bias = false; }},
+      {"rotary", [](VitConfig& c) { c.rotary.kind = Rotary::axial; }},
+      {"shared_relative", [](VitConfig& c) { c.relative.shared = RelativePosition::table; }},
+      {"reattention", [](VitConfig& c) { c.block.attention.mixing = HeadMixingKind::reattention; }},
+      {"no_key_bias", [](VitConfig& c) { c.block.attention.key_bias = false; }},
       {"rms_norm",
-       [](VisionTransformerConfig& c) {
+       [](VitConfig& c) {
          c.norm = NormKind::root_mean_square;
-         c.qk_norm = true;
+         c.block.attention.qk_norm = true;
        }},
-      {"differential", [](VisionTransformerConfig& c) { c.differential_attention = true; }},
+      {"differential", [](VitConfig& c) { c.block.attention.differential = true; }},
   };
   return forms;
 }
@@ -135,21 +133,21 @@ const std::vector<BlockForm>& forms_of_attention() {
 class AttentionInBlockForms : public ::testing::TestWithParam<size_t> {};
 
 TEST_P(AttentionInBlockForms, IsThatOfAPlainBlock) {
-  VisionTransformerConfig plain = tiny_config();
+  VitConfig plain = tiny_config();
   forms_of_attention().at(GetParam()).set(plain);
   NamedTensors tensors = random_weights(plain);
   silence(tensors, "mlp.fc2");
   const Tensor answer = answer_of(own_checkpoint(plain, tensors));
 
-  VisionTransformerConfig parallel = plain;
+  VitConfig parallel = plain;
   set_parallel(parallel);
   NamedTensors of_one_norm = tensors;
   std::erase_if(of_one_norm,
                 [](const auto& each) { return each.first.find("norm2") != std::string::npos; });
   EXPECT_LE(answer_error(answer_of(own_checkpoint(parallel, of_one_norm)), answer), 1e-6);
 
-  VisionTransformerConfig branches = plain;
-  branches.parallel_branches = 2;
+  VitConfig branches = plain;
+  branches.block.branches = 2;
   NamedTensors side_by_side = random_weights(branches, 3);
   silence(side_by_side, "attns.1.attn.proj");
   silence(side_by_side, "mlp.fc2");
@@ -174,9 +172,9 @@ INSTANTIATE_TEST_SUITE_P(All, AttentionInBlockForms,
                          [](const auto& each) { return forms_of_attention().at(each.param).name; });
 
 TEST(BlockFormConfigs, ThatContradictThemselvesAreRefused) {
-  const auto refusal = [](const std::function<void(VisionTransformerConfig&)>& set) {
+  const auto refusal = [](const std::function<void(VitConfig&)>& set) {
     return testing::error_of([&] {
-      VisionTransformerConfig config = tiny_config();
+      VitConfig config = tiny_config();
       set(config);
       config.validate();
     });
@@ -186,28 +184,29 @@ TEST(BlockFormConfigs, ThatContradictThemselvesAreRefused) {
   };
   expect(refusal([](auto& c) {
            set_parallel(c);
-           c.parallel_branches = 2;
+           c.block.branches = 2;
          }),
          "parallel_branches 2 goes with norm_placement pre");
-  expect(refusal([](auto& c) { c.mlp_bias = c.mlp_output_bias = false; }), "mlp_output_bias");
+  expect(refusal([](auto& c) { c.block.mlp.bias = c.block.mlp.output_bias = false; }),
+         "mlp_output_bias");
   expect(refusal([](auto& c) {
-           c.differential_attention = true;
-           c.head_dim = 5;
+           c.block.attention.differential = true;
+           c.block.attention.head_dim = 5;
          }),
          "heads of an even size, not 5");
-  const auto differential = [&](const std::function<void(VisionTransformerConfig&)>& set) {
-    return refusal([&](VisionTransformerConfig& c) {
-      c.differential_attention = true;
+  const auto differential = [&](const std::function<void(VitConfig&)>& set) {
+    return refusal([&](VitConfig& c) {
+      c.block.attention.differential = true;
       set(c);
     });
   };
   expect(differential([](auto& c) { c.rotary.kind = Rotary::axial; }), "goes with no rotary");
   expect(differential([](auto& c) { c.relative.shared = RelativePosition::table; }),
          "goes with no relative_position");
-  expect(differential([](auto& c) { c.head_mixing = HeadMixingKind::reattention; }),
+  expect(differential([](auto& c) { c.block.attention.mixing = HeadMixingKind::reattention; }),
          "goes with no head_mixing");
   expect(refusal([](auto& c) {
-           c.parallel_branches = 2;
+           c.block.branches = 2;
            c.relative.per_block = RelativePosition::table;
          }),
          "shared_relative_position is of all");
@@ -220,7 +219,7 @@ TEST(BlockFormConfigs, ThatContradictThemselvesAreRefused) {
          }),
          "resnet_standardised goes with");
   expect(refusal([](auto& c) {
-           c.patch_norm = c.patch_output_norm = true;
+           c.patches.norms = c.patches.output_norm = true;
            c.patch_embedding = PatchEmbedding::linear;
          }),
          "without patch_norm");

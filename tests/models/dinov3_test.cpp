@@ -82,7 +82,7 @@ TEST(OriginalDinov3, AnswersAsTimmOfTheSameWeights) {
   const GoldenModel timm = testing::load_golden_model(golden);
   const Checkpoint original = read_original(original_file(golden, 0));
   EXPECT_EQ(original.info.family, dinov3_family());
-  EXPECT_EQ(as_vit(original.info.config).num_heads, 2);
+  EXPECT_EQ(as_vit(original.info.config).block.attention.num_heads, 2);
   const Tensor expected = tokens_of(timm.checkpoint, golden.at("input"));
   EXPECT_LE(relative_error(tokens_of(original, golden.at("input")), expected), kBound);
 }
@@ -90,7 +90,7 @@ TEST(OriginalDinov3, AnswersAsTimmOfTheSameWeights) {
 TEST(OriginalDinov3, AMaskThatHidesNothingLeavesTheBiasOfK) {
   const GoldenCase golden = open_golden("timm_positions/dinov3_qkvb");
   const Checkpoint whole = read_original(original_file(golden, 1));
-  EXPECT_TRUE(as_vit(whole.info.config).key_bias);
+  EXPECT_TRUE(as_vit(whole.info.config).block.attention.key_bias);
   // q is turned against k, so that a bias of k changes the answer.
   EXPECT_GT(relative_error(tokens_of(whole, golden.at("input")),
                            tokens_of(read_original(original_file(golden, 0)), golden.at("input"))),

@@ -74,7 +74,8 @@ TEST(ClosedTimm, AnUnknownNameIsRefusedUntilADefinitionIsNamed) {
   const NamedTensors tensors = random_weights(tiny_config());
   EXPECT_ERROR(read(tensors, timm_json("my_model")), "'my_model'");
   const Settings said = {{"architecture", "vit_base_patch16_224"}};
-  EXPECT_EQ(as_vit(read(tensors, timm_json("my_model"), said).info.config).num_heads, 2);
+  EXPECT_EQ(
+      as_vit(read(tensors, timm_json("my_model"), said).info.config).block.attention.num_heads, 2);
   // A definition whose tensors these are not.
   EXPECT_ERROR(read(tensors, timm_json("my_model"), {{"architecture", "vit_small_patch14_dinov2"}}),
                "layer_scale true, and the tensors have false");
@@ -164,8 +165,8 @@ TEST(ClosedTimm, ADefinitionOfOtherTensorsSettlesNothing) {
       << message;
   const Checkpoint said =
       read(tensors, config, {{"num_heads", "4"}, {"eps", "1e-5"}, {"activation", "relu"}});
-  EXPECT_EQ(as_vit(said.info.config).num_heads, 4);
-  EXPECT_EQ(as_vit(said.info.config).pooling, Pooling::class_token);
+  EXPECT_EQ(as_vit(said.info.config).block.attention.num_heads, 4);
+  EXPECT_EQ(as_vit(said.info.config).head.pooling, Pooling::class_token);
   // Nor do its published weights say how another's pictures are prepared.
   config = timm_json();
   config["pretrained_cfg"].erase("mean");
@@ -173,7 +174,7 @@ TEST(ClosedTimm, ADefinitionOfOtherTensorsSettlesNothing) {
 }
 
 TEST(ClosedTimm, PreprocessingOfANameThatHasSeveralIsAskedFor) {
-  VisionTransformerConfig config = published_config(*find_published("vit_small_patch16_224"));
+  VitConfig config = published_config(*find_published("vit_small_patch16_224"));
   config.num_classes = 0;
   NamedTensors tensors;
   const VisionTransformer model(config);
@@ -196,30 +197,31 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
     settings.emplace_back(name, value);
     return settings;
   };
-  VisionTransformerConfig c = tiny_config();
-  c.pooling = Pooling::mean;
+  VitConfig c = tiny_config();
+  c.head.pooling = Pooling::mean;
   // As timm's rpn: its norms follow attention and MLP.
-  c.class_token = c.qkv_bias = c.final_norm = false;
-  c.fc_norm = true;
-  c.position_prefix = 0;
+  c.tokens.class_token = c.block.attention.qkv_bias = c.final_norm = false;
+  c.head.norm = true;
+  c.position.prefix = 0;
   EXPECT_ERROR(read(random_weights(c), nullptr, rest), "norm_placement");
   EXPECT_EQ(as_vit(read(random_weights(c), nullptr, plus("norm_placement", "res_post")).info.config)
-                .norm_placement,
+                .block.norms,
             NormPlacement::res_post);
   // As its rotary models: no table of positions.
   c = tiny_config();
-  c.pooling = Pooling::mean;
-  c.position = Position::none;
+  c.head.pooling = Pooling::mean;
+  c.position.kind = Position::none;
   Settings sized = rest;
   sized.emplace_back("image_size", "16");
   EXPECT_ERROR(read(random_weights(c), nullptr, sized), "rotary positions");
   sized.emplace_back("position", "none");
-  EXPECT_EQ(as_vit(read(random_weights(c), nullptr, sized).info.config).position, Position::none);
+  EXPECT_EQ(as_vit(read(random_weights(c), nullptr, sized).info.config).position.kind,
+            Position::none);
   // As its perception encoders: a table, and rotary positions beside it.
   c = tiny_config();
   c.pre_norm = true;
-  c.patch_bias = false;
-  c.pooling = Pooling::map;
+  c.patches.bias = false;
+  c.head.pooling = Pooling::map;
   Settings mapped = rest;
   std::erase_if(mapped, [](const auto& setting) { return setting.first == "pooling"; });
   EXPECT_ERROR(read(random_weights(c), nullptr, mapped), "rotary positions");
@@ -230,16 +232,17 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
        {std::pair{"map", Pooling::map}, std::pair{"map_all", Pooling::map_all}}) {
     Settings said = mapped;
     said.emplace_back("pooling", word);
-    EXPECT_EQ(as_vit(read(random_weights(c), nullptr, said).info.config).pooling, pooling);
+    EXPECT_EQ(as_vit(read(random_weights(c), nullptr, said).info.config).head.pooling, pooling);
   }
-  c.class_token = c.pre_norm = false;
-  c.position_prefix = 0;
-  c.patch_bias = true;
-  EXPECT_EQ(as_vit(read(random_weights(c), nullptr, mapped).info.config).pooling, Pooling::map);
+  c.tokens.class_token = c.pre_norm = false;
+  c.position.prefix = 0;
+  c.patches.bias = true;
+  EXPECT_EQ(as_vit(read(random_weights(c), nullptr, mapped).info.config).head.pooling,
+            Pooling::map);
 }
 
 TEST(ClosedTimm, OneChannelTakesTheMeanOfThree) {
-  VisionTransformerConfig c = tiny_config();
+  VitConfig c = tiny_config();
   c.in_channels = 1;
   Json config = with(timm_json(), "/model_args/in_chans", 1);
   config["pretrained_cfg"]["mean"] = {0.25, 0.5, 0.75};
@@ -269,8 +272,8 @@ TEST(ClosedTimm, TensorsOfNoPartAreRefusedAndThoseOfTrainingLeftOut) {
 // timm until 0.6, and the first ViTs: head(tanh(pre_logits.fc(class token))), in double precision
 // from the vector that the same weights pool.
 TEST(ClosedTimm, ALayerBeforeTheHeadIsPartOfTheAnswer) {
-  VisionTransformerConfig config = tiny_config();
-  config.pre_logits_dim = 7;
+  VitConfig config = tiny_config();
+  config.head.pre_logits_dim = 7;
   const NamedTensors tensors = random_weights(config);
   NamedTensors bare;
   std::map<std::string, Tensor> last;
@@ -283,7 +286,7 @@ TEST(ClosedTimm, ALayerBeforeTheHeadIsPartOfTheAnswer) {
   config_json["num_features"] = 7;
   config_json["num_classes"] = config.num_classes;
   const Checkpoint checkpoint = read(tensors, config_json);
-  EXPECT_EQ(as_vit(checkpoint.info.config).pre_logits_dim, 7);
+  EXPECT_EQ(as_vit(checkpoint.info.config).head.pre_logits_dim, 7);
   const Tensor pooled = answer_of(read(bare, timm_json()));
 
   const auto product = [&](const std::string& module, const std::vector<double>& x, int64_t row) {
@@ -315,21 +318,21 @@ const HfClass kHfClasses[] = {
     {"Dinov2Config", hf_dinov2_family(), "dinov2"},
     {"Dinov2WithRegistersConfig", hf_dinov2_family(), "dinov2_with_registers"}};
 
-VisionTransformerConfig tiny_hf(const HfClass& given) {
-  VisionTransformerConfig c = tiny_config();
+VitConfig tiny_hf(const HfClass& given) {
+  VitConfig c = tiny_config();
   if (given.family == hf_deit_family()) {
-    c.distillation_token = true;
-    c.position_prefix = 2;
+    c.tokens.distillation_token = true;
+    c.position.prefix = 2;
   }
   if (given.family != hf_dinov2_family()) return c;
-  c.layer_scale = true;
-  c.pooling = Pooling::class_and_mean;
-  if (given.type != std::string("dinov2")) c.register_tokens = 4;
+  c.block.layer_scale = true;
+  c.head.pooling = Pooling::class_and_mean;
+  if (given.type != std::string("dinov2")) c.tokens.register_tokens = 4;
   return c;
 }
 
 NamedTensors hf_tensors(const HfClass& given) {
-  const VisionTransformerConfig c = tiny_hf(given);
+  const VitConfig c = tiny_hf(given);
   return renamed(c, spelling_for(given.family, c));
 }
 
@@ -439,14 +442,14 @@ TEST(ClosedFamily, AnotherModelIsNamedBeforeItsTensorsAreLookedAt) {
 
 // ---- vit-pytorch and original DINOv2 ----
 
-VisionTransformerConfig tiny_vit_pytorch(int64_t channels, int64_t patch) {
-  VisionTransformerConfig c = tiny_config();
+VitConfig tiny_vit_pytorch(int64_t channels, int64_t patch) {
+  VitConfig c = tiny_config();
   c.in_channels = channels;
   c.patch_embedding = PatchEmbedding::linear;
-  c.patch_height = c.patch_width = patch;
+  c.patches.patch_height = c.patches.patch_width = patch;
   c.image_height = c.image_width = 4 * patch;
-  c.patch_norm = true;
-  c.qkv_bias = false;
+  c.patches.norms = true;
+  c.block.attention.qkv_bias = false;
   c.layer_norm_epsilon = 1e-5;
   return c;
 }
@@ -455,8 +458,7 @@ const Settings kVitPytorch = {
     {"heads", "2"}, {"activation", "gelu"}, {"pooling", "class_token"},  {"mean", "0.5"},
     {"std", "0.5"}, {"crop_pct", "1"},      {"interpolation", "bicubic"}};
 
-Checkpoint read_vit_pytorch(const VisionTransformerConfig& c, Settings more = {},
-                            const Json& config = nullptr) {
+Checkpoint read_vit_pytorch(const VitConfig& c, Settings more = {}, const Json& config = nullptr) {
   more.insert(more.end(), kVitPytorch.begin(), kVitPytorch.end());
   return read(renamed(c, spelling_for(vit_pytorch_family(), c)), config, more);
 }
@@ -465,15 +467,15 @@ TEST(ClosedVitPytorch, GreyPatchesThatMayBeOfFourChannelsAreAskedFor) {
   EXPECT_ERROR(read_vit_pytorch(tiny_vit_pytorch(4, 8)), "in_channels");
   EXPECT_ERROR(read_vit_pytorch(tiny_vit_pytorch(1, 16)), "in_channels");
   const Checkpoint grey = read_vit_pytorch(tiny_vit_pytorch(1, 16), {{"channels", "1"}});
-  EXPECT_EQ(as_vit(grey.info.config).patch_width, 16);
+  EXPECT_EQ(as_vit(grey.info.config).patches.patch_width, 16);
   EXPECT_EQ(as_vit(read_vit_pytorch(tiny_vit_pytorch(3, 16)).info.config).in_channels, 3);
   EXPECT_EQ(as_vit(read_vit_pytorch(tiny_vit_pytorch(1, 4)).info.config).in_channels, 1);
 }
 
 TEST(ClosedVitPytorch, NamesThatOtherModelsShareAreAskedFor) {
-  VisionTransformerConfig c = tiny_vit_pytorch(3, 4);
+  VitConfig c = tiny_vit_pytorch(3, 4);
   c.final_norm = false;
-  c.fc_norm = true;
+  c.head.norm = true;
   EXPECT_ERROR(read_vit_pytorch(c), "ats_vit");
   EXPECT_EQ(as_vit(read_vit_pytorch(c, {{"architecture", "vit"}}).info.config).depth, 2);
   EXPECT_ERROR(read_vit_pytorch(c, {{"architecture", "ats_vit"}}), "'ats_vit'");
@@ -483,7 +485,7 @@ TEST(ClosedVitPytorch, ItsArgumentsBesideTheFileAreReadOrRefused) {
   const Json config = {{"image_size", 16}, {"patch_size", 4}, {"num_classes", 5}, {"dim", 24},
                        {"depth", 2},       {"heads", 3},      {"mlp_dim", 48},    {"pool", "mean"},
                        {"dim_head", 8},    {"dropout", 0.1}};
-  VisionTransformerConfig c = tiny_vit_pytorch(3, 4);
+  VitConfig c = tiny_vit_pytorch(3, 4);
   const Settings rest = {{"activation", "gelu"},
                          {"mean", "0.5"},
                          {"std", "0.5"},
@@ -491,15 +493,15 @@ TEST(ClosedVitPytorch, ItsArgumentsBesideTheFileAreReadOrRefused) {
                          {"interpolation", "bicubic"}};
   const NamedTensors tensors = renamed(c, spelling_for(vit_pytorch_family(), c));
   const Checkpoint checkpoint = read(tensors, config, rest);
-  EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 3);
-  EXPECT_EQ(as_vit(checkpoint.info.config).pooling, Pooling::mean_all);
+  EXPECT_EQ(as_vit(checkpoint.info.config).block.attention.num_heads, 3);
+  EXPECT_EQ(as_vit(checkpoint.info.config).head.pooling, Pooling::mean_all);
   for (const auto& [name, value] : std::initializer_list<std::pair<const char*, Json>>{
            {"depth", 3}, {"patch_size", 8}, {"dim_head", 7}, {"pool", "max"}, {"registers", 4}})
     EXPECT_ERROR(read(tensors, with(config, std::string("/") + name, value), rest), name);
 }
 
 TEST(ClosedDinov2, HeadsAndPreprocessingAreAskedForAndANameSettlesThem) {
-  VisionTransformerConfig c = published_config(*find_published("dinov2_vits14"));
+  VitConfig c = published_config(*find_published("dinov2_vits14"));
   NamedTensors tensors;
   const VisionTransformer model(c);
   for (const auto& [name, tensor] : [&] {
@@ -515,7 +517,7 @@ TEST(ClosedDinov2, HeadsAndPreprocessingAreAskedForAndANameSettlesThem) {
   EXPECT_NE(message.find("mean"), std::string::npos) << message;
   EXPECT_NE(message.find("dinov2_vits14"), std::string::npos) << message;
   const Checkpoint named = read(tensors, nullptr, {{"architecture", "dinov2_vits14"}});
-  EXPECT_EQ(as_vit(named.info.config).num_heads, 6);
+  EXPECT_EQ(as_vit(named.info.config).block.attention.num_heads, 6);
   EXPECT_ERROR(read(tensors, nullptr, {{"architecture", "dinov2_vits14_reg4"}}), "register_tokens");
   EXPECT_ERROR(read(tensors, {{"heads", 6}}), "'heads'");
 }

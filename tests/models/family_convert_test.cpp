@@ -37,74 +37,75 @@ class Scratch {
   std::filesystem::path path_;
 };
 
-VisionTransformerConfig distilled() {
-  VisionTransformerConfig config = tiny_config();
-  config.distillation_token = true;
-  config.position_prefix = 2;
-  config.pooling = Pooling::distilled;
+VitConfig distilled() {
+  VitConfig config = tiny_config();
+  config.tokens.distillation_token = true;
+  config.position.prefix = 2;
+  config.head.pooling = Pooling::distilled;
   return config;
 }
 
-VisionTransformerConfig dinov2(int64_t registers) {
-  VisionTransformerConfig config = tiny_config();
-  config.layer_scale = true;
-  config.register_tokens = registers;
+VitConfig dinov2(int64_t registers) {
+  VitConfig config = tiny_config();
+  config.block.layer_scale = true;
+  config.tokens.register_tokens = registers;
   config.num_classes = 0;
   return config;
 }
 
-VisionTransformerConfig swiglu() {
-  VisionTransformerConfig config = dinov2(0);
-  config.mlp = MlpKind::gated_packed;
-  config.activation = Activation::silu;
-  config.mlp_hidden_dim = 64;  // what transformers computes for a ratio of 4
+VitConfig swiglu() {
+  VitConfig config = dinov2(0);
+  config.block.mlp.kind = MlpKind::gated_packed;
+  config.block.mlp.activation = Activation::silu;
+  config.block.mlp.hidden = 64;  // what transformers computes for a ratio of 4
   return config;
 }
 
-VisionTransformerConfig vit_pytorch() {
-  VisionTransformerConfig config = tiny_config();
+VitConfig vit_pytorch() {
+  VitConfig config = tiny_config();
   config.patch_embedding = PatchEmbedding::linear;
   config.layer_norm_epsilon = 1e-5;
-  config.qkv_bias = false;
-  config.head_dim = 10;
-  config.fc_norm = true;
+  config.block.attention.qkv_bias = false;
+  config.block.attention.head_dim = 10;
+  config.head.norm = true;
   config.final_norm = false;
-  config.activation = Activation::relu;
+  config.block.mlp.activation = Activation::relu;
   return config;
 }
 
 struct Case {
   const char* name;
-  VisionTransformerConfig config;
+  VitConfig config;
   const Family* target;
   bool exact;  // there and back without a fold
 };
 
 std::vector<Case> cases() {
-  VisionTransformerConfig epsilon12 = tiny_config();
+  VitConfig epsilon12 = tiny_config();
   epsilon12.layer_norm_epsilon = 1e-12;
-  VisionTransformerConfig rectangular = tiny_config();
+  VitConfig rectangular = tiny_config();
   rectangular.image_width = 24;
-  rectangular.patch_height = 8;
-  rectangular.qkv_bias = false;
-  VisionTransformerConfig narrow_heads = vit_pytorch();
-  narrow_heads.head_dim = 0;
-  VisionTransformerConfig everything = tiny_config();
-  everything.qk_norm = everything.attention_norm = everything.mlp_norm = true;
+  rectangular.patches.patch_height = 8;
+  rectangular.block.attention.qkv_bias = false;
+  VitConfig narrow_heads = vit_pytorch();
+  narrow_heads.block.attention.head_dim = 0;
+  VitConfig everything = tiny_config();
+  everything.block.attention.qk_norm = everything.block.attention.output_norm =
+      everything.block.mlp.hidden_norm = true;
   everything.pre_norm = true;
-  everything.patch_bias = false;
-  everything.pooling = Pooling::map;
-  everything.class_token = false;
-  everything.position_prefix = 0;
-  VisionTransformerConfig one_head = vit_pytorch();
-  one_head.head_dim = 0;
-  one_head.num_heads = 1;
-  one_head.attention_projection = false;
-  VisionTransformerConfig undistilled = distilled();
-  undistilled.pooling = Pooling::class_token;
-  VisionTransformerConfig with_head = dinov2(3);
+  everything.patches.bias = false;
+  everything.head.pooling = Pooling::map;
+  everything.tokens.class_token = false;
+  everything.position.prefix = 0;
+  VitConfig one_head = vit_pytorch();
+  one_head.block.attention.head_dim = 0;
+  one_head.block.attention.num_heads = 1;
+  one_head.block.attention.projection = false;
+  VitConfig undistilled = distilled();
+  undistilled.head.pooling = Pooling::class_token;
+  VitConfig with_head = dinov2(3);
   with_head.num_classes = 5;
-  with_head.pooling = Pooling::class_and_mean;
+  with_head.head.pooling = Pooling::class_and_mean;
   return {{"vit_to_timm", tiny_config(), timm_family(), true},
           {"vit_to_hf_vit", tiny_config(), hf_vit_family(), true},
           {"vit_to_hf_dinov2", tiny_config(), hf_dinov2_family(), false},
@@ -245,35 +246,39 @@ TEST(ConvertGolden, ThereAndBackIsByteEqual) {
 }
 
 TEST(ConvertRefuses, WhatTheTargetCannotExpress) {
-  const auto refusal = [](const VisionTransformerConfig& config, const Family* target) {
+  const auto refusal = [](const VitConfig& config, const Family* target) {
     return testing::error_of([&] { adapt(config, MemoryTensors(random_weights(config)), target); });
   };
   const auto with = [](auto change) {
-    VisionTransformerConfig config = tiny_config();
+    VitConfig config = tiny_config();
     change(config);
     return config;
   };
   const auto expect = [](const std::string& message, const char* part) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   };
-  expect(refusal(with([](auto& c) { c.qk_norm = true; }), hf_vit_family()), "qk_norm");
-  expect(refusal(with([](auto& c) { c.pooling = Pooling::mean; }), hf_vit_family()), "pooling");
-  expect(refusal(with([](auto& c) { c.register_tokens = 2; }), hf_vit_family()), "register");
-  expect(refusal(with([](auto& c) { c.layer_scale = true; }), hf_vit_family()), "LayerScale");
+  expect(refusal(with([](auto& c) { c.block.attention.qk_norm = true; }), hf_vit_family()),
+         "qk_norm");
+  expect(refusal(with([](auto& c) { c.head.pooling = Pooling::mean; }), hf_vit_family()),
+         "pooling");
+  expect(refusal(with([](auto& c) { c.tokens.register_tokens = 2; }), hf_vit_family()), "register");
+  expect(refusal(with([](auto& c) { c.block.layer_scale = true; }), hf_vit_family()), "LayerScale");
   expect(refusal(tiny_config(), hf_deit_family()), "distillation");
   expect(refusal(tiny_config(), dinov2_family()), "head");
   expect(refusal(tiny_config(), vit_pytorch_family()), "bias of q, k and v");
-  expect(refusal(with([](auto& c) { c.norm_placement = NormPlacement::post; }), timm_family()),
+  expect(refusal(with([](auto& c) { c.block.norms = NormPlacement::post; }), timm_family()),
          "norm_placement");
-  expect(refusal(with([](auto& c) { c.position = Position::sincos_2d; }), timm_family()),
+  expect(refusal(with([](auto& c) { c.position.kind = Position::sincos_2d; }), timm_family()),
          "learned");
-  expect(refusal(with([](auto& c) { c.mlp = MlpKind::gated_split; }), timm_family()),
+  expect(refusal(with([](auto& c) { c.block.mlp.kind = MlpKind::gated_split; }), timm_family()),
          "a projection for each half");
-  expect(refusal(with([](auto& c) { c.head_dim = 10; }), timm_family()), "heads of 10");
-  expect(refusal(with([](auto& c) { c.pooling = Pooling::sequence; }), timm_family()), "sequence");
+  expect(refusal(with([](auto& c) { c.block.attention.head_dim = 10; }), timm_family()),
+         "heads of 10");
+  expect(refusal(with([](auto& c) { c.head.pooling = Pooling::sequence; }), timm_family()),
+         "sequence");
   const auto config_refusal = [&](Activation activation) {
     std::vector<std::string> folds;
-    const VisionTransformerConfig config = with([&](auto& c) { c.activation = activation; });
+    const VitConfig config = with([&](auto& c) { c.block.mlp.activation = activation; });
     return testing::error_of(
         [&] { timm_family()->config_for(config, {.target = timm_family()}, folds); });
   };
@@ -283,7 +288,7 @@ TEST(ConvertRefuses, WhatTheTargetCannotExpress) {
 
 TEST(Convert, LabelsAndMetadataTravel) {
   const Scratch scratch;
-  const VisionTransformerConfig config = tiny_config();
+  const VitConfig config = tiny_config();
   const Checkpoint start = own_checkpoint(config, random_weights(config));
   const std::vector<std::string> labels = {"cat", "dog", "owl", "fox", "eel"};
   const std::vector<std::string> wnids = {"n00000001", "n00000002", "n00000003", "n00000004",

@@ -23,20 +23,20 @@
 
 namespace vitrail::testing {
 
-inline VisionTransformerConfig tiny_config() {
-  VisionTransformerConfig config;
+inline VitConfig tiny_config() {
+  VitConfig config;
   config.image_height = config.image_width = 16;
-  config.patch_height = config.patch_width = 4;
+  config.patches.patch_height = config.patches.patch_width = 4;
   config.embed_dim = 24;
   config.depth = 2;
-  config.num_heads = 2;
-  config.mlp_hidden_dim = 48;
+  config.block.attention.num_heads = 2;
+  config.block.mlp.hidden = 48;
   config.num_classes = 5;
   return config;
 }
 
 // Random values everywhere, so that no token, bias or norm is at its neutral start.
-inline NamedTensors random_weights(const VisionTransformerConfig& config, uint64_t seed = 1) {
+inline NamedTensors random_weights(const VitConfig& config, uint64_t seed = 1) {
   const VisionTransformer model(config);
   NamedTensors tensors;
   for (const auto& parameter : model.parameters().all()) {
@@ -49,8 +49,7 @@ inline NamedTensors random_weights(const VisionTransformerConfig& config, uint64
 }
 
 // As a checkpoint of our own family.
-inline Checkpoint own_checkpoint(const VisionTransformerConfig& config,
-                                 const NamedTensors& tensors) {
+inline Checkpoint own_checkpoint(const VitConfig& config, const NamedTensors& tensors) {
   return read_checkpoint(std::make_shared<MemoryTensors>(tensors),
                          {.config = {{"model_type", "vitrail"}, {"model", to_json(config)}},
                           .preprocessor = nullptr,
@@ -112,7 +111,7 @@ inline Checkpoint read(const NamedTensors& tensors, const Json& config,
 }
 
 // The tiny model under another family's names.
-inline NamedTensors renamed(const VisionTransformerConfig& config, const Spelling& spelling) {
+inline NamedTensors renamed(const VitConfig& config, const Spelling& spelling) {
   NamedTensors tensors;
   for (const auto& [name, tensor] : random_weights(config))
     for (auto& part : split_parts({name, names_in(spelling, name)}, tensor))

@@ -107,7 +107,7 @@ TEST(HfPositions, SeveralClassTokensAreRefusedByName) {
 
 TEST(HfPositions, ATableOfBeitHasItsLibrarysRuleForOtherPictures) {
   const Checkpoint beit = open_checkpoint(golden_folder("hf_beit/shared"), without_preprocess());
-  EXPECT_EQ(as_vit(beit.info.config).relative.resize, RelativeResize::bilinear);
+  EXPECT_EQ(as_vit(beit.info.config).relative.table.resize, RelativeResize::bilinear);
   EXPECT_EQ(as_vit(beit.info.config).relative.shared, RelativePosition::table);
 }
 

@@ -34,14 +34,14 @@ std::string source_of(const Checkpoint& checkpoint, const std::string& field) {
 TEST(FamilyTimm, ConfigurationNamesShapesAndPreprocessing) {
   const Checkpoint checkpoint = read(random_weights(tiny_config()), timm_json());
   EXPECT_EQ(checkpoint.info.family, timm_family());
-  const VisionTransformerConfig& c = as_vit(checkpoint.info.config);
-  EXPECT_EQ(c.num_heads, 2);
+  const VitConfig& c = as_vit(checkpoint.info.config);
+  EXPECT_EQ(c.block.attention.num_heads, 2);
   EXPECT_EQ(c.embed_dim, 24);
   EXPECT_EQ(c.depth, 2);
   EXPECT_EQ(c.mlp_hidden(), 48);
   EXPECT_EQ(c.image_height, 16);
   EXPECT_EQ(c.layer_norm_epsilon, 1e-6);
-  EXPECT_EQ(c.position_prefix, 1);
+  EXPECT_EQ(c.position.prefix, 1);
   EXPECT_EQ(checkpoint.info.preprocess_kind, PreprocessKind::timm);
   EXPECT_EQ(checkpoint.info.preprocess.at("mean")[0], 0.5);
   EXPECT_NE(source_of(checkpoint, "num_heads").find("config.json"), std::string::npos);
@@ -50,7 +50,7 @@ TEST(FamilyTimm, ConfigurationNamesShapesAndPreprocessing) {
 TEST(FamilyTimm, SettingsWinOverTheConfiguration) {
   const Checkpoint checkpoint =
       read(random_weights(tiny_config()), timm_json(), {{"heads", "4"}, {"mean", "0.25"}});
-  EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 4);
+  EXPECT_EQ(as_vit(checkpoint.info.config).block.attention.num_heads, 4);
   EXPECT_EQ(source_of(checkpoint, "num_heads"), "ModelOptions::settings");
   EXPECT_EQ(checkpoint.info.preprocess.at("mean"), Json({0.25, 0.25, 0.25}));
   EXPECT_ERROR(read(random_weights(tiny_config()), timm_json(), {{"heads", "5"}}), "num_heads 5");
@@ -81,7 +81,7 @@ TEST(FamilyTimm, WhatNobodySaysIsListedCompletely) {
 }
 
 TEST(FamilyTimm, APublishedShapeSettlesNothingAndANameDoes) {
-  VisionTransformerConfig config = published_config(*find_published("vit_tiny_patch16_224"));
+  VitConfig config = published_config(*find_published("vit_tiny_patch16_224"));
   config.num_classes = 3;
   NamedTensors tensors;
   const VisionTransformer model(config);
@@ -93,7 +93,7 @@ TEST(FamilyTimm, APublishedShapeSettlesNothingAndANameDoes) {
     EXPECT_NE(message.find(field), std::string::npos) << message;
   EXPECT_NE(message.find("deit_tiny_patch16_224"), std::string::npos) << message;
   const Checkpoint named = read(tensors, nullptr, {{"architecture", "deit_tiny_patch16_224"}});
-  EXPECT_EQ(as_vit(named.info.config).num_heads, 3);
+  EXPECT_EQ(as_vit(named.info.config).block.attention.num_heads, 3);
   EXPECT_EQ(named.info.preprocess.at("mean")[0], 0.485);
   EXPECT_NE(origin_of(named.info).find("from ModelOptions::settings architecture"),
             std::string::npos);
@@ -153,8 +153,8 @@ TEST(FamilyTimm, PositionsOfAnotherPictureAreKept) {
   config["model_args"]["img_size"] = {24, 32};
   const Checkpoint checkpoint = read(random_weights(tiny_config()), config);
   EXPECT_EQ(as_vit(checkpoint.info.config).image_width, 32);
-  EXPECT_EQ(as_vit(checkpoint.info.config).position_grid_height, 4);
-  EXPECT_EQ(as_vit(checkpoint.info.config).position_prefix, 1);
+  EXPECT_EQ(as_vit(checkpoint.info.config).position.grid_height, 4);
+  EXPECT_EQ(as_vit(checkpoint.info.config).position.prefix, 1);
 }
 
 // --set image_size would read the table of positions as another grid, or leave it unstretched.
@@ -167,7 +167,7 @@ TEST(FamilyTimm, AnotherPictureSizeIsNoSetting) {
 }
 
 TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {
-  VisionTransformerConfig config = tiny_config();
+  VitConfig config = tiny_config();
   const Json preprocessor = {{"image_mean", {0.5, 0.5, 0.5}}};
   for (const int generation : {0, 1}) {
     Spelling spelling = spelling_for(hf_vit_family(), config);
@@ -191,7 +191,7 @@ TEST(FamilyHf, BothGenerationsOfNamesAndBaseModels) {
 }
 
 TEST(FamilyHf, RefusesContradictions) {
-  const VisionTransformerConfig config = tiny_config();
+  const VitConfig config = tiny_config();
   const NamedTensors tensors = renamed(config, spelling_for(hf_vit_family(), config));
   const auto with = [](const char* key, Json value) {
     Json json = hf_json();
@@ -213,8 +213,8 @@ TEST(FamilyHf, RefusesContradictions) {
 }
 
 TEST(FamilyDinov2, ChunkedBlocksAndMaskToken) {
-  VisionTransformerConfig config = tiny_config();
-  config.layer_scale = true;
+  VitConfig config = tiny_config();
+  config.block.layer_scale = true;
   config.num_classes = 0;
   config.depth = 3;
   Spelling spelling = spelling_for(dinov2_family(), config);
@@ -225,7 +225,7 @@ TEST(FamilyDinov2, ChunkedBlocksAndMaskToken) {
                                                 without_preprocess({{"heads", "2"}}));
   EXPECT_EQ(checkpoint.info.family, dinov2_family());
   EXPECT_EQ(as_vit(checkpoint.info.config).depth, 3);
-  EXPECT_EQ(as_vit(checkpoint.info.config).position_resize, PositionResize::bicubic_offset);
+  EXPECT_EQ(as_vit(checkpoint.info.config).position.resize, PositionResize::bicubic_offset);
   EXPECT_EQ(checkpoint.info.weights.size(), tensors.size() - 1);
   EXPECT_TRUE(checkpoint.file->contains("blocks.1.2.norm1.weight"));
 }
@@ -279,7 +279,7 @@ TEST(RealCheckpoints, VitTinyOpensByItself) {
     GTEST_SKIP() << "no real checkpoint at " << folder << "; VITRAIL_SHARED_DATA names the data";
   const Checkpoint checkpoint = open_checkpoint(folder);
   EXPECT_EQ(checkpoint.info.family, timm_family());
-  EXPECT_EQ(as_vit(checkpoint.info.config).num_heads, 3);
+  EXPECT_EQ(as_vit(checkpoint.info.config).block.attention.num_heads, 3);
   EXPECT_EQ(as_vit(checkpoint.info.config).layer_norm_epsilon, 1e-6);
   EXPECT_EQ(checkpoint.info.preprocess.at("mean")[0], 0.5);
   EXPECT_EQ(checkpoint.info.labels_file.filename(), "imagenet_classes.json");
@@ -302,10 +302,10 @@ TEST(RealCheckpoints, VitMnistNeedsExactlyWhatItsFileDoesNotSay) {
                                                                     {"interpolation", "bilinear"},
                                                                     {"crop_pct", "1"}},
                                                        .require_preprocess = true});
-  const VisionTransformerConfig& c = as_vit(checkpoint.info.config);
+  const VitConfig& c = as_vit(checkpoint.info.config);
   EXPECT_EQ(c.head_size(), 64);
   EXPECT_EQ(c.in_channels, 1);
-  EXPECT_EQ(c.patch_height, 4);
+  EXPECT_EQ(c.patches.patch_height, 4);
   EXPECT_EQ(c.image_width, 28);
   EXPECT_EQ(c.layer_norm_epsilon, 1e-5);
   EXPECT_EQ(checkpoint.info.preprocess.at("input_size"), Json({1, 28, 28}));

@@ -50,24 +50,25 @@ TEST(FamilyRegistry, NamesAreUnique) {
 
 TEST(FamilyRegistry, AGroupHasAFamilyForEveryModel) {
   const auto target = [](auto change) {
-    VisionTransformerConfig config = tiny_config();
+    VitConfig config = tiny_config();
     change(config);
     return conversion_target("hf", config);
   };
   EXPECT_EQ(target([](auto&) {}), hf_vit_family());
-  EXPECT_EQ(target([](auto& c) { c.distillation_token = true; }), hf_deit_family());
-  EXPECT_EQ(target([](auto& c) { c.layer_scale = true; }), hf_dinov2_family());
-  EXPECT_EQ(target([](auto& c) { c.layer_scale = c.distillation_token = true; }), hf_deit_family());
+  EXPECT_EQ(target([](auto& c) { c.tokens.distillation_token = true; }), hf_deit_family());
+  EXPECT_EQ(target([](auto& c) { c.block.layer_scale = true; }), hf_dinov2_family());
+  EXPECT_EQ(target([](auto& c) { c.block.layer_scale = c.tokens.distillation_token = true; }),
+            hf_deit_family());
   EXPECT_EQ(target([](auto& c) { c.pre_norm = true; }), hf_clip_family());
-  EXPECT_EQ(target([](auto& c) { c.class_token = false; }), hf_ijepa_family());
+  EXPECT_EQ(target([](auto& c) { c.tokens.class_token = false; }), hf_ijepa_family());
   EXPECT_EQ(target([](auto& c) {
-              c.class_token = false;
-              c.pooling = Pooling::map;
+              c.tokens.class_token = false;
+              c.head.pooling = Pooling::map;
             }),
             hf_siglip_family());
   EXPECT_EQ(target([](auto& c) {
               c.relative.per_block = RelativePosition::table;
-              c.layer_scale = true;
+              c.block.layer_scale = true;
             }),
             hf_beit_family());
   EXPECT_EQ(target([](auto& c) {
@@ -75,8 +76,8 @@ TEST(FamilyRegistry, AGroupHasAFamilyForEveryModel) {
                           .base = 100,
                           .coordinates = RotaryCoordinates::centred,
                           .interleaved = false};
-              c.position = Position::none;
-              c.layer_scale = true;
+              c.position.kind = Position::none;
+              c.block.layer_scale = true;
             }),
             hf_dinov3_family());
   EXPECT_EQ(conversion_target("timm", tiny_config()), timm_family());
@@ -100,10 +101,10 @@ void expect_refused(const NamedTensors& tensors, const std::vector<const char*>&
 }
 
 TEST(TwoFamilies, AreRefusedWithBothNamesAndWhatEachGoesBy) {
-  const VisionTransformerConfig config = tiny_config();
+  const VitConfig config = tiny_config();
   const NamedTensors timm = random_weights(config);
   const NamedTensors hf = renamed(config, spelling_for(hf_vit_family(), config));
-  VisionTransformerConfig matrix = config;
+  VitConfig matrix = config;
   matrix.patch_embedding = PatchEmbedding::linear;
   const NamedTensors vit_pytorch = renamed(matrix, spelling_for(vit_pytorch_family(), matrix));
   expect_refused(both(timm, hf),
@@ -123,7 +124,7 @@ TEST(TwoFamilies, AreRefusedWithBothNamesAndWhatEachGoesBy) {
 }
 
 TEST(TwoFamilies, AConfigurationThatSaysWhichDecides) {
-  const VisionTransformerConfig config = tiny_config();
+  const VitConfig config = tiny_config();
   const MemoryTensors tensors(
       both(random_weights(config), renamed(config, spelling_for(hf_vit_family(), config))));
   EXPECT_EQ(recognise(tensors, testing::timm_json()).family, timm_family());
@@ -178,67 +179,68 @@ TEST(TwoFamilies, OfAnyRegistryAreRefusedUnlessOneRefinesTheOther) {
 // ---- What a family writes ----
 
 // Models that differ in what families are particular about.
-std::vector<VisionTransformerConfig> small_models() {
-  VisionTransformerConfig distilled = tiny_config();
-  distilled.distillation_token = true;
-  distilled.position_prefix = 2;
-  distilled.pooling = Pooling::distilled;
-  VisionTransformerConfig scaled = tiny_config();
-  scaled.layer_scale = true;
+std::vector<VitConfig> small_models() {
+  VitConfig distilled = tiny_config();
+  distilled.tokens.distillation_token = true;
+  distilled.position.prefix = 2;
+  distilled.head.pooling = Pooling::distilled;
+  VitConfig scaled = tiny_config();
+  scaled.block.layer_scale = true;
   scaled.num_classes = 0;
-  VisionTransformerConfig registers = scaled;
-  registers.register_tokens = 2;
-  VisionTransformerConfig matrix = tiny_config();
+  VitConfig registers = scaled;
+  registers.tokens.register_tokens = 2;
+  VitConfig matrix = tiny_config();
   matrix.patch_embedding = PatchEmbedding::linear;
   matrix.layer_norm_epsilon = 1e-5;
-  matrix.qkv_bias = false;
-  VisionTransformerConfig patches = tiny_config();
-  patches.class_token = false;
-  patches.position_prefix = 0;
-  patches.pooling = Pooling::mean;
-  VisionTransformerConfig mapped = patches;
-  mapped.pooling = Pooling::map;
+  matrix.block.attention.qkv_bias = false;
+  VitConfig patches = tiny_config();
+  patches.tokens.class_token = false;
+  patches.position.prefix = 0;
+  patches.head.pooling = Pooling::mean;
+  VitConfig mapped = patches;
+  mapped.head.pooling = Pooling::map;
   mapped.num_classes = 0;
-  VisionTransformerConfig tower = tiny_config();
+  VitConfig tower = tiny_config();
   tower.pre_norm = true;
-  tower.patch_bias = false;
+  tower.patches.bias = false;
   tower.final_norm = false;
-  tower.fc_norm = true;
+  tower.head.norm = true;
   tower.num_classes = 0;
-  VisionTransformerConfig projected = tower;
+  VitConfig projected = tower;
   projected.num_classes = 6;
-  projected.head_bias = false;
+  projected.head.bias = false;
   projected.answer = Answer::raw;
-  VisionTransformerConfig means = tower;
-  means.fc_norm = false;
-  means.pooling = Pooling::mean;
+  VitConfig means = tower;
+  means.head.norm = false;
+  means.head.pooling = Pooling::mean;
   means.num_classes = 5;
-  VisionTransformerConfig headless = tiny_config();
+  VitConfig headless = tiny_config();
   headless.num_classes = 0;
-  VisionTransformerConfig twice = headless;
-  twice.fc_norm = true;
-  VisionTransformerConfig gated = patches;
+  VitConfig twice = headless;
+  twice.head.norm = true;
+  VitConfig gated = patches;
   gated.num_classes = 0;
   gated.norm = kernels::NormKind::root_mean_square;
-  gated.patch_output_norm = true;
-  gated.mlp = MlpKind::gated_split;
-  gated.activation = Activation::silu;
-  gated.qkv_bias = gated.projection_bias = gated.mlp_bias = false;
-  VisionTransformerConfig simple = matrix;
-  simple.patch_norm = true;
-  simple.class_token = false;
-  simple.position_prefix = 0;
-  simple.position = Position::sincos_2d_closed;
-  simple.pooling = Pooling::mean;
-  simple.projection_bias = false;
-  simple.register_tokens = 2;
+  gated.patches.output_norm = true;
+  gated.block.mlp.kind = MlpKind::gated_split;
+  gated.block.mlp.activation = Activation::silu;
+  gated.block.attention.qkv_bias = gated.block.attention.projection_bias = gated.block.mlp.bias =
+      false;
+  VitConfig simple = matrix;
+  simple.patches.norms = true;
+  simple.tokens.class_token = false;
+  simple.position.prefix = 0;
+  simple.position.kind = Position::sincos_2d_closed;
+  simple.head.pooling = Pooling::mean;
+  simple.block.attention.projection_bias = false;
+  simple.tokens.register_tokens = 2;
   return {simple,  gated,  tiny_config(), distilled, scaled, registers, matrix,
           patches, mapped, tower,         projected, means,  headless,  twice};
 }
 
 // Norms before and after pooling are one and the same, as BLIP has them.
-NamedTensors with_one_norm(const VisionTransformerConfig& config, NamedTensors weights) {
-  if (!config.final_norm || !config.fc_norm) return weights;
+NamedTensors with_one_norm(const VitConfig& config, NamedTensors weights) {
+  if (!config.final_norm || !config.head.norm) return weights;
   for (const char* part : {"weight", "bias"}) {
     const auto norm =
         std::ranges::find(weights, std::string("norm.") + part, &NamedTensors::value_type::first);
@@ -254,16 +256,16 @@ std::vector<Checkpoint> starts_of(const Family* family) {
   std::vector<Checkpoint> starts;
   const auto* other = dynamic_cast<const NetworkFamily*>(family);
   if (other == nullptr) {
-    for (const VisionTransformerConfig& config : small_models())
+    for (const VitConfig& config : small_models())
       starts.push_back(own_checkpoint(config, with_one_norm(config, random_weights(config))));
     // Positions in attention, which some families always have; with a head and without one.
     for (const std::string& name : testing::golden_case_names()) {
       if (!name.starts_with("timm_positions/")) continue;
       starts.push_back(open_checkpoint(testing::open_golden(name).folder, without_preprocess()));
-      VisionTransformerConfig bare = as_vit(starts.back().info.config);
+      VitConfig bare = as_vit(starts.back().info.config);
       bare.num_classes = 0;
-      bare.pooling = bare.class_token ? Pooling::class_token : Pooling::mean;
-      bare.fc_norm = false;
+      bare.head.pooling = bare.tokens.class_token ? Pooling::class_token : Pooling::mean;
+      bare.head.norm = false;
       bare.final_norm = true;
       starts.push_back(own_checkpoint(bare, random_weights(bare)));
     }

@@ -45,14 +45,14 @@ TEST(HfTower, AProjectionIsAHeadWhoseAnswerIsRaw) {
     const auto& c = as_vit(checkpoint.info.config);
     EXPECT_EQ(c.num_classes, 6);
     EXPECT_EQ(c.answer, Answer::raw);
-    EXPECT_FALSE(c.head_bias);
+    EXPECT_FALSE(c.head.bias);
     EXPECT_FALSE(c.final_norm);
-    EXPECT_TRUE(c.fc_norm);
+    EXPECT_TRUE(c.head.norm);
   }
   const Checkpoint classifier = open_checkpoint(tower("clip_classifier"), without_preprocess());
-  EXPECT_EQ(as_vit(classifier.info.config).pooling, Pooling::mean);
+  EXPECT_EQ(as_vit(classifier.info.config).head.pooling, Pooling::mean);
   EXPECT_EQ(as_vit(classifier.info.config).answer, Answer::softmax);
-  EXPECT_FALSE(as_vit(classifier.info.config).fc_norm);
+  EXPECT_FALSE(as_vit(classifier.info.config).head.norm);
 }
 
 TEST(HfTower, WhatTheConfigurationSaysMustBeTrueOfTheTensors) {
@@ -103,7 +103,7 @@ TEST(HfTower, TwoNormsAroundPoolingAreBlipsWhereTheyAreOne) {
                   {.target = hf_blip_family()});
   const Checkpoint back = open_checkpoint(folder / "back", without_preprocess());
   EXPECT_EQ(answer_error(answer_of(back), answer_of(blip)), 0);
-  VisionTransformerConfig two = as_vit(blip.info.config);
+  VitConfig two = as_vit(blip.info.config);
   EXPECT_ERROR(adapt(two, MemoryTensors(testing::random_weights(two)), hf_blip_family()),
                "two different norms");
 }

@@ -42,7 +42,7 @@ TEST(OpenClip, TheTowerOfTextsIsLeftOutByName) {
   EXPECT_EQ(tower.info.family, timm_family());
   EXPECT_EQ(tower.info.config.class_answer().meaning, Answer::raw);
   EXPECT_EQ(tower.info.config.class_answer().classes, 6);
-  EXPECT_EQ(as_vit(tower.info.config).num_heads, 2);
+  EXPECT_EQ(as_vit(tower.info.config).block.attention.num_heads, 2);
   EXPECT_EQ(tower.info.preprocess.at("mean")[0], 0.48);
   EXPECT_TRUE(notes(tower, "the tower of texts is left out: 'ln_final.bias' and"));
 }
@@ -106,7 +106,7 @@ TEST(OpenClip, AFieldThatIsNotKnownIsRefused) {
 
 // A trunk of timm's is a definition of timm's.
 TEST(OpenClip, ATrunkIsReadAsTimms) {
-  VisionTransformerConfig config = published_config(*find_published("vit_tiny_patch16_224"));
+  VitConfig config = published_config(*find_published("vit_tiny_patch16_224"));
   config.num_classes = 0;
   NamedTensors tensors;
   const VisionTransformer model(config);
@@ -123,7 +123,7 @@ TEST(OpenClip, ATrunkIsReadAsTimms) {
                     {"image_size", 224}}},
                   {"text_cfg", Json::object()}}}};
   const Checkpoint tower = read(tensors, trunk);
-  EXPECT_EQ(as_vit(tower.info.config).num_heads, 3);
+  EXPECT_EQ(as_vit(tower.info.config).block.attention.num_heads, 3);
   EXPECT_EQ(tower.info.config.class_answer().classes, 4);
   EXPECT_EQ(tower.info.config.class_answer().meaning, Answer::raw);
   trunk["model_cfg"]["vision_cfg"]["timm_model_name"] = "convnext_base";

@@ -39,7 +39,7 @@ NamedTensors quantized(const NamedTensors& tensors, const Wanted& wanted) {
   return stored;
 }
 
-NamedTensors hf_tensors(const VisionTransformerConfig& config) {
+NamedTensors hf_tensors(const VitConfig& config) {
   NamedTensors tensors;
   for (const auto& [name, tensor] : random_weights(config))
     for (auto& part :

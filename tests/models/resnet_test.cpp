@@ -15,8 +15,8 @@ namespace {
 
 using testing::random_tensor;
 
-VisionTransformerConfig small_resnet() {
-  VisionTransformerConfig config = as_vit(architecture_config("resnet20"));
+VitConfig small_resnet() {
+  VitConfig config = as_vit(architecture_config("resnet20"));
   config.resnet.channels = {8, 16, 16};
   config.resnet.blocks = {1, 1, 1};
   config.embed_dim = 16;
@@ -52,7 +52,7 @@ TEST(ResNet, TakesPicturesOfAnySize) {
 }
 
 TEST(ResNet, PooledStagesHalveAndMayHaveNoBlocks) {
-  VisionTransformerConfig config = small_resnet();
+  VitConfig config = small_resnet();
   set_field(config, "resnet_pooled", "true");
   set_field(config, "resnet_blocks", "1,0,0");
   VisionTransformer model(config);
@@ -75,21 +75,20 @@ TEST(ResNet, PooledStagesHalveAndMayHaveNoBlocks) {
 // between; filters are standardised once.
 TEST(ResNet, PackedForInferenceAnswersTheSame) {
   const auto with = [](std::initializer_list<std::pair<const char*, const char*>> settings) {
-    VisionTransformerConfig config = small_resnet();
+    VitConfig config = small_resnet();
     for (const auto& [field, value] : settings) set_field(config, field, value);
     return config;
   };
-  for (const VisionTransformerConfig& config :
-       {with({{"resnet_norm", "batch"}}),
-        with({{"resnet_norm", "batch"}, {"resnet_pooled", "true"}}),
-        with({{"resnet_norm", "batch"},
-              {"resnet_bottleneck", "true"},
-              {"resnet_deep_stem", "true"},
-              {"resnet_average_shortcut", "true"}}),
-        with({{"resnet_norm", "group"},
-              {"resnet_norm_groups", "2"},
-              {"resnet_standardised", "true"},
-              {"resnet_same_padding", "true"}})}) {
+  for (const VitConfig& config : {with({{"resnet_norm", "batch"}}),
+                                  with({{"resnet_norm", "batch"}, {"resnet_pooled", "true"}}),
+                                  with({{"resnet_norm", "batch"},
+                                        {"resnet_bottleneck", "true"},
+                                        {"resnet_deep_stem", "true"},
+                                        {"resnet_average_shortcut", "true"}}),
+                                  with({{"resnet_norm", "group"},
+                                        {"resnet_norm_groups", "2"},
+                                        {"resnet_standardised", "true"},
+                                        {"resnet_same_padding", "true"}})}) {
     VisionTransformer model(config);
     model.parameters().initialise(2);
     for (const auto& parameter : model.parameters().all()) {
@@ -156,7 +155,7 @@ TEST(ResNet, TheHybridCanResizeItsPositions) {
 }
 
 TEST(ResNet, ConfigGoesThroughJsonAndText) {
-  VisionTransformerConfig config = as_vit(architecture_config("resnet34"));
+  VitConfig config = as_vit(architecture_config("resnet34"));
   EXPECT_EQ(vit_config_from_json(to_json(config)), config);
   EXPECT_EQ(config.resnet.norm, Normalisation::batch);
   set_field(config, "resnet_norm", "group");
@@ -177,7 +176,7 @@ TEST(ResNet, ConfigGoesThroughJsonAndText) {
 
 TEST(ResNet, RefusesWhatCannotBe) {
   const auto refused = [](auto change) {
-    VisionTransformerConfig config = small_resnet();
+    VitConfig config = small_resnet();
     config.resnet.norm = Normalisation::group;
     config.resnet.norm_groups = 4;
     change(config);

@@ -48,8 +48,8 @@ void expect_conventions(const std::string& name, const Parameter& parameter) {
 }
 
 void expect_conventions(const std::string& name) {
-  VisionTransformerConfig config = as_vit(architecture_config(name));
-  config.layer_scale = config.depth > 0;  // so that every kind occurs
+  VitConfig config = as_vit(architecture_config(name));
+  config.block.layer_scale = config.depth > 0;  // so that every kind occurs
   const VisionTransformer model(config);
   for (const auto& parameter : model.parameters().all()) expect_conventions(name, *parameter);
 }

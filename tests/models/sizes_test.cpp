@@ -68,10 +68,9 @@ TEST(SizesGolden, EveryCaseIsThere) {
 
 // timm asserts it, and so does original DINOv2.
 TEST(SizesRefused, PartialPatchesOfAModelThatDoesNotDropThem) {
-  VisionTransformerConfig config =
-      as_vit(open_checkpoint(kSizesGolden / "timm_class_token",
-                             {.settings = {}, .require_preprocess = false})
-                 .info.config);
+  VitConfig config = as_vit(open_checkpoint(kSizesGolden / "timm_class_token",
+                                            {.settings = {}, .require_preprocess = false})
+                                .info.config);
   EXPECT_ERROR(config.set_image_size(17, 16),
                "17 is not a whole number of 4 pixel patches, as 16 "
                "or 20 is");
@@ -80,10 +79,10 @@ TEST(SizesRefused, PartialPatchesOfAModelThatDoesNotDropThem) {
 }
 
 TEST(SizesRefused, PicturesSmallerThanAPatch) {
-  const VisionTransformerConfig config =
+  const VitConfig config =
       as_vit(open_checkpoint(kSizesGolden / "hf_vit", {.settings = {}, .require_preprocess = false})
                  .info.config);
-  EXPECT_TRUE(config.drop_partial_patches);
+  EXPECT_TRUE(config.patches.drop_partial);
   EXPECT_EQ(config.grid_height(7), 1);
   EXPECT_ERROR((void)config.grid_height(3), "a picture height of 3");
 }

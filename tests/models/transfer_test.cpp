@@ -35,7 +35,7 @@ Loaded load(const Checkpoint& checkpoint, const TransferOptions& options) {
 }
 
 Tensor answer(const VisionTransformer& model) {
-  const VisionTransformerConfig& c = model.config();
+  const VitConfig& c = model.config();
   Tensor images = Tensor::empty({2, c.in_channels, c.image_height, c.image_width});
   Rng rng(7, 7);
   for (float& value : images.values()) value = static_cast<float>(rng.normal());
@@ -77,10 +77,10 @@ TEST(Transfer, PositionsAreResizedByTheFamilysRule) {
   for (const PositionResize rule : {PositionResize::bicubic_antialias, PositionResize::bicubic,
                                     PositionResize::bicubic_offset, PositionResize::bilinear}) {
     SCOPED_TRACE(static_cast<int>(rule));
-    VisionTransformerConfig config = tiny_config();
-    config.position_resize = rule;
+    VitConfig config = tiny_config();
+    config.position.resize = rule;
     const NamedTensors weights = random_weights(config);
-    config.position_grid_height = config.position_grid_width = 4;
+    config.position.grid_height = config.position.grid_width = 4;
     config.image_height = 24;
     config.image_width = 32;
     Checkpoint checkpoint = own_checkpoint(config, weights);
@@ -167,8 +167,8 @@ TEST_F(AdaptedModel, SavedApartItAppliesToItsBaseAlone) {
   load_weights(adapted, *base.tensors);
   EXPECT_LT(max_relative_error(answer(adapted).values(), answer(model()).values()), 1e-5);
 
-  VisionTransformerConfig wider = tiny_config();
-  wider.mlp_hidden_dim = 56;
+  VitConfig wider = tiny_config();
+  wider.block.mlp.hidden = 56;
   Checkpoint other = own_checkpoint(wider, random_weights(wider));
   EXPECT_THROW(apply_adapter(other, folder_.path()), Error);
 }

@@ -13,13 +13,13 @@ namespace {
 
 using nlohmann::json;
 
-VisionTransformerConfig tiny() {
-  VisionTransformerConfig config;
+VitConfig tiny() {
+  VitConfig config;
   config.image_height = config.image_width = 16;
-  config.patch_height = config.patch_width = 4;
+  config.patches.patch_height = config.patches.patch_width = 4;
   config.embed_dim = 24;
   config.depth = 2;
-  config.num_heads = 2;
+  config.block.attention.num_heads = 2;
   config.num_classes = 5;
   return config;
 }
@@ -34,13 +34,13 @@ std::string message_of(const json& in) {
 }
 
 TEST(VitConfig, SurvivesJson) {
-  VisionTransformerConfig config = tiny();
-  config.mlp = MlpKind::gated_split;
-  config.pooling = Pooling::map;
-  config.activation = Activation::quick_gelu;
+  VitConfig config = tiny();
+  config.block.mlp.kind = MlpKind::gated_split;
+  config.head.pooling = Pooling::map;
+  config.block.mlp.activation = Activation::quick_gelu;
   config.drop_path = 0.125;
   EXPECT_EQ(vit_config_from_json(to_json(config)), config);
-  EXPECT_EQ(vit_config_from_json(json::object()), VisionTransformerConfig{});
+  EXPECT_EQ(vit_config_from_json(json::object()), VitConfig{});
 }
 
 TEST(VitConfig, NamesTheFieldThatIsWrong) {
@@ -56,14 +56,14 @@ TEST(VitConfig, NamesTheFieldThatIsWrong) {
 }
 
 TEST(VitConfig, SetsFieldsFromText) {
-  VisionTransformerConfig config;
+  VitConfig config;
   set_field(config, "num_heads", "4");
   set_field(config, "qkv_bias", "false");
   set_field(config, "activation", "relu");
   set_field(config, "layer_norm_epsilon", "1e-5");
-  EXPECT_EQ(config.num_heads, 4);
-  EXPECT_FALSE(config.qkv_bias);
-  EXPECT_EQ(config.activation, Activation::relu);
+  EXPECT_EQ(config.block.attention.num_heads, 4);
+  EXPECT_FALSE(config.block.attention.qkv_bias);
+  EXPECT_EQ(config.block.mlp.activation, Activation::relu);
   EXPECT_DOUBLE_EQ(config.layer_norm_epsilon, 1e-5);
   EXPECT_THROW(set_field(config, "num_heads", "four"), Error);
   EXPECT_THROW(set_field(config, "heads", "4"), Error);
@@ -110,10 +110,10 @@ TEST(VisionTransformer, RefusesPicturesThatDoNotFit) {
 
 // Registers, LayerScale, query and key norms included: nothing is left out of the tape.
 TEST(VisionTransformer, EveryParameterReceivesAGradient) {
-  VisionTransformerConfig config = tiny();
-  config.register_tokens = 2;
-  config.layer_scale = config.qk_norm = config.pre_norm = true;
-  config.layer_scale_init = 0.5;
+  VitConfig config = tiny();
+  config.tokens.register_tokens = 2;
+  config.block.layer_scale = config.block.attention.qk_norm = config.pre_norm = true;
+  config.block.layer_scale_init = 0.5;
   VisionTransformer model(config);
   model.parameters().initialise(3);
   Queue queue(2);

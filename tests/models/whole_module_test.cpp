@@ -71,10 +71,10 @@ TEST(WholeModules, LabelsAndPreparationAreTheirOwn) {
   EXPECT_EQ(labelled.info.labels.size(), 5u);
   EXPECT_EQ(labelled.info.labels.at(2), "cat");
   const Checkpoint timm = opened("timm_quick_gelu");
-  EXPECT_EQ(as_vit(timm.info.config).activation, Activation::quick_gelu);
+  EXPECT_EQ(as_vit(timm.info.config).block.mlp.activation, Activation::quick_gelu);
   EXPECT_EQ(as_vit(timm.info.config).layer_norm_epsilon, 1e-5);
   EXPECT_EQ(timm.info.preprocess_kind, PreprocessKind::timm);
-  EXPECT_EQ(as_vit(opened("timm_map_all").info.config).pooling, Pooling::map_all);
+  EXPECT_EQ(as_vit(opened("timm_map_all").info.config).head.pooling, Pooling::map_all);
 }
 
 }  // namespace

@@ -53,8 +53,8 @@ MakePositions relative(const RelativePositionConfig& config) {
   return
       [config](const Scope& scope) { return std::make_unique<RelativePositions>(scope, config); };
 }
-MakePositions axial(const AxialRotaryConfig& config) {
-  return [config](const Scope&) { return std::make_unique<AxialRotary>(config); };
+MakePositions axial(const RotaryConfig& config, const std::vector<double>& frequencies = {}) {
+  return [=](const Scope&) { return std::make_unique<AxialRotary>(config, 8, frequencies); };
 }
 MakePositions decomposed(const DecomposedPositionConfig& config) {
   return
@@ -99,17 +99,13 @@ std::vector<AttentionCase> attention_cases() {
   AttentionConfig normed = two;
   normed.qk_norm = normed.output_norm = true;
   const TokenLayout behind_class = grid_of(3, 5, 1);
-  cases.push_back({"eva_timm",
-                   normed,
-                   behind_class,
-                   axial({.head_dim = 8, .reference_height = 4, .reference_width = 4}),
-                   {}});
   cases.push_back(
-      {"eva_timm_halves",
-       two,
-       behind_class,
-       axial({.head_dim = 8, .base = 50, .offset = 1, .interleaved = false, .column_first = true}),
-       {}});
+      {"eva_timm", normed, behind_class, axial({.reference_height = 4, .reference_width = 4}), {}});
+  cases.push_back({"eva_timm_halves",
+                   two,
+                   behind_class,
+                   axial({.base = 50, .offset = 1, .interleaved = false, .column_first = true}),
+                   {}});
   // Bands of 1 to 8 half turns, geometrically.
   std::vector<double> bands;
   for (const double power : {0.0, 1.0})
@@ -117,12 +113,10 @@ std::vector<AttentionCase> attention_cases() {
   cases.push_back({"eva_timm_pixels",
                    two,
                    behind_class,
-                   axial({.head_dim = 8,
-                          .coordinates = AxialRotaryConfig::Coordinates::pixel,
-                          .frequencies = bands}),
+                   axial({.coordinates = RotaryCoordinates::pixel}, bands),
                    {}});
-  cases.push_back({"dinov3_timm", two, behind_class, axial(dinov3_rotary(8)), {}});
-  cases.push_back({"dinov3_transformers", two, grid_of(3, 5, 5), axial(dinov3_rotary(8)), {}});
+  cases.push_back({"dinov3_timm", two, behind_class, axial(dinov3_rotary()), {}});
+  cases.push_back({"dinov3_transformers", two, grid_of(3, 5, 5), axial(dinov3_rotary()), {}});
   cases.push_back({"mixed_timm",
                    two,
                    behind_class,
@@ -150,7 +144,8 @@ TEST_P(AttentionGolden, AnswerRowsAndGradientsAgree) {
     positions = c.positions(scope);
   else
     positions = std::make_unique<MixedRotary>(
-        Scope(registry), MixedRotaryConfig{.depth = 2, .num_heads = 2, .head_dim = 8});
+        Scope(registry), RotaryConfig{.kind = Rotary::mixed, .base = 10, .column_first = true},
+        MixedRotarySize{.depth = 2, .num_heads = 2, .head_dim = 8});
   registry.initialise(1);
   size_t given = 0;
   for (const auto& parameter : registry.all()) {

@@ -124,10 +124,10 @@ TEST(Positions, ATableWithoutARuleRefusesAnotherGrid) {
 }
 
 TEST(Positions, RotaryRefusesWhatDoesNotTurn) {
-  EXPECT_THROW(AxialRotary({.head_dim = 6}), Error);
-  EXPECT_THROW(AxialRotary({.head_dim = 8, .base = 0}), Error);
-  EXPECT_THROW(AxialRotary({.head_dim = 8, .frequencies = {1, 2, 3}}), Error);
-  const AxialRotary given({.head_dim = 8, .frequencies = {1, 0.5}});
+  EXPECT_THROW(AxialRotary({}, 6), Error);
+  EXPECT_THROW(AxialRotary({.base = 0}, 8), Error);
+  EXPECT_THROW(AxialRotary({}, 8, {1, 2, 3}), Error);
+  const AxialRotary given({}, 8, {1, 0.5});
   const Tensor angles = given.angles(2, 3);
   EXPECT_EQ(angles.f32()[4 * 4 + 0], 1);  // row 1, column 1
   EXPECT_EQ(angles.f32()[4 * 4 + 3], 0.5f);
@@ -136,7 +136,9 @@ TEST(Positions, RotaryRefusesWhatDoesNotTurn) {
 // What inference keeps of learned frequencies is made again when they change.
 TEST(Positions, LearnedFrequenciesAreFollowed) {
   ParameterRegistry registry;
-  const MixedRotary positions(Scope(registry), {.depth = 2, .num_heads = 2, .head_dim = 8});
+  const MixedRotary positions(Scope(registry),
+                              {.kind = Rotary::mixed, .base = 10, .column_first = true},
+                              {.depth = 2, .num_heads = 2, .head_dim = 8});
   registry.initialise(1);
   const TokenLayout layout = patches_of(2, 3, 1);
   const Tensor before = attend_with(positions, layout, 1);

@@ -245,10 +245,10 @@ TEST_F(RunFolder, TheReportOfARunHasItAll) {
   TrainConfig config;
   config.data = "scenes:size=16,count=64,val=16,test=32";
   as_vit(config.model).image_height = as_vit(config.model).image_width = 16;
-  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 8;
+  as_vit(config.model).patches.patch_height = as_vit(config.model).patches.patch_width = 8;
   as_vit(config.model).embed_dim = 16;
   as_vit(config.model).depth = 2;
-  as_vit(config.model).num_heads = 2;
+  as_vit(config.model).block.attention.num_heads = 2;
   as_vit(config.model).num_classes = 10;
   config.epochs = 2;
   config.batch_size = 8;

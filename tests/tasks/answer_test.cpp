@@ -101,7 +101,7 @@ TEST(Answer, OfSeveralClassesListsThoseThatReachTheThreshold) {
   for (const double wrong : {0.0, 1.0, -1.0, std::nan("")})
     EXPECT_THROW(answer_of(folder.path(), {}, {.threshold = wrong}), Error);
   // Nobody sees a class too few: all that count are named, however many there are.
-  VisionTransformerConfig many = small_config();
+  VitConfig many = small_config();
   many.answer = Answer::sigmoid;
   many.multi_label = true;
   const std::vector<float> logits(7, 1.0f);
@@ -164,7 +164,7 @@ TEST(Answer, IsKeptByConvert) {
                                            {"one", {{"answer", "raw"}}, "regression"}}) {
     place_model(from, one.weights, config_of(one.weights, ""));
     const Checkpoint source = open_checkpoint(from, {.settings = one.settings});
-    const VisionTransformerConfig& wanted = as_vit(source.info.config);
+    const VitConfig& wanted = as_vit(source.info.config);
     for (const Family* target :
          {family_from_name("timm"), family_from_name("hf_vit"), own_family()}) {
       const ConversionReport report = write_converted(to, source, {.target = target});
@@ -237,7 +237,7 @@ TEST(Answer, OfOurOwnFolderIsSoftmaxUnlessItSays) {
   EXPECT_NE(error_of([&] { open_checkpoint(folder.path()); }).find("one class a picture"),
             std::string::npos);
   EXPECT_NE(error_of([&] {
-              VisionTransformerConfig bare = small_config();
+              VitConfig bare = small_config();
               bare.num_classes = 0;
               const auto headless = model_of(bare);
               write_model_folder(folder.path(), {.network = *headless->network,

@@ -52,7 +52,7 @@ TEST(Calibrate, CountsWhatIsAcceptedAndRight) {
 
 // Ten classes, named as the scenes are, and random weights.
 std::shared_ptr<Model> classifier() {
-  VisionTransformerConfig config = small_config();
+  VitConfig config = small_config();
   config.num_classes = 10;
   auto model = model_of(config);
   const auto scenes = open_dataset("scenes:count=20,size=32", Split::train, {});

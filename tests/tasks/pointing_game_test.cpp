@@ -15,14 +15,14 @@ namespace {
 // A model of one layer and one head whose class token looks for the first number of a patch's
 // embedding, which is the brightness of its middle.
 std::shared_ptr<Model> brightness_seeker(float sign) {
-  VisionTransformerConfig config;
+  VitConfig config;
   config.image_height = config.image_width = 32;
-  config.patch_height = config.patch_width = 8;
+  config.patches.patch_height = config.patches.patch_width = 8;
   config.embed_dim = 4;
   config.depth = 1;
-  config.num_heads = 1;
+  config.block.attention.num_heads = 1;
   config.num_classes = 0;
-  config.norm_placement = NormPlacement::none;
+  config.block.norms = NormPlacement::none;
   auto model = std::make_shared<Model>();
   model->network = std::make_shared<VisionTransformer>(config);
   for (const auto& parameter : model->network->parameters().all())

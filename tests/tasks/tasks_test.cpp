@@ -113,8 +113,8 @@ TEST(MatchClasses, RefusesWhatDoesNotMatchOrIsAmbiguous) {
 }
 
 TEST(Embed, GivesTheNetworksTokens) {
-  VisionTransformerConfig config = small_config();
-  config.register_tokens = 2;
+  VitConfig config = small_config();
+  config.tokens.register_tokens = 2;
   config.image_width = 48;
   Session session(model_of(config), {.threads = 2});
   const Tensor images = session.prepare(scenes(2)).images;
@@ -156,10 +156,10 @@ TEST(Embed, ReadsAnyLayer) {
 }
 
 TEST(Embed, RefusesAClassTokenThatIsNotThere) {
-  VisionTransformerConfig config = small_config();
-  config.class_token = false;
-  config.position_prefix = 0;
-  config.pooling = Pooling::mean;
+  VitConfig config = small_config();
+  config.tokens.class_token = false;
+  config.position.prefix = 0;
+  config.head.pooling = Pooling::mean;
   Session session(model_of(config), {.threads = 1});
   const Tensor images = session.prepare(scenes(1)).images;
   EXPECT_EQ(default_embedding(*session.model().network), EmbeddingKind::mean);
@@ -305,7 +305,7 @@ TEST(Classify, KeepsErrorsBesideAnswers) {
 }
 
 TEST(Classify, RefusesAModelWithoutAHead) {
-  VisionTransformerConfig config = small_config();
+  VitConfig config = small_config();
   config.num_classes = 0;
   Session session(model_of(config), {.threads = 1});
   const Image picture = scenes(1)[0];

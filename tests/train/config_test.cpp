@@ -28,8 +28,8 @@ TEST(Schedule, WarmsUpThenFollowsACosine) {
 }
 
 TEST(Optimizer, LeavesVectorsTokensAndPositionsUndecayed) {
-  VisionTransformerConfig config = as_vit(architecture_config("vitc_nano_patch4"));
-  config.register_tokens = 2;
+  VitConfig config = as_vit(architecture_config("vitc_nano_patch4"));
+  config.tokens.register_tokens = 2;
   const VisionTransformer model(config);
   for (const auto& parameter : model.parameters().all()) {
     const bool matrix = parameter->path().find("weight") != std::string::npos &&
@@ -104,12 +104,12 @@ TEST(TrainConfig, RefusesWhatCannotBe) {
 
 TEST(Architectures, AreKnownByName) {
   for (const CompactArchitecture& row : compact_architectures()) {
-    const VisionTransformerConfig config = as_vit(architecture_config(std::string(row.name)));
+    const VitConfig config = as_vit(architecture_config(std::string(row.name)));
     EXPECT_NO_THROW(config.validate()) << row.name;
     EXPECT_EQ(config.architecture, row.name);
   }
   for (const ResidualArchitecture& row : residual_architectures()) {
-    const VisionTransformerConfig config = as_vit(architecture_config(std::string(row.name)));
+    const VitConfig config = as_vit(architecture_config(std::string(row.name)));
     EXPECT_NO_THROW(config.validate()) << row.name;
     EXPECT_EQ(config.architecture, row.name);
   }

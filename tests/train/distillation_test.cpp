@@ -74,13 +74,13 @@ TEST(TeacherView, AGreyPictureStandsForThreeChannels) {
   }
 }
 
-VisionTransformerConfig tiny_model(int64_t side, int64_t classes) {
-  VisionTransformerConfig config;
+VitConfig tiny_model(int64_t side, int64_t classes) {
+  VitConfig config;
   config.image_height = config.image_width = side;
-  config.patch_height = config.patch_width = 8;
+  config.patches.patch_height = config.patches.patch_width = 8;
   config.embed_dim = 16;
   config.depth = 1;
-  config.num_heads = 2;
+  config.block.attention.num_heads = 2;
   config.num_classes = classes;
   return config;
 }
@@ -215,11 +215,11 @@ TEST(Distillation, LossIsThePapers) {
   mixed.targets = Tensor::from(
       std::array{0.7f, 0.3f, 0.f, 0.f, 1.f, 0.f, 0.f, 0.4f, 0.6f, 0.2f, 0.8f, 0.f}, {4, 3});
   for (const bool token : {false, true}) {
-    VisionTransformerConfig config = tiny_model(16, 3);
+    VitConfig config = tiny_model(16, 3);
     if (token) {
-      config.distillation_token = true;
-      config.position_prefix = 2;
-      config.pooling = Pooling::distilled;
+      config.tokens.distillation_token = true;
+      config.position.prefix = 2;
+      config.head.pooling = Pooling::distilled;
     }
     VisionTransformer student(config);
     student.parameters().initialise(9);

@@ -20,20 +20,20 @@
 namespace vitrail {
 namespace {
 
-VisionTransformerConfig tiny_model() {
-  VisionTransformerConfig config;
+VitConfig tiny_model() {
+  VitConfig config;
   config.image_height = config.image_width = 16;
-  config.patch_height = config.patch_width = 4;
+  config.patches.patch_height = config.patches.patch_width = 4;
   config.embed_dim = 24;
   config.depth = 2;
-  config.num_heads = 3;
+  config.block.attention.num_heads = 3;
   config.num_classes = 5;
   return config;
 }
 
 // Blocks on the feature map of a residual network with batch normalisation.
-VisionTransformerConfig batch_normalised() {
-  VisionTransformerConfig config = tiny_model();
+VitConfig batch_normalised() {
+  VitConfig config = tiny_model();
   config.patch_embedding = PatchEmbedding::resnet;
   config.resnet = {.stem_channels = 6,
                    .stem_kernel = 3,
@@ -65,7 +65,7 @@ Batch rows_of(const Batch& whole, int64_t begin, int64_t end) {
 
 struct Training {
   explicit Training(const LearnerOptions& options = {}, GradientExchange* exchange = nullptr,
-                    const VisionTransformerConfig& config = tiny_model())
+                    const VitConfig& config = tiny_model())
       : model(config), method(model, {.label_smoothing = 0.1, .threshold = {}}) {
     model.parameters().initialise(3);
     learner.emplace(method, options, exchange);
@@ -109,8 +109,8 @@ TEST(Learner, TwoRanksAreTwoPartsToTheBit) {
        {std::pair{false, tiny_model()}, {true, tiny_model()}, {false, batch_normalised()}}) {
     LearnerOptions options = with(OptimizerKind::adamw);
     options.activation_checkpointing = checkpointing;
-    VisionTransformerConfig config = model;
-    config.dropout = config.drop_path = 0.2;
+    VitConfig config = model;
+    config.block.dropout = config.drop_path = 0.2;
     Training parts(options, nullptr, config);
     testing::PairExchange pair;
     Training left(options, &pair.first, config), right(options, &pair.second, config);
@@ -229,8 +229,7 @@ struct Measured {
   size_t peak = 0;  // of one forward and backward pass, over what was in use before
 };
 
-Measured gradients_of(bool checkpointing, const VisionTransformerConfig& config,
-                      PrecisionPlan* precision) {
+Measured gradients_of(bool checkpointing, const VitConfig& config, PrecisionPlan* precision) {
   VisionTransformer model(config);
   model.parameters().initialise(5);
   SupervisedMethod method(model, {});
@@ -259,11 +258,11 @@ Measured gradients_of(bool checkpointing, const VisionTransformerConfig& config,
 }
 
 TEST(ActivationCheckpointing, GivesTheSameBitsWithLessMemory) {
-  VisionTransformerConfig config = tiny_model();
+  VitConfig config = tiny_model();
   config.depth = 12;
   config.embed_dim = 48;
-  config.dropout = config.attention_dropout = config.drop_path = 0.1;
-  config.layer_scale = true;
+  config.block.dropout = config.block.attention.dropout = config.drop_path = 0.1;
+  config.block.layer_scale = true;
   PrecisionPlan bf16 = default_plan(Precision::bf16);
   for (PrecisionPlan* precision : {static_cast<PrecisionPlan*>(nullptr), &bf16}) {
     const Measured plain = gradients_of(false, config, precision);

@@ -118,7 +118,7 @@ TEST(Probe, ChoosesThePenaltyOnValidationPictures) {
   EXPECT_GT(chosen.correct, 200);
 }
 
-Tensor some_images(const VisionTransformerConfig& c, int64_t count) {
+Tensor some_images(const VitConfig& c, int64_t count) {
   Tensor images = Tensor::empty({count, c.in_channels, c.image_height, c.image_width});
   Rng rng(3, 3);
   for (float& value : images.values()) value = static_cast<float>(rng.normal());
@@ -129,17 +129,17 @@ Tensor some_images(const VisionTransformerConfig& c, int64_t count) {
 TEST(Probe, BecomesTheModelsHead) {
   for (const bool distilled : {false, true}) {
     SCOPED_TRACE(distilled);
-    VisionTransformerConfig config;
+    VitConfig config;
     config.image_height = config.image_width = 16;
-    config.patch_height = config.patch_width = 8;
+    config.patches.patch_height = config.patches.patch_width = 8;
     config.embed_dim = 16;
     config.depth = 1;
-    config.num_heads = 2;
+    config.block.attention.num_heads = 2;
     config.num_classes = 3;
     if (distilled) {
-      config.distillation_token = true;
-      config.position_prefix = 2;
-      config.pooling = Pooling::distilled;
+      config.tokens.distillation_token = true;
+      config.position.prefix = 2;
+      config.head.pooling = Pooling::distilled;
     }
     VisionTransformer model(config);
     model.parameters().initialise(1);

@@ -201,14 +201,14 @@ TEST(Muon, GivesAdamWItsOwnShareOfTheRate) {
 }
 
 TEST(OptimizationGolden, LayerWiseDecay) {
-  VisionTransformerConfig config;
+  VitConfig config;
   config.image_height = config.image_width = 8;
-  config.patch_height = config.patch_width = 4;
+  config.patches.patch_height = config.patches.patch_width = 4;
   config.embed_dim = 8;
   config.depth = 3;
-  config.num_heads = 2;
+  config.block.attention.num_heads = 2;
   config.num_classes = 3;
-  config.register_tokens = 2;
+  config.tokens.register_tokens = 2;
   const VisionTransformer model(config);
   const Json& expected = golden()["layers"];
   const std::vector<Trained> trained =

@@ -30,13 +30,13 @@ inline TrainConfig tiny_config() {
   TrainConfig config;
   config.data = "scenes:size=16,count=96,val=16,test=16";
   as_vit(config.model).image_height = as_vit(config.model).image_width = 16;
-  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 8;
+  as_vit(config.model).patches.patch_height = as_vit(config.model).patches.patch_width = 8;
   as_vit(config.model).embed_dim = 16;
   as_vit(config.model).depth = 2;
-  as_vit(config.model).num_heads = 2;
+  as_vit(config.model).block.attention.num_heads = 2;
   as_vit(config.model).num_classes = 10;
-  as_vit(config.model).dropout = 0.1;
-  as_vit(config.model).attention_dropout = 0.1;
+  as_vit(config.model).block.dropout = 0.1;
+  as_vit(config.model).block.attention.dropout = 0.1;
   as_vit(config.model).drop_path = 0.1;
   config.epochs = 3;
   config.batch_size = 8;

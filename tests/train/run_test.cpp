@@ -248,7 +248,7 @@ TEST(Run, PicturesOfOneClassAreRefusedWhereClassesAreLearned) {
     EXPECT_NE(std::string(error.what()).find("pictures of one class, 'only'"), std::string::npos)
         << error.what();
   }
-  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 4;
+  as_vit(config.model).patches.patch_height = as_vit(config.model).patches.patch_width = 4;
   for (const char* method : {"mae", "dino"}) {
     SCOPED_TRACE(method);
     config.method = method;
@@ -479,7 +479,7 @@ TEST(Run, BatchesThatDoNotDivideAreRefused) {
 // A run in parts takes the same number of steps and ends near the run of whole batches.
 TEST(Run, AccumulatesTheSameSteps) {
   TrainConfig config = tiny_config();
-  as_vit(config.model).dropout = as_vit(config.model).attention_dropout =
+  as_vit(config.model).block.dropout = as_vit(config.model).block.attention.dropout =
       as_vit(config.model).drop_path = 0;
   const fs::path whole = fresh_folder("whole"), parts = fresh_folder("parts");
   const TrainResult a = train(config, quiet_options(whole));

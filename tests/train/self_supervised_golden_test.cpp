@@ -17,13 +17,13 @@ std::shared_ptr<TensorSource> open_golden(const std::string& name) {
                                (name + ".safetensors"));
 }
 
-VisionTransformerConfig tiny_encoder() {
-  VisionTransformerConfig config;
+VitConfig tiny_encoder() {
+  VitConfig config;
   config.image_height = config.image_width = 16;
-  config.patch_height = config.patch_width = 4;
+  config.patches.patch_height = config.patches.patch_width = 4;
   config.embed_dim = 16;
   config.depth = 2;
-  config.num_heads = 2;
+  config.block.attention.num_heads = 2;
   config.num_classes = 0;
   return config;
 }
@@ -101,8 +101,8 @@ TEST(MaeGolden, PositionsAreTheAuthors) {
 TEST(DinoGolden, LossesOfTenSteps) {
   const auto golden = open_golden("dino");
   const Tensor global = golden->tensor("global"), local = golden->tensor("local");
-  VisionTransformerConfig config = tiny_encoder();
-  config.position_resize = PositionResize::bicubic_offset;
+  VitConfig config = tiny_encoder();
+  config.position.resize = PositionResize::bicubic_offset;
   DinoMethod method(config, {.hidden = 20,
                              .bottleneck = 8,
                              .outputs = 24,

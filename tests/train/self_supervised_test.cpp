@@ -22,7 +22,7 @@ using testing::tiny_config;
 
 TrainConfig tiny_method(const std::string& method) {
   TrainConfig config = tiny_config();
-  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 4;
+  as_vit(config.model).patches.patch_height = as_vit(config.model).patches.patch_width = 4;
   config.method = method;
   config.learning.decoder_embed_dim = 12;
   config.learning.decoder_depth = 1;
@@ -98,11 +98,11 @@ TEST(Mae, LearnsToPaint) {
   TrainConfig config = tiny_method("mae");
   config.data = "scenes:size=32,count=2000,val=16,test=16";
   as_vit(config.model).image_height = as_vit(config.model).image_width = 32;
-  as_vit(config.model).patch_height = as_vit(config.model).patch_width = 8;
+  as_vit(config.model).patches.patch_height = as_vit(config.model).patches.patch_width = 8;
   as_vit(config.model).embed_dim = 32;
-  as_vit(config.model).num_heads = 4;
-  as_vit(config.model).drop_path = as_vit(config.model).dropout =
-      as_vit(config.model).attention_dropout = 0;
+  as_vit(config.model).block.attention.num_heads = 4;
+  as_vit(config.model).drop_path = as_vit(config.model).block.dropout =
+      as_vit(config.model).block.attention.dropout = 0;
   config.augment = {};
   config.learning.decoder_embed_dim = 24;
   config.learning.final_weight_decay = -1;
@@ -191,9 +191,9 @@ TEST(SelfSupervised, RefusesModelsItCannotTrain) {
   as_vit(config.model).patch_embedding = PatchEmbedding::tokenizer;
   EXPECT_THROW(train(config, quiet_options(fresh_folder("none"))), Error);
   config = tiny_method("dino");
-  as_vit(config.model).class_token = false;
-  as_vit(config.model).position_prefix = 0;
-  as_vit(config.model).pooling = Pooling::mean;
+  as_vit(config.model).tokens.class_token = false;
+  as_vit(config.model).position.prefix = 0;
+  as_vit(config.model).head.pooling = Pooling::mean;
   EXPECT_THROW(train(config, quiet_options(fresh_folder("none"))), Error);
   config = tiny_method("mae");
   config.learning.mask_ratio = 0.99;  // of 16 patches

@@ -54,7 +54,7 @@ struct CaitConfig : PictureNetworkConfig {
   bool operator==(const CaitConfig&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const CaitConfig& config, nlohmann::json& out);
 CaitConfig cait_config_from_json(const nlohmann::json& json);
 void set_field(CaitConfig& config, const std::string& name, const std::string& value);

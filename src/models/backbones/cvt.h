@@ -39,7 +39,7 @@ struct CvtConfig : PictureNetworkConfig {
   bool operator==(const CvtConfig&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const CvtConfig& config, nlohmann::json& out);
 CvtConfig cvt_config_from_json(const nlohmann::json& json);
 void set_field(CvtConfig& config, const std::string& name, const std::string& value);

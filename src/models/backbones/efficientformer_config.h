@@ -35,7 +35,7 @@ struct EfficientFormerConfig : PictureNetworkConfig {
   bool operator==(const EfficientFormerConfig&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const EfficientFormerConfig& config, nlohmann::json& out);
 EfficientFormerConfig efficientformer_config_from_json(const nlohmann::json& json);
 void set_field(EfficientFormerConfig& config, const std::string& name, const std::string& value);

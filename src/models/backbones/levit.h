@@ -39,7 +39,7 @@ struct LevitConfig : PictureNetworkConfig {
   bool operator==(const LevitConfig&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const LevitConfig& config, nlohmann::json& out);
 LevitConfig levit_config_from_json(const nlohmann::json& json);
 void set_field(LevitConfig& config, const std::string& name, const std::string& value);

@@ -54,7 +54,7 @@ int64_t expanded_channels(int64_t channels, double ratio);
 // Whether the maps that meet a transformer are whole patches, for the configuration's pictures.
 bool has_whole_patches(const MobileVitConfig& config);
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const MobileVitConfig& config, nlohmann::json& out);
 MobileVitConfig mobilevit_config_from_json(const nlohmann::json& json);
 void set_field(MobileVitConfig& config, const std::string& name, const std::string& value);

@@ -37,7 +37,7 @@ struct PvtConfig : PictureNetworkConfig {
   bool operator==(const PvtConfig&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const PvtConfig& config, nlohmann::json& out);
 PvtConfig pvt_config_from_json(const nlohmann::json& json);
 void set_field(PvtConfig& config, const std::string& name, const std::string& value);

@@ -41,7 +41,7 @@ struct PvtV2Config : PictureNetworkConfig {
   bool operator==(const PvtV2Config&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const PvtV2Config& config, nlohmann::json& out);
 PvtV2Config pvt_v2_config_from_json(const nlohmann::json& json);
 void set_field(PvtV2Config& config, const std::string& name, const std::string& value);

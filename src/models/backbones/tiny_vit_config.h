@@ -32,7 +32,7 @@ struct TinyVitConfig : PictureNetworkConfig {
   bool operator==(const TinyVitConfig&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const TinyVitConfig& config, nlohmann::json& out);
 TinyVitConfig tiny_vit_config_from_json(const nlohmann::json& json);
 void set_field(TinyVitConfig& config, const std::string& name, const std::string& value);

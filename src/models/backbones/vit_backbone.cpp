@@ -15,43 +15,31 @@
 namespace vitrail {
 namespace {
 
-PatchEmbeddingConfig patch_config(const VisionTransformerConfig& c) {
-  return {.channels = c.resnet_projection ? c.resnet.out_channels() : c.in_channels,
-          .embed_dim = c.embed_dim,
-          .patch_height = c.patch_height,
-          .patch_width = c.patch_width,
-          .channels_last = c.patch_embedding == PatchEmbedding::linear,
-          .bias = c.patch_bias,
-          .norms = c.patch_norm,
-          .epsilon = c.layer_norm_epsilon,
-          .output_norm = c.patch_output_norm,
-          .norm = c.norm};
+// Each part with what it has from its surroundings.
+
+PatchEmbeddingConfig patch_config(const VitConfig& c) {
+  PatchEmbeddingConfig patches = c.patches;
+  patches.channels = c.resnet_projection ? c.resnet.out_channels() : c.in_channels;
+  patches.embed_dim = c.embed_dim;
+  patches.channels_last = c.patch_embedding == PatchEmbedding::linear;
+  patches.epsilon = c.layer_norm_epsilon;
+  patches.norm = c.norm;
+  return patches;
 }
 
-ConvTokenizerConfig tokenizer_config(const VisionTransformerConfig& c) {
-  return {.channels = c.in_channels,
-          .embed_dim = c.embed_dim,
-          .hidden_channels = c.tokenizer.hidden_channels,
-          .layers = c.tokenizer.layers,
-          .kernel = c.tokenizer.kernel,
-          .stride = c.tokenizer.stride,
-          .padding = c.tokenizer.padding,
-          .pool_kernel = c.tokenizer.pool_kernel,
-          .pool_stride = c.tokenizer.pool_stride,
-          .pool_padding = c.tokenizer.pool_padding,
-          .bias = c.tokenizer.bias,
-          .activation = c.tokenizer.activation};
+ConvTokenizerConfig tokenizer_config(const VitConfig& c) {
+  ConvTokenizerConfig tokenizer = c.tokenizer;
+  tokenizer.channels = c.in_channels;
+  tokenizer.embed_dim = c.embed_dim;
+  return tokenizer;
 }
 
-PositionConfig position_config(const VisionTransformerConfig& c) {
-  return {
-      .kind = c.position,
-      .embed_dim = c.embed_dim,
-      .prefix = c.position_prefix,
-      .grid_height =
-          c.position_grid_height > 0 ? c.position_grid_height : c.grid_height(c.image_height),
-      .grid_width = c.position_grid_width > 0 ? c.position_grid_width : c.grid_width(c.image_width),
-      .resize = c.position_resize};
+PositionConfig position_config(const VitConfig& c) {
+  PositionConfig position = c.position;
+  position.embed_dim = c.embed_dim;
+  if (position.grid_height == 0) position.grid_height = c.grid_height(c.image_height);
+  if (position.grid_width == 0) position.grid_width = c.grid_width(c.image_width);
+  return position;
 }
 
 // Of differential attention in the block of this number, from 0 (Ye et al. 2024, section 2.1).
@@ -59,108 +47,72 @@ double first_lambda(int64_t index) {
   return 0.8 - 0.6 * std::exp(-0.3 * static_cast<double>(index));
 }
 
-BlockConfig block_config(const VisionTransformerConfig& c, int64_t index) {
+BlockConfig block_config(const VitConfig& c, int64_t index) {
+  BlockConfig block = c.block;
+  block.attention.embed_dim = block.mlp.inputs = c.embed_dim;
+  block.attention.head_dim = c.head_size();
+  block.attention.qk_norm_kind =
+      c.norm == NormKind::layer ? kernels::HeadNormKind::layer : kernels::HeadNormKind::rms;
+  block.attention.first_lambda = first_lambda(index);
+  block.mlp.hidden = c.mlp_hidden();
+  block.mlp.dropout = block.dropout;
+  block.norm = block.attention.norm = block.mlp.norm = c.norm;
+  block.epsilon = block.attention.epsilon = block.mlp.epsilon = c.layer_norm_epsilon;
   // Stochastic depth grows linearly with depth (Huang et al. 2016, section 3), or is the same in
   // every block.
   const double depth_share = c.drop_path_constant ? 1.0
                              : c.depth > 1
                                  ? static_cast<double>(index) / static_cast<double>(c.depth - 1)
                                  : 0.0;
-  return {.attention = {.embed_dim = c.embed_dim,
-                        .num_heads = c.num_heads,
-                        .head_dim = c.head_size(),
-                        .qkv_bias = c.qkv_bias,
-                        .projection = c.attention_projection,
-                        .projection_bias = c.projection_bias,
-                        .qk_norm = c.qk_norm,
-                        .qk_norm_kind = c.norm == NormKind::layer ? kernels::HeadNormKind::layer
-                                                                  : kernels::HeadNormKind::rms,
-                        .output_norm = c.attention_norm,
-                        .norm = c.norm,
-                        .mixing = c.head_mixing,
-                        .epsilon = c.layer_norm_epsilon,
-                        .dropout = c.attention_dropout,
-                        .key_bias = c.key_bias,
-                        .differential = c.differential_attention,
-                        .first_lambda = first_lambda(index)},
-          .mlp = {.inputs = c.embed_dim,
-                  .hidden = c.mlp_hidden(),
-                  .kind = c.mlp,
-                  .activation = c.activation,
-                  .bias = c.mlp_bias,
-                  .output_bias = c.mlp_output_bias,
-                  .hidden_norm = c.mlp_norm,
-                  .norm = c.norm,
-                  .epsilon = c.layer_norm_epsilon,
-                  .dropout = c.dropout},
-          .norms = c.norm_placement,
-          .norm = c.norm,
-          .epsilon = c.layer_norm_epsilon,
-          .layer_scale = c.layer_scale,
-          .layer_scale_init = c.layer_scale_init,
-          .dropout = c.dropout,
-          .drop_path = c.drop_path * depth_share,
-          .branches = c.parallel_branches};
+  block.drop_path = c.drop_path * depth_share;
+  return block;
 }
 
-std::unique_ptr<PositionStrategy> rotary_positions(const Scope& scope,
-                                                   const VisionTransformerConfig& c) {
-  const RotarySettings& r = c.rotary;
-  if (r.kind == Rotary::mixed)
-    return std::make_unique<MixedRotary>(scope, MixedRotaryConfig{.depth = c.depth,
-                                                                  .num_heads = c.num_heads,
-                                                                  .head_dim = c.head_size(),
-                                                                  .base = r.base,
-                                                                  .column_first = r.column_first});
-  const AxialRotaryConfig axial{.head_dim = c.head_size(),
-                                .base = r.base,
-                                .coordinates = r.coordinates,
-                                .offset = r.offset,
-                                .reference_height = r.reference_height,
-                                .reference_width = r.reference_width,
-                                .interleaved = r.interleaved,
-                                .column_first = r.column_first,
-                                .frequencies = {}};
-  return r.stored_periods ? std::make_unique<AxialRotary>(scope, axial)
-                          : std::make_unique<AxialRotary>(axial);
+std::unique_ptr<PositionStrategy> rotary_positions(const Scope& scope, const VitConfig& c) {
+  if (c.rotary.kind == Rotary::mixed)
+    return std::make_unique<MixedRotary>(
+        scope, c.rotary,
+        MixedRotarySize{
+            .depth = c.depth, .num_heads = c.block.attention.num_heads, .head_dim = c.head_size()});
+  return c.rotary.stored_periods ? std::make_unique<AxialRotary>(scope, c.rotary, c.head_size())
+                                 : std::make_unique<AxialRotary>(c.rotary, c.head_size());
 }
 
 // `table_scope` is of a table's parameter, `mlp_scope` of a network's. Null: there are none.
-std::unique_ptr<PositionStrategy> relative_positions(RelativePosition kind,
-                                                     const VisionTransformerConfig& c,
+std::unique_ptr<PositionStrategy> relative_positions(RelativePosition kind, const VitConfig& c,
                                                      const Scope& table_scope,
                                                      const Scope& mlp_scope) {
   if (kind == RelativePosition::none) return nullptr;
-  const PositionConfig grid = position_config(c);
-  if (kind == RelativePosition::table)
-    return std::make_unique<RelativePositions>(
-        table_scope, RelativePositionConfig{.num_heads = c.num_heads,
-                                            .grid_height = grid.grid_height,
-                                            .grid_width = grid.grid_width,
-                                            .prefix = c.prefix_tokens(),
-                                            .prefix_has_entries = c.relative.prefix_entries,
-                                            .resize = c.relative.resize});
-  return std::make_unique<RelativeMlpPositions>(
-      mlp_scope, RelativeMlpConfig{.num_heads = c.num_heads,
-                                   .hidden_dim = c.relative.hidden_dim,
-                                   .prefix = c.prefix_tokens(),
-                                   .kind = kind});
+  if (kind == RelativePosition::table) {
+    const PositionConfig grid = position_config(c);
+    RelativePositionConfig table = c.relative.table;
+    table.num_heads = c.block.attention.num_heads;
+    table.grid_height = grid.grid_height;
+    table.grid_width = grid.grid_width;
+    table.prefix = c.prefix_tokens();
+    return std::make_unique<RelativePositions>(table_scope, table);
+  }
+  RelativeMlpConfig network = c.relative.network;
+  network.num_heads = c.block.attention.num_heads;
+  network.prefix = c.prefix_tokens();
+  network.kind = kind;
+  return std::make_unique<RelativeMlpPositions>(mlp_scope, network);
 }
 
 }  // namespace
 
-VitBackbone::VitBackbone(const Scope& root, const VisionTransformerConfig& config)
-    : config_(config) {
-  const VisionTransformerConfig& c = config_;
+VitBackbone::VitBackbone(const Scope& root, const VitConfig& config) : config_(config) {
+  const VitConfig& c = config_;
   using Section = ParameterPlace::Section;
   constexpr auto kToken = ParameterRole::Kind::token;
   const Scope stem = root.in(Section::stem);
   const int64_t dim = c.embed_dim;
   const Initializer token = Initializer::truncated_normal(0.02);
-  if (c.class_token) cls_token_ = &stem.parameter("cls_token", {1, 1, dim}, token, kToken);
-  if (c.distillation_token) dist_token_ = &stem.parameter("dist_token", {1, 1, dim}, token, kToken);
-  if (c.register_tokens > 0)
-    reg_token_ = &stem.parameter("reg_token", {1, c.register_tokens, dim}, token, kToken);
+  if (c.tokens.class_token) cls_token_ = &stem.parameter("cls_token", {1, 1, dim}, token, kToken);
+  if (c.tokens.distillation_token)
+    dist_token_ = &stem.parameter("dist_token", {1, 1, dim}, token, kToken);
+  if (c.tokens.register_tokens > 0)
+    reg_token_ = &stem.parameter("reg_token", {1, c.tokens.register_tokens, dim}, token, kToken);
   position_.emplace(stem, position_config(c));
   add_positions(stem);
   if (c.patch_embedding == PatchEmbedding::tokenizer)
@@ -193,14 +145,14 @@ void VitBackbone::add_positions(const Scope& stem) {
 }
 
 std::vector<TokenLayout> VitBackbone::layouts(int64_t picture_height, int64_t picture_width) const {
-  const VisionTransformerConfig& c = config_;
-  TokenLayout layout{.class_tokens = c.class_token ? 1 : 0,
-                     .distillation_tokens = c.distillation_token ? 1 : 0,
-                     .register_tokens = c.register_tokens,
+  const VitConfig& c = config_;
+  TokenLayout layout{.class_tokens = c.tokens.class_token ? 1 : 0,
+                     .distillation_tokens = c.tokens.distillation_token ? 1 : 0,
+                     .register_tokens = c.tokens.register_tokens,
                      .grid_height = c.grid_height(picture_height),
                      .grid_width = c.grid_width(picture_width),
-                     .patch_height = c.patch_height,
-                     .patch_width = c.patch_width};
+                     .patch_height = c.patches.patch_height,
+                     .patch_width = c.patches.patch_width};
   if (c.has_feature_map()) {
     layout.patch_height = picture_height / layout.grid_height;
     layout.patch_width = picture_width / layout.grid_width;
@@ -250,7 +202,7 @@ Variable VitBackbone::embed(const Context& context, const Variable& images,
       }
     }
   }
-  tokens = dropout(context, tokens, config_.position_dropout, "pos_drop");
+  tokens = dropout(context, tokens, config_.position.dropout, "pos_drop");
   return norm_pre_ ? norm_pre_->forward(context, tokens) : tokens;
 }
 
@@ -303,8 +255,8 @@ std::vector<AttentionLayer> VitBackbone::attentions() const {
     for (const Attention* attention : block->attentions())
       layers.push_back({.path = attention->path(),
                         .heads = attention->heads(),
-                        .beside_another = config_.parallel_branches > 1,
-                        .differential = config_.differential_attention});
+                        .beside_another = config_.block.branches > 1,
+                        .differential = config_.block.attention.differential});
   return layers;
 }
 

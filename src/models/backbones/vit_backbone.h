@@ -20,7 +20,7 @@ namespace vitrail {
 class VitBackbone : public Backbone {
  public:
   // config is one that validate() accepts; models/vit_config.h names the parameters.
-  VitBackbone(const Scope& root, const VisionTransformerConfig& config);
+  VitBackbone(const Scope& root, const VitConfig& config);
 
   // images need not be of the config's size: position tables follow. The observer is told
   // "patch_embed", "tokens" (positions added), "blocks.i" and "norm". Attention layers are
@@ -45,7 +45,7 @@ class VitBackbone : public Backbone {
   Variable run_block(const Context& context, size_t index, Variable x,
                      const TokenLayout& layout) const;
 
-  VisionTransformerConfig config_;
+  VitConfig config_;
   std::optional<PatchEmbed> patch_embed_;
   std::optional<ConvTokenizer> tokenizer_;
   std::optional<ResNet> resnet_;

@@ -50,7 +50,7 @@ struct XcitConfig : PictureNetworkConfig {
   bool operator==(const XcitConfig&) const = default;
 };
 
-// As of VisionTransformerConfig.
+// As of PictureNetworkConfig.
 void write_fields(const XcitConfig& config, nlohmann::json& out);
 XcitConfig xcit_config_from_json(const nlohmann::json& json);
 void set_field(XcitConfig& config, const std::string& name, const std::string& value);

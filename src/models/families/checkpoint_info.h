@@ -24,7 +24,7 @@ struct Provenance {
 
 struct CheckpointInfo {
   const Family* family = own_family();
-  NetworkConfig config = VisionTransformerConfig();
+  NetworkConfig config = VitConfig();
   PrecisionPlan precision;  // of a quantized checkpoint
   std::vector<WeightRule> weights;
 

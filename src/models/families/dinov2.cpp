@@ -13,7 +13,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr int kDinov2Gated = 4;  // of a generation: SwiGLU, as w12 and w3
 constexpr std::string_view kDinov2GatedPart = ".mlp.w12.";
@@ -101,22 +101,24 @@ class Dinov2Family : public VitFamily {
     settle_from_published(draft, *this);
     find_candidates(draft, {this});
     C& c = draft.config;
-    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kDinov2Epsilon, every_model());
-    draft.settle("activation", &C::activation,
-                 c.mlp == MlpKind::plain ? Activation::gelu : Activation::silu, every_model());
-    draft.settle("pooling", &C::pooling, Pooling::class_token, every_model());
-    c.position_resize = position_resize(c);
+    draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, kDinov2Epsilon,
+                 every_model());
+    draft.settle("activation", draft.config.block.mlp.activation,
+                 c.block.mlp.kind == MlpKind::plain ? Activation::gelu : Activation::silu,
+                 every_model());
+    draft.settle("pooling", draft.config.head.pooling, Pooling::class_token, every_model());
+    c.position.resize = position_resize(c);
   }
   PositionResize position_resize(const C& c) const override {
-    return c.register_tokens > 0 ? PositionResize::bicubic_antialias
-                                 : PositionResize::bicubic_offset;
+    return c.tokens.register_tokens > 0 ? PositionResize::bicubic_antialias
+                                        : PositionResize::bicubic_offset;
   }
 
   const Expressible& expressible() const override { return kDinov2Models; }
   double written_epsilon(const C&) const override { return kDinov2Epsilon; }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
-    model.require(c.pooling == Pooling::class_token && c.num_classes == 0,
+    model.require(c.head.pooling == Pooling::class_token && c.num_classes == 0,
                   "a head: only backbones are files of it");
   }
   // Its files have no place for a head, labels and preprocessing.
@@ -126,7 +128,7 @@ class Dinov2Family : public VitFamily {
 
  protected:
   void spell(const C& config, Spelling& s) const override {
-    if (config.mlp != MlpKind::plain) s.generation |= kDinov2Gated;
+    if (config.block.mlp.kind != MlpKind::plain) s.generation |= kDinov2Gated;
   }
 };
 

@@ -14,7 +14,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // Bits of a generation.
 constexpr int kDinov3Masked = 2;  // k's bias is masked
@@ -137,7 +137,7 @@ class Dinov3Family : public VitFamily {
     C& c = draft.config;
     if (file.spelling.generation & kDinov3Masked) {
       check_masks(file, c.depth);
-      c.key_bias = false;
+      c.block.attention.key_bias = false;
     }
     c.rotary = {.kind = Rotary::axial,
                 .base = kDinov3Base,
@@ -145,10 +145,12 @@ class Dinov3Family : public VitFamily {
                 .interleaved = false,
                 .stored_periods = c.rotary.stored_periods};
     draft.record("rotary", every_model());
-    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kDinov3Epsilon, every_model());
-    draft.settle("activation", &C::activation,
-                 c.mlp == MlpKind::plain ? Activation::gelu : Activation::silu, every_model());
-    draft.settle("pooling", &C::pooling, Pooling::class_token, every_model());
+    draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, kDinov3Epsilon,
+                 every_model());
+    draft.settle("activation", draft.config.block.mlp.activation,
+                 c.block.mlp.kind == MlpKind::plain ? Activation::gelu : Activation::silu,
+                 every_model());
+    draft.settle("pooling", draft.config.head.pooling, Pooling::class_token, every_model());
     draft.settle_image(kDinov3Picture, kDinov3Picture, every_model());
   }
   PositionResize position_resize(const C&) const override {
@@ -159,14 +161,14 @@ class Dinov3Family : public VitFamily {
   double written_epsilon(const C&) const override { return kDinov3Epsilon; }
   void express_head(ModelEdit& model) const override {
     C& c = model.config;
-    model.require(c.pooling == Pooling::class_token && c.num_classes == 0,
+    model.require(c.head.pooling == Pooling::class_token && c.num_classes == 0,
                   "a head: only backbones are files of it");
-    model.require(c.position == Position::none, "positions that are added");
-    const RotarySettings& r = c.rotary;
+    model.require(c.position.kind == Position::none, "positions that are added");
+    const RotaryConfig& r = c.rotary;
     model.require(r.kind == Rotary::axial && r.coordinates == RotaryCoordinates::centred &&
                       !r.interleaved && !r.column_first && r.offset == 0,
                   "other positions than its own rotary ones");
-    model.require(c.mlp != MlpKind::gated_packed_gate_last, "a gate in the second half");
+    model.require(c.block.mlp.kind != MlpKind::gated_packed_gate_last, "a gate in the second half");
     store_periods(model);
     mask_biases(model);
   }
@@ -175,7 +177,7 @@ class Dinov3Family : public VitFamily {
 
  protected:
   void spell(const C& config, Spelling& s) const override {
-    if (config.mlp != MlpKind::plain) s.generation |= kDinov3SwiGlu;
+    if (config.block.mlp.kind != MlpKind::plain) s.generation |= kDinov3SwiGlu;
   }
 
  private:

@@ -8,25 +8,25 @@
 namespace vitrail {
 namespace {
 
-void add_structure(VisionTransformerConfig& config, const PublishedStructure& s) {
+void add_structure(VitConfig& config, const PublishedStructure& s) {
   if (!s.positions) {
-    config.position = Position::none;
-    config.position_prefix = 0;
+    config.position.kind = Position::none;
+    config.position.prefix = 0;
   }
-  config.key_bias = s.key_bias;
+  config.block.attention.key_bias = s.key_bias;
   config.rotary = s.rotary;
   config.relative = s.relative;
-  if (s.split_gate) config.mlp = MlpKind::gated_split;
-  config.mlp_norm = s.mlp_norm;
-  config.attention_norm = s.attention_norm;
-  if (!is_map(config.pooling) || s.pool_heads == 0) return;
-  config.pool_heads = s.pool_heads;
-  config.pool_mlp_hidden_dim = 4 * config.embed_dim;
+  if (s.split_gate) config.block.mlp.kind = MlpKind::gated_split;
+  config.block.mlp.hidden_norm = s.mlp_norm;
+  config.block.attention.output_norm = s.attention_norm;
+  if (!is_map(config.head.pooling) || s.pool_heads == 0) return;
+  config.head.map.num_heads = s.pool_heads;
+  config.head.map.mlp_hidden_dim = 4 * config.embed_dim;
 }
 
 // The residual networks of timm's hybrids: Big Transfer's with standardised filters and GroupNorm,
 // and ResNet-D with batch normalisation.
-void set_stem(VisionTransformerConfig& config, PublishedArchitecture::Stem stem) {
+void set_stem(VitConfig& config, PublishedArchitecture::Stem stem) {
   using P = PublishedArchitecture;
   if (stem == P::kPatches) return;
   config.patch_embedding = PatchEmbedding::resnet;
@@ -65,52 +65,52 @@ void set_stem(VisionTransformerConfig& config, PublishedArchitecture::Stem stem)
 
 }  // namespace
 
-VisionTransformerConfig published_config(const PublishedArchitecture& a) {
+VitConfig published_config(const PublishedArchitecture& a) {
   using P = PublishedArchitecture;
   const auto has = [&](P::Flag flag) { return (a.flags & flag) != 0; };
-  VisionTransformerConfig config;
+  VitConfig config;
   config.architecture = a.name;
   config.image_height = config.image_width = a.size.image;
-  config.patch_height = config.patch_width = a.size.patch;
-  config.patch_bias = !has(P::kPreNorm);
+  config.patches.patch_height = config.patches.patch_width = a.size.patch;
+  config.patches.bias = !has(P::kPreNorm);
   config.embed_dim = a.size.embed_dim;
   config.depth = a.size.depth;
-  config.num_heads = a.size.num_heads;
-  config.mlp_hidden_dim = a.mlp_hidden;
-  config.mlp = has(P::kGated)        ? MlpKind::gated_packed
-               : has(P::kGatedSplit) ? MlpKind::gated_split
-                                     : MlpKind::plain;
-  config.activation = a.activation;
-  config.qkv_bias = !has(P::kNoQkvBias);
-  config.norm_placement = has(P::kResPost) ? NormPlacement::res_post : NormPlacement::pre;
+  config.block.attention.num_heads = a.size.num_heads;
+  config.block.mlp.hidden = a.mlp_hidden;
+  config.block.mlp.kind = has(P::kGated)        ? MlpKind::gated_packed
+                          : has(P::kGatedSplit) ? MlpKind::gated_split
+                                                : MlpKind::plain;
+  config.block.mlp.activation = a.activation;
+  config.block.attention.qkv_bias = !has(P::kNoQkvBias);
+  config.block.norms = has(P::kResPost) ? NormPlacement::res_post : NormPlacement::pre;
   config.layer_norm_epsilon = has(P::kEpsilon5) ? 1e-5 : 1e-6;
-  config.layer_scale = has(P::kLayerScale);
-  config.class_token = !has(P::kNoClass);
-  config.distillation_token = has(P::kDistilled);
-  config.register_tokens = a.registers;
+  config.block.layer_scale = has(P::kLayerScale);
+  config.tokens.class_token = !has(P::kNoClass);
+  config.tokens.distillation_token = has(P::kDistilled);
+  config.tokens.register_tokens = a.registers;
   // Original DINOv2 gives the class token a position and its registers none.
-  config.position_prefix = has(P::kNoPrefixPosition) ? 0
+  config.position.prefix = has(P::kNoPrefixPosition) ? 0
                            : a.family() == "dinov2"  ? 1
                                                      : config.prefix_tokens();
-  config.position_resize =
+  config.position.resize =
       has(P::kOffsetResize) ? PositionResize::bicubic_offset : PositionResize::bicubic_antialias;
   config.pre_norm = has(P::kPreNorm);
   config.norm = has(P::kRmsNorm) ? NormKind::root_mean_square : NormKind::layer;
-  config.patch_output_norm = has(P::kPatchOutputNorm);
-  config.attention_norm = config.mlp_norm = has(P::kInnerNorms);
-  config.projection_bias = config.mlp_bias = !has(P::kNoProjectionBias);
-  config.qk_norm = has(P::kQkNorm);
-  config.differential_attention = has(P::kDifferential);
-  if (has(P::kParallel)) config.norm_placement = NormPlacement::parallel;
+  config.patches.output_norm = has(P::kPatchOutputNorm);
+  config.block.attention.output_norm = config.block.mlp.hidden_norm = has(P::kInnerNorms);
+  config.block.attention.projection_bias = config.block.mlp.bias = !has(P::kNoProjectionBias);
+  config.block.attention.qk_norm = has(P::kQkNorm);
+  config.block.attention.differential = has(P::kDifferential);
+  if (has(P::kParallel)) config.block.norms = NormPlacement::parallel;
   // One bias for the sum of both.
-  config.mlp_output_bias = !(has(P::kParallel) && has(P::kDifferential));
-  config.parallel_branches = a.branches;
+  config.block.mlp.output_bias = !(has(P::kParallel) && has(P::kDifferential));
+  config.block.branches = a.branches;
   set_stem(config, a.stem);
   // timm's pictures may have pixels behind the last whole patch.
-  config.drop_partial_patches = a.stem == P::kPatches && a.size.image % a.size.patch != 0;
-  config.fc_norm = has(P::kFcNorm);
+  config.patches.drop_partial = a.stem == P::kPatches && a.size.image % a.size.patch != 0;
+  config.head.norm = has(P::kFcNorm);
   config.final_norm = !has(P::kFcNorm) && !has(P::kNoFinalNorm);
-  config.pooling = a.pooling;
+  config.head.pooling = a.pooling;
   config.num_classes = a.num_classes;
   if (a.structure != nullptr) add_structure(config, *a.structure);
   return config;

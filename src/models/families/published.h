@@ -15,8 +15,8 @@ struct PublishedStructure {
   std::string_view family;  // the name of theirs
   bool positions = true;    // there is a pos_embed
   bool key_bias = false;
-  RotarySettings rotary = {};
-  RelativeSettings relative = {};
+  RotaryConfig rotary = {};
+  RelativeConfig relative = {};
   bool split_gate = false;  // SwiGLU with a matrix for each half
   bool mlp_norm = false, attention_norm = false;
   int pool_heads = 0;  // of attention pooling, whose MLP is then four times as wide as the tokens
@@ -82,7 +82,7 @@ std::span<const PublishedArchitecture> published_architectures();
 const PublishedArchitecture* find_published(std::string_view name);  // null: not there
 
 // The whole model. `architecture` is the name.
-VisionTransformerConfig published_config(const PublishedArchitecture& architecture);
+VitConfig published_config(const PublishedArchitecture& architecture);
 // The preprocessing of its default weights as a timm pretrained_cfg.
 nlohmann::json published_preprocess(const PublishedArchitecture& architecture);
 

@@ -9,16 +9,16 @@ namespace {
 using enum PublishedArchitecture::Flag;
 using enum PublishedArchitecture::Statistics;
 
-constexpr RotarySettings kAxial16 = {
+constexpr RotaryConfig kAxial16 = {
     .kind = Rotary::axial, .reference_height = 16, .reference_width = 16};
-constexpr RotarySettings kCentred = {.kind = Rotary::axial,
-                                     .base = 100,
-                                     .coordinates = RotaryCoordinates::centred,
-                                     .interleaved = false};
-constexpr RotarySettings kByColumn = {.kind = Rotary::axial, .base = 100, .column_first = true};
-constexpr RotarySettings kMixedByColumn = {.kind = Rotary::mixed, .base = 10, .column_first = true};
+constexpr RotaryConfig kCentred = {.kind = Rotary::axial,
+                                   .base = 100,
+                                   .coordinates = RotaryCoordinates::centred,
+                                   .interleaved = false};
+constexpr RotaryConfig kByColumn = {.kind = Rotary::axial, .base = 100, .column_first = true};
+constexpr RotaryConfig kMixedByColumn = {.kind = Rotary::mixed, .base = 10, .column_first = true};
 
-constexpr RotarySettings perception(int64_t reference, double offset) {
+constexpr RotaryConfig perception(int64_t reference, double offset) {
   return {.kind = Rotary::axial,
           .offset = offset,
           .reference_height = reference,
@@ -70,17 +70,17 @@ constexpr PublishedStructure kRelPos256 = {
     .family = "timm_relpos",
     .positions = false,
     .key_bias = true,
-    .relative = {.per_block = RelativePosition::mlp, .hidden_dim = 256}};
+    .relative = {.per_block = RelativePosition::mlp, .network = {.hidden_dim = 256}}};
 constexpr PublishedStructure kSharedRelPos384 = {
     .family = "timm_relpos",
     .positions = false,
     .key_bias = true,
-    .relative = {.shared = RelativePosition::mlp, .hidden_dim = 384}};
+    .relative = {.shared = RelativePosition::mlp, .network = {.hidden_dim = 384}}};
 constexpr PublishedStructure kSharedRelPos512 = {
     .family = "timm_relpos",
     .positions = false,
     .key_bias = true,
-    .relative = {.shared = RelativePosition::mlp, .hidden_dim = 512}};
+    .relative = {.shared = RelativePosition::mlp, .network = {.hidden_dim = 512}}};
 
 // clang-format off
 // .size is embed_dim, depth, num_heads, patch, image.

@@ -12,12 +12,14 @@ namespace vitrail {
 namespace {
 
 void settle_head_size(ConfigDraft& draft, const std::string& place) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   if (draft.attention_width == 0 || draft.is_open("num_heads")) return;
-  if (c.num_heads < 1 || draft.attention_width % c.num_heads != 0)
-    fail("model", "{}: num_heads {} does not divide the {} rows of q", place, c.num_heads,
-         draft.attention_width);
-  c.head_dim = draft.attention_width == c.embed_dim ? 0 : draft.attention_width / c.num_heads;
+  if (c.block.attention.num_heads < 1 || draft.attention_width % c.block.attention.num_heads != 0)
+    fail("model", "{}: num_heads {} does not divide the {} rows of q", place,
+         c.block.attention.num_heads, draft.attention_width);
+  c.block.attention.head_dim = draft.attention_width == c.embed_dim
+                                   ? 0
+                                   : draft.attention_width / c.block.attention.num_heads;
 }
 
 // A rotary rule that is said by its kind alone leaves the rest of it to be said, too.
@@ -32,8 +34,8 @@ void open_rotary_rule(ConfigDraft& draft, const Settings& settings) {
     if (!said(field)) draft.open.insert(field);
 }
 
-const VisionTransformerConfig& plain_vit(const NetworkConfig& config, const Family& family) {
-  const auto* vit = config.get_if<VisionTransformerConfig>();
+const VitConfig& plain_vit(const NetworkConfig& config, const Family& family) {
+  const auto* vit = config.get_if<VitConfig>();
   if (vit == nullptr)
     fail("convert", "{} models cannot express a network of the type {}", family.name(),
          config.type());
@@ -68,8 +70,8 @@ ReadModel VitFamily::read(const FileReading& file) const {
 
 void VitFamily::leave_open(const Spelling&, ConfigDraft&) const {}
 
-std::vector<int64_t> VitFamily::position_prefixes(const VisionTransformerConfig& c) const {
-  return {(c.class_token ? 1 : 0) + (c.distillation_token ? 1 : 0)};
+std::vector<int64_t> VitFamily::position_prefixes(const VitConfig& c) const {
+  return {(c.tokens.class_token ? 1 : 0) + (c.tokens.distillation_token ? 1 : 0)};
 }
 
 void VitFamily::settle_partial_patches(ConfigDraft&) const {}
@@ -80,7 +82,7 @@ Spelling VitFamily::spelling_for(const NetworkConfig& config) const {
   return spelling;
 }
 
-void VitFamily::spell(const VisionTransformerConfig&, Spelling&) const {}
+void VitFamily::spell(const VitConfig&, Spelling&) const {}
 
 Adapted VitFamily::express(const NetworkConfig& config, const TensorSource& canonical) const {
   return adapt_vit(plain_vit(config, *this), canonical, *this);

@@ -31,20 +31,20 @@ class VitFamily : public Family {
   // architecture, a preprocessor's file.
   virtual void settle(ConfigDraft& draft, const FileReading& file) const = 0;
   // How many prefix tokens pos_embed may cover, the likelier first.
-  virtual std::vector<int64_t> position_prefixes(const VisionTransformerConfig& config) const;
+  virtual std::vector<int64_t> position_prefixes(const VitConfig& config) const;
   // What the library does with pictures that are no whole number of patches.
   virtual void settle_partial_patches(ConfigDraft& draft) const;
 
   // ---- Reading and writing ----
   // How the library's own code stretches positions to another picture's grid.
-  virtual PositionResize position_resize(const VisionTransformerConfig& config) const = 0;
+  virtual PositionResize position_resize(const VitConfig& config) const = 0;
   // The same of a table by relative position: timm's rule, unless the family has another.
   virtual RelativeResize relative_resize() const { return RelativeResize::geometric; }
 
   // ---- Writing ----
   virtual const Expressible& expressible() const = 0;
   // LayerNorm's epsilon in what the family makes of such a model.
-  virtual double written_epsilon(const VisionTransformerConfig& config) const = 0;
+  virtual double written_epsilon(const VitConfig& config) const = 0;
   // Last of all: tensors that the family stores as one.
   virtual void join_tensors(ModelEdit&) const {}
   // Error naming what of pooling and head it cannot express.
@@ -54,7 +54,7 @@ class VitFamily : public Family {
   // "every timm model": the source of a constant.
   std::string every_model() const { return std::string("every ") + name() + " model"; }
   // Prefix and generation of what it writes today.
-  virtual void spell(const VisionTransformerConfig& config, Spelling& spelling) const;
+  virtual void spell(const VitConfig& config, Spelling& spelling) const;
 };
 
 }  // namespace vitrail

@@ -16,7 +16,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // Of a generation.
 constexpr int kNormedPatches = 2;  // norms around the patch embedding
@@ -111,7 +111,8 @@ void settle_vit_pytorch_architecture(ConfigDraft& draft) {
     if (name == twin)
       fail(ErrorCode::unsupported, said(Option::settings),
            "architecture is '{}', {}, which Vitrail does not implement", printable(name), what);
-  const char* known = draft.config.head_mixing == HeadMixingKind::none ? "vit" : "deepvit";
+  const char* known =
+      draft.config.block.attention.mixing == HeadMixingKind::none ? "vit" : "deepvit";
   if (name != known)
     fail(said(Option::settings),
          "architecture is '{}'; of vit-pytorch's models these tensors are a {}'s", printable(name),
@@ -141,9 +142,9 @@ void settle_from_vit_pytorch(ConfigDraft& draft, const Json& config, const std::
   };
   agree_with_shapes(config, "dim", c.embed_dim, place);
   agree_with_shapes(config, "depth", c.depth, place);
-  agree_with_shapes(config, "mlp_dim", c.mlp_hidden_dim, place);
+  agree_with_shapes(config, "mlp_dim", c.block.mlp.hidden, place);
   agree_with_shapes(config, "num_classes", c.num_classes, place);
-  draft.settle("in_channels", &C::in_channels,
+  draft.settle("in_channels", draft.config.in_channels,
                get_optional<int64_t>(config, "channels", place).value_or(3),
                has("channels") ? place : "vit-pytorch's default");
   agree_with_shapes(config, "channels", c.in_channels, place);
@@ -154,19 +155,21 @@ void settle_from_vit_pytorch(ConfigDraft& draft, const Json& config, const std::
            "{}: patch_size {}x{} of {} channels is not the {} columns of the patch "
            "embedding",
            place, height, width, c.in_channels, draft.patch_columns);
-    draft.settle("patch_height", &C::patch_height, height, place);
-    draft.settle("patch_width", &C::patch_width, width, place);
+    draft.settle("patch_height", draft.config.patches.patch_height, height, place);
+    draft.settle("patch_width", draft.config.patches.patch_width, width, place);
   }
   if (has("heads"))
-    draft.settle("num_heads", &C::num_heads, get<int64_t>(config, "heads", place), place);
+    draft.settle("num_heads", draft.config.block.attention.num_heads,
+                 get<int64_t>(config, "heads", place), place);
   if (has("dim_head") && !draft.is_open("num_heads"))
-    agree_with_shapes(config, "dim_head", draft.attention_width / c.num_heads, place);
+    agree_with_shapes(config, "dim_head", draft.attention_width / c.block.attention.num_heads,
+                      place);
   if (has("pool")) {
     const auto pool = get<std::string>(config, "pool", place);
     if (pool != "cls" && pool != "mean")
       fail("vit-pytorch", "{}: pool {} is not supported; cls and mean are", place, shown(pool));
-    draft.settle("pooling", &C::pooling, pool == "cls" ? Pooling::class_token : Pooling::mean_all,
-                 place);
+    draft.settle("pooling", draft.config.head.pooling,
+                 pool == "cls" ? Pooling::class_token : Pooling::mean_all, place);
   }
   if (has("image_size")) {
     const auto [height, width] = sides_from_json(config, "image_size", place, "vit-pytorch");
@@ -221,7 +224,7 @@ class VitPytorchFamily : public VitFamily {
   // Its ats_vit and vit_3d have the names of an older ViT and compute something else.
   void leave_open(const Spelling& s, ConfigDraft& draft) const override {
     const bool shared = s.generation == (kHeadNorm | kNormedPatches);
-    if (!shared || draft.config.head_mixing != HeadMixingKind::none) return;
+    if (!shared || draft.config.block.attention.mixing != HeadMixingKind::none) return;
     draft.open.insert("architecture");
     draft.reasons["architecture"] =
         "architecture=vit says that this is an older ViT of vit-pytorch; its ats_vit (which leaves "
@@ -235,25 +238,28 @@ class VitPytorchFamily : public VitFamily {
     settle_vit_pytorch_architecture(draft);
     settle_flat_positions(draft, file);
     const C& c = draft.config;
-    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kVitPytorchEpsilon, every_model());
-    if (!c.class_token) draft.settle("pooling", &C::pooling, Pooling::mean_all, every_model());
-    if (!c.attention_projection)
-      draft.settle("num_heads", &C::num_heads, int64_t{1}, every_model());
+    draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, kVitPytorchEpsilon,
+                 every_model());
+    if (!c.tokens.class_token)
+      draft.settle("pooling", draft.config.head.pooling, Pooling::mean_all, every_model());
+    if (!c.block.attention.projection)
+      draft.settle("num_heads", draft.config.block.attention.num_heads, int64_t{1}, every_model());
   }
   // The library has no rule, so the model keeps its own.
-  PositionResize position_resize(const C& c) const override { return c.position_resize; }
+  PositionResize position_resize(const C& c) const override { return c.position.resize; }
 
   const Expressible& expressible() const override { return kVitPytorchModels; }
   double written_epsilon(const C&) const override { return kVitPytorchEpsilon; }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
     model.require(c.num_classes > 0, "a model without a head");
-    model.require(c.head_mixing == HeadMixingKind::none ||
-                      (c.patch_norm && c.fc_norm && c.class_token && c.attention_projection),
+    model.require(c.block.attention.mixing == HeadMixingKind::none ||
+                      (c.patches.norms && c.head.norm && c.tokens.class_token &&
+                       c.block.attention.projection),
                   "head_mixing but in its DeepViT, with patch_norm, fc_norm, a class token and an "
                   "output projection");
-    model.require(c.pooling == Pooling::class_token || c.pooling == Pooling::mean_all ||
-                      (c.pooling == Pooling::mean && c.prefix_tokens() == 0),
+    model.require(c.head.pooling == Pooling::class_token || c.head.pooling == Pooling::mean_all ||
+                      (c.head.pooling == Pooling::mean && c.prefix_tokens() == 0),
                   "any pooling but the class token's and the mean of all tokens");
   }
   // Its files have no place for labels and preprocessing.
@@ -266,17 +272,18 @@ class VitPytorchFamily : public VitFamily {
   void settle_flat_positions(ConfigDraft& draft, const FileReading& file) const {
     const TensorInfo* token = file.tensors.find(file.spelling.prefix + "cls_token");
     const TensorInfo* positions = file.tensors.find(file.spelling.prefix + "pos_embedding");
-    if (!draft.config.class_token || token == nullptr || positions == nullptr) return;
+    if (!draft.config.tokens.class_token || token == nullptr || positions == nullptr) return;
     const int axes = token->shape.rank();
     if (positions->shape.rank() != 2 || axes == 2) return;
     draft.position_prefix = 0;
     if (axes == 1)
-      draft.settle("pooling", &C::pooling, Pooling::mean, "names and shapes (ViTDetPool)");
+      draft.settle("pooling", draft.config.head.pooling, Pooling::mean,
+                   "names and shapes (ViTDetPool)");
   }
 
   void spell(const C& config, Spelling& s) const override {
-    if (config.patch_norm) s.generation |= kNormedPatches;
-    if (config.fc_norm) s.generation |= kHeadNorm;
+    if (config.patches.norms) s.generation |= kNormedPatches;
+    if (config.head.norm) s.generation |= kHeadNorm;
   }
 };
 

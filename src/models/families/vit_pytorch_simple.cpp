@@ -12,7 +12,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr int kSimpleHeadNorm = 2;  // of a generation: the last norm stands in the head
 
@@ -78,7 +78,7 @@ class VitPytorchSimple : public VitFamily {
   }
 
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
-    draft.config.position = Position::sincos_2d_closed;
+    draft.config.position.kind = Position::sincos_2d_closed;
     draft.reasons["image_size"] = "positions are computed, so no tensor shows the picture's size";
   }
   void settle(ConfigDraft& draft, const FileReading& file) const override {
@@ -88,38 +88,39 @@ class VitPytorchSimple : public VitFamily {
     }
     settle_patches(draft);
     draft.record("position", every_model());
-    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, kVitPytorchEpsilon, every_model());
-    draft.settle("activation", &C::activation, Activation::gelu, every_model());
-    draft.settle("pooling", &C::pooling, Pooling::mean, every_model());
+    draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, kVitPytorchEpsilon,
+                 every_model());
+    draft.settle("activation", draft.config.block.mlp.activation, Activation::gelu, every_model());
+    draft.settle("pooling", draft.config.head.pooling, Pooling::mean, every_model());
   }
   std::vector<int64_t> position_prefixes(const C&) const override { return {0}; }
   // There is no table that could be stretched.
-  PositionResize position_resize(const C& c) const override { return c.position_resize; }
+  PositionResize position_resize(const C& c) const override { return c.position.resize; }
 
   const Expressible& expressible() const override { return kSimpleModels; }
   double written_epsilon(const C&) const override { return kVitPytorchEpsilon; }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
     model.require(c.num_classes > 0, "a model without a head");
-    model.require(c.patch_norm, "a patch embedding without norms around it");
-    model.require(c.pooling == Pooling::mean, "any pooling but the mean of the patches");
-    model.require(c.activation == Activation::gelu, "another activation than GELU");
+    model.require(c.patches.norms, "a patch embedding without norms around it");
+    model.require(c.head.pooling == Pooling::mean, "any pooling but the mean of the patches");
+    model.require(c.block.mlp.activation == Activation::gelu, "another activation than GELU");
   }
   // Its files have no place for labels and preprocessing.
   std::vector<const Family*> classifier_forms() const override { return {own_family()}; }
 
  protected:
   void spell(const C& config, Spelling& s) const override {
-    if (config.fc_norm) s.generation |= kSimpleHeadNorm;
+    if (config.head.norm) s.generation |= kSimpleHeadNorm;
   }
 
  private:
   static void check_registers(const ConfigDraft& draft, const FileReading& file) {
     const auto said =
         get_optional<int64_t>(file.files.config, "num_register_tokens", file.files.config_name);
-    if (said && *said != draft.config.register_tokens)
+    if (said && *said != draft.config.tokens.register_tokens)
       fail("vit-pytorch", "{}: num_register_tokens is {}, but the tensors have {}",
-           file.files.config_name, *said, draft.config.register_tokens);
+           file.files.config_name, *said, draft.config.tokens.register_tokens);
   }
 };
 

@@ -111,7 +111,7 @@ ReadModel read_own_config(const FileReading& file) {
     const bool says = fields.contains("answer") || answer.meaning != Answer::softmax;
     if (answer.classes == 1 && !says) draft.open.insert("answer");
   };
-  if (const auto* vit = network.config.get_if<VisionTransformerConfig>()) {
+  if (const auto* vit = network.config.get_if<VitConfig>()) {
     ConfigDraft draft;
     draft.config = *vit;
     settle_with(draft);

@@ -21,7 +21,7 @@ void add_prefixes(const std::string& name, std::set<std::string>& prefixes) {
 
 }  // namespace
 
-AdapterNames::AdapterNames(Spelling spelling, const VisionTransformerConfig& config)
+AdapterNames::AdapterNames(Spelling spelling, const VitConfig& config)
     : spelling_(std::move(spelling)) {
   const VisionTransformer model(config);
   std::set<std::string> paths;
@@ -41,7 +41,7 @@ AdapterNames::AdapterNames(Spelling spelling, const VisionTransformerConfig& con
   }
 }
 
-AdapterNames AdapterNames::choose(const Spelling& base, const VisionTransformerConfig& config,
+AdapterNames AdapterNames::choose(const Spelling& base, const VitConfig& config,
                                   const std::vector<std::string>& wanted) {
   std::set<std::string> prefixes = {"", base.prefix};
   for (const std::string& name : wanted) add_prefixes(name, prefixes);

@@ -41,10 +41,10 @@ std::vector<std::string> parameters_of(const TensorSource& adapter) {
 void set_head(CheckpointInfo& info, const TensorInfo& head, const std::string& place) {
   check(head.shape.rank() == 2 && head.shape[0] > 0, "adapter", "{}: its head is {}", place,
         head.shape.str());
-  VisionTransformerConfig& config = as_vit(info.config);
+  VitConfig& config = as_vit(info.config);
   config.num_classes = head.shape[0];
   if (info.family->reads_class_and_mean() && head.shape[1] == 2 * config.embed_dim)
-    config.pooling = Pooling::class_and_mean;
+    config.head.pooling = Pooling::class_and_mean;
   info.labels.clear();
   info.wnids.clear();
   info.labels_file.clear();

@@ -14,6 +14,7 @@ struct RelativePositionConfig {
   int64_t prefix = 0;                       // tokens before the patches
   bool prefix_has_entries = true;           // three entries at the end of the table; else no bias
   RelativeResize resize = RelativeResize::refused;
+  bool operator==(const RelativePositionConfig&) const = default;
 };
 
 // "relative_position_bias_table" [(2h - 1)(2w - 1) (+ 3), H] in the scope: of one attention, or of

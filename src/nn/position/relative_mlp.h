@@ -19,6 +19,7 @@ struct RelativeMlpConfig {
   // mlp: of sign(o) ln(1 + |o|) of an offset o. mlp_swin: of sign(o) log2(1 + 8 |o|) / 3, o in
   // shares of the grid; what comes out is 16 times its sigmoid.
   RelativePosition kind = RelativePosition::mlp;
+  bool operator==(const RelativeMlpConfig&) const = default;
 };
 
 // "mlp.fc1.{weight [hidden, 2], bias}", ReLU, "mlp.fc2.{weight [H, hidden], bias}" in the scope

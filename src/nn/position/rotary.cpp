@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "core/error.h"
 #include "ops/tokens.h"
@@ -13,14 +14,14 @@ constexpr double kTurn = 2 * std::numbers::pi;
 
 // Every head's frequencies have the directions of a random rotation (Heo et al. 2024, section 3.2):
 // here those of heads and blocks in equal steps, which needs no generator.
-Tensor first_frequencies(const MixedRotaryConfig& c) {
+Tensor first_frequencies(double base, const MixedRotarySize& c) {
   Tensor out = Tensor::empty({2, c.depth, c.num_heads, c.head_dim / 2});
   const int64_t half = c.head_dim / 2, quarter = c.head_dim / 4;
   const auto heads = static_cast<double>(c.depth * c.num_heads);
   for (int64_t at = 0; at < out.numel() / 2; ++at) {
     const int64_t i = at % half;
     const double size =
-        std::pow(c.base, -static_cast<double>(i % quarter) / static_cast<double>(quarter));
+        std::pow(base, -static_cast<double>(i % quarter) / static_cast<double>(quarter));
     const double direction =
         kTurn * static_cast<double>(at / half) / heads + (i < quarter ? 0 : std::numbers::pi / 2);
     out.f32()[at] = static_cast<float>(size * std::cos(direction));
@@ -36,53 +37,55 @@ std::string key_of(const TokenLayout& layout) {
 }
 
 // Of a coordinate, in every angle.
-double factor_of(const AxialRotaryConfig& config) {
+double factor_of(const RotaryConfig& config) {
   return config.coordinates == RotaryCoordinates::centred ? kTurn : 1.0;
 }
 
 }  // namespace
 
-AxialRotaryConfig dinov3_rotary(int64_t head_dim, double base) {
-  return {.head_dim = head_dim,
+RotaryConfig dinov3_rotary(double base) {
+  return {.kind = Rotary::axial,
           .base = base,
-          .coordinates = AxialRotaryConfig::Coordinates::centred,
+          .coordinates = RotaryCoordinates::centred,
           .interleaved = false};
 }
 
-AxialRotary::AxialRotary(const Scope& scope, const AxialRotaryConfig& config)
-    : AxialRotary(config) {
-  Tensor periods = Tensor::empty({config.head_dim / 4});
+AxialRotary::AxialRotary(const Scope& scope, const RotaryConfig& config, int64_t head_dim)
+    : AxialRotary(config, head_dim) {
+  Tensor periods = Tensor::empty({head_dim / 4});
   for (int64_t i = 0; i < periods.numel(); ++i)
-    periods.f32()[i] = static_cast<float>(factor_of(config) / config_.frequencies[i]);
+    periods.f32()[i] = static_cast<float>(factor_of(config) / frequencies_[i]);
   periods_ = &scope.buffer("periods", periods.shape(), Initializer::table(periods));
 }
 
-AxialRotary::AxialRotary(const AxialRotaryConfig& config) : config_(config) {
-  check(config.head_dim > 0 && config.head_dim % 4 == 0, "position",
-        "rotary positions on two axes need a head_dim divisible by 4, not {}", config.head_dim);
-  const int64_t quarter = config.head_dim / 4;
-  if (config_.frequencies.empty()) {
+AxialRotary::AxialRotary(const RotaryConfig& config, int64_t head_dim,
+                         std::vector<double> frequencies)
+    : config_(config), head_dim_(head_dim), frequencies_(std::move(frequencies)) {
+  check(head_dim > 0 && head_dim % 4 == 0, "position",
+        "rotary positions on two axes need a head_dim divisible by 4, not {}", head_dim);
+  const int64_t quarter = head_dim / 4;
+  if (frequencies_.empty()) {
     check(config.base > 0, "position", "rotary positions need a base above 0, not {}", config.base);
     const double factor = factor_of(config);
     for (int64_t i = 0; i < quarter; ++i)
-      config_.frequencies.push_back(
+      frequencies_.push_back(
           factor * std::pow(config.base, -static_cast<double>(i) / static_cast<double>(quarter)));
   }
-  check(static_cast<int64_t>(config_.frequencies.size()) == quarter, "position",
-        "{} frequencies do not turn heads of {}: it takes {}", config_.frequencies.size(),
-        config.head_dim, quarter);
+  check(static_cast<int64_t>(frequencies_.size()) == quarter, "position",
+        "{} frequencies do not turn heads of {}: it takes {}", frequencies_.size(), head_dim,
+        quarter);
 }
 
 double AxialRotary::coordinate(int64_t index, int64_t size, int64_t reference) const {
   const auto place = static_cast<double>(index), count = static_cast<double>(size);
   double out = 0;
   switch (config_.coordinates) {
-    case AxialRotaryConfig::Coordinates::index:
+    case RotaryCoordinates::index:
       out = place + config_.offset;
       break;
-    case AxialRotaryConfig::Coordinates::centred:
+    case RotaryCoordinates::centred:
       return 2 * (place + 0.5 + config_.offset) / count - 1;
-    case AxialRotaryConfig::Coordinates::pixel:
+    case RotaryCoordinates::pixel:
       out = size == 1 ? -1 : -1 + 2 * place / (count - 1);
       break;
   }
@@ -90,7 +93,7 @@ double AxialRotary::coordinate(int64_t index, int64_t size, int64_t reference) c
 }
 
 Tensor AxialRotary::angles(int64_t height, int64_t width) const {
-  return angles(config_.frequencies, height, width);
+  return angles(frequencies_, height, width);
 }
 
 Tensor AxialRotary::angles(const std::vector<double>& frequencies, int64_t height,
@@ -120,7 +123,7 @@ void AxialRotary::describe(const Context& /*context*/, const TokenLayout& layout
                            AttentionOptions* options) const {
   if (periods_ == nullptr) {
     options->q_rotary = options->k_rotary =
-        *cache_.get(layout, [&] { return positions(config_.frequencies, layout); });
+        *cache_.get(layout, [&] { return positions(frequencies_, layout); });
     return;
   }
   options->q_rotary = options->k_rotary =
@@ -132,13 +135,15 @@ void AxialRotary::describe(const Context& /*context*/, const TokenLayout& layout
       });
 }
 
-MixedRotary::MixedRotary(const Scope& scope, const MixedRotaryConfig& config)
+MixedRotary::MixedRotary(const Scope& scope, const RotaryConfig& config,
+                         const MixedRotarySize& size)
     : config_(config),
-      frequencies_(scope.parameter(
-          "freqs", {2, config.depth, config.num_heads, config.head_dim / 2},
-          Initializer::table(first_frequencies(config)), ParameterRole::Kind::position)) {
-  check(config.head_dim % 4 == 0, "position",
-        "mixed rotary positions need a head_dim divisible by 4, not {}", config.head_dim);
+      size_(size),
+      frequencies_(scope.parameter("freqs", {2, size.depth, size.num_heads, size.head_dim / 2},
+                                   Initializer::table(first_frequencies(config.base, size)),
+                                   ParameterRole::Kind::position)) {
+  check(size.head_dim % 4 == 0, "position",
+        "mixed rotary positions need a head_dim divisible by 4, not {}", size.head_dim);
 }
 
 RotaryPositions MixedRotary::positions(const Context& context, const TokenLayout& layout,
@@ -151,14 +156,14 @@ RotaryPositions MixedRotary::positions(const Context& context, const TokenLayout
   }
   const Variable own =
       reshape(context, slice(context, frequencies_.variable(), 1, block, block + 1),
-              {2, config_.num_heads, config_.head_dim / 2});
+              {2, size_.num_heads, size_.head_dim / 2});
   return rotary_positions(rotary_angles(context, places, own), layout.prefix(), true);
 }
 
 void MixedRotary::describe(const Context& context, const TokenLayout& layout, int64_t block,
                            AttentionOptions* options) const {
-  check(block >= 0 && block < config_.depth, "position",
-        "block {} has no rotary frequencies: there are {}", block, config_.depth);
+  check(block >= 0 && block < size_.depth, "position",
+        "block {} has no rotary frequencies: there are {}", block, size_.depth);
   if (context.tape != nullptr) {
     options->q_rotary = options->k_rotary = positions(context, layout, block);
     return;

@@ -59,13 +59,13 @@ Tensor targets_of(Queue& queue, const Tensor& answers, int64_t views, int64_t gl
 
 }  // namespace
 
-VisionTransformerConfig dino_backbone(VisionTransformerConfig config) {
-  check(config.class_token && config.depth > 0, kDino,
+VitConfig dino_backbone(VitConfig config) {
+  check(config.tokens.class_token && config.depth > 0, kDino,
         "the model has no class token that attends to patches, which DINO learns from; choose an "
         "architecture that has one ({} vit_lite_2_4, for instance)",
         said(Option::architecture));
-  config.pooling = Pooling::class_token;
-  config.fc_norm = false;
+  config.head.pooling = Pooling::class_token;
+  config.head.norm = false;
   config.num_classes = 0;
   return config;
 }
@@ -89,7 +89,7 @@ Variable DinoMethod::Projected::forward(const Context& context, std::span<const 
   return head.forward(context, concatenate(context, pooled, 0), frozen);
 }
 
-DinoMethod::DinoMethod(const VisionTransformerConfig& config, const DinoOptions& options)
+DinoMethod::DinoMethod(const VitConfig& config, const DinoOptions& options)
     : options_(options),
       teacher_(dino_backbone(config)),
       student_backbone_(dino_backbone(config)),

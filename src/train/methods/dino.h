@@ -25,13 +25,13 @@ struct DinoOptions {
 };
 
 // The configuration that DINO trains: without a head. Error: a model without a class token.
-VisionTransformerConfig dino_backbone(VisionTransformerConfig config);
+VitConfig dino_backbone(VitConfig config);
 
 class DinoMethod : public Method {
  public:
   // The model is dino_backbone(config); the run exports the teacher's. Error: the config's, options
   // out of range.
-  DinoMethod(const VisionTransformerConfig& config, const DinoOptions& options);
+  DinoMethod(const VitConfig& config, const DinoOptions& options);
 
   Network& model() override { return teacher_; }
   ParameterRegistry& parameters() override { return student_.parameters; }

@@ -22,7 +22,7 @@ void put(const Image& picture, Image& sheet, int left, int top) {
 }
 
 // The pictures with what the mask hides in grey.
-Tensor covered(const Tensor& images, const PatchMask& mask, const VisionTransformerConfig& config,
+Tensor covered(const Tensor& images, const PatchMask& mask, const VitConfig& config,
                const Preprocess& preprocess) {
   Tensor seen = images.clone();
   const int64_t columns = config.grid_width(config.image_width), count = mask.hidden.size(1);
@@ -32,11 +32,12 @@ Tensor covered(const Tensor& images, const PatchMask& mask, const VisionTransfor
       const auto channel = static_cast<size_t>(c);
       const auto grey =
           static_cast<float>((kHidden - preprocess.mean[channel]) / preprocess.std[channel]);
-      for (int64_t y = 0; y < config.patch_height; ++y) {
-        const int64_t row = patch / columns * config.patch_height + y;
+      for (int64_t y = 0; y < config.patches.patch_height; ++y) {
+        const int64_t row = patch / columns * config.patches.patch_height + y;
         float* first =
             seen.f32() + ((i / count * images.size(1) + c) * images.size(2) + row) * images.size(3);
-        std::fill_n(first + patch % columns * config.patch_width, config.patch_width, grey);
+        std::fill_n(first + patch % columns * config.patches.patch_width,
+                    config.patches.patch_width, grey);
       }
     }
   }

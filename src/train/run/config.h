@@ -20,7 +20,7 @@ namespace vitrail {
 struct TrainConfig {
   std::string data;  // a data set's spec, as data/dataset.h knows them
   std::string val;   // another spec to evaluate on; empty: the set's own pictures
-  NetworkConfig model = VisionTransformerConfig();
+  NetworkConfig model = VitConfig();
 
   std::string method = "supervised";  // train/methods/make_method.h
 

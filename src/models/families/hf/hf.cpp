@@ -11,7 +11,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfRows[] = {
     {"cls_token", {"@embeddings.cls_token"}},
@@ -113,21 +113,21 @@ void HfFamily::check_tokens(const C& c, const std::string& place) const {
     require(there || presence != Expressible::kAlways, "has no " + what);
     require(!there || presence != Expressible::kNever, "has " + what);
   };
-  require_presence(can.class_token, c.class_token, "class token");
-  require_presence(can.distillation_token, c.distillation_token, "distillation token");
-  require(can.register_tokens || c.register_tokens == 0, "has register tokens");
-  require(can.no_positions || c.position == Position::learned, "has no positions");
-  require_presence(can.layer_scale, c.layer_scale, "LayerScale");
+  require_presence(can.class_token, c.tokens.class_token, "class token");
+  require_presence(can.distillation_token, c.tokens.distillation_token, "distillation token");
+  require(can.register_tokens || c.tokens.register_tokens == 0, "has register tokens");
+  require(can.no_positions || c.position.kind == Position::learned, "has no positions");
+  require_presence(can.layer_scale, c.block.layer_scale, "LayerScale");
 }
 
 void HfFamily::settle(ConfigDraft& draft, const FileReading& file) const {
   C& c = draft.config;
   check_tokens(c, file.tensors.place());
   settle_head(draft, file);
-  if (c.mlp != MlpKind::plain && has_fixed_gate())
-    draft.settle("activation", &C::activation, Activation::silu, every_model());
-  c.drop_partial_patches = true;
-  c.position_resize = position_resize(c);
+  if (c.block.mlp.kind != MlpKind::plain && has_fixed_gate())
+    draft.settle("activation", draft.config.block.mlp.activation, Activation::silu, every_model());
+  c.patches.drop_partial = true;
+  c.position.resize = position_resize(c);
   if (file.has_config()) settle_from_hf(draft, *this, file.files.config, file.files.config_name);
   refuse_architecture(draft, *this);
   if (!file.files.preprocessor.is_null())
@@ -135,11 +135,11 @@ void HfFamily::settle(ConfigDraft& draft, const FileReading& file) const {
 }
 
 void HfFamily::settle_head(ConfigDraft& draft, const FileReading&) const {
-  draft.settle("pooling", &C::pooling, Pooling::class_token, every_model());
+  draft.settle("pooling", draft.config.head.pooling, Pooling::class_token, every_model());
 }
 
 PositionResize HfFamily::position_resize(const C& c) const {
-  return c.register_tokens > 0 ? PositionResize::bicubic_antialias : PositionResize::bicubic;
+  return c.tokens.register_tokens > 0 ? PositionResize::bicubic_antialias : PositionResize::bicubic;
 }
 
 std::vector<std::span<const FieldRule>> HfFamily::config_fields(const HfModel&) const {
@@ -152,8 +152,8 @@ std::span<const FieldRule> HfFamily::model_fields(const HfModel&) const {
 
 void HfFamily::check_config(ConfigDraft& draft, const nlohmann::json& config,
                             const std::string& place) const {
-  agree_with_tensors(config, "qkv_bias", draft.config.qkv_bias, place);
-  agree_with_tensors(config, "intermediate_size", draft.config.mlp_hidden_dim, place);
+  agree_with_tensors(config, "qkv_bias", draft.config.block.attention.qkv_bias, place);
+  agree_with_tensors(config, "intermediate_size", draft.config.block.mlp.hidden, place);
 }
 
 void HfFamily::check_head(const ConfigDraft& draft, const nlohmann::json& config,
@@ -168,16 +168,16 @@ const HfModel& HfFamily::written_model(const C&) const {
 
 std::string HfFamily::written_class(const C& c) const {
   if (c.num_classes == 0) return "Model";
-  return c.pooling == Pooling::distilled ? "ForImageClassificationWithTeacher"
-                                         : "ForImageClassification";
+  return c.head.pooling == Pooling::distilled ? "ForImageClassificationWithTeacher"
+                                              : "ForImageClassification";
 }
 
 void HfFamily::add_fields(const C& c, nlohmann::json& out) const {
   out["intermediate_size"] = c.mlp_hidden();
-  out["qkv_bias"] = c.qkv_bias;
+  out["qkv_bias"] = c.block.attention.qkv_bias;
   out["hidden_dropout_prob"] = 0.0;
   out["attention_probs_dropout_prob"] = 0.0;
-  if (c.num_heads * c.head_size() != c.embed_dim) out["head_dim"] = c.head_size();
+  if (c.block.attention.num_heads * c.head_size() != c.embed_dim) out["head_dim"] = c.head_size();
 }
 
 void HfFamily::add_model_fields(const C&, nlohmann::json&) const {}

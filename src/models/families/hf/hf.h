@@ -26,12 +26,10 @@ class HfFamily : public VitFamily, public TransformersModels {
 
   void settle(ConfigDraft& draft, const FileReading& file) const final;
   const char* single_label_rule() const final { return "transformers' rule for 1 label"; }
-  PositionResize position_resize(const VisionTransformerConfig& config) const override;
+  PositionResize position_resize(const VitConfig& config) const override;
 
   // A configuration of transformers may have any.
-  double written_epsilon(const VisionTransformerConfig& config) const final {
-    return config.layer_norm_epsilon;
-  }
+  double written_epsilon(const VitConfig& config) const final { return config.layer_norm_epsilon; }
   nlohmann::json config_for(const NetworkConfig& config, const ConversionOptions& options,
                             std::vector<std::string>& folds) const final;
   PreprocessKind preprocess_kind() const final { return PreprocessKind::hf; }
@@ -64,20 +62,20 @@ class HfFamily : public VitFamily, public TransformersModels {
                           const std::string& place) const;
   // As which of its models one of this configuration is written, and what the name of its class
   // ends with: "Model", "ForImageClassification".
-  virtual const HfModel& written_model(const VisionTransformerConfig& config) const;
-  virtual std::string written_class(const VisionTransformerConfig& config) const;
+  virtual const HfModel& written_model(const VitConfig& config) const;
+  virtual std::string written_class(const VitConfig& config) const;
   // The fields of the model's MLP, biases and tokens. Error: what they cannot say.
-  virtual void add_fields(const VisionTransformerConfig& config, nlohmann::json& out) const;
+  virtual void add_fields(const VitConfig& config, nlohmann::json& out) const;
   // Those of a model of several towers, beside the one of pictures.
-  virtual void add_model_fields(const VisionTransformerConfig& config, nlohmann::json& out) const;
+  virtual void add_model_fields(const VitConfig& config, nlohmann::json& out) const;
 
  protected:
-  void spell(const VisionTransformerConfig& config, Spelling& spelling) const override;
+  void spell(const VitConfig& config, Spelling& spelling) const override;
   // Bits of the generation that follow from the model.
-  virtual void spell_model(const VisionTransformerConfig& config, Spelling& spelling) const;
+  virtual void spell_model(const VitConfig& config, Spelling& spelling) const;
 
  private:
-  void check_tokens(const VisionTransformerConfig& config, const std::string& place) const;
+  void check_tokens(const VitConfig& config, const std::string& place) const;
 };
 
 // The names of all of them. kAgeBit is the module tree of transformers 5.9 and later, whose files

@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfAimv2[] = {
     {"pos_embed", {"@embeddings.position_embedding.weight"}},
@@ -70,7 +70,7 @@ class HfAimv2Family : public HfFamily {
   const Family* refines() const override { return hf_ijepa_family(); }
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
-    return vit != nullptr && vit->patch_output_norm && vit->norm == NormKind::root_mean_square;
+    return vit != nullptr && vit->patches.output_norm && vit->norm == NormKind::root_mean_square;
   }
   bool is_left_out(std::string_view name) const override {
     return name == "head.cls_token" || name.starts_with("head.k_proj.") ||
@@ -81,8 +81,8 @@ class HfAimv2Family : public HfFamily {
   void read_spelling(const FileEvidence&, Spelling&) const override {}
   NameTables tables(const Spelling&) const override { return {{kHfAimv2}, 0, false}; }
   void settle_head(ConfigDraft& draft, const FileReading&) const override {
-    draft.settle("norm", &C::norm, NormKind::root_mean_square, every_model());
-    draft.settle("pooling", &C::pooling, Pooling::mean, every_model());
+    draft.settle("norm", draft.config.norm, NormKind::root_mean_square, every_model());
+    draft.settle("pooling", draft.config.head.pooling, Pooling::mean, every_model());
   }
   bool has_fixed_gate() const override { return false; }
   const char* epsilon_key() const override { return "rms_norm_eps"; }
@@ -92,15 +92,15 @@ class HfAimv2Family : public HfFamily {
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     const C& c = draft.config;
-    agree_with_tensors(config, "intermediate_size", c.mlp_hidden_dim, place);
-    agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
-    agree_with_tensors(config, "mlp_bias", c.mlp_bias, place);
+    agree_with_tensors(config, "intermediate_size", c.block.mlp.hidden, place);
+    agree_with_tensors(config, "qkv_bias", c.block.attention.qkv_bias, place);
+    agree_with_tensors(config, "mlp_bias", c.block.mlp.bias, place);
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
     out["intermediate_size"] = c.mlp_hidden();
     out["attention_dropout"] = 0.0;
-    out["qkv_bias"] = c.qkv_bias;
-    out["mlp_bias"] = c.mlp_bias;
+    out["qkv_bias"] = c.block.attention.qkv_bias;
+    out["mlp_bias"] = c.block.mlp.bias;
     out["use_head"] = false;
   }
 
@@ -110,13 +110,15 @@ class HfAimv2Family : public HfFamily {
   const Expressible& expressible() const override { return kHfAimv2Expressible; }
   void express_head(ModelEdit& model) const override {
     C& c = model.config;
-    if (c.pooling == Pooling::mean_all) c.pooling = Pooling::mean;
+    if (c.head.pooling == Pooling::mean_all) c.head.pooling = Pooling::mean;
     model.require(c.num_classes == 0, "a head");
-    model.require(c.pooling == Pooling::mean, "any pooling but the mean of patches");
-    model.require(c.norm == NormKind::root_mean_square && c.patch_output_norm,
+    model.require(c.head.pooling == Pooling::mean, "any pooling but the mean of patches");
+    model.require(c.norm == NormKind::root_mean_square && c.patches.output_norm,
                   "norms other than RMSNorm, one of them behind the patch embedding");
-    model.require(c.mlp == MlpKind::gated_split, "an MLP without a gate of its own projection");
-    model.require(c.qkv_bias == c.projection_bias, "a bias of q, k and v or the projection alone");
+    model.require(c.block.mlp.kind == MlpKind::gated_split,
+                  "an MLP without a gate of its own projection");
+    model.require(c.block.attention.qkv_bias == c.block.attention.projection_bias,
+                  "a bias of q, k and v or the projection alone");
     add_gate_biases(model);
     Tensor& positions = model.at("pos_embed");
     positions = positions.reshape({positions.numel() / c.embed_dim, c.embed_dim});
@@ -126,7 +128,7 @@ class HfAimv2Family : public HfFamily {
   // One switch for all three projections of the MLP.
   static void add_gate_biases(ModelEdit& model) {
     const C& c = model.config;
-    for (int64_t i = 0; c.mlp_bias && i < c.depth; ++i)
+    for (int64_t i = 0; c.block.mlp.bias && i < c.depth; ++i)
       for (const char* name : {"mlp.fc1_g.bias", "mlp.fc1_x.bias"})
         model.tensors.emplace(ModelEdit::block(i, name),
                               Tensor::zeros({c.mlp_hidden()}).to(model.dtype()));

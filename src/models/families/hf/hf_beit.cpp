@@ -12,7 +12,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfBeit[] = {
     {"blocks.#.attn.qkv.weight",
@@ -127,7 +127,7 @@ class HfBeitFamily : public HfFamily {
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
     return vit != nullptr && !is_data2vec() && vit->relative.has_table() &&
-           vit->relative.prefix_entries;
+           vit->relative.table.prefix_has_entries;
   }
 
   // What is computed from the grid, in files of before.
@@ -144,9 +144,9 @@ class HfBeitFamily : public HfFamily {
   }
   void settle_head(ConfigDraft& draft, const FileReading&) const override {
     C& c = draft.config;
-    c.relative.resize = relative_resize();
-    draft.settle("pooling", &C::pooling, c.final_norm ? Pooling::class_token : Pooling::mean,
-                 "names");
+    c.relative.table.resize = relative_resize();
+    draft.settle("pooling", draft.config.head.pooling,
+                 c.final_norm ? Pooling::class_token : Pooling::mean, "names");
   }
   RelativeResize relative_resize() const override { return RelativeResize::bilinear; }
 
@@ -157,18 +157,18 @@ class HfBeitFamily : public HfFamily {
                     const std::string& place) const override {
     const C& c = draft.config;
     const auto table = [](RelativePosition kind) { return kind == RelativePosition::table; };
-    agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
-    agree_with_tensors(config, "intermediate_size", c.mlp_hidden_dim, place);
-    agree_with_tensors(config, "use_absolute_position_embeddings", c.position == Position::learned,
-                       place);
+    agree_with_tensors(config, "qkv_bias", c.block.attention.qkv_bias, place);
+    agree_with_tensors(config, "intermediate_size", c.block.mlp.hidden, place);
+    agree_with_tensors(config, "use_absolute_position_embeddings",
+                       c.position.kind == Position::learned, place);
     agree_with_tensors(config, "use_relative_position_bias", table(c.relative.per_block), place);
     agree_with_tensors(config, "use_shared_relative_position_bias", table(c.relative.shared),
                        place);
     agree_with_tensors(config, "use_mean_pooling", !c.final_norm, place);
     if (const auto init = get_optional<double>(config, "layer_scale_init_value", place);
-        init && (*init > 0) != c.layer_scale)
+        init && (*init > 0) != c.block.layer_scale)
       fail("transformers", "{}: layer_scale_init_value is {}, but the tensors have {} LayerScale",
-           place, *init, c.layer_scale ? "a" : "no");
+           place, *init, c.block.layer_scale ? "a" : "no");
     // There the library reads the table's rows in another order than it has written them.
     if (const auto size = config.find("image_size");
         c.relative.has_table() && size != config.end() && size->is_array() && size->size() == 2 &&
@@ -179,21 +179,21 @@ class HfBeitFamily : public HfFamily {
   void add_fields(const C& c, nlohmann::json& out) const override {
     HfFamily::add_fields(c, out);
     out.erase("qkv_bias");
-    out["use_absolute_position_embeddings"] = c.position == Position::learned;
+    out["use_absolute_position_embeddings"] = c.position.kind == Position::learned;
     out["use_relative_position_bias"] = c.relative.per_block == RelativePosition::table;
     out["use_shared_relative_position_bias"] = c.relative.shared == RelativePosition::table;
     out["use_mean_pooling"] = !c.final_norm;
-    out["layer_scale_init_value"] = c.layer_scale ? c.layer_scale_init : 0.0;
+    out["layer_scale_init_value"] = c.block.layer_scale ? c.block.layer_scale_init : 0.0;
     out["drop_path_rate"] = 0.0;
   }
 
   const Expressible& expressible() const override { return kHfBeitExpressible; }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
-    model.require(c.pooling == (c.final_norm ? Pooling::class_token : Pooling::mean),
+    model.require(c.head.pooling == (c.final_norm ? Pooling::class_token : Pooling::mean),
                   "any pooling but the class token's behind a norm of all tokens, or the mean of "
                   "patches before a norm");
-    model.require(!c.relative.has_table() || c.relative.prefix_entries,
+    model.require(!c.relative.has_table() || c.relative.table.prefix_has_entries,
                   "relative positions without entries for the class token");
   }
 

@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfBlipRows[] = {
     {"pos_embed", {"@embeddings.position_embedding"}},
@@ -52,21 +52,21 @@ class HfBlipFamily : public HfTower {
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     HfTower::check_config(draft, config, place);
-    agree_with_tensors(config, "qkv_bias", draft.config.qkv_bias, place);
+    agree_with_tensors(config, "qkv_bias", draft.config.block.attention.qkv_bias, place);
   }
 
   // BLIP has a bias of q, k and v, and BLIP-2 may do without.
   const HfModel& written_model(const C& c) const override {
-    return kHfBlipModels[c.qkv_bias ? 0 : 1];
+    return kHfBlipModels[c.block.attention.qkv_bias ? 0 : 1];
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
     HfTower::add_fields(c, out);
-    if (!c.qkv_bias) out["qkv_bias"] = false;
+    if (!c.block.attention.qkv_bias) out["qkv_bias"] = false;
   }
   const Expressible& expressible() const override { return kHfBlipExpressible; }
   void express_head(ModelEdit& model) const override {
     model.require(model.config.num_classes == 0, "a head");
-    model.require(model.config.pooling == Pooling::class_token,
+    model.require(model.config.head.pooling == Pooling::class_token,
                   "any pooling but the class token's");
     for (const char* part : {".weight", ".bias"}) {
       const Tensor& first = model.at(std::string("norm") + part);

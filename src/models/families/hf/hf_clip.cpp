@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfClipRows[] = {
     {"norm_pre", {"@pre_layrnorm"}},
@@ -88,7 +88,7 @@ class HfClipFamily : public HfClipTower {
   const Family* refines() const override { return hf_vit_family(); }
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
-    return vit != nullptr && vit->pre_norm && vit->class_token;
+    return vit != nullptr && vit->pre_norm && vit->tokens.class_token;
   }
 
   NameTables tables(const Spelling& s) const override {
@@ -122,18 +122,18 @@ bool HfClipTower::is_left_out(std::string_view name) const {
 }
 
 bool HfClipTower::is_classifier(const C& c) const {
-  return c.num_classes > 0 && c.pooling == Pooling::mean;
+  return c.num_classes > 0 && c.head.pooling == Pooling::mean;
 }
 
 void HfClipTower::settle_head(ConfigDraft& draft, const FileReading& file) const {
   C& c = draft.config;
   if (file.spelling.generation & kClassifier) {
-    c.fc_norm = false;
-    draft.settle("pooling", &C::pooling, Pooling::mean,
+    c.head.norm = false;
+    draft.settle("pooling", draft.config.head.pooling, Pooling::mean,
                  std::string("every classifier of ") + name());
     return;
   }
-  draft.settle("pooling", &C::pooling, Pooling::class_token, every_model());
+  draft.settle("pooling", draft.config.head.pooling, Pooling::class_token, every_model());
   if (c.num_classes > 0) settle_answer(draft, {Answer::raw}, "names (a projection)");
 }
 
@@ -147,14 +147,14 @@ void HfClipTower::check_head(const ConfigDraft& draft, const nlohmann::json& con
 void HfClipTower::express_head(ModelEdit& model) const {
   C& c = model.config;
   if (is_classifier(c)) {
-    model.require(!c.fc_norm, "a norm of the patches' mean");
+    model.require(!c.head.norm, "a norm of the patches' mean");
     add_unread_norm(model);
-    if (!c.head_bias) model.tensors["head.bias"] = Tensor::zeros({c.num_classes}).to(model.dtype());
-    c.head_bias = true;
+    if (!c.head.bias) model.tensors["head.bias"] = Tensor::zeros({c.num_classes}).to(model.dtype());
+    c.head.bias = true;
   } else {
-    model.require(c.pooling == Pooling::class_token, "any pooling but the class token's");
-    model.require(c.fc_norm, "a class token without a norm");
-    model.require(c.num_classes == 0 || (!c.head_bias && c.answer == Answer::raw),
+    model.require(c.head.pooling == Pooling::class_token, "any pooling but the class token's");
+    model.require(c.head.norm, "a class token without a norm");
+    model.require(c.num_classes == 0 || (!c.head.bias && c.answer == Answer::raw),
                   "a head but a projection without a bias, whose answer is raw");
   }
   flatten_tokens(model);

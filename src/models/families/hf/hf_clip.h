@@ -15,7 +15,7 @@ class HfClipTower : public HfTower {
   void express_head(ModelEdit& model) const override;
 
  protected:
-  bool is_classifier(const VisionTransformerConfig& config) const override;
+  bool is_classifier(const VitConfig& config) const override;
 
  private:
   static void add_unread_norm(ModelEdit& model);

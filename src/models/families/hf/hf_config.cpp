@@ -11,7 +11,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // transformers' PretrainedConfig, of today and of versions 4: every field of it that a file may
 // hold. What generates texts has no part in a classifier, and is not looked at.
@@ -169,15 +169,15 @@ void settle_matrix_patches(ConfigDraft& draft, const Json& fields, const std::st
   constexpr int64_t kChannels = 3, kPatch = 16;  // transformers' defaults
   const C& c = draft.config;
   const auto [height, width] = hf_sides(fields, "patch_size", kPatch, place);
-  draft.settle("in_channels", &C::in_channels,
+  draft.settle("in_channels", draft.config.in_channels,
                get_optional<int64_t>(fields, "num_channels", place).value_or(kChannels), place);
-  draft.settle("patch_height", &C::patch_height, height, place);
-  draft.settle("patch_width", &C::patch_width, width, place);
-  if (c.patch_height * c.patch_width * c.in_channels != draft.patch_columns)
+  draft.settle("patch_height", draft.config.patches.patch_height, height, place);
+  draft.settle("patch_width", draft.config.patches.patch_width, width, place);
+  if (c.patches.patch_height * c.patches.patch_width * c.in_channels != draft.patch_columns)
     fail("transformers",
          "{}: patches of {}x{} pixels in {} channels are not the {} columns of the "
          "patch embedding",
-         place, c.patch_height, c.patch_width, c.in_channels, draft.patch_columns);
+         place, c.patches.patch_height, c.patches.patch_width, c.in_channels, draft.patch_columns);
 }
 
 // Of what the tensors show, the config must say the same.
@@ -188,10 +188,10 @@ void check_shapes(ConfigDraft& draft, const HfFamily& family, const EncoderConfi
   agree_with_tensors(fields, "hidden_size", c.embed_dim, place);
   agree_with_tensors(fields, "num_hidden_layers", c.depth, place);
   agree_with_tensors(fields, "num_channels", c.in_channels, place);
-  if (hf_sides(fields, "patch_size", c.patch_height, place) !=
-      std::pair{c.patch_height, c.patch_width})
+  if (hf_sides(fields, "patch_size", c.patches.patch_height, place) !=
+      std::pair{c.patches.patch_height, c.patches.patch_width})
     fail("transformers", "{}: patch_size is not the {}x{} of the patch embedding", place,
-         c.patch_height, c.patch_width);
+         c.patches.patch_height, c.patches.patch_width);
   family.check_config(draft, fields, place);
 }
 
@@ -292,16 +292,17 @@ void settle_from_hf(ConfigDraft& draft, const HfFamily& family, const Json& conf
   const int64_t heads =
       get_optional<int64_t>(fields, "num_attention_heads", place).value_or(model.heads);
   const bool said = !draft.is_open("num_heads");
-  draft.settle("num_heads", &C::num_heads, heads, from("num_attention_heads"));
+  draft.settle("num_heads", draft.config.block.attention.num_heads, heads,
+               from("num_attention_heads"));
   if (const auto head = get_optional<int64_t>(fields, "head_dim", place);
       !said && heads > 0 && head.value_or(c.embed_dim / heads) * heads != draft.attention_width)
     fail("transformers", "{}: {} heads of head_dim {} are not the {} rows of q", place, heads,
          head.value_or(c.embed_dim / heads), draft.attention_width);
   const char* epsilon = family.epsilon_key();
-  draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon,
+  draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon,
                get_optional<double>(fields, epsilon, place).value_or(model.epsilon), from(epsilon));
   if (draft.is_open("activation"))
-    draft.settle("activation", &C::activation,
+    draft.settle("activation", draft.config.block.mlp.activation,
                  hf_activation(get_optional<std::string>(fields, "hidden_act", place)
                                    .value_or(std::string(model.activation)),
                                place),

@@ -40,8 +40,8 @@ class HfDeitFamily : public HfFamily {
   std::string_view mark() const override { return "embeddings.distillation_token"; }
   const Family* refines() const override { return hf_vit_family(); }
   bool suits(const NetworkConfig& config) const override {
-    const auto* vit = config.get_if<VisionTransformerConfig>();
-    return vit != nullptr && vit->distillation_token;
+    const auto* vit = config.get_if<VitConfig>();
+    return vit != nullptr && vit->tokens.distillation_token;
   }
 
   void read_spelling(const FileEvidence& file, Spelling& s) const override {
@@ -59,15 +59,15 @@ class HfDeitFamily : public HfFamily {
 
   const Expressible& expressible() const override { return kHfDeitModels; }
   void express_head(ModelEdit& model) const override {
-    const VisionTransformerConfig& c = model.config;
-    model.require(
-        c.pooling == Pooling::class_token || (c.pooling == Pooling::distilled && c.num_classes > 0),
-        "any pooling but that of the class and distillation tokens");
+    const VitConfig& c = model.config;
+    model.require(c.head.pooling == Pooling::class_token ||
+                      (c.head.pooling == Pooling::distilled && c.num_classes > 0),
+                  "any pooling but that of the class and distillation tokens");
   }
 
  protected:
-  void spell_model(const VisionTransformerConfig& config, Spelling& s) const override {
-    if (config.pooling != Pooling::distilled) s.generation |= kPlainDeitHead;
+  void spell_model(const VitConfig& config, Spelling& s) const override {
+    if (config.head.pooling != Pooling::distilled) s.generation |= kPlainDeitHead;
   }
 };
 

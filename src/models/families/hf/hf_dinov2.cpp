@@ -12,7 +12,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr int kHfGatedMlp = 4;  // of a generation: SwiGLU
 
@@ -85,7 +85,7 @@ constexpr Expressible kHfDinov2Expressible = {.layer_scale = Expressible::kAlway
 // int(x * 2 / 3) + 7 rounded down to eights, in floating point as there.
 int64_t hidden_of_ratio(const C& c, double ratio) {
   const auto plain = static_cast<int64_t>(static_cast<double>(c.embed_dim) * ratio);
-  if (c.mlp == MlpKind::plain) return plain;
+  if (c.block.mlp.kind == MlpKind::plain) return plain;
   return (static_cast<int64_t>(static_cast<double>(plain) * 2 / 3) + 7) / 8 * 8;
 }
 
@@ -110,7 +110,7 @@ void widen_head(ModelEdit& model) {
     std::memcpy(static_cast<std::byte*>(wide.raw()) + static_cast<size_t>(i) * 2 * row,
                 static_cast<const std::byte*>(weight.raw()) + static_cast<size_t>(i) * row, row);
   weight = wide;
-  c.pooling = Pooling::class_and_mean;
+  c.head.pooling = Pooling::class_and_mean;
   model.fold("the head reads the mean of patches too, with weights of zero");
 }
 
@@ -128,8 +128,8 @@ class HfDinov2Family : public HfFamily {
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
     return vit != nullptr &&
-           (vit->layer_scale || vit->register_tokens > 0 || vit->mlp != MlpKind::plain ||
-            vit->pooling == Pooling::class_and_mean);
+           (vit->block.layer_scale || vit->tokens.register_tokens > 0 ||
+            vit->block.mlp.kind != MlpKind::plain || vit->head.pooling == Pooling::class_and_mean);
   }
 
   void read_spelling(const FileEvidence& file, Spelling& s) const override {
@@ -151,28 +151,28 @@ class HfDinov2Family : public HfFamily {
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     const C& c = draft.config;
-    agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
+    agree_with_tensors(config, "qkv_bias", c.block.attention.qkv_bias, place);
     check_dinov2_mlp(c, config, place);
     if (config.value("model_type", std::string()) == kHfDinov2Models[1].type)
-      agree_with_tensors(config, "num_register_tokens", c.register_tokens, place);
-    else if (c.register_tokens > 0)
+      agree_with_tensors(config, "num_register_tokens", c.tokens.register_tokens, place);
+    else if (c.tokens.register_tokens > 0)
       fail("transformers", "{}: says model_type 'dinov2', but the tensors have register tokens",
            place);
   }
   bool reads_class_and_mean() const override { return true; }
 
   const HfModel& written_model(const C& c) const override {
-    return kHfDinov2Models[c.register_tokens > 0 ? 1 : 0];
+    return kHfDinov2Models[c.tokens.register_tokens > 0 ? 1 : 0];
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
     HfFamily::add_fields(c, out);
     add_dinov2_mlp(c, out);
-    if (c.register_tokens > 0) out["num_register_tokens"] = c.register_tokens;
+    if (c.tokens.register_tokens > 0) out["num_register_tokens"] = c.tokens.register_tokens;
   }
 
   const Expressible& expressible() const override { return kHfDinov2Expressible; }
   void express_head(ModelEdit& model) const override {
-    const Pooling pooling = model.config.pooling;
+    const Pooling pooling = model.config.head.pooling;
     model.require(pooling == Pooling::class_and_mean || pooling == Pooling::class_token,
                   "any pooling but the class token's");
     if (model.config.num_classes > 0 && pooling == Pooling::class_token) widen_head(model);
@@ -180,24 +180,24 @@ class HfDinov2Family : public HfFamily {
 
  protected:
   void spell_model(const C& config, Spelling& s) const override {
-    if (config.mlp != MlpKind::plain) s.generation |= kHfGatedMlp;
+    if (config.block.mlp.kind != MlpKind::plain) s.generation |= kHfGatedMlp;
   }
 };
 
 }  // namespace
 
 void check_dinov2_mlp(const C& c, const nlohmann::json& fields, const std::string& place) {
-  agree_with_tensors(fields, "use_swiglu_ffn", c.mlp != MlpKind::plain, place);
+  agree_with_tensors(fields, "use_swiglu_ffn", c.block.mlp.kind != MlpKind::plain, place);
   if (const auto ratio = get_optional<double>(fields, "mlp_ratio", place))
-    if (const int64_t hidden = hidden_of_ratio(c, *ratio); hidden != c.mlp_hidden_dim)
+    if (const int64_t hidden = hidden_of_ratio(c, *ratio); hidden != c.block.mlp.hidden)
       fail("transformers", "{}: mlp_ratio {} makes an MLP of {}, but the tensors have {}", place,
-           *ratio, hidden, c.mlp_hidden_dim);
+           *ratio, hidden, c.block.mlp.hidden);
 }
 
 void add_dinov2_mlp(const C& c, nlohmann::json& out) {
   out.erase("intermediate_size");
   out["mlp_ratio"] = written_ratio(c);
-  out["use_swiglu_ffn"] = c.mlp == MlpKind::gated_packed;
+  out["use_swiglu_ffn"] = c.block.mlp.kind == MlpKind::gated_packed;
   out["layerscale_value"] = 1.0;
 }
 

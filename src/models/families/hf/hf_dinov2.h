@@ -10,10 +10,10 @@
 namespace vitrail {
 
 // Error: mlp_ratio or use_swiglu_ffn says something else than the tensors.
-void check_dinov2_mlp(const VisionTransformerConfig& config, const nlohmann::json& fields,
+void check_dinov2_mlp(const VitConfig& config, const nlohmann::json& fields,
                       const std::string& place);
 // Writes mlp_ratio, use_swiglu_ffn and layerscale_value instead of intermediate_size. Error: no
 // whole ratio gives this width.
-void add_dinov2_mlp(const VisionTransformerConfig& config, nlohmann::json& out);
+void add_dinov2_mlp(const VitConfig& config, nlohmann::json& out);
 
 }  // namespace vitrail

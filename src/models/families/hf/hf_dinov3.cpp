@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // Bits of a generation, beside the one of age: today's files say layer, modules model.layer.
 constexpr int kHfDinov3Gate = 2;     // an MLP with a gate
@@ -108,7 +108,7 @@ constexpr Expressible kHfDinov3Expressible = {.layer_scale = Expressible::kAlway
 
 constexpr double kHfDinov3Base = 100;
 
-RotarySettings dinov3_rotary_settings(double base) {
+RotaryConfig dinov3_rotary_settings(double base) {
   return {.kind = Rotary::axial,
           .base = base,
           .coordinates = RotaryCoordinates::centred,
@@ -129,7 +129,7 @@ class HfDinov3Family : public HfFamily {
   const Family* refines() const override { return hf_dinov2_family(); }
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
-    return vit != nullptr && vit->layer_scale &&
+    return vit != nullptr && vit->block.layer_scale &&
            vit->rotary == dinov3_rotary_settings(vit->rotary.base);
   }
 
@@ -154,7 +154,7 @@ class HfDinov3Family : public HfFamily {
     draft.open.insert("rotary_base");
   }
   void settle_head(ConfigDraft& draft, const FileReading&) const override {
-    draft.settle("pooling", &C::pooling, Pooling::class_token, every_model());
+    draft.settle("pooling", draft.config.head.pooling, Pooling::class_token, every_model());
     draft.record("rotary", every_model());
   }
 
@@ -165,10 +165,10 @@ class HfDinov3Family : public HfFamily {
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     C& c = draft.config;
-    agree_with_tensors(config, "intermediate_size", c.mlp_hidden_dim, place);
+    agree_with_tensors(config, "intermediate_size", c.block.mlp.hidden, place);
     check_biases(c, config, place);
-    agree_with_tensors(config, "use_gated_mlp", c.mlp != MlpKind::plain, place);
-    agree_with_tensors(config, "num_register_tokens", c.register_tokens, place);
+    agree_with_tensors(config, "use_gated_mlp", c.block.mlp.kind != MlpKind::plain, place);
+    agree_with_tensors(config, "num_register_tokens", c.tokens.register_tokens, place);
     if (draft.open.erase("rotary_base") == 0) return;
     const auto base = get_optional<double>(config, "rope_theta", place);
     c.rotary.base = base.value_or(kHfDinov3Base);
@@ -177,12 +177,12 @@ class HfDinov3Family : public HfFamily {
   void add_fields(const C& c, nlohmann::json& out) const override {
     out["intermediate_size"] = c.mlp_hidden();
     out["rope_theta"] = c.rotary.base;
-    out["query_bias"] = out["value_bias"] = c.qkv_bias;
-    out["key_bias"] = c.qkv_bias && c.key_bias;
-    out["proj_bias"] = c.projection_bias;
-    out["mlp_bias"] = c.mlp_bias;
-    out["use_gated_mlp"] = c.mlp != MlpKind::plain;
-    out["num_register_tokens"] = c.register_tokens;
+    out["query_bias"] = out["value_bias"] = c.block.attention.qkv_bias;
+    out["key_bias"] = c.block.attention.qkv_bias && c.block.attention.key_bias;
+    out["proj_bias"] = c.block.attention.projection_bias;
+    out["mlp_bias"] = c.block.mlp.bias;
+    out["use_gated_mlp"] = c.block.mlp.kind != MlpKind::plain;
+    out["num_register_tokens"] = c.tokens.register_tokens;
     out["attention_dropout"] = 0.0;
     out["layerscale_value"] = 1.0;
   }
@@ -194,23 +194,23 @@ class HfDinov3Family : public HfFamily {
   void express_head(ModelEdit& model) const override {
     C& c = model.config;
     model.require(c.num_classes == 0, "a head");
-    model.require(c.pooling == Pooling::class_token, "any pooling but the class token's");
-    model.require(c.position == Position::none, "positions that are added");
+    model.require(c.head.pooling == Pooling::class_token, "any pooling but the class token's");
+    model.require(c.position.kind == Position::none, "positions that are added");
     model.require(c.rotary == dinov3_rotary_settings(c.rotary.base),
                   "any rotary positions but those of centred coordinates");
-    model.require(
-        c.mlp == MlpKind::plain || c.mlp == MlpKind::gated_split || c.mlp == MlpKind::gated_packed,
-        "a gated MLP whose gate comes last");
+    model.require(c.block.mlp.kind == MlpKind::plain || c.block.mlp.kind == MlpKind::gated_split ||
+                      c.block.mlp.kind == MlpKind::gated_packed,
+                  "a gated MLP whose gate comes last");
     model.at("mask_token") = model.at("mask_token").reshape({1, 1, c.embed_dim});
     // A tensor of no rows stands for none of them.
-    if (c.register_tokens == 0)
+    if (c.tokens.register_tokens == 0)
       model.tensors["reg_token"] = Tensor::zeros({1, 0, c.embed_dim}).to(model.dtype());
   }
 
  protected:
   void spell_model(const C& c, Spelling& s) const override {
-    if (c.mlp != MlpKind::plain) s.generation |= kHfDinov3Gate;
-    if (c.qkv_bias && c.key_bias) s.generation |= kHfDinov3KeyBias;
+    if (c.block.mlp.kind != MlpKind::plain) s.generation |= kHfDinov3Gate;
+    if (c.block.attention.qkv_bias && c.block.attention.key_bias) s.generation |= kHfDinov3KeyBias;
   }
 
  private:
@@ -223,10 +223,11 @@ class HfDinov3Family : public HfFamily {
            "{}: query_bias is {}, key_bias {} and value_bias {}; Vitrail has biases of all three, "
            "of q and v, or none",
            place, query, key, value);
-    agree_with_tensors(config, "query_bias", c.qkv_bias, place);
-    agree_with_tensors(config, "key_bias", c.qkv_bias && c.key_bias, place);
-    agree_with_tensors(config, "proj_bias", c.projection_bias, place);
-    agree_with_tensors(config, "mlp_bias", c.mlp_bias, place);
+    agree_with_tensors(config, "query_bias", c.block.attention.qkv_bias, place);
+    agree_with_tensors(config, "key_bias", c.block.attention.qkv_bias && c.block.attention.key_bias,
+                       place);
+    agree_with_tensors(config, "proj_bias", c.block.attention.projection_bias, place);
+    agree_with_tensors(config, "mlp_bias", c.block.mlp.bias, place);
   }
 };
 

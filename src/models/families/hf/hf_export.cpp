@@ -34,18 +34,19 @@ void store_hf_answer(const ClassAnswer& answer, nlohmann::json& out,
 
 nlohmann::json HfFamily::config_for(const NetworkConfig& network, const ConversionOptions& options,
                                     std::vector<std::string>& folds) const {
-  const VisionTransformerConfig& c = as_vit(network);
+  const VitConfig& c = as_vit(network);
   const HfModel& model = written_model(c);
-  nlohmann::json config = {{"hidden_size", c.embed_dim},
-                           {"num_hidden_layers", c.depth},
-                           {"num_attention_heads", c.num_heads},
-                           {"hidden_act", c.mlp == MlpKind::plain || !has_fixed_gate()
-                                              ? hf_activation_name(c.activation, name())
-                                              : "gelu"},
-                           {epsilon_key(), c.layer_norm_epsilon},
-                           {"image_size", sides_to_json(c.image_height, c.image_width)},
-                           {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
-                           {"num_channels", c.in_channels}};
+  nlohmann::json config = {
+      {"hidden_size", c.embed_dim},
+      {"num_hidden_layers", c.depth},
+      {"num_attention_heads", c.block.attention.num_heads},
+      {"hidden_act", c.block.mlp.kind == MlpKind::plain || !has_fixed_gate()
+                         ? hf_activation_name(c.block.mlp.activation, name())
+                         : "gelu"},
+      {epsilon_key(), c.layer_norm_epsilon},
+      {"image_size", sides_to_json(c.image_height, c.image_width)},
+      {"patch_size", sides_to_json(c.patches.patch_height, c.patches.patch_width)},
+      {"num_channels", c.in_channels}};
   add_fields(c, config);
   if (!model.tower.empty()) {
     config = {{std::string(model.tower), std::move(config)}};

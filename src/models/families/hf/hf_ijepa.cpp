@@ -7,7 +7,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr HfModel kHfIjepa[] = {{.type = "ijepa", .stem = "IJepa"}};
 constexpr std::string_view kHfIjepaArchitectures[] = {"IJepaModel", "IJepaForImageClassification"};
@@ -40,20 +40,21 @@ class HfIjepaFamily : public HfFamily {
   }
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
-    return vit != nullptr && !vit->class_token && !is_map(vit->pooling);
+    return vit != nullptr && !vit->tokens.class_token && !is_map(vit->head.pooling);
   }
 
   NameTables tables(const Spelling& s) const override {
     return {{hf_rows()}, s.generation & kAgeBit, false};
   }
   void settle_head(ConfigDraft& draft, const FileReading&) const override {
-    draft.settle("pooling", &C::pooling, Pooling::mean, every_model());
+    draft.settle("pooling", draft.config.head.pooling, Pooling::mean, every_model());
   }
 
   const Expressible& expressible() const override { return kHfIjepaModels; }
   void express_head(ModelEdit& model) const override {
-    if (model.config.pooling == Pooling::mean_all) model.config.pooling = Pooling::mean;
-    model.require(model.config.pooling == Pooling::mean, "any pooling but the mean of patches");
+    if (model.config.head.pooling == Pooling::mean_all) model.config.head.pooling = Pooling::mean;
+    model.require(model.config.head.pooling == Pooling::mean,
+                  "any pooling but the mean of patches");
   }
 };
 

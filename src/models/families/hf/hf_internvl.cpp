@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfInternVl[] = {
     {"blocks.#.norm1", {"@encoder.layer.#.layernorm_before"}},
@@ -82,23 +82,23 @@ class HfInternVlFamily : public HfFamily {
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     const C& c = draft.config;
-    agree_with_tensors(config, "attention_bias", c.qkv_bias, place);
-    agree_with_tensors(config, "intermediate_size", c.mlp_hidden_dim, place);
+    agree_with_tensors(config, "attention_bias", c.block.attention.qkv_bias, place);
+    agree_with_tensors(config, "intermediate_size", c.block.mlp.hidden, place);
     agree_with_tensors(config, "use_mean_pooling", !c.final_norm, place);
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
-    out["attention_bias"] = c.qkv_bias;
+    out["attention_bias"] = c.block.attention.qkv_bias;
     out["intermediate_size"] = c.mlp_hidden();
     out["use_mean_pooling"] = !c.final_norm;
     out["image_size"] = {c.image_height, c.image_width};
-    out["patch_size"] = {c.patch_height, c.patch_width};
+    out["patch_size"] = {c.patches.patch_height, c.patches.patch_width};
   }
 
   std::vector<const Family*> classifier_forms() const override { return {own_family()}; }
   const Expressible& expressible() const override { return kHfInternVlExpressible; }
   void express_head(ModelEdit& model) const override {
     model.require(model.config.num_classes == 0, "a head");
-    model.require(model.config.pooling == Pooling::class_token,
+    model.require(model.config.head.pooling == Pooling::class_token,
                   "any pooling but the class token's");
   }
 };

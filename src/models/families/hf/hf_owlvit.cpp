@@ -6,7 +6,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfOwlRows[] = {
     {"norm_pre", {"@pre_layernorm"}},

@@ -10,7 +10,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // The parameters of a torch.nn.MultiheadAttention stack q, k and v.
 constexpr NameRow kHfSiglipRows[] = {
@@ -69,7 +69,7 @@ class HfSiglipFamily : public HfSiglipTower {
   const Family* refines() const override { return hf_vit_family(); }
   bool suits(const NetworkConfig& config) const override {
     const auto* vit = config.get_if<C>();
-    return vit != nullptr && !vit->class_token && is_map(vit->pooling);
+    return vit != nullptr && !vit->tokens.class_token && is_map(vit->head.pooling);
   }
   const Expressible& expressible() const override { return kHfSiglipExpressible; }
 };
@@ -93,19 +93,20 @@ std::vector<std::span<const FieldRule>> HfSiglipTower::config_fields(const HfMod
 // Names say the pooling where there is an attention for it; its classifier does not run that.
 void HfSiglipTower::settle_head(ConfigDraft& draft, const FileReading& file) const {
   C& c = draft.config;
-  if ((file.spelling.generation & kClassifier) && is_map(c.pooling)) {
-    c.pooling = Pooling::mean;
-    c.pool_mlp_hidden_dim = 0;
+  if ((file.spelling.generation & kClassifier) && is_map(c.head.pooling)) {
+    c.head.pooling = Pooling::mean;
+    c.head.map.mlp_hidden_dim = 0;
     draft.record("pooling", std::string("every classifier of ") + name());
   }
-  draft.settle("pooling", &C::pooling, Pooling::mean, every_model() + " without vision_use_head");
+  draft.settle("pooling", draft.config.head.pooling, Pooling::mean,
+               every_model() + " without vision_use_head");
 }
 
 void HfSiglipTower::check_config(ConfigDraft& draft, const nlohmann::json& config,
                                  const std::string& place) const {
   HfTower::check_config(draft, config, place);
   if (draft.config.num_classes == 0)
-    agree_with_tensors(config, "vision_use_head", is_map(draft.config.pooling), place);
+    agree_with_tensors(config, "vision_use_head", is_map(draft.config.head.pooling), place);
 }
 
 const HfModel& HfSiglipTower::written_model(const C& c) const {
@@ -114,7 +115,7 @@ const HfModel& HfSiglipTower::written_model(const C& c) const {
 
 void HfSiglipTower::add_fields(const C& c, nlohmann::json& out) const {
   HfTower::add_fields(c, out);
-  out["vision_use_head"] = is_map(c.pooling);
+  out["vision_use_head"] = is_map(c.head.pooling);
 }
 
 void HfSiglipTower::add_model_fields(const C&, nlohmann::json& out) const {
@@ -123,15 +124,17 @@ void HfSiglipTower::add_model_fields(const C&, nlohmann::json& out) const {
 
 void HfSiglipTower::express_head(ModelEdit& model) const {
   C& c = model.config;
-  if (c.pooling == Pooling::mean_all) c.pooling = Pooling::mean;
-  if (c.pooling == Pooling::map_all) c.pooling = Pooling::map;
-  model.require(c.pooling == Pooling::mean || (c.pooling == Pooling::map && c.num_classes == 0),
-                "any head but one of the patches' mean");
-  model.require(c.pooling == Pooling::mean ||
-                    ((c.pool_heads == 0 || c.pool_heads == c.num_heads) &&
-                     (c.pool_mlp_hidden_dim == 0 || c.pool_mlp_hidden_dim == c.mlp_hidden())),
-                "map pooling with heads and MLP of its own");
-  model.require(!c.patch_norm, "norms around the patch embedding");
+  if (c.head.pooling == Pooling::mean_all) c.head.pooling = Pooling::mean;
+  if (c.head.pooling == Pooling::map_all) c.head.pooling = Pooling::map;
+  model.require(
+      c.head.pooling == Pooling::mean || (c.head.pooling == Pooling::map && c.num_classes == 0),
+      "any head but one of the patches' mean");
+  model.require(
+      c.head.pooling == Pooling::mean ||
+          ((c.head.map.num_heads == 0 || c.head.map.num_heads == c.block.attention.num_heads) &&
+           (c.head.map.mlp_hidden_dim == 0 || c.head.map.mlp_hidden_dim == c.mlp_hidden())),
+      "map pooling with heads and MLP of its own");
+  model.require(!c.patches.norms, "norms around the patch embedding");
   flatten_tokens(model);
 }
 

@@ -15,15 +15,13 @@ class HfSiglipTower : public HfTower {
   void settle_head(ConfigDraft& draft, const FileReading& file) const override;
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override;
-  const HfModel& written_model(const VisionTransformerConfig& config) const override;
-  void add_fields(const VisionTransformerConfig& config, nlohmann::json& out) const override;
-  void add_model_fields(const VisionTransformerConfig& config, nlohmann::json& out) const override;
+  const HfModel& written_model(const VitConfig& config) const override;
+  void add_fields(const VitConfig& config, nlohmann::json& out) const override;
+  void add_model_fields(const VitConfig& config, nlohmann::json& out) const override;
   void express_head(ModelEdit& model) const override;
 
  protected:
-  bool is_classifier(const VisionTransformerConfig& config) const override {
-    return config.num_classes > 0;
-  }
+  bool is_classifier(const VitConfig& config) const override { return config.num_classes > 0; }
 };
 
 }  // namespace vitrail

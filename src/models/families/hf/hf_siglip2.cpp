@@ -12,7 +12,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr FieldRule kHfSiglip2Fields[] = {{"num_patches"}};
 
@@ -65,8 +65,8 @@ class HfSiglip2Family : public HfSiglipTower {
     const auto side = std::llround(std::sqrt(static_cast<double>(draft.position_rows)));
     if (side * side != draft.position_rows)
       fail("transformers", "{}: {} positions are no square grid", place, draft.position_rows);
-    draft.settle_image(side * draft.config.patch_height, side * draft.config.patch_width,
-                       "shapes (position grid)");
+    draft.settle_image(side * draft.config.patches.patch_height,
+                       side * draft.config.patches.patch_width, "shapes (position grid)");
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
     HfSiglipTower::add_fields(c, out);

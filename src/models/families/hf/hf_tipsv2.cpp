@@ -10,7 +10,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr int kTipsGatedMlp = 4;  // of a generation: SwiGLU
 
@@ -81,14 +81,14 @@ class HfTipsFamily : public HfFamily {
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override {
     const C& c = draft.config;
-    agree_with_tensors(config, "qkv_bias", c.qkv_bias, place);
+    agree_with_tensors(config, "qkv_bias", c.block.attention.qkv_bias, place);
     check_dinov2_mlp(c, config, place);
-    agree_with_tensors(config, "num_register_tokens", c.register_tokens, place);
+    agree_with_tensors(config, "num_register_tokens", c.tokens.register_tokens, place);
   }
   void add_fields(const C& c, nlohmann::json& out) const override {
     HfFamily::add_fields(c, out);
     add_dinov2_mlp(c, out);
-    out["num_register_tokens"] = c.register_tokens;
+    out["num_register_tokens"] = c.tokens.register_tokens;
   }
 
   std::vector<const Family*> classifier_forms() const override {
@@ -97,13 +97,13 @@ class HfTipsFamily : public HfFamily {
   const Expressible& expressible() const override { return kHfTipsExpressible; }
   void express_head(ModelEdit& model) const override {
     model.require(model.config.num_classes == 0, "a head");
-    model.require(model.config.pooling == Pooling::class_token,
+    model.require(model.config.head.pooling == Pooling::class_token,
                   "any pooling but the class token's");
   }
 
  protected:
   void spell_model(const C& config, Spelling& s) const override {
-    if (config.mlp != MlpKind::plain) s.generation |= kTipsGatedMlp;
+    if (config.block.mlp.kind != MlpKind::plain) s.generation |= kTipsGatedMlp;
   }
 };
 

@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kHfTowerRows[] = {
     {"cls_token", {"@embeddings.class_embedding"}},
@@ -67,7 +67,7 @@ std::span<const NameRow> hf_tower_rows() {
 
 void flatten_tokens(ModelEdit& model) {
   const int64_t dim = model.config.embed_dim;
-  if (model.config.class_token) model.at("cls_token") = model.at("cls_token").reshape({dim});
+  if (model.config.tokens.class_token) model.at("cls_token") = model.at("cls_token").reshape({dim});
   Tensor& positions = model.at("pos_embed");
   positions = positions.reshape({positions.numel() / dim, dim});
 }
@@ -102,7 +102,7 @@ std::span<const FieldRule> HfTower::model_fields(const HfModel&) const {
 
 void HfTower::check_config(ConfigDraft& draft, const nlohmann::json& config,
                            const std::string& place) const {
-  agree_with_tensors(config, "intermediate_size", draft.config.mlp_hidden_dim, place);
+  agree_with_tensors(config, "intermediate_size", draft.config.block.mlp.hidden, place);
 }
 
 void HfTower::add_fields(const C& c, nlohmann::json& out) const {

@@ -17,7 +17,7 @@ class HfTower : public HfFamily {
   bool is_left_out(std::string_view name) const override;
   bool is_training_part(const Spelling&, std::string_view name) const override;
   void read_spelling(const FileEvidence& file, Spelling& spelling) const override;
-  PositionResize position_resize(const VisionTransformerConfig&) const override {
+  PositionResize position_resize(const VitConfig&) const override {
     return PositionResize::bicubic;
   }
 
@@ -25,7 +25,7 @@ class HfTower : public HfFamily {
   std::span<const FieldRule> model_fields(const HfModel& model) const override;
   void check_config(ConfigDraft& draft, const nlohmann::json& config,
                     const std::string& place) const override;
-  void add_fields(const VisionTransformerConfig& config, nlohmann::json& out) const override;
+  void add_fields(const VitConfig& config, nlohmann::json& out) const override;
   // What is trained from one of them has a head on the tower's own pooled vector, which none of its
   // classes has.
   std::vector<const Family*> classifier_forms() const override;
@@ -34,9 +34,9 @@ class HfTower : public HfFamily {
   // Of a generation: a head named `classifier`, of the mean of the patches before any norm.
   static constexpr int kClassifier = 2;
 
-  void spell(const VisionTransformerConfig& config, Spelling& spelling) const override;
+  void spell(const VitConfig& config, Spelling& spelling) const override;
   // Whether the model is the library's ...ForImageClassification.
-  virtual bool is_classifier(const VisionTransformerConfig& config) const = 0;
+  virtual bool is_classifier(const VitConfig& config) const = 0;
 };
 
 // The names of all of them.

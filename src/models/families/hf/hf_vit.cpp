@@ -27,7 +27,7 @@ class HfVitFamily : public HfFamily {
   std::span<const std::string_view> module_classes() const override { return kHfVitClasses; }
   // What none of its sisters is made for.
   bool suits(const NetworkConfig& config) const override {
-    return config.get_if<VisionTransformerConfig>() != nullptr;
+    return config.get_if<VitConfig>() != nullptr;
   }
 
   bool is_training_part(const Spelling&, std::string_view name) const override {
@@ -39,7 +39,7 @@ class HfVitFamily : public HfFamily {
 
   const Expressible& expressible() const override { return kHfVitModels; }
   void express_head(ModelEdit& model) const override {
-    model.require(model.config.pooling == Pooling::class_token,
+    model.require(model.config.head.pooling == Pooling::class_token,
                   "any pooling but the class token's");
   }
 };

@@ -51,7 +51,7 @@ class HfMaeFamily : public HfFamily {
   const Expressible& expressible() const override { return kHfMaeModels; }
   void express_head(ModelEdit& model) const override {
     model.require(model.config.num_classes == 0, "a head");
-    model.require(model.config.pooling == Pooling::class_token,
+    model.require(model.config.head.pooling == Pooling::class_token,
                   "any pooling but the class token's");
   }
 };

@@ -62,7 +62,7 @@ class HfMsnFamily : public HfFamily {
 
   const Expressible& expressible() const override { return kHfMsnModels; }
   void express_head(ModelEdit& model) const override {
-    model.require(model.config.pooling == Pooling::class_token,
+    model.require(model.config.head.pooling == Pooling::class_token,
                   "any pooling but the class token's");
   }
 

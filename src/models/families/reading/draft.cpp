@@ -17,8 +17,8 @@ std::optional<int64_t> square_root(int64_t value) {
 
 void settle_added_positions(ConfigDraft& draft, const std::vector<int64_t>& likely_prefixes,
                             const std::string& place) {
-  VisionTransformerConfig& c = draft.config;
-  if (c.position != Position::learned) return;
+  VitConfig& c = draft.config;
+  if (c.position.kind != Position::learned) return;
   const std::vector<int64_t> prefixes =
       draft.position_prefix ? std::vector<int64_t>{*draft.position_prefix} : likely_prefixes;
   if (!draft.is_open("image_size")) {
@@ -27,7 +27,7 @@ void settle_added_positions(ConfigDraft& draft, const std::vector<int64_t>& like
     const int64_t grid = c.grid_height(c.image_height) * c.grid_width(c.image_width);
     for (const int64_t prefix : prefixes)
       if (draft.position_rows - prefix == grid) {
-        c.position_prefix = prefix;
+        c.position.prefix = prefix;
         return;
       }
   }
@@ -38,14 +38,15 @@ void settle_added_positions(ConfigDraft& draft, const std::vector<int64_t>& like
       squares.emplace_back(prefix, *side);
   if (squares.size() == 1 || (!squares.empty() && !draft.is_open("image_size"))) {
     const auto [prefix, side] = squares.front();
-    c.position_prefix = prefix;
+    c.position.prefix = prefix;
     if (draft.is_open("image_size")) {
       int64_t pixels = side;
       if (c.patch_embedding == PatchEmbedding::resnet)
         for (const int64_t stride : c.resnet.strides()) pixels *= stride;
-      draft.settle_image(pixels * c.patch_height, pixels * c.patch_width, "shapes (position grid)");
+      draft.settle_image(pixels * c.patches.patch_height, pixels * c.patches.patch_width,
+                         "shapes (position grid)");
     } else {
-      c.position_grid_height = c.position_grid_width = side;
+      c.position.grid_height = c.position.grid_width = side;
       draft.record("position_grid_height", "shapes");
       draft.record("position_grid_width", "shapes");
     }
@@ -62,14 +63,15 @@ int64_t offsets_of(int64_t height, int64_t width) {
 }
 
 void settle_relative_grid(ConfigDraft& draft, const std::string& place) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   if (!c.relative.has_table() || draft.relative_rows == 0) return;
   constexpr int64_t kOfPrefix = 3;
-  const int64_t offsets = draft.relative_rows - (c.relative.prefix_entries ? kOfPrefix : 0);
-  if (c.position_grid_height > 0) {
-    if (offsets_of(c.position_grid_height, c.position_grid_width) != offsets)
+  const int64_t offsets =
+      draft.relative_rows - (c.relative.table.prefix_has_entries ? kOfPrefix : 0);
+  if (c.position.grid_height > 0) {
+    if (offsets_of(c.position.grid_height, c.position.grid_width) != offsets)
       fail("shapes", "{}: {} relative positions are not those of a grid of {}x{}", place, offsets,
-           c.position_grid_height, c.position_grid_width);
+           c.position.grid_height, c.position.grid_width);
     return;
   }
   if (!draft.is_open("image_size") &&
@@ -81,10 +83,11 @@ void settle_relative_grid(ConfigDraft& draft, const std::string& place) {
          offsets);
   const int64_t side = (*span + 1) / 2;
   if (draft.is_open("image_size")) {
-    draft.settle_image(side * c.patch_height, side * c.patch_width, "shapes (relative positions)");
+    draft.settle_image(side * c.patches.patch_height, side * c.patches.patch_width,
+                       "shapes (relative positions)");
     return;
   }
-  c.position_grid_height = c.position_grid_width = side;
+  c.position.grid_height = c.position.grid_width = side;
   draft.record("position_grid_height", "shapes");
   draft.record("position_grid_width", "shapes");
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "models/families/names.h"
@@ -54,7 +55,7 @@ struct NetworkDraft : ReadingDraft {
 
 // With that of a plain Vision Transformer.
 struct ConfigDraft : ReadingDraft {
-  VisionTransformerConfig config;
+  VitConfig config;
   int64_t attention_width = 0;  // heads times head size: a third of the rows of attn.qkv
   int64_t position_rows = 0;    // of pos_embed, prefix tokens included; 0: none
   // Of those, how many are prefix tokens', where the definition says so.
@@ -66,12 +67,12 @@ struct ConfigDraft : ReadingDraft {
   void set_class_answer(const ClassAnswer& answer) override { config.set_class_answer(answer); }
   nlohmann::json fields() const override { return to_json(config); }
 
-  // Sets a field that is still open; the first to know wins.
+  // Sets a field of config that is still open; the first to know wins.
   template <typename T>
-  void settle(const std::string& name, T VisionTransformerConfig::*field, const T& value,
+  void settle(const std::string& name, T& field, const std::type_identity_t<T>& value,
               const std::string& source) {
     if (open.erase(name) == 0) return;
-    config.*field = value;
+    field = value;
     record(name, source);
   }
   void settle_image(int64_t height, int64_t width, const std::string& source);

@@ -23,10 +23,9 @@ void find_candidates(ConfigDraft& draft, std::initializer_list<const Family*> fa
 // The first field in which the tensors differ from `model`, in words: "embed_dim 192, and the
 // tensors have 96"; empty when they are its own. The number of classes, the channels of pictures
 // and their size are not compared: they change without another definition.
-std::string difference(const ConfigDraft& draft, const VisionTransformerConfig& model);
+std::string difference(const ConfigDraft& draft, const VitConfig& model);
 
 // What names and shapes leave open, from a model whose tensors these are.
-void settle_from_model(ConfigDraft& draft, const VisionTransformerConfig& model,
-                       const std::string& source);
+void settle_from_model(ConfigDraft& draft, const VitConfig& model, const std::string& source);
 
 }  // namespace vitrail

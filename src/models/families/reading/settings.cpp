@@ -88,8 +88,8 @@ void apply_settings(ConfigDraft& draft, const Settings& settings) {
 namespace {
 
 // Whether positions alone have said the size, and this one makes as many cells of a feature map.
-bool is_of_same_grid(const ConfigDraft& draft, const VisionTransformerConfig& said) {
-  const VisionTransformerConfig& c = draft.config;
+bool is_of_same_grid(const ConfigDraft& draft, const VitConfig& said) {
+  const VitConfig& c = draft.config;
   const bool of_shapes = std::ranges::any_of(draft.sources, [](const auto& each) {
     return each.field == "image_height" && each.source.starts_with("shapes");
   });
@@ -101,7 +101,7 @@ bool is_of_same_grid(const ConfigDraft& draft, const VisionTransformerConfig& sa
 }  // namespace
 
 void apply_size_settings(ConfigDraft& draft, const Settings& settings) {
-  VisionTransformerConfig said = draft.config;
+  VitConfig said = draft.config;
   bool height = false, width = false;
   for (const auto& [name, value] : settings) {
     if (!is_size_setting(name)) continue;
@@ -112,7 +112,7 @@ void apply_size_settings(ConfigDraft& draft, const Settings& settings) {
     height |= name != "image_width";
     width |= name != "image_height";
   }
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   if (!draft.is_open("image_size") && !is_of_same_grid(draft, said)) {
     check(said.image_height == c.image_height && said.image_width == c.image_width,
           vitrail::said(Option::settings).c_str(),

@@ -88,7 +88,7 @@ void read_stage(ResNetConfig& r, const Shapes& shapes, const std::string& path) 
 // The residual networks that timm's hybrids have: what their tensors do not show is the same in all
 // of them.
 void read_residual_network(ConfigDraft& draft, const Shapes& shapes) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   ResNetConfig& r = c.resnet;
   const std::string base = kResidualNames;
   r = {.blocks = {}, .channels = {}};
@@ -123,7 +123,7 @@ void read_residual_network(ConfigDraft& draft, const Shapes& shapes) {
 }
 
 void read_patches(ConfigDraft& draft, const Shapes& shapes, const std::string& place) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   const TensorInfo* patches = shapes.find("patch_embed.proj.weight");
   if (patches == nullptr) fail("shapes", "{}: has no patch embedding", place);
   const Shape& shape = patches->shape;
@@ -133,14 +133,14 @@ void read_patches(ConfigDraft& draft, const Shapes& shapes, const std::string& p
          "[D, ph*pw*C] is needed",
          place, shape.str());
   c.embed_dim = shape[0];
-  c.patch_bias = shapes.has("patch_embed.proj.bias");
-  c.patch_norm = shapes.has("patch_embed.norm_in.weight");
-  c.patch_output_norm = shapes.has("patch_embed.norm.weight");
+  c.patches.bias = shapes.has("patch_embed.proj.bias");
+  c.patches.norms = shapes.has("patch_embed.norm_in.weight");
+  c.patches.output_norm = shapes.has("patch_embed.norm.weight");
   if (shape.rank() == 4) {
     c.patch_embedding = PatchEmbedding::convolution;
     c.in_channels = shape[1];
-    c.patch_height = shape[2];
-    c.patch_width = shape[3];
+    c.patches.patch_height = shape[2];
+    c.patches.patch_width = shape[3];
     if (shapes.has_residual_network()) read_residual_network(draft, shapes);
     return;
   }
@@ -163,12 +163,12 @@ struct BlockNames {
               scale = "blocks.0.ls1.gamma";
 };
 
-BlockNames read_branches(VisionTransformerConfig& c, const Shapes& shapes) {
+BlockNames read_branches(VitConfig& c, const Shapes& shapes) {
   const auto branch = [](int64_t index) {
     return "blocks.0.attns." + std::to_string(index) + ".attn.qkv.weight";
   };
   if (!shapes.has(branch(0))) return {};
-  while (shapes.has(branch(c.parallel_branches))) ++c.parallel_branches;
+  while (shapes.has(branch(c.block.branches))) ++c.block.branches;
   return {.attention = "blocks.0.attns.0.attn.",
           .mlp = "blocks.0.ffns.0.mlp.",
           .norm = "blocks.0.attns.0.norm",
@@ -177,7 +177,7 @@ BlockNames read_branches(VisionTransformerConfig& c, const Shapes& shapes) {
 
 void read_attention(ConfigDraft& draft, const Shapes& shapes, const std::string& attention,
                     const std::string& place) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   const int64_t rows = shapes.rows(attention + "qkv.weight");
   if (rows % 3 != 0)
     fail("shapes", "{}: q, k and v have {} rows together, not a multiple of three", place, rows);
@@ -185,75 +185,79 @@ void read_attention(ConfigDraft& draft, const Shapes& shapes, const std::string&
   // q and v may have biases of their own, and k none.
   const bool whole_bias = shapes.has_whole(attention + "qkv.bias");
   const bool key_has_none = shapes.has(attention + "q_bias");
-  c.qkv_bias = key_has_none || shapes.has(attention + "qkv.bias");
-  c.key_bias = whole_bias || !key_has_none;
-  c.attention_projection = shapes.has(attention + "proj.weight");
-  c.projection_bias = !c.attention_projection || shapes.has(attention + "proj.bias");
-  c.qk_norm = shapes.has(attention + "q_norm.weight");
-  if (shapes.has(attention + "reattn_weights")) c.head_mixing = HeadMixingKind::reattention;
-  c.attention_norm = shapes.has(attention + "norm.weight");
-  c.differential_attention = shapes.has(attention + "lambda_q1");
-  if (!c.qk_norm && !c.differential_attention) return;
+  c.block.attention.qkv_bias = key_has_none || shapes.has(attention + "qkv.bias");
+  c.block.attention.key_bias = whole_bias || !key_has_none;
+  c.block.attention.projection = shapes.has(attention + "proj.weight");
+  c.block.attention.projection_bias =
+      !c.block.attention.projection || shapes.has(attention + "proj.bias");
+  c.block.attention.qk_norm = shapes.has(attention + "q_norm.weight");
+  if (shapes.has(attention + "reattn_weights"))
+    c.block.attention.mixing = HeadMixingKind::reattention;
+  c.block.attention.output_norm = shapes.has(attention + "norm.weight");
+  c.block.attention.differential = shapes.has(attention + "lambda_q1");
+  if (!c.block.attention.qk_norm && !c.block.attention.differential) return;
   // Differential attention has two of half the size for each head.
-  const std::string measure = attention + (c.qk_norm ? "q_norm.weight" : "lambda_q1");
-  const int64_t head = (c.differential_attention ? 2 : 1) * shapes.rows(measure);
+  const std::string measure =
+      attention + (c.block.attention.qk_norm ? "q_norm.weight" : "lambda_q1");
+  const int64_t head = (c.block.attention.differential ? 2 : 1) * shapes.rows(measure);
   if (head == 0 || draft.attention_width % head != 0)
     fail("shapes", "{}: heads of {} do not divide the attention's width {}", place, head,
          draft.attention_width);
-  draft.settle("num_heads", &VisionTransformerConfig::num_heads, draft.attention_width / head,
-               c.qk_norm ? "shapes (attn.q_norm)" : "shapes (attn.lambda_q1)");
+  draft.settle("num_heads", draft.config.block.attention.num_heads, draft.attention_width / head,
+               c.block.attention.qk_norm ? "shapes (attn.q_norm)" : "shapes (attn.lambda_q1)");
 }
 
 void read_block(ConfigDraft& draft, const Shapes& shapes, const TensorSource& tensors) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   const BlockNames names = read_branches(c, shapes);
   read_attention(draft, shapes, names.attention, tensors.place());
   if (const auto heads = tensors.metadata().find(kJaxHeads); heads != tensors.metadata().end())
-    draft.settle("num_heads", &VisionTransformerConfig::num_heads,
+    draft.settle("num_heads", draft.config.block.attention.num_heads,
                  static_cast<int64_t>(std::stoll(heads->second)), "shapes (the kernel of q)");
-  c.mlp_norm = shapes.has(names.mlp + "norm.weight");
-  c.layer_scale = shapes.has(names.scale);
-  c.mlp_hidden_dim = shapes.columns(names.mlp + "fc2.weight");
+  c.block.mlp.hidden_norm = shapes.has(names.mlp + "norm.weight");
+  c.block.layer_scale = shapes.has(names.scale);
+  c.block.mlp.hidden = shapes.columns(names.mlp + "fc2.weight");
   if (shapes.has(names.mlp + "fc1_g.weight")) {
-    c.mlp = MlpKind::gated_split;
-    c.mlp_bias = shapes.has(names.mlp + "fc1_g.bias");
+    c.block.mlp.kind = MlpKind::gated_split;
+    c.block.mlp.bias = shapes.has(names.mlp + "fc1_g.bias");
   } else {
-    c.mlp = shapes.rows(names.mlp + "fc1.weight") == 2 * c.mlp_hidden_dim ? MlpKind::gated_packed
-                                                                          : MlpKind::plain;
-    c.mlp_bias = shapes.has(names.mlp + "fc1.bias");
+    c.block.mlp.kind = shapes.rows(names.mlp + "fc1.weight") == 2 * c.block.mlp.hidden
+                           ? MlpKind::gated_packed
+                           : MlpKind::plain;
+    c.block.mlp.bias = shapes.has(names.mlp + "fc1.bias");
   }
   // One norm for both is a parallel block's.
   const bool parallel = shapes.has("blocks.0.norm1.weight") && !shapes.has("blocks.0.norm2.weight");
-  c.norm_placement = parallel ? NormPlacement::parallel : NormPlacement::pre;
-  if (parallel) c.mlp_output_bias = !c.mlp_bias || shapes.has(names.mlp + "fc2.bias");
+  c.block.norms = parallel ? NormPlacement::parallel : NormPlacement::pre;
+  if (parallel) c.block.mlp.output_bias = !c.block.mlp.bias || shapes.has(names.mlp + "fc2.bias");
   read_norm(draft, shapes, names.norm);
 }
 
 // A table by relative position at `table`, or a network at `mlp`.
 RelativePosition read_relative(ConfigDraft& draft, const Shapes& shapes, const std::string& table,
                                const std::string& mlp) {
-  RelativeSettings& relative = draft.config.relative;
+  RelativeConfig& relative = draft.config.relative;
   int64_t heads = 0;
   RelativePosition kind = RelativePosition::none;
   if (shapes.has(table)) {
     kind = RelativePosition::table;
     draft.relative_rows = shapes.rows(table);
     // Offsets are (2h - 1)(2w - 1), an odd number; three more entries make it even.
-    relative.prefix_entries = draft.relative_rows % 2 == 0;
+    relative.table.prefix_has_entries = draft.relative_rows % 2 == 0;
     heads = shapes.columns(table);
   } else if (shapes.has(mlp + ".fc1.weight")) {
     kind = shapes.has(mlp + ".fc2.bias") ? RelativePosition::mlp : RelativePosition::mlp_swin;
-    relative.hidden_dim = shapes.rows(mlp + ".fc1.weight");
+    relative.network.hidden_dim = shapes.rows(mlp + ".fc1.weight");
     heads = shapes.rows(mlp + ".fc2.weight");
   }
   if (heads > 0)
-    draft.settle("num_heads", &VisionTransformerConfig::num_heads, heads,
+    draft.settle("num_heads", draft.config.block.attention.num_heads, heads,
                  "shapes (relative positions)");
   return kind;
 }
 
 void read_attention_positions(ConfigDraft& draft, const Shapes& shapes, const std::string& place) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   c.relative.per_block = read_relative(draft, shapes, "blocks.0.attn.relative_position_bias_table",
                                        "blocks.0.attn.rel_pos.mlp");
   c.relative.shared = read_relative(draft, shapes, "rel_pos_bias.relative_position_bias_table",
@@ -263,7 +267,7 @@ void read_attention_positions(ConfigDraft& draft, const Shapes& shapes, const st
       fail("shapes", "{}: 'rope.freqs' is {}; frequencies of heads are [2, depth, H, d/2]", place,
            mixed->shape.str());
     c.rotary = {.kind = Rotary::mixed, .base = 10, .column_first = true};
-    draft.settle("num_heads", &VisionTransformerConfig::num_heads, mixed->shape[2],
+    draft.settle("num_heads", draft.config.block.attention.num_heads, mixed->shape[2],
                  "shapes (rope.freqs)");
   }
   c.rotary.stored_periods = shapes.has("rope.periods");
@@ -272,29 +276,29 @@ void read_attention_positions(ConfigDraft& draft, const Shapes& shapes, const st
   if (draft.attention_width % head != 0)
     fail("shapes", "{}: heads of {} do not divide the attention's width {}", place, head,
          draft.attention_width);
-  draft.settle("num_heads", &VisionTransformerConfig::num_heads, draft.attention_width / head,
+  draft.settle("num_heads", draft.config.block.attention.num_heads, draft.attention_width / head,
                "shapes (rope.periods)");
 }
 
 void read_head(ConfigDraft& draft, const Shapes& shapes) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   c.final_norm = shapes.has("norm.weight");
-  c.fc_norm = shapes.has("fc_norm.weight");
-  c.pre_logits_dim = shapes.has("pre_logits.fc.weight") ? shapes.rows("pre_logits.fc.weight") : 0;
+  c.head.norm = shapes.has("fc_norm.weight");
+  c.head.pre_logits_dim =
+      shapes.has("pre_logits.fc.weight") ? shapes.rows("pre_logits.fc.weight") : 0;
   c.num_classes = shapes.has("head.weight") ? shapes.rows("head.weight") : 0;
-  c.head_bias = c.num_classes == 0 || shapes.has("head.bias");
-  constexpr auto kPooling = &VisionTransformerConfig::pooling;
+  c.head.bias = c.num_classes == 0 || shapes.has("head.bias");
+  Pooling& pooling = draft.config.head.pooling;
   if (shapes.has("attn_pool.latent")) {
-    c.pooling = Pooling::map;
+    c.head.pooling = Pooling::map;
     // Over every token, where there are others than patches: no name says it.
-    if (c.prefix_tokens() == 0) draft.settle("pooling", kPooling, Pooling::map, "names");
-    c.pool_mlp_hidden_dim = shapes.rows("attn_pool.mlp.fc1.weight");
+    if (c.prefix_tokens() == 0) draft.settle("pooling", pooling, Pooling::map, "names");
+    c.head.map.mlp_hidden_dim = shapes.rows("attn_pool.mlp.fc1.weight");
   }
-  if (shapes.has("head_dist.weight"))
-    draft.settle("pooling", kPooling, Pooling::distilled, "names");
-  if (c.num_classes > 0 && c.pre_logits_dim == 0 &&
+  if (shapes.has("head_dist.weight")) draft.settle("pooling", pooling, Pooling::distilled, "names");
+  if (c.num_classes > 0 && c.head.pre_logits_dim == 0 &&
       shapes.columns("head.weight") == 2 * c.embed_dim)
-    draft.settle("pooling", kPooling, Pooling::class_and_mean, "shapes (head)");
+    draft.settle("pooling", pooling, Pooling::class_and_mean, "shapes (head)");
 }
 
 }  // namespace
@@ -304,14 +308,13 @@ void read_head(ConfigDraft& draft, const Shapes& shapes) {
 // are as long as patches of 8 in four channels. (Of 8 grey pixels and less, those would have 4 and
 // less: nobody's.)
 void settle_patches(ConfigDraft& draft) {
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   constexpr int64_t kSmallestTwin = 8;
   const bool said = !draft.is_open("in_channels");
   if (!draft.is_open("patch_height") || !draft.is_open("patch_width")) {
-    const int64_t pixels = c.patch_height * c.patch_width;
+    const int64_t pixels = c.patches.patch_height * c.patches.patch_width;
     if (!said && pixels > 0 && draft.patch_columns % pixels == 0)
-      draft.settle("in_channels", &VisionTransformerConfig::in_channels,
-                   draft.patch_columns / pixels, "shapes");
+      draft.settle("in_channels", draft.config.in_channels, draft.patch_columns / pixels, "shapes");
     return;
   }
   bool twins = false;
@@ -327,9 +330,9 @@ void settle_patches(ConfigDraft& draft) {
     const std::string source =
         said ? "shapes"
              : fmt::format("shapes (square patches, {})", channels == 1 ? "grey" : "RGB");
-    draft.settle("in_channels", &VisionTransformerConfig::in_channels, channels, source);
-    draft.settle("patch_height", &VisionTransformerConfig::patch_height, side, source);
-    draft.settle("patch_width", &VisionTransformerConfig::patch_width, side, source);
+    draft.settle("in_channels", draft.config.in_channels, channels, source);
+    draft.settle("patch_height", draft.config.patches.patch_height, side, source);
+    draft.settle("patch_width", draft.config.patches.patch_width, side, source);
     return;
   }
   // The channels are asked, and settle the patch: it need not be asked, too.
@@ -342,18 +345,18 @@ ConfigDraft draft_from_shapes(const TensorSource& tensors, const Spelling& spell
   const Shapes shapes(tensors, spelling);
   ConfigDraft draft;
   draft.open = {"num_heads", "layer_norm_epsilon", "activation", "pooling", "image_size"};
-  VisionTransformerConfig& c = draft.config;
+  VitConfig& c = draft.config;
   read_patches(draft, shapes, tensors.place());
   c.depth = count_blocks(tensors, spelling);
   if (c.depth == 0) fail("shapes", "{}: has no transformer blocks", tensors.place());
   read_block(draft, shapes, tensors);
 
-  c.class_token = shapes.vectors("cls_token", c.embed_dim) > 0;
-  c.distillation_token = shapes.vectors("dist_token", c.embed_dim) > 0;
-  c.register_tokens = shapes.vectors("reg_token", c.embed_dim);
+  c.tokens.class_token = shapes.vectors("cls_token", c.embed_dim) > 0;
+  c.tokens.distillation_token = shapes.vectors("dist_token", c.embed_dim) > 0;
+  c.tokens.register_tokens = shapes.vectors("reg_token", c.embed_dim);
   draft.position_rows = shapes.vectors("pos_embed", c.embed_dim);
-  c.position = draft.position_rows > 0 ? Position::learned : Position::none;
-  c.position_prefix = 0;
+  c.position.kind = draft.position_rows > 0 ? Position::learned : Position::none;
+  c.position.prefix = 0;
   c.pre_norm = shapes.has("norm_pre.weight");
   read_attention_positions(draft, shapes, tensors.place());
   read_head(draft, shapes);

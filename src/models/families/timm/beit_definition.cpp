@@ -5,7 +5,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr FieldRule kBeitArguments[] = {
     {"img_size"},
@@ -47,28 +47,28 @@ C beit_model(const C& definition, const Json& arguments, const std::string& plac
   C model = definition;
   const TimmArguments args(arguments, place);
   read_timm_sizes(args, model);
-  args.read("qkv_bias", model.qkv_bias);
-  bool gated = model.mlp != MlpKind::plain;
+  args.read("qkv_bias", model.block.attention.qkv_bias);
+  bool gated = model.block.mlp.kind != MlpKind::plain;
   args.read("swiglu_mlp", gated);
-  model.mlp = gated ? MlpKind::gated_split : MlpKind::plain;
-  model.activation = gated ? Activation::silu : Activation::gelu;
-  args.read("scale_mlp", model.mlp_norm);
-  model.mlp_hidden_dim = timm_mlp_hidden(args, model.embed_dim, definition);
-  double init_values = model.layer_scale ? 1 : 0;  // zero is none
+  model.block.mlp.kind = gated ? MlpKind::gated_split : MlpKind::plain;
+  model.block.mlp.activation = gated ? Activation::silu : Activation::gelu;
+  args.read("scale_mlp", model.block.mlp.hidden_norm);
+  model.block.mlp.hidden = timm_mlp_hidden(args, model.embed_dim, definition);
+  double init_values = model.block.layer_scale ? 1 : 0;  // zero is none
   args.read("init_values", init_values);
-  model.layer_scale = init_values != 0;
-  bool absolute = model.position == Position::learned;
+  model.block.layer_scale = init_values != 0;
+  bool absolute = model.position.kind == Position::learned;
   args.read("use_abs_pos_emb", absolute);
-  model.position = absolute ? Position::learned : Position::none;
-  model.position_prefix = absolute ? 1 : 0;
+  model.position.kind = absolute ? Position::learned : Position::none;
+  model.position.prefix = absolute ? 1 : 0;
   model.relative.per_block = table_if(args, "use_rel_pos_bias", model.relative.per_block);
   model.relative.shared = table_if(args, "use_shared_rel_pos_bias", model.relative.shared);
-  std::string pool = model.pooling == Pooling::class_token ? "token" : "avg";
+  std::string pool = model.head.pooling == Pooling::class_token ? "token" : "avg";
   args.read("global_pool", pool);
-  model.pooling = timm_pooling(model, pool, false, place);
-  if (args.has("global_pool")) model.fc_norm = pool == "avg";
-  args.read("use_fc_norm", model.fc_norm);
-  model.final_norm = !model.fc_norm;
+  model.head.pooling = timm_pooling(model, pool, false, place);
+  if (args.has("global_pool")) model.head.norm = pool == "avg";
+  args.read("use_fc_norm", model.head.norm);
+  model.final_norm = !model.head.norm;
   return model;
 }
 

@@ -10,7 +10,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr FieldRule kEvaArguments[] = {
     {"img_size"},
@@ -82,7 +82,7 @@ std::string one_of(const TimmArguments& args, const char* key, std::string fallb
 }
 
 // Which of timm's rotary embeddings the settings are of.
-std::string rope_type(const RotarySettings& rotary) {
+std::string rope_type(const RotaryConfig& rotary) {
   if (rotary.kind == Rotary::mixed) return "mixed";
   return rotary.coordinates == RotaryCoordinates::centred ? "dinov3" : "cat";
 }
@@ -93,7 +93,7 @@ void set_eva_rotary(C& model, const TimmArguments& args) {
   bool present = model.rotary.kind != Rotary::none;
   args.read("use_rot_pos_emb", present);
   const std::string type = one_of(args, "rope_type", rope_type(model.rotary), kTypes);
-  RotarySettings rotary = model.rotary;
+  RotaryConfig rotary = model.rotary;
   args.read("rope_temperature", rotary.base);
   rotary.column_first =
       one_of(args, "rope_grid_indexing", rotary.column_first ? "xy" : "ij", kIndexings) == "xy";
@@ -113,60 +113,61 @@ void set_eva_rotary(C& model, const TimmArguments& args) {
           args.place());
     rotary.offset = 0;
   }
-  model.rotary = present ? rotary : RotarySettings();
+  model.rotary = present ? rotary : RotaryConfig();
 }
 
 void set_eva_mlp(C& model, const TimmArguments& args, const C& definition) {
-  bool gated = model.mlp != MlpKind::plain;
+  bool gated = model.block.mlp.kind != MlpKind::plain;
   int64_t align = 0;
   args.read("swiglu_mlp", gated);
-  args.read("scale_mlp", model.mlp_norm);
+  args.read("scale_mlp", model.block.mlp.hidden_norm);
   args.read("swiglu_align_to", align);
-  model.mlp_hidden_dim = timm_mlp_hidden(args, model.embed_dim, definition);
-  model.activation = gated ? Activation::silu : Activation::gelu;
+  model.block.mlp.hidden = timm_mlp_hidden(args, model.embed_dim, definition);
+  model.block.mlp.activation = gated ? Activation::silu : Activation::gelu;
   if (!gated) {
-    model.mlp = MlpKind::plain;
+    model.block.mlp.kind = MlpKind::plain;
     return;
   }
   // Aligned or with a norm it has matrices of its own for the two halves.
-  const bool aligned = align > 0 && model.norm_placement == NormPlacement::pre;
+  const bool aligned = align > 0 && model.block.norms == NormPlacement::pre;
   const bool said = args.has("swiglu_mlp") || args.has("swiglu_align_to") || args.has("scale_mlp");
-  if (said || definition.mlp == MlpKind::plain)
-    model.mlp = model.mlp_norm || aligned ? MlpKind::gated_split : MlpKind::gated_packed;
-  if (aligned) model.mlp_hidden_dim += (align - model.mlp_hidden_dim % align) % align;
+  if (said || definition.block.mlp.kind == MlpKind::plain)
+    model.block.mlp.kind =
+        model.block.mlp.hidden_norm || aligned ? MlpKind::gated_split : MlpKind::gated_packed;
+  if (aligned) model.block.mlp.hidden += (align - model.block.mlp.hidden % align) % align;
 }
 
 void set_eva_end(C& model, const TimmArguments& args, const C& definition) {
-  std::string pool = is_map(model.pooling)                   ? "map"
-                     : model.pooling == Pooling::class_token ? "token"
-                                                             : "avg";
+  std::string pool = is_map(model.head.pooling)                   ? "map"
+                     : model.head.pooling == Pooling::class_token ? "token"
+                                                                  : "avg";
   args.read("global_pool", pool);
   // Attention pooling reads every token.
-  model.pooling = timm_pooling(model, pool, pool == "map", args.place());
+  model.head.pooling = timm_pooling(model, pool, pool == "map", args.place());
   if (args.has("global_pool")) {
-    model.fc_norm = pool == "avg";
-    model.final_norm = !model.fc_norm;
+    model.head.norm = pool == "avg";
+    model.final_norm = !model.head.norm;
   }
   if (args.has("use_fc_norm")) {
-    args.read("use_fc_norm", model.fc_norm);
-    model.final_norm = !model.fc_norm;
+    args.read("use_fc_norm", model.head.norm);
+    model.final_norm = !model.head.norm;
   }
   args.read("use_post_transformer_norm", model.final_norm);
-  args.read("attn_pool_num_heads", model.pool_heads);
-  check_field_range("pool_heads", model.pool_heads);
-  if (!is_map(model.pooling)) {
-    model.pool_heads = model.pool_mlp_hidden_dim = 0;
+  args.read("attn_pool_num_heads", model.head.map.num_heads);
+  check_field_range("pool_heads", model.head.map.num_heads);
+  if (!is_map(model.head.pooling)) {
+    model.head.map.num_heads = model.head.map.mlp_hidden_dim = 0;
     return;
   }
   // The definition's own ratio, or that of the blocks.
-  const bool own = definition.pool_mlp_hidden_dim > 0;
+  const bool own = definition.head.map.mlp_hidden_dim > 0;
   double ratio =
-      static_cast<double>(own ? definition.pool_mlp_hidden_dim : definition.mlp_hidden()) /
+      static_cast<double>(own ? definition.head.map.mlp_hidden_dim : definition.mlp_hidden()) /
       static_cast<double>(definition.embed_dim);
   if (!own) args.read("mlp_ratio", ratio);
   args.read("attn_pool_mlp_ratio", ratio);
-  model.pool_mlp_hidden_dim = timm_width(model.embed_dim, ratio);
-  check_field_range("pool_mlp_hidden_dim", model.pool_mlp_hidden_dim);
+  model.head.map.mlp_hidden_dim = timm_width(model.embed_dim, ratio);
+  check_field_range("pool_mlp_hidden_dim", model.head.map.mlp_hidden_dim);
 }
 
 C eva_model(const C& definition, const Json& arguments, const std::string& place) {
@@ -174,29 +175,30 @@ C eva_model(const C& definition, const Json& arguments, const std::string& place
   C model = definition;
   const TimmArguments args(arguments, place);
   read_timm_sizes(args, model);
-  args.read("qkv_bias", model.qkv_bias);
-  model.key_bias =
-      one_of(args, "attn_type", model.key_bias ? "rope" : "eva", kAttentions) == "rope";
-  args.read("qk_norm", model.qk_norm);
-  args.read("scale_attn_inner", model.attention_norm);
-  bool post_norm = model.norm_placement == NormPlacement::res_post;
+  args.read("qkv_bias", model.block.attention.qkv_bias);
+  model.block.attention.key_bias =
+      one_of(args, "attn_type", model.block.attention.key_bias ? "rope" : "eva", kAttentions) ==
+      "rope";
+  args.read("qk_norm", model.block.attention.qk_norm);
+  args.read("scale_attn_inner", model.block.attention.output_norm);
+  bool post_norm = model.block.norms == NormPlacement::res_post;
   args.read("use_post_norm", post_norm);
-  model.norm_placement = post_norm ? NormPlacement::res_post : NormPlacement::pre;
-  model.layer_scale = !post_norm && (model.layer_scale || args.has("init_values"));
+  model.block.norms = post_norm ? NormPlacement::res_post : NormPlacement::pre;
+  model.block.layer_scale = !post_norm && (model.block.layer_scale || args.has("init_values"));
   set_eva_mlp(model, args, definition);
-  args.read("class_token", model.class_token);
-  args.read("num_reg_tokens", model.register_tokens);
-  check_field_range("register_tokens", model.register_tokens);
-  bool patches_alone = definition.prefix_tokens() > 0 && definition.position_prefix == 0 &&
-                       definition.position == Position::learned;
+  args.read("class_token", model.tokens.class_token);
+  args.read("num_reg_tokens", model.tokens.register_tokens);
+  check_field_range("register_tokens", model.tokens.register_tokens);
+  bool patches_alone = definition.prefix_tokens() > 0 && definition.position.prefix == 0 &&
+                       definition.position.kind == Position::learned;
   args.read("no_embed_class", patches_alone);
-  bool absolute = model.position == Position::learned;
+  bool absolute = model.position.kind == Position::learned;
   args.read("use_abs_pos_emb", absolute);
-  model.position = absolute ? Position::learned : Position::none;
-  model.position_prefix = patches_alone || !absolute ? 0 : model.prefix_tokens();
+  model.position.kind = absolute ? Position::learned : Position::none;
+  model.position.prefix = patches_alone || !absolute ? 0 : model.prefix_tokens();
   set_eva_rotary(model, args);
   args.read("use_pre_transformer_norm", model.pre_norm);
-  model.patch_bias = !model.pre_norm;
+  model.patches.bias = !model.pre_norm;
   set_eva_end(model, args, definition);
   return model;
 }

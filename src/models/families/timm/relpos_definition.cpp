@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr FieldRule kRelPosArguments[] = {
     {"img_size"},
@@ -52,36 +52,36 @@ RelativePosition kind_of(const std::string& type, const std::string& place) {
 }
 
 void set_relative(C& model, const TimmArguments& args) {
-  const RelativeSettings before = model.relative;
+  const RelativeConfig before = model.relative;
   bool shared = before.shared != RelativePosition::none;
   RelativePosition kind = shared ? before.shared : before.per_block;
   args.read("shared_rel_pos", shared);
   if (args.has("rel_pos_type")) kind = kind_of(args.text("rel_pos_type"), args.place());
   model.relative.per_block = shared ? RelativePosition::none : kind;
   model.relative.shared = shared ? kind : RelativePosition::none;
-  args.read("rel_pos_dim", model.relative.hidden_dim);
-  check_field_range("relative_position_hidden_dim", model.relative.hidden_dim);
+  args.read("rel_pos_dim", model.relative.network.hidden_dim);
+  check_field_range("relative_position_hidden_dim", model.relative.network.hidden_dim);
 }
 
 C relpos_model(const C& definition, const Json& arguments, const std::string& place) {
   C model = definition;
   const TimmArguments args(arguments, place);
   read_timm_sizes(args, model);
-  model.mlp_hidden_dim = timm_mlp_hidden(args, model.embed_dim, definition);
-  args.read("qkv_bias", model.qkv_bias);
-  args.read("qk_norm", model.qk_norm);
+  model.block.mlp.hidden = timm_mlp_hidden(args, model.embed_dim, definition);
+  args.read("qkv_bias", model.block.attention.qkv_bias);
+  args.read("qk_norm", model.block.attention.qk_norm);
   // Zero is none. A block with norms behind its branches starts those with init_values instead.
-  double init_values = model.layer_scale ? 1 : 0;
+  double init_values = model.block.layer_scale ? 1 : 0;
   args.read("init_values", init_values);
-  model.layer_scale = init_values != 0 && model.norm_placement == NormPlacement::pre;
-  args.read("class_token", model.class_token);
-  model.position_prefix = 0;
+  model.block.layer_scale = init_values != 0 && model.block.norms == NormPlacement::pre;
+  args.read("class_token", model.tokens.class_token);
+  model.position.prefix = 0;
   set_relative(model, args);
-  std::string pool = model.pooling == Pooling::class_token ? "token" : "avg";
+  std::string pool = model.head.pooling == Pooling::class_token ? "token" : "avg";
   args.read("global_pool", pool);
-  model.pooling = timm_pooling(model, pool, false, place);
-  args.read("fc_norm", model.fc_norm);
-  model.final_norm = !model.fc_norm;
+  model.head.pooling = timm_pooling(model, pool, false, place);
+  args.read("fc_norm", model.head.norm);
+  model.final_norm = !model.head.norm;
   return model;
 }
 

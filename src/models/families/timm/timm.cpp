@@ -14,7 +14,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr std::string_view kTimmMark = "patch_embed.proj.weight";
 
@@ -70,42 +70,45 @@ bool is_mae_decoder(std::string_view name) {
 void settle_plain_structure(ConfigDraft& draft, bool old_names) {
   const C& c = draft.config;
   // ResPostBlock's tensors are a Block's: of timm's definitions with them, all look like this.
-  const bool like_res_post = !c.class_token && c.register_tokens == 0 && c.fc_norm && !c.qkv_bias &&
-                             !c.layer_scale && !c.pre_norm;
+  const bool like_res_post = !c.tokens.class_token && c.tokens.register_tokens == 0 &&
+                             c.head.norm && !c.block.attention.qkv_bias && !c.block.layer_scale &&
+                             !c.pre_norm;
   if (!like_res_post)
-    draft.settle("norm_placement", &C::norm_placement, NormPlacement::pre, "every plain ViT");
-  draft.settle("norm", &C::norm, NormKind::root_mean_square, "names");
+    draft.settle("norm_placement", draft.config.block.norms, NormPlacement::pre, "every plain ViT");
+  draft.settle("norm", draft.config.norm, NormKind::root_mean_square, "names");
   // Rotary positions leave no tensor. Definitions with them store no others, or are the perception
   // encoders, whose tensors are of no plain ViT of timm, or have the names of DeiT-III's own files
   // and positions of patches alone, as those have.
-  const bool like_perception =
-      c.pre_norm && c.class_token && (!(c.final_norm || c.fc_norm) || is_map(c.pooling));
+  const bool like_perception = c.pre_norm && c.tokens.class_token &&
+                               (!(c.final_norm || c.head.norm) || is_map(c.head.pooling));
   const int64_t side = std::llround(std::sqrt(static_cast<double>(draft.position_rows)));
-  const bool like_rotary = old_names && c.class_token && side * side == draft.position_rows;
-  if (c.position != Position::none && !like_perception && !like_rotary)
-    draft.settle("position", &C::position, Position::learned, "names");
+  const bool like_rotary = old_names && c.tokens.class_token && side * side == draft.position_rows;
+  if (c.position.kind != Position::none && !like_perception && !like_rotary)
+    draft.settle("position", draft.config.position.kind, Position::learned, "names");
 }
 
 // What only the code of AIMv2's definitions says: no JSON holds a class of layers.
 bool is_aimv2(const C& c) {
-  return c.mlp == MlpKind::gated_split && c.activation == Activation::silu &&
-         c.norm == NormKind::root_mean_square && c.patch_output_norm && !c.qkv_bias;
+  return c.block.mlp.kind == MlpKind::gated_split && c.block.mlp.activation == Activation::silu &&
+         c.norm == NormKind::root_mean_square && c.patches.output_norm &&
+         !c.block.attention.qkv_bias;
 }
 
 // Blocks and stems that only a definition's code says: those of the definitions that there are.
 void express_block_forms(ModelEdit& model) {
   const C& c = model.config;
-  const bool parallel = c.norm_placement == NormPlacement::parallel;
-  model.require(!parallel || (!c.attention_norm && !c.mlp_norm && c.mlp == MlpKind::plain),
+  const bool parallel = c.block.norms == NormPlacement::parallel;
+  model.require(!parallel || (!c.block.attention.output_norm && !c.block.mlp.hidden_norm &&
+                              c.block.mlp.kind == MlpKind::plain),
                 "parallel blocks with inner norms or a gated MLP");
-  model.require(c.parallel_branches <= 2, "more than two parallel_branches");
+  model.require(c.block.branches <= 2, "more than two parallel_branches");
   model.require(c.patch_embedding != PatchEmbedding::resnet || timm_hybrid_of(c) != nullptr,
                 "a residual network of other sizes than its hybrids have");
-  if (!parallel || !c.differential_attention || c.layer_scale) return;
+  if (!parallel || !c.block.attention.differential || c.block.layer_scale) return;
   for (int64_t i = 0; i < c.depth; ++i)
     model.tensors[ModelEdit::block(i, "ls1.gamma")] =
         Tensor::full({c.embed_dim}, 1.0f).to(model.dtype());
-  model.config.layer_scale = true;
+  model.config.block.layer_scale = true;
   model.fold("LayerScale of ones is added");
 }
 
@@ -117,7 +120,7 @@ void double_head(ModelEdit& model) {
         Tensor::zeros(tensor.shape()).to(tensor.dtype());
     tensor = model.scaled(tensor, 2);
   }
-  model.config.pooling = Pooling::distilled;
+  model.config.head.pooling = Pooling::distilled;
   model.fold("the head is doubled, for a mean with a distillation head of zeros");
 }
 
@@ -167,13 +170,13 @@ class TimmFamily : public VitFamily {
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
     draft.open.insert({"norm_placement", "position"});
     const C& c = draft.config;
-    if (c.norm_placement == NormPlacement::parallel || c.parallel_branches > 1)
-      draft.settle("norm_placement", &C::norm_placement, c.norm_placement, "names");
+    if (c.block.norms == NormPlacement::parallel || c.block.branches > 1)
+      draft.settle("norm_placement", draft.config.block.norms, c.block.norms, "names");
     // A table is there or not; whether q and k are turned besides, no tensor says.
     draft.reasons["position"] = fmt::format(
         "timm's rotary ViTs have these tensors, too: position={} says that this model is none, and "
         "an architecture which it is",
-        word_of(draft.config.position));
+        word_of(draft.config.position.kind));
     draft.reasons["norm_placement"] =
         "norm_placement is pre, or res_post where norms follow attention and MLP";
   }
@@ -186,8 +189,8 @@ class TimmFamily : public VitFamily {
       find_candidates(draft, {timm_family(), timm_eva_family()});
     }
     settle_plain_structure(draft, (file.spelling.generation & kAgeBit) != 0);
-    if (draft.config.distillation_token)
-      draft.settle("pooling", &C::pooling, Pooling::distilled, every_model());
+    if (draft.config.tokens.distillation_token)
+      draft.settle("pooling", draft.config.head.pooling, Pooling::distilled, every_model());
   }
   std::vector<int64_t> position_prefixes(const C& c) const override {
     if (c.prefix_tokens() == 0) return {0};
@@ -197,9 +200,9 @@ class TimmFamily : public VitFamily {
   void settle_partial_patches(ConfigDraft& draft) const override {
     C& c = draft.config;
     if (c.patch_embedding == PatchEmbedding::resnet) return;
-    if (!draft.is_open("image_size") && c.patch_height > 0 && c.patch_width > 0)
-      c.drop_partial_patches =
-          c.image_height % c.patch_height != 0 || c.image_width % c.patch_width != 0;
+    if (!draft.is_open("image_size") && c.patches.patch_height > 0 && c.patches.patch_width > 0)
+      c.patches.drop_partial = c.image_height % c.patches.patch_height != 0 ||
+                               c.image_width % c.patches.patch_width != 0;
   }
   PositionResize position_resize(const C&) const override {
     return PositionResize::bicubic_antialias;
@@ -208,26 +211,27 @@ class TimmFamily : public VitFamily {
   const Expressible& expressible() const override { return kTimmModels; }
   // Its AIMv2, and its CLIP towers, have the other epsilon, but neither distillation nor gates.
   double written_epsilon(const C& c) const override {
-    const bool tower = c.layer_norm_epsilon == 1e-5 && !c.distillation_token &&
-                       c.mlp == MlpKind::plain && c.norm == NormKind::layer &&
-                       c.norm_placement == NormPlacement::pre && c.parallel_branches == 1 &&
+    const bool tower = c.layer_norm_epsilon == 1e-5 && !c.tokens.distillation_token &&
+                       c.block.mlp.kind == MlpKind::plain && c.norm == NormKind::layer &&
+                       c.block.norms == NormPlacement::pre && c.block.branches == 1 &&
                        c.patch_embedding == PatchEmbedding::convolution;
     return tower || is_aimv2(c) ? 1e-5 : 1e-6;
   }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
     express_block_forms(model);
-    model.require(c.mlp != MlpKind::gated_split || is_aimv2(c),
+    model.require(c.block.mlp.kind != MlpKind::gated_split || is_aimv2(c),
                   "SwiGLU with a projection for each half, but in an AIMv2");
-    model.require(c.pooling != Pooling::class_and_mean, "class token and mean together");
-    if (c.distillation_token && c.pooling == Pooling::class_token && c.num_classes > 0)
+    model.require(c.head.pooling != Pooling::class_and_mean, "class token and mean together");
+    if (c.tokens.distillation_token && c.head.pooling == Pooling::class_token && c.num_classes > 0)
       double_head(model);
-    model.require(!c.distillation_token || c.pooling == Pooling::distilled,
+    model.require(!c.tokens.distillation_token || c.head.pooling == Pooling::distilled,
                   "a distillation token that no head reads");
-    model.require(!is_map(c.pooling) ||
-                      ((c.pool_heads == 0 || c.pool_heads == c.num_heads) &&
-                       (c.pool_mlp_hidden_dim == 0 || c.pool_mlp_hidden_dim == c.mlp_hidden())),
-                  "map pooling with heads and MLP of its own");
+    model.require(
+        !is_map(c.head.pooling) ||
+            ((c.head.map.num_heads == 0 || c.head.map.num_heads == c.block.attention.num_heads) &&
+             (c.head.map.mlp_hidden_dim == 0 || c.head.map.mlp_hidden_dim == c.mlp_hidden())),
+        "map pooling with heads and MLP of its own");
   }
   nlohmann::json config_for(const NetworkConfig& config, const ConversionOptions& options,
                             std::vector<std::string>& folds) const override {

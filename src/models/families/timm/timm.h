@@ -46,7 +46,7 @@ void settle_timm_answer(ReadingDraft& draft, const nlohmann::json& config,
 const char* timm_pool_name(Pooling pooling);
 
 // The definition whose hybrid has this residual network; null: none has.
-const char* timm_hybrid_of(const VisionTransformerConfig& config);
+const char* timm_hybrid_of(const VitConfig& config);
 
 // config.json as timm reads it, and in `folds` what it does not read of it.
 struct TimmExport {
@@ -60,7 +60,7 @@ struct TimmExport {
 nlohmann::json timm_config_json(TimmExport model, const NetworkConfig& config,
                                 const ConversionOptions& options, std::vector<std::string>& folds);
 // The same of a plain Vision Transformer.
-nlohmann::json timm_config(const VisionTransformerConfig& config, const ConversionOptions& options,
+nlohmann::json timm_config(const VitConfig& config, const ConversionOptions& options,
                            std::vector<std::string>& folds);
 
 }  // namespace vitrail

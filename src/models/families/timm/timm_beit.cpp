@@ -7,7 +7,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kBeitRows[] = {
     {"blocks.#.ls1.gamma", {"@blocks.#.gamma_1"}},
@@ -45,18 +45,19 @@ class TimmBeitFamily : public TimmVariant {
   const Expressible& expressible() const override { return kBeitModels; }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
-    model.require(c.pooling == Pooling::class_token || c.pooling == Pooling::mean,
+    model.require(c.head.pooling == Pooling::class_token || c.head.pooling == Pooling::mean,
                   "any pooling but the class token and the mean of the patches");
-    model.require(c.mlp == MlpKind::plain ? c.activation == Activation::gelu
-                                          : c.activation == Activation::silu,
+    model.require(c.block.mlp.kind == MlpKind::plain ? c.block.mlp.activation == Activation::gelu
+                                                     : c.block.mlp.activation == Activation::silu,
                   "another activation than GELU, or SiLU in a gated MLP");
-    model.require(!c.relative.present() || c.relative.prefix_entries,
+    model.require(!c.relative.present() || c.relative.table.prefix_has_entries,
                   "relative positions without entries for the class token");
   }
 
  protected:
   bool is_own(const C& c) const override {
-    return c.relative.has_table() && (!c.key_bias || c.position == Position::learned);
+    return c.relative.has_table() &&
+           (!c.block.attention.key_bias || c.position.kind == Position::learned);
   }
   std::string mark(const FileEvidence& file, const std::string& prefix) const override {
     for (const char* name : {"blocks.0.attn.relative_position_bias_table",
@@ -66,19 +67,20 @@ class TimmBeitFamily : public TimmVariant {
   }
   void settle_always(ConfigDraft& draft) const override {
     const C& c = draft.config;
-    draft.settle("activation", &C::activation,
-                 c.mlp == MlpKind::plain ? Activation::gelu : Activation::silu, every_model());
-    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, 1e-6, every_model());
+    draft.settle("activation", draft.config.block.mlp.activation,
+                 c.block.mlp.kind == MlpKind::plain ? Activation::gelu : Activation::silu,
+                 every_model());
+    draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, 1e-6, every_model());
   }
   Written written(const C& c) const override {
     nlohmann::json args = common_timm_arguments(c);
-    args["swiglu_mlp"] = c.mlp != MlpKind::plain;
-    args["scale_mlp"] = c.mlp_norm;
-    args["init_values"] = c.layer_scale ? c.layer_scale_init : 0.0;
-    args["use_abs_pos_emb"] = c.position == Position::learned;
+    args["swiglu_mlp"] = c.block.mlp.kind != MlpKind::plain;
+    args["scale_mlp"] = c.block.mlp.hidden_norm;
+    args["init_values"] = c.block.layer_scale ? c.block.layer_scale_init : 0.0;
+    args["use_abs_pos_emb"] = c.position.kind == Position::learned;
     args["use_rel_pos_bias"] = c.relative.per_block != RelativePosition::none;
     args["use_shared_rel_pos_bias"] = c.relative.shared != RelativePosition::none;
-    args["use_fc_norm"] = c.fc_norm;
+    args["use_fc_norm"] = c.head.norm;
     const PublishedArchitecture* own = find_published(c.architecture);
     const bool named = own != nullptr && own->family() == name();
     return {named ? c.architecture : "beit_base_patch16_224", std::move(args)};

@@ -18,7 +18,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // config.json as timm's push_to_hf_hub and save_for_hf write it.
 constexpr FieldRule kTop[] = {
@@ -135,7 +135,7 @@ void settle_image_from(ConfigDraft& draft, const Json& pretrained, const std::st
     fail("timm", "{}: input_size takes channels, height and width", place);
   const C& c = draft.config;
   // A stored grid for another picture says more than the evaluation size.
-  if ((*input)[1] % c.patch_height == 0 && (*input)[2] % c.patch_width == 0)
+  if ((*input)[1] % c.patches.patch_height == 0 && (*input)[2] % c.patches.patch_width == 0)
     draft.settle_image((*input)[1], (*input)[2], place);
 }
 
@@ -163,12 +163,18 @@ void settle_arguments(ConfigDraft& draft, const Json& arguments, const std::stri
     return found != arguments.end() && !found->is_null();
   };
   const std::string source = place + " (model_args)";
-  if (has("num_heads")) draft.settle("num_heads", &C::num_heads, said.num_heads, source);
-  if (has("act_layer")) draft.settle("activation", &C::activation, said.activation, source);
-  if (has("norm_layer")) draft.settle("norm", &C::norm, said.norm, source);
+  if (has("num_heads"))
+    draft.settle("num_heads", draft.config.block.attention.num_heads,
+                 said.block.attention.num_heads, source);
+  if (has("act_layer"))
+    draft.settle("activation", draft.config.block.mlp.activation, said.block.mlp.activation,
+                 source);
+  if (has("norm_layer")) draft.settle("norm", draft.config.norm, said.norm, source);
   if (has("norm_layer"))
-    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, said.layer_norm_epsilon, source);
-  if (has("pos_embed")) draft.settle("position", &C::position, said.position, source);
+    draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, said.layer_norm_epsilon,
+                 source);
+  if (has("pos_embed"))
+    draft.settle("position", draft.config.position.kind, said.position.kind, source);
   if (has("img_size")) draft.settle_image(said.image_height, said.image_width, source);
 }
 
@@ -265,12 +271,13 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
   settle_arguments(draft, parts.arguments, place, constructor);
   C definition = published_config(*published);
   // mlp_layer is a class, which no JSON holds: where model_args say the rest, tensors say this.
-  if (!parts.arguments.value("mlp_ratio", Json()).is_null()) definition.mlp = draft.config.mlp;
+  if (!parts.arguments.value("mlp_ratio", Json()).is_null())
+    definition.block.mlp.kind = draft.config.block.mlp.kind;
   C model = constructor.model(definition, parts.arguments, place);
   if (constructor.ends_by_tensors) {
-    model.mlp_hidden_dim = draft.config.mlp_hidden_dim;
+    model.block.mlp.hidden = draft.config.block.mlp.hidden;
     model.final_norm = draft.config.final_norm;
-    model.fc_norm = draft.config.fc_norm;
+    model.head.norm = draft.config.head.norm;
   }
   const std::string found = difference(draft, model);
   if (found.empty()) {
@@ -283,9 +290,9 @@ void settle_from_timm(ConfigDraft& draft, const Json& config, const std::string&
   } else {
     draft.unsettled = fmt::format("{} says architecture '{}', which has {}", place, name, found);
     if (parts.arguments.contains("global_pool"))
-      draft.settle("pooling", &C::pooling, model.pooling, place);
-    if (model.norm_placement == NormPlacement::pre)
-      draft.settle("norm_placement", &C::norm_placement, model.norm_placement, place);
+      draft.settle("pooling", draft.config.head.pooling, model.head.pooling, place);
+    if (model.block.norms == NormPlacement::pre)
+      draft.settle("norm_placement", draft.config.block.norms, model.block.norms, place);
   }
   settle_image_from(draft, parts.pretrained, place);
   add_timm_preprocess(draft, {draft.config.pictures(), parts.pretrained, parts.arguments, place});

@@ -18,9 +18,8 @@ struct TimmConstructor {
   std::span<const FieldRule> arguments;
   // `arguments` (model_args) replace what the definition says. Error: a value that Vitrail does not
   // implement.
-  VisionTransformerConfig (*model)(const VisionTransformerConfig& definition,
-                                   const nlohmann::json& arguments,
-                                   const std::string& place) = nullptr;
+  VitConfig (*model)(const VitConfig& definition, const nlohmann::json& arguments,
+                     const std::string& place) = nullptr;
   // Whether tensors alone say where the norms of the end stand and how wide the MLP is: the
   // definitions' own arguments, which a configuration does not hold, decide it.
   bool ends_by_tensors = false;
@@ -28,12 +27,12 @@ struct TimmConstructor {
 
 // The sizes that every constructor takes: embed_dim, depth, num_heads, in_chans, num_classes,
 // patch_size, img_size. Error: out of range.
-void read_timm_sizes(const TimmArguments& arguments, VisionTransformerConfig& model);
+void read_timm_sizes(const TimmArguments& arguments, VitConfig& model);
 // int(embed_dim * ratio); of a ratio that is no number of a field's range, more than any has.
 int64_t timm_width(int64_t embed_dim, double ratio);
 // The width of an MLP, with the definition's ratio where the arguments give none.
 int64_t timm_mlp_hidden(const TimmArguments& arguments, int64_t embed_dim,
-                        const VisionTransformerConfig& definition);
+                        const VitConfig& definition);
 
 extern const TimmConstructor kTimmVisionTransformer, kTimmEva, kTimmBeit, kTimmRelPos;
 

@@ -15,7 +15,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // timm's name of a layer, as its factories read it.
 std::string lowered(std::string name) {
@@ -64,34 +64,35 @@ void set_norm(C& model, const TimmArguments& args, const std::string& place) {
   const NormKind kind = timm_norm("embed_norm_layer", args.text("embed_norm_layer"), place);
   if (kind != model.norm)
     fail("timm", "{}: embed_norm_layer and norm_layer are not the same, as Vitrail's are", place);
-  model.patch_output_norm = true;
+  model.patches.output_norm = true;
 }
 
 // Where the final norm stands follows from the pooling, unless fc_norm says so.
 void set_pooling(C& model, const TimmArguments& arguments, const std::string& place) {
-  const bool averaged = model.pooling == Pooling::mean || model.pooling == Pooling::mean_all;
+  const bool averaged =
+      model.head.pooling == Pooling::mean || model.head.pooling == Pooling::mean_all;
   // A definition that averages and has no fc_norm says so itself.
-  bool normed = model.final_norm || model.fc_norm;
-  const bool never_after = averaged && !model.fc_norm;
-  bool include = model.pooling == Pooling::mean_all || model.pooling == Pooling::map_all;
+  bool normed = model.final_norm || model.head.norm;
+  const bool never_after = averaged && !model.head.norm;
+  bool include = model.head.pooling == Pooling::mean_all || model.head.pooling == Pooling::map_all;
   arguments.read("pool_include_prefix", include);
-  std::string pool = averaged ? "avg" : is_map(model.pooling) ? "map" : "token";
+  std::string pool = averaged ? "avg" : is_map(model.head.pooling) ? "map" : "token";
   arguments.read("global_pool", pool);
-  model.pooling = timm_pooling(model, pool, include, place);
+  model.head.pooling = timm_pooling(model, pool, include, place);
   bool after = pool == "avg" && !never_after;
   arguments.read("fc_norm", after);
   arguments.read("final_norm", normed);
-  model.fc_norm = normed && after;
+  model.head.norm = normed && after;
   model.final_norm = normed && !after;
 }
 
 void set_mlp(C& model, const TimmArguments& arguments, const C& definition) {
-  const int64_t parts = model.mlp == MlpKind::gated_packed ? 2 : 1;
+  const int64_t parts = model.block.mlp.kind == MlpKind::gated_packed ? 2 : 1;
   double ratio = static_cast<double>(parts * definition.mlp_hidden()) /
                  static_cast<double>(definition.embed_dim);
   arguments.read("mlp_ratio", ratio);
-  model.mlp_hidden_dim = timm_width(model.embed_dim, ratio) / parts;
-  check_field_range("mlp_hidden_dim", model.mlp_hidden_dim);
+  model.block.mlp.hidden = timm_width(model.embed_dim, ratio) / parts;
+  check_field_range("mlp_hidden_dim", model.block.mlp.hidden);
 }
 
 }  // namespace
@@ -114,18 +115,18 @@ int64_t timm_mlp_hidden(const TimmArguments& args, int64_t embed_dim, const C& d
 void read_timm_sizes(const TimmArguments& args, C& model) {
   args.read("embed_dim", model.embed_dim);
   args.read("depth", model.depth);
-  args.read("num_heads", model.num_heads);
+  args.read("num_heads", model.block.attention.num_heads);
   args.read("in_chans", model.in_channels);
   args.read("num_classes", model.num_classes);
-  args.read_sides("patch_size", model.patch_height, model.patch_width);
+  args.read_sides("patch_size", model.patches.patch_height, model.patches.patch_width);
   args.read_sides("img_size", model.image_height, model.image_width);
   for (const auto& [field, value] : {std::pair{"embed_dim", model.embed_dim},
                                      {"depth", model.depth},
-                                     {"num_heads", model.num_heads},
+                                     {"num_heads", model.block.attention.num_heads},
                                      {"in_channels", model.in_channels},
                                      {"num_classes", model.num_classes},
-                                     {"patch_height", model.patch_height},
-                                     {"patch_width", model.patch_width},
+                                     {"patch_height", model.patches.patch_height},
+                                     {"patch_width", model.patches.patch_width},
                                      {"image_height", model.image_height},
                                      {"image_width", model.image_width}})
     check_field_range(field, value);
@@ -134,7 +135,7 @@ void read_timm_sizes(const TimmArguments& args, C& model) {
 Pooling timm_pooling(const C& model, const std::string& global_pool, bool include_prefix,
                      const std::string& place) {
   if (global_pool == "token")
-    return model.distillation_token ? Pooling::distilled : Pooling::class_token;
+    return model.tokens.distillation_token ? Pooling::distilled : Pooling::class_token;
   if (global_pool == "avg") return include_prefix ? Pooling::mean_all : Pooling::mean;
   if (global_pool == "map")
     return include_prefix && model.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map;
@@ -142,42 +143,44 @@ Pooling timm_pooling(const C& model, const std::string& global_pool, bool includ
        shown(global_pool));
 }
 
-VisionTransformerConfig timm_model(const VisionTransformerConfig& definition, const Json& arguments,
-                                   const std::string& place) {
+VitConfig timm_model(const VitConfig& definition, const Json& arguments, const std::string& place) {
   C model = definition;
   const TimmArguments args(arguments, place);
   read_timm_sizes(args, model);
   set_mlp(model, args, definition);
-  args.read("qkv_bias", model.qkv_bias);
-  args.read("qk_norm", model.qk_norm);
-  args.read("scale_attn_norm", model.attention_norm);
-  args.read("scale_mlp_norm", model.mlp_norm);
-  args.read("proj_bias", model.projection_bias);
+  args.read("qkv_bias", model.block.attention.qkv_bias);
+  args.read("qk_norm", model.block.attention.qk_norm);
+  args.read("scale_attn_norm", model.block.attention.output_norm);
+  args.read("scale_mlp_norm", model.block.mlp.hidden_norm);
+  args.read("proj_bias", model.block.attention.projection_bias);
   // fc1 of a parallel block has a bias in any case, beside that of q, k and v.
-  const bool parallel = model.norm_placement == NormPlacement::parallel;
-  model.mlp_bias = model.projection_bias || parallel;
-  model.mlp_output_bias =
-      !model.mlp_bias || !parallel || (model.projection_bias && !model.differential_attention);
+  const bool parallel = model.block.norms == NormPlacement::parallel;
+  model.block.mlp.bias = model.block.attention.projection_bias || parallel;
+  model.block.mlp.output_bias =
+      !model.block.mlp.bias || !parallel ||
+      (model.block.attention.projection_bias && !model.block.attention.differential);
   // Zero is none. A ResPostBlock starts its norms with init_values instead.
-  double init_values = model.layer_scale ? 1 : 0;
+  double init_values = model.block.layer_scale ? 1 : 0;
   args.read("init_values", init_values);
   // A parallel block has a scale that begins at zero, too.
-  if (model.norm_placement == NormPlacement::parallel)
-    model.layer_scale = model.layer_scale || args.has("init_values");
+  if (model.block.norms == NormPlacement::parallel)
+    model.block.layer_scale = model.block.layer_scale || args.has("init_values");
   else
-    model.layer_scale = init_values != 0 && model.norm_placement == NormPlacement::pre;
-  if (args.has("attn_layer")) model.differential_attention = is_differential(args, place);
-  args.read("class_token", model.class_token);
-  args.read("reg_tokens", model.register_tokens);
-  check_field_range("register_tokens", model.register_tokens);
-  bool patches_alone = definition.prefix_tokens() > 0 && definition.position_prefix == 0;
+    model.block.layer_scale = init_values != 0 && model.block.norms == NormPlacement::pre;
+  if (args.has("attn_layer")) model.block.attention.differential = is_differential(args, place);
+  args.read("class_token", model.tokens.class_token);
+  args.read("reg_tokens", model.tokens.register_tokens);
+  check_field_range("register_tokens", model.tokens.register_tokens);
+  bool patches_alone = definition.prefix_tokens() > 0 && definition.position.prefix == 0;
   args.read("no_embed_class", patches_alone);
-  model.position_prefix = patches_alone ? 0 : model.prefix_tokens();
-  if (args.has("pos_embed") && args.text("pos_embed") != "learn") model.position = Position::none;
+  model.position.prefix = patches_alone ? 0 : model.prefix_tokens();
+  if (args.has("pos_embed") && args.text("pos_embed") != "learn")
+    model.position.kind = Position::none;
   args.read("pre_norm", model.pre_norm);
-  model.patch_bias = !model.pre_norm;
+  model.patches.bias = !model.pre_norm;
   set_pooling(model, args, place);
-  if (args.has("act_layer")) model.activation = timm_activation(args.text("act_layer"), place);
+  if (args.has("act_layer"))
+    model.block.mlp.activation = timm_activation(args.text("act_layer"), place);
   set_norm(model, args, place);
   return model;
 }
@@ -191,11 +194,11 @@ void check_arguments(const ConfigDraft& draft, const Json& arguments, const std:
   for (const char* key : {"global_pool", "fc_norm", "final_norm", "pool_include_prefix"})
     plain.erase(key);
   C model = constructor.model(c, plain, place);
-  model.pooling = c.pooling;
+  model.head.pooling = c.head.pooling;
   model.final_norm = c.final_norm;
-  model.fc_norm = c.fc_norm;
+  model.head.norm = c.head.norm;
   if (constructor.ends_by_tensors || !TimmArguments(arguments, place).has("mlp_ratio"))
-    model.mlp_hidden_dim = c.mlp_hidden_dim;
+    model.block.mlp.hidden = c.block.mlp.hidden;
   const std::string found = difference(draft, model);
   if (!found.empty()) fail("timm", "{}: says {}", place, found);
   const auto agree = [&](const char* key, int64_t there) {

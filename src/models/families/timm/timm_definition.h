@@ -12,11 +12,11 @@ namespace vitrail {
 
 // The model that timm's constructor makes: `arguments` (model_args) replace what the definition
 // says. Error: a value that Vitrail does not implement.
-VisionTransformerConfig timm_model(const VisionTransformerConfig& definition,
-                                   const nlohmann::json& arguments, const std::string& place);
+VitConfig timm_model(const VitConfig& definition, const nlohmann::json& arguments,
+                     const std::string& place);
 // What its global_pool and pool_include_prefix mean. Error: as above.
-Pooling timm_pooling(const VisionTransformerConfig& model, const std::string& global_pool,
-                     bool include_prefix, const std::string& place);
+Pooling timm_pooling(const VitConfig& model, const std::string& global_pool, bool include_prefix,
+                     const std::string& place);
 // timm's name of an activation. Error: it has none.
 const char* timm_activation_name(Activation activation);
 // Error: an argument says something else than the tensors.

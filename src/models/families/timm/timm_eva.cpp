@@ -9,7 +9,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // Bits of a generation.
 constexpr int kEvaSeparate = 2;  // q, k and v by projections of their own
@@ -88,9 +88,9 @@ class TimmEvaFamily : public TimmVariant {
         "rotary positions leave no tensor: an architecture says which they are, and rotary=none "
         "that there are none";
     // So many heads as the blocks have, or fewer.
-    if (is_map(c.pooling)) draft.open.insert("pool_heads");
+    if (is_map(c.head.pooling)) draft.open.insert("pool_heads");
     // Of timm's definitions with norms behind attention and MLP none has the others.
-    if (!c.layer_scale && c.mlp == MlpKind::plain && !c.pre_norm)
+    if (!c.block.layer_scale && c.block.mlp.kind == MlpKind::plain && !c.pre_norm)
       draft.open.insert("norm_placement");
     draft.reasons["norm_placement"] =
         "norm_placement is pre, or res_post where norms follow attention and MLP";
@@ -102,23 +102,25 @@ class TimmEvaFamily : public TimmVariant {
   }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
-    model.require(c.pooling != Pooling::class_and_mean && c.pooling != Pooling::mean_all,
+    model.require(c.head.pooling != Pooling::class_and_mean && c.head.pooling != Pooling::mean_all,
                   "a mean with the tokens before the patches");
-    model.require(c.pooling != Pooling::map || c.prefix_tokens() == 0,
+    model.require(c.head.pooling != Pooling::map || c.prefix_tokens() == 0,
                   "attention pooling of the patches alone");
-    model.require(c.mlp == MlpKind::plain ? c.activation == Activation::gelu
-                                          : c.activation == Activation::silu,
+    model.require(c.block.mlp.kind == MlpKind::plain ? c.block.mlp.activation == Activation::gelu
+                                                     : c.block.mlp.activation == Activation::silu,
                   "another activation than GELU, or SiLU in a gated MLP");
-    model.require(!(c.mlp == MlpKind::gated_packed && c.mlp_norm),
+    model.require(!(c.block.mlp.kind == MlpKind::gated_packed && c.block.mlp.hidden_norm),
                   "a norm in a gated MLP with packed halves");
     model.require(c.rotary.coordinates != RotaryCoordinates::pixel, "rotary positions in pixels");
-    model.require(c.norm_placement == NormPlacement::pre || (!c.layer_scale && !c.qk_norm),
-                  "norms behind attention and MLP together with LayerScale or qk_norm");
+    model.require(
+        c.block.norms == NormPlacement::pre || (!c.block.layer_scale && !c.block.attention.qk_norm),
+        "norms behind attention and MLP together with LayerScale or qk_norm");
   }
 
  protected:
   bool is_own(const C& c) const override {
-    return !c.relative.present() && (c.rotary.kind != Rotary::none || (c.qkv_bias && !c.key_bias));
+    return !c.relative.present() && (c.rotary.kind != Rotary::none ||
+                                     (c.block.attention.qkv_bias && !c.block.attention.key_bias));
   }
   std::string mark(const FileEvidence& file, const std::string& prefix) const override {
     for (const char* name : {"rope.freqs", "blocks.0.attn.q_proj.weight"})
@@ -130,16 +132,17 @@ class TimmEvaFamily : public TimmVariant {
   }
   void settle_always(ConfigDraft& draft) const override {
     const C& c = draft.config;
-    draft.settle("activation", &C::activation,
-                 c.mlp == MlpKind::plain ? Activation::gelu : Activation::silu, every_model());
-    if (is_map(c.pooling))
-      draft.settle("pooling", &C::pooling, c.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map,
-                   every_model());
+    draft.settle("activation", draft.config.block.mlp.activation,
+                 c.block.mlp.kind == MlpKind::plain ? Activation::gelu : Activation::silu,
+                 every_model());
+    if (is_map(c.head.pooling))
+      draft.settle("pooling", draft.config.head.pooling,
+                   c.prefix_tokens() > 0 ? Pooling::map_all : Pooling::map, every_model());
   }
   void settle_by_names(ConfigDraft& draft) const override {
-    const RotarySettings rotary = draft.config.rotary;
+    const RotaryConfig rotary = draft.config.rotary;
     if (rotary.kind == Rotary::mixed)
-      draft.settle("rotary", &C::rotary, rotary, "names (rope.freqs)");
+      draft.settle("rotary", draft.config.rotary, rotary, "names (rope.freqs)");
   }
   Written written(const C& c) const override;
 };
@@ -155,7 +158,7 @@ bool makes(const C& definition, const C& c) {
   const bool ignores_reference =
       c.rotary.kind != Rotary::axial || c.rotary.coordinates == RotaryCoordinates::centred;
   return definition.layer_norm_epsilon == c.layer_norm_epsilon &&
-         (c.layer_scale || !definition.layer_scale) &&
+         (c.block.layer_scale || !definition.block.layer_scale) &&
          (ignores_reference || has_reference(c) || !has_reference(definition));
 }
 
@@ -175,22 +178,23 @@ std::string base_of(const C& c) {
 }
 
 TimmVariant::Written TimmEvaFamily::written(const C& c) const {
-  const RotarySettings& r = c.rotary;
+  const RotaryConfig& r = c.rotary;
   nlohmann::json args = common_timm_arguments(c);
   args["qkv_fused"] = true;
-  args["attn_type"] = c.key_bias ? "rope" : "eva";
-  args["qk_norm"] = c.qk_norm;
-  args["swiglu_mlp"] = c.mlp != MlpKind::plain;
+  args["attn_type"] = c.block.attention.key_bias ? "rope" : "eva";
+  args["qk_norm"] = c.block.attention.qk_norm;
+  args["swiglu_mlp"] = c.block.mlp.kind != MlpKind::plain;
   // Of 1 it changes no width, and gives the halves matrices of their own.
-  args["swiglu_align_to"] = c.mlp == MlpKind::gated_split && !c.mlp_norm ? 1 : 0;
-  args["scale_mlp"] = c.mlp_norm;
-  args["scale_attn_inner"] = c.attention_norm;
-  if (c.layer_scale) args["init_values"] = c.layer_scale_init;
-  args["class_token"] = c.class_token;
-  args["num_reg_tokens"] = c.register_tokens;
+  args["swiglu_align_to"] =
+      c.block.mlp.kind == MlpKind::gated_split && !c.block.mlp.hidden_norm ? 1 : 0;
+  args["scale_mlp"] = c.block.mlp.hidden_norm;
+  args["scale_attn_inner"] = c.block.attention.output_norm;
+  if (c.block.layer_scale) args["init_values"] = c.block.layer_scale_init;
+  args["class_token"] = c.tokens.class_token;
+  args["num_reg_tokens"] = c.tokens.register_tokens;
   args["no_embed_class"] =
-      c.prefix_tokens() > 0 && c.position_prefix == 0 && c.position == Position::learned;
-  args["use_abs_pos_emb"] = c.position == Position::learned;
+      c.prefix_tokens() > 0 && c.position.prefix == 0 && c.position.kind == Position::learned;
+  args["use_abs_pos_emb"] = c.position.kind == Position::learned;
   args["use_rot_pos_emb"] = r.kind != Rotary::none;
   const bool centred = r.coordinates == RotaryCoordinates::centred;
   args["rope_type"] = r.kind == Rotary::mixed ? "mixed" : centred ? "dinov3" : "cat";
@@ -199,14 +203,15 @@ TimmVariant::Written TimmEvaFamily::written(const C& c) const {
   args["rope_grid_indexing"] = r.column_first ? "xy" : "ij";
   args["rope_rotate_half"] = !r.interleaved;
   if (has_reference(c)) args["ref_feat_shape"] = {r.reference_height, r.reference_width};
-  args["use_post_norm"] = c.norm_placement == NormPlacement::res_post;
+  args["use_post_norm"] = c.block.norms == NormPlacement::res_post;
   args["use_pre_transformer_norm"] = c.pre_norm;
   args["use_post_transformer_norm"] = c.final_norm;
-  args["use_fc_norm"] = c.fc_norm;
-  if (is_map(c.pooling)) {
-    args["attn_pool_num_heads"] = c.pool_heads > 0 ? c.pool_heads : c.num_heads;
-    args["attn_pool_mlp_ratio"] =
-        timm_ratio(c.pool_mlp_hidden_dim > 0 ? c.pool_mlp_hidden_dim : c.mlp_hidden(), c.embed_dim);
+  args["use_fc_norm"] = c.head.norm;
+  if (is_map(c.head.pooling)) {
+    args["attn_pool_num_heads"] =
+        c.head.map.num_heads > 0 ? c.head.map.num_heads : c.block.attention.num_heads;
+    args["attn_pool_mlp_ratio"] = timm_ratio(
+        c.head.map.mlp_hidden_dim > 0 ? c.head.map.mlp_hidden_dim : c.mlp_hidden(), c.embed_dim);
   }
   return {base_of(c), std::move(args)};
 }

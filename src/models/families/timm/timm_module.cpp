@@ -16,7 +16,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 // What messages call it.
 const std::string kModulePlace = "the module itself";
@@ -72,18 +72,21 @@ class TimmModule {
   explicit TimmModule(const Json& module) : fields_(module_fields(module)) { visit(module, ""); }
 
   void settle(ConfigDraft& draft) const {
-    if (heads_.value()) draft.settle("num_heads", &C::num_heads, *heads_.value(), kModulePlace);
-    if (activation_.value())
-      draft.settle("activation", &C::activation, static_cast<Activation>(*activation_.value()),
+    if (heads_.value())
+      draft.settle("num_heads", draft.config.block.attention.num_heads, *heads_.value(),
                    kModulePlace);
+    if (activation_.value())
+      draft.settle("activation", draft.config.block.mlp.activation,
+                   static_cast<Activation>(*activation_.value()), kModulePlace);
     if (epsilon_.value())
-      draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, *epsilon_.value(), kModulePlace);
+      draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, *epsilon_.value(),
+                   kModulePlace);
     if (pool_heads_.value() && heads_.value() && *pool_heads_.value() != *heads_.value())
-      draft.config.pool_heads = *pool_heads_.value();
-    draft.settle("norm_placement", &C::norm_placement, NormPlacement::pre, kModulePlace);
+      draft.config.head.map.num_heads = *pool_heads_.value();
+    draft.settle("norm_placement", draft.config.block.norms, NormPlacement::pre, kModulePlace);
     settle_pooling(draft);
     if (const auto patches_alone = get_optional<bool>(fields_, "no_embed_class", kModulePlace);
-        patches_alone && draft.config.position == Position::learned)
+        patches_alone && draft.config.position.kind == Position::learned)
       draft.position_prefix = *patches_alone ? 0 : draft.config.prefix_tokens();
     settle_sizes(draft);
   }
@@ -172,8 +175,8 @@ class TimmModule {
     // Read as the argument of the same name; where the norm stands, the tensors say.
     const bool all =
         get_optional<bool>(fields_, "pool_include_prefix", kModulePlace).value_or(false);
-    draft.settle("pooling", &C::pooling, timm_pooling(draft.config, *name, all, kModulePlace),
-                 kModulePlace);
+    draft.settle("pooling", draft.config.head.pooling,
+                 timm_pooling(draft.config, *name, all, kModulePlace), kModulePlace);
   }
 
   void settle_sizes(ConfigDraft& draft) const {

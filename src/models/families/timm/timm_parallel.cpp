@@ -189,22 +189,23 @@ Tensor sum_of(const Tensor& a, const Tensor& b) {
 }
 
 void join_block(ModelEdit& model, const std::string& block) {
-  const VisionTransformerConfig& c = model.config;
+  const VitConfig& c = model.config;
   const auto name = [&](const char* rest) { return block + rest; };
   const Tensor hidden = *taken_out(model, name("mlp.fc1.weight"));
   model.tensors[name("in_proj.weight")] =
       one_above(hidden, *taken_out(model, name("attn.qkv.weight")));
   const Tensor bias = taken_or_zeros(model, name("mlp.fc1.bias"), hidden.size(0));
-  if (c.qkv_bias)
+  if (c.block.attention.qkv_bias)
     model.tensors[name("in_proj.bias")] = one_above(bias, *taken_out(model, name("attn.qkv.bias")));
   else
     model.tensors[name("mlp_bias")] = bias;
-  if (c.differential_attention) {
+  if (c.block.attention.differential) {
     model.tensors[name("out_proj.weight")] = side_by_side(
         *taken_out(model, name("attn.proj.weight")), *taken_out(model, name("mlp.fc2.weight")));
     const Tensor attention = taken_or_zeros(model, name("attn.proj.bias"), c.embed_dim);
     const Tensor mlp = taken_or_zeros(model, name("mlp.fc2.bias"), c.embed_dim);
-    if (c.projection_bias) model.tensors[name("out_proj.bias")] = sum_of(attention, mlp);
+    if (c.block.attention.projection_bias)
+      model.tensors[name("out_proj.bias")] = sum_of(attention, mlp);
   }
   for (const auto& [ours, theirs] : kRenamed)
     for (const std::string_view ending : kEndings) {
@@ -230,7 +231,7 @@ std::shared_ptr<TensorSource> with_parallel_blocks(std::shared_ptr<TensorSource>
 }
 
 void join_parallel_blocks(ModelEdit& model) {
-  if (model.config.norm_placement != NormPlacement::parallel) return;
+  if (model.config.block.norms != NormPlacement::parallel) return;
   for (int64_t i = 0; i < model.config.depth; ++i) join_block(model, ModelEdit::block(i, ""));
 }
 

@@ -8,7 +8,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 constexpr NameRow kRelPosRows[] = {
     {"blocks.#.attn.relative_position_bias_table",
@@ -44,7 +44,7 @@ class TimmRelPosFamily : public TimmVariant {
 
   void leave_open(const Spelling&, ConfigDraft& draft) const override {
     // A block with norms behind its branches has no LayerScale.
-    if (!draft.config.layer_scale) draft.open.insert("norm_placement");
+    if (!draft.config.block.layer_scale) draft.open.insert("norm_placement");
     draft.reasons["norm_placement"] =
         "norm_placement is pre, or res_post where norms follow attention and MLP";
   }
@@ -52,22 +52,24 @@ class TimmRelPosFamily : public TimmVariant {
   const Expressible& expressible() const override { return kRelPosModels; }
   void express_head(ModelEdit& model) const override {
     const C& c = model.config;
-    model.require(c.pooling == Pooling::class_token || c.pooling == Pooling::mean,
+    model.require(c.head.pooling == Pooling::class_token || c.head.pooling == Pooling::mean,
                   "any pooling but the class token and the mean of the patches");
-    model.require(c.position == Position::none, "positions that are added beside relative ones");
+    model.require(c.position.kind == Position::none,
+                  "positions that are added beside relative ones");
     model.require((c.relative.per_block == RelativePosition::none) !=
                       (c.relative.shared == RelativePosition::none),
                   "relative positions of blocks and of all of them together");
-    model.require(!c.relative.has_table() || !c.class_token || c.relative.prefix_entries,
-                  "a table without entries for the class token");
-    model.require(c.norm_placement == NormPlacement::pre || !c.layer_scale,
+    model.require(
+        !c.relative.has_table() || !c.tokens.class_token || c.relative.table.prefix_has_entries,
+        "a table without entries for the class token");
+    model.require(c.block.norms == NormPlacement::pre || !c.block.layer_scale,
                   "norms behind attention and MLP together with LayerScale");
   }
 
  protected:
   bool is_own(const C& c) const override {
-    return c.relative.present() && c.position == Position::none &&
-           (c.key_bias || !c.relative.has_table());
+    return c.relative.present() && c.position.kind == Position::none &&
+           (c.block.attention.key_bias || !c.relative.has_table());
   }
   std::string mark(const FileEvidence& file, const std::string& prefix) const override {
     for (const char* name :
@@ -78,27 +80,27 @@ class TimmRelPosFamily : public TimmVariant {
     return "";
   }
   void settle_always(ConfigDraft& draft) const override {
-    draft.settle("activation", &C::activation, Activation::gelu, every_model());
-    draft.settle("layer_norm_epsilon", &C::layer_norm_epsilon, 1e-6, every_model());
+    draft.settle("activation", draft.config.block.mlp.activation, Activation::gelu, every_model());
+    draft.settle("layer_norm_epsilon", draft.config.layer_norm_epsilon, 1e-6, every_model());
   }
   Written written(const C& c) const override {
     const bool shared = c.relative.shared != RelativePosition::none;
     const RelativePosition kind = shared ? c.relative.shared : c.relative.per_block;
     nlohmann::json args = common_timm_arguments(c);
-    args["qk_norm"] = c.qk_norm;
-    args["init_values"] = c.layer_scale ? c.layer_scale_init : 0.0;
-    args["class_token"] = c.class_token;
-    args["fc_norm"] = c.fc_norm;
+    args["qk_norm"] = c.block.attention.qk_norm;
+    args["init_values"] = c.block.layer_scale ? c.block.layer_scale_init : 0.0;
+    args["class_token"] = c.tokens.class_token;
+    args["fc_norm"] = c.head.norm;
     args["rel_pos_type"] = kind == RelativePosition::table ? "bias"
                            : kind == RelativePosition::mlp ? "mlp"
                                                            : "mlp_swin";
-    if (kind != RelativePosition::table) args["rel_pos_dim"] = c.relative.hidden_dim;
+    if (kind != RelativePosition::table) args["rel_pos_dim"] = c.relative.network.hidden_dim;
     args["shared_rel_pos"] = shared;
     // Where the norms of a block stand is a class, which arguments do not name.
     const PublishedArchitecture* own = find_published(c.architecture);
     const bool named = own != nullptr && own->family() == name() &&
-                       published_config(*own).norm_placement == c.norm_placement;
-    const char* start = c.norm_placement == NormPlacement::res_post
+                       published_config(*own).block.norms == c.block.norms;
+    const char* start = c.block.norms == NormPlacement::res_post
                             ? "vit_relpos_small_patch16_rpn_224"
                             : "vit_relpos_small_patch16_224";
     return {named ? c.architecture : start, std::move(args)};

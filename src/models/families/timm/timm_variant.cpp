@@ -10,7 +10,7 @@
 namespace vitrail {
 namespace {
 
-using C = VisionTransformerConfig;
+using C = VitConfig;
 
 }  // namespace
 
@@ -60,9 +60,9 @@ std::vector<int64_t> TimmVariant::position_prefixes(const C& c) const {
 // timm compares a picture with the model's own size alone, whether patches fill it or not.
 void TimmVariant::settle_partial_patches(ConfigDraft& draft) const {
   C& c = draft.config;
-  if (!draft.is_open("image_size") && c.patch_height > 0 && c.patch_width > 0)
-    c.drop_partial_patches =
-        c.image_height % c.patch_height != 0 || c.image_width % c.patch_width != 0;
+  if (!draft.is_open("image_size") && c.patches.patch_height > 0 && c.patches.patch_width > 0)
+    c.patches.drop_partial =
+        c.image_height % c.patches.patch_height != 0 || c.image_width % c.patches.patch_width != 0;
 }
 
 nlohmann::json TimmVariant::config_for(const NetworkConfig& config,
@@ -72,22 +72,22 @@ nlohmann::json TimmVariant::config_for(const NetworkConfig& config,
   Written own = written(c);
   return timm_config_json({.architecture = std::move(own.architecture),
                            .arguments = std::move(own.arguments),
-                           .global_pool = timm_pool_name(c.pooling),
+                           .global_pool = timm_pool_name(c.head.pooling),
                            .features = c.embed_dim},
                           c, options, folds);
 }
 
 nlohmann::json common_timm_arguments(const C& c) {
   return {{"img_size", sides_to_json(c.image_height, c.image_width)},
-          {"patch_size", sides_to_json(c.patch_height, c.patch_width)},
+          {"patch_size", sides_to_json(c.patches.patch_height, c.patches.patch_width)},
           {"in_chans", c.in_channels},
           {"num_classes", c.num_classes},
-          {"global_pool", timm_pool_name(c.pooling)},
+          {"global_pool", timm_pool_name(c.head.pooling)},
           {"embed_dim", c.embed_dim},
           {"depth", c.depth},
-          {"num_heads", c.num_heads},
+          {"num_heads", c.block.attention.num_heads},
           {"mlp_ratio", timm_ratio(c.mlp_hidden(), c.embed_dim)},
-          {"qkv_bias", c.qkv_bias}};
+          {"qkv_bias", c.block.attention.qkv_bias}};
 }
 
 }  // namespace vitrail

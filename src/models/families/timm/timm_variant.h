@@ -19,19 +19,19 @@ class TimmVariant : public VitFamily {
   const Family* refines() const override;
 
   void settle(ConfigDraft& draft, const FileReading& file) const final;
-  std::vector<int64_t> position_prefixes(const VisionTransformerConfig& config) const override;
+  std::vector<int64_t> position_prefixes(const VitConfig& config) const override;
   void settle_partial_patches(ConfigDraft& draft) const override;
-  PositionResize position_resize(const VisionTransformerConfig&) const override {
+  PositionResize position_resize(const VitConfig&) const override {
     return PositionResize::bicubic_antialias;
   }
-  double written_epsilon(const VisionTransformerConfig&) const override { return 1e-6; }
+  double written_epsilon(const VitConfig&) const override { return 1e-6; }
   nlohmann::json config_for(const NetworkConfig& config, const ConversionOptions& options,
                             std::vector<std::string>& folds) const override;
   PreprocessKind preprocess_kind() const override { return PreprocessKind::timm; }
 
  protected:
   // Whether a model of this configuration is written as one of the family's.
-  virtual bool is_own(const VisionTransformerConfig& config) const = 0;
+  virtual bool is_own(const VitConfig& config) const = 0;
   // A tensor that says without a configuration that a file is the family's, by its name; "": there
   // is none.
   virtual std::string mark(const FileEvidence& file, const std::string& prefix) const = 0;
@@ -44,13 +44,13 @@ class TimmVariant : public VitFamily {
     std::string architecture;
     nlohmann::json arguments;
   };
-  virtual Written written(const VisionTransformerConfig& config) const = 0;
+  virtual Written written(const VitConfig& config) const = 0;
 
  private:
   const TimmConstructor& constructor_;
 };
 
 // The arguments that all three constructors take.
-nlohmann::json common_timm_arguments(const VisionTransformerConfig& config);
+nlohmann::json common_timm_arguments(const VitConfig& config);
 
 }  // namespace vitrail

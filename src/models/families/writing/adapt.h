@@ -8,7 +8,6 @@ namespace vitrail {
 class VitFamily;
 
 // Error naming what the family cannot express.
-Adapted adapt_vit(const VisionTransformerConfig& config, const TensorSource& canonical,
-                  const VitFamily& target);
+Adapted adapt_vit(const VitConfig& config, const TensorSource& canonical, const VitFamily& target);
 
 }  // namespace vitrail

@@ -20,7 +20,7 @@ void add_row(Tensor& token, int64_t row, const Tensor& addend) {
 
 }  // namespace
 
-ModelEdit::ModelEdit(const VisionTransformerConfig& model_config, const TensorSource& canonical,
+ModelEdit::ModelEdit(const VitConfig& model_config, const TensorSource& canonical,
                      const char* target)
     : config(model_config), target_(target) {
   for (const std::string& name : canonical.names()) tensors[name] = canonical.tensor(name);
@@ -87,13 +87,14 @@ void split_gate(ModelEdit& model, const std::string& mlp) {
 }
 
 void turn_patch_embedding(ModelEdit& model, bool linear) {
-  VisionTransformerConfig& c = model.config;
+  VitConfig& c = model.config;
   Tensor& weight = model.at("patch_embed.proj.weight");
-  const int64_t channels = c.in_channels, pixels = c.patch_height * c.patch_width;
+  const int64_t channels = c.in_channels, pixels = c.patches.patch_height * c.patches.patch_width;
   const Tensor source = weight;
-  Tensor target = linear ? Tensor::empty({c.embed_dim, pixels * channels}, source.dtype())
-                         : Tensor::empty({c.embed_dim, channels, c.patch_height, c.patch_width},
-                                         source.dtype());
+  Tensor target =
+      linear ? Tensor::empty({c.embed_dim, pixels * channels}, source.dtype())
+             : Tensor::empty({c.embed_dim, channels, c.patches.patch_height, c.patches.patch_width},
+                             source.dtype());
   const size_t size = size_of(source.dtype());
   const auto* from = static_cast<const std::byte*>(source.raw());
   auto* to = static_cast<std::byte*>(target.raw());
@@ -110,34 +111,34 @@ void turn_patch_embedding(ModelEdit& model, bool linear) {
 }
 
 void fold_positions(ModelEdit& model, int64_t kept_prefix) {
-  VisionTransformerConfig& c = model.config;
+  VitConfig& c = model.config;
   const Tensor positions = model.at("pos_embed").reshape({-1, c.embed_dim});
   const std::array<std::pair<const char*, int64_t>, 3> tokens = {
-      {{"cls_token", c.class_token ? 1 : 0},
-       {"dist_token", c.distillation_token ? 1 : 0},
-       {"reg_token", c.register_tokens}}};
+      {{"cls_token", c.tokens.class_token ? 1 : 0},
+       {"dist_token", c.tokens.distillation_token ? 1 : 0},
+       {"reg_token", c.tokens.register_tokens}}};
   int64_t row = 0;
   for (const auto& [name, count] : tokens)
     for (int64_t i = 0; i < count; ++i, ++row)
-      if (row >= kept_prefix && row < c.position_prefix)
+      if (row >= kept_prefix && row < c.position.prefix)
         add_row(model.at(name), i, positions.rows(row, row + 1));
   const int64_t rows = positions.size(0);
   Tensor rest =
-      Tensor::empty({1, rows - (c.position_prefix - kept_prefix), c.embed_dim}, positions.dtype());
+      Tensor::empty({1, rows - (c.position.prefix - kept_prefix), c.embed_dim}, positions.dtype());
   auto* to = static_cast<std::byte*>(rest.raw());
   const Tensor kept = positions.rows(0, kept_prefix);
-  const Tensor patches = positions.rows(c.position_prefix, rows);
+  const Tensor patches = positions.rows(c.position.prefix, rows);
   std::memcpy(to, kept.raw(), kept.bytes());
   std::memcpy(to + kept.bytes(), patches.raw(), patches.bytes());
   model.at("pos_embed") = rest;
-  c.position_prefix = kept_prefix;
+  c.position.prefix = kept_prefix;
   model.fold("the positions of prefix tokens are added to the tokens");
 }
 
 void add_positions(ModelEdit& model, int64_t wanted) {
-  VisionTransformerConfig& c = model.config;
+  VitConfig& c = model.config;
   const Tensor positions = model.at("pos_embed").reshape({-1, c.embed_dim});
-  const int64_t had = c.position_prefix;
+  const int64_t had = c.position.prefix;
   Tensor all = Tensor::zeros({1, positions.size(0) + wanted - had, c.embed_dim}, positions.dtype());
   auto* to = static_cast<std::byte*>(all.raw());
   const Tensor kept = positions.rows(0, had);
@@ -145,7 +146,7 @@ void add_positions(ModelEdit& model, int64_t wanted) {
   std::memcpy(to, kept.raw(), kept.bytes());
   std::memcpy(to + all.bytes() - patches.bytes(), patches.raw(), patches.bytes());
   model.at("pos_embed") = all;
-  c.position_prefix = wanted;
+  c.position.prefix = wanted;
   model.fold("prefix tokens without a position get one of zeros");
 }
 

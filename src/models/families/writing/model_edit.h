@@ -15,8 +15,7 @@ namespace vitrail {
 class ModelEdit {
  public:
   // `target` is the family's name, for messages.
-  ModelEdit(const VisionTransformerConfig& config, const TensorSource& canonical,
-            const char* target);
+  ModelEdit(const VitConfig& config, const TensorSource& canonical, const char* target);
 
   // Unless `possible`, the target has no way to say it. Error.
   void require(bool possible, const std::string& what) const;
@@ -32,7 +31,7 @@ class ModelEdit {
     return "blocks." + std::to_string(index) + "." + name;
   }
 
-  VisionTransformerConfig config;
+  VitConfig config;
   std::map<std::string, Tensor> tensors;
   std::vector<std::string> folds;
 
