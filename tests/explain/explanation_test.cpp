@@ -146,6 +146,25 @@ TEST(Explanation, TellsWhatAPooledAnswerStartsFrom) {
   EXPECT_EQ(explanation.layers.size(), 3u);  // the pooling's own attention is not among them
 }
 
+TEST(Explanation, SaysWhereRolloutDoesNotApply) {
+  const auto explained = [](bool differential, int64_t branches) {
+    VisionTransformerConfig config = tiny_config();
+    config.differential_attention = differential;
+    config.parallel_branches = branches;
+    Session session(tiny_model(config), {.threads = 1});
+    return explain_picture(session, noise_picture(24, 24));
+  };
+  const Explanation differences = explained(true, 1);
+  EXPECT_NE(differences.no_rollout.find("takes the second map of each head away"),
+            std::string::npos);
+  EXPECT_TRUE(differences.rollout.empty());
+  EXPECT_EQ(differences.layers[0].heads, 6);  // both maps of each
+  const Explanation branches = explained(false, 2);
+  EXPECT_NE(branches.no_rollout.find("blocks.0.attns.0.attn stands beside another"),
+            std::string::npos);
+  EXPECT_EQ(branches.layers.size(), 6u);
+}
+
 TEST(Explanation, RefusesWhatIsNotThere) {
   Session session(tiny_model(tiny_config()), {.threads = 1});
   const Explanation explanation = explain_picture(session, noise_picture(24, 24));

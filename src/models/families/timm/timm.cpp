@@ -156,7 +156,6 @@ class TimmFamily : public VitFamily {
   std::span<const std::string_view> more_modules() const override { return kTimmModules; }
   bool is_left_out(std::string_view name) const override {
     return name == "mask_token" || name == "masked_embed" || is_mae_decoder(name) ||
-           (name.starts_with(kResidualNetwork) && name.ends_with(".num_batches_tracked")) ||
            std::ranges::any_of(kMsnParts, [&](auto part) { return name.starts_with(part); });
   }
   bool is_training_part(const Spelling& s, std::string_view name) const override {

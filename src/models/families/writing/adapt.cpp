@@ -318,6 +318,7 @@ class Adapter {
 
   void set_mlp() {
     if (c().block.mlp.kind == MlpKind::plain) return;
+    if (c().block.mlp.kind == MlpKind::gated_split && can_.rms_norm) return;  // express_head() asks
     if (can_.split_gate && (can_.any_activation || c().block.mlp.activation == Activation::silu)) {
       if (c().block.mlp.kind == MlpKind::gated_split) return;
       if (c().block.mlp.kind == MlpKind::gated_packed && !can_.gated_mlp) {

@@ -7,7 +7,7 @@ import re
 import open_clip
 from safetensors.torch import save_file
 
-from .recorder import Case
+from .recorder import ADAMW, Case
 
 TEXT = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}
 NAMES = {
@@ -34,7 +34,7 @@ def timm_names(tensors, after_pooling):
     return out
 
 
-def _case(name, faint=False, quick_gelu=False, **vision):
+def _case(name, faint=False, quick_gelu=False, added=(), **vision):
     vision = {"image_size": 12, "patch_size": 4, "width": 16, "head_width": 8, "layers": 2,
               "mlp_ratio": 2.0, **vision}
     model = open_clip.CLIP(6, vision, TEXT, quick_gelu=quick_gelu)
@@ -55,11 +55,14 @@ def _case(name, faint=False, quick_gelu=False, **vision):
         write_weights=lambda folder, _: save_file(
             {n: t.contiguous() for n, t in model.state_dict().items()},
             folder / "open_clip_model.safetensors"),
-        write_config=write_config, faint=faint)
+        write_config=write_config, faint=faint, added=added,
+        steps=0 if added else ADAMW["steps"])
 
 
 def cases():
     yield _case("vit", faint=True)
     yield _case("quick_gelu", quick_gelu=True, ls_init_value=0.1, image_size=(8, 16))
     yield _case("pool_avg", pool_type="avg")
-    yield _case("clipa", pool_type="avg", no_ln_pre=True, final_ln_after_pool=True, faint=True)
+    # timm's form, in which it is read, has a bias where no norm follows the patches.
+    yield _case("clipa", added=("patch_embed.proj.bias",), pool_type="avg", no_ln_pre=True,
+                final_ln_after_pool=True, faint=True)

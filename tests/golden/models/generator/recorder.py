@@ -43,6 +43,7 @@ class Case:
     settings: dict = field(default_factory=dict)  # what --set must say for this checkpoint
     metadata: dict | None = None  # of model.safetensors
     steps: int = ADAMW["steps"]  # 0: the model ties parameters that Vitrail trains apart
+    added: tuple = ()  # parameters of zeros that Vitrail adds: the library has no gradient of them
 
 
 def depth_of(index):
@@ -210,5 +211,7 @@ def record(case, root):
             name: float(f"{error:.2e}") for name, error in sorted(errors.items()) if error > 1e-6
         },
     }
+    if case.added:
+        golden["added"] = list(case.added)
     (folder / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
     return max(errors.values())
