@@ -148,9 +148,9 @@ TEST(Explanation, TellsWhatAPooledAnswerStartsFrom) {
 
 TEST(Explanation, SaysWhereRolloutDoesNotApply) {
   const auto explained = [](bool differential, int64_t branches) {
-    VisionTransformerConfig config = tiny_config();
-    config.differential_attention = differential;
-    config.parallel_branches = branches;
+    VitConfig config = tiny_config();
+    config.block.attention.differential = differential;
+    config.block.branches = branches;
     Session session(tiny_model(config), {.threads = 1});
     return explain_picture(session, noise_picture(24, 24));
   };

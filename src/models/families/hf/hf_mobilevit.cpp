@@ -9,6 +9,7 @@
 #include "models/backbones/mobilevit_config.h"
 #include "models/families/convert.h"
 #include "models/families/hf/hf_network.h"
+#include "models/families/hf/hf_pyramid.h"
 #include "models/families/reading/sides.h"
 #include "models/families/recognise.h"
 #include "models/families/registry.h"
@@ -106,19 +107,13 @@ constexpr FieldRule kHfMobileVitCommon[] = {
     {"atrous_rates", FieldRule::kIdle},
 };
 
-template <typename Field>
-void read_hf_field(const nlohmann::json& config, const char* key, const std::string& place,
-                   Field& field) {
-  if (const auto value = get_optional<Field>(config, key, place)) field = *value;
-}
-
 // What both versions say.
 void read_common(const nlohmann::json& config, const std::string& place, MobileVitConfig& c) {
   c.image_height = c.image_width = 256;
   if (config.contains("image_size"))
     std::tie(c.image_height, c.image_width) =
         sides_from_json(config, "image_size", place, "transformers");
-  read_hf_field(config, "num_channels", place, c.in_channels);
+  read_hf_field(config, "num_channels", place, &c.in_channels);
   if (config.contains("patch_size")) {
     const auto [height, width] = sides_from_json(config, "patch_size", place, "transformers");
     check(height == width, "transformers",
@@ -126,11 +121,11 @@ void read_common(const nlohmann::json& config, const std::string& place, MobileV
           width);
     c.patch_size = height;
   }
-  read_hf_field(config, "expand_ratio", place, c.expand_ratio);
-  read_hf_field(config, "conv_kernel_size", place, c.kernel_size);
-  read_hf_field(config, "layer_norm_eps", place, c.layer_norm_epsilon);
+  read_hf_field(config, "expand_ratio", place, &c.expand_ratio);
+  read_hf_field(config, "conv_kernel_size", place, &c.kernel_size);
+  read_hf_field(config, "layer_norm_eps", place, &c.layer_norm_epsilon);
   std::string activation = "silu";
-  read_hf_field(config, "hidden_act", place, activation);
+  read_hf_field(config, "hidden_act", place, &activation);
   c.activation = hf_activation(activation, place);
 }
 
@@ -214,18 +209,18 @@ class HfMobileVitFamily : public HfMobileVitBase {
     MobileVitConfig c;
     read_common(config, place, c);
     std::vector<int64_t> widths{16, 32, 64, 96, 128, 160, 640};
-    read_hf_field(config, "neck_hidden_sizes", place, widths);
-    read_hf_field(config, "hidden_sizes", place, c.transformer_dims);
+    read_hf_field(config, "neck_hidden_sizes", place, &widths);
+    read_hf_field(config, "hidden_sizes", place, &c.transformer_dims);
     check(widths.size() == kStages + 2 && c.transformer_dims.size() == kStages - kPlainStages,
           "transformers", "{}: neck_hidden_sizes names 7 widths and hidden_sizes 3, not {} and {}",
           place, widths.size(), c.transformer_dims.size());
     c.stem_channels = widths.front();
     c.channels.assign(widths.begin() + 1, widths.end() - 1);
     c.final_channels = widths.back();
-    read_hf_field(config, "num_attention_heads", place, c.num_heads);
-    read_hf_field(config, "qkv_bias", place, c.qkv_bias);
+    read_hf_field(config, "num_attention_heads", place, &c.num_heads);
+    read_hf_field(config, "qkv_bias", place, &c.qkv_bias);
     double ratio = 2;
-    read_hf_field(config, "mlp_ratio", place, ratio);
+    read_hf_field(config, "mlp_ratio", place, &ratio);
     for (size_t i = 0; i < c.transformer_dims.size(); ++i)
       c.mlp_hidden_dims[i] =
           static_cast<int64_t>(static_cast<double>(c.transformer_dims[i]) * ratio);
@@ -310,14 +305,14 @@ class HfMobileVitV2Family : public HfMobileVitBase {
     c.depths = {1, 2, 1, 1, 1};
     c.final_channels = 0;
     double width = 1;
-    read_hf_field(config, "width_multiplier", place, width);
+    read_hf_field(config, "width_multiplier", place, &width);
     check(width > 0 && width <= 64, "transformers", "{}: width_multiplier is {}", place, width);
     set_widths(c, width);
     std::vector<int64_t> units{128, 192, 256};
-    read_hf_field(config, "base_attn_unit_dims", place, units);
-    read_hf_field(config, "n_attn_blocks", place, c.transformer_depths);
+    read_hf_field(config, "base_attn_unit_dims", place, &units);
+    read_hf_field(config, "n_attn_blocks", place, &c.transformer_depths);
     int64_t multiplier = 2;
-    read_hf_field(config, "ffn_multiplier", place, multiplier);
+    read_hf_field(config, "ffn_multiplier", place, &multiplier);
     check(units.size() == 3 && c.transformer_depths.size() == 3, "transformers",
           "{}: base_attn_unit_dims and n_attn_blocks name 3 stages, not {} and {}", place,
           units.size(), c.transformer_depths.size());
