@@ -377,38 +377,6 @@ TEST(Run, WhatAMethodKeepsSurvives) {
   EXPECT_EQ(checkpoint->tensor("method.count").f32()[0], 36);
 }
 
-// A stop that is asked for within an evaluation ends it after its batch, of an epoch and of the
-// end.
-TEST(Run, AnEvaluationThatIsAskedToStopComesAgain) {
-  const TrainConfig config = full_config("adamw");
-  const fs::path whole = fresh_folder("whole"), broken = fresh_folder("broken");
-  int64_t step = 0, question = 0;  // the last step, and how often it was asked since
-  int64_t moment = -1, at_question = -1;
-  RunOptions options = quiet_options(whole);
-  options.on_step = [&](const TrainProgress& progress) {
-    step = progress.step;
-    question = 0;
-  };
-  options.stop = [&] { return ++question == at_question && step == moment; };
-  ASSERT_FALSE(train(config, options).interrupted);
-  const int64_t steps = step, last_question = question;
-  ASSERT_GT(last_question, 2);
-  options.out = broken;
-  // Behind the first epoch's last step, and at the end of all. The first question is the step's.
-  for (const auto& [at, asked] :
-       {std::pair{steps / config.epochs, int64_t{2}}, std::pair{steps, last_question}}) {
-    moment = at;
-    at_question = asked;
-    const TrainResult result = train(config, options);
-    EXPECT_TRUE(result.interrupted);
-    EXPECT_EQ(result.step, at);
-    options.resume = true;
-  }
-  moment = -1;
-  ASSERT_FALSE(train(config, options).interrupted);
-  expect_same_end(whole, broken);
-}
-
 TEST(Run, TwoProcessesTrainWhatOneDoesInTwoParts) {
   TrainConfig config = full_config("adamw");
   const fs::path one = fresh_folder("one"), two = fresh_folder("two");

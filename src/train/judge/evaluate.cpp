@@ -14,21 +14,15 @@ namespace vitrail {
 
 namespace {
 
-bool goes_on(const EvaluationOptions& options, bool* stopped) {
-  *stopped = options.stop && options.stop();
-  return !*stopped;
-}
-
 // A row a picture: its logits, then its labels; every process's, in the order of the pictures.
 Evaluation evaluate_several(const Network& model, Queue& queue, Loader& loader,
-                            const EvaluationOptions& options) {
+                            GradientExchange* exchange) {
   const int64_t classes = model.class_answer().classes;
   const Context context(queue);
   PictureRows rows{.width = 2 * classes};
   Batch batch;
   loader.start(0);
-  bool stopped = false;
-  while (goes_on(options, &stopped) && loader.next(batch)) {
+  while (loader.next(batch)) {
     const Tensor logits = model.forward(context, batch.images).logits.value();
     const int64_t* labels = batch.labels.data<int64_t>();
     for (int64_t i = 0; i < logits.size(0); ++i) {
@@ -39,9 +33,7 @@ Evaluation evaluate_several(const Network& model, Queue& queue, Loader& loader,
     }
     rows.indices.insert(rows.indices.end(), batch.indices.begin(), batch.indices.end());
   }
-  loader.stop();
-  check_nobody_stopped(stopped, options.exchange);
-  if (options.exchange != nullptr) rows = gather(rows, *options.exchange);
+  if (exchange != nullptr) rows = gather(rows, *exchange);
   Tensor logits = Tensor::empty({rows.size(), classes});
   Tensor labels = Tensor::empty({rows.size(), classes}, DType::i64);
   for (int64_t i = 0; i < rows.size(); ++i)
@@ -74,27 +66,24 @@ Evaluation evaluate_labels(const Tensor& logits, const Tensor& labels) {
 }
 
 Evaluation evaluate(const Network& model, Queue& queue, Loader& loader,
-                    const EvaluationOptions& options) {
-  if (model.class_answer().multi_label) return evaluate_several(model, queue, loader, options);
+                    GradientExchange* exchange) {
+  if (model.class_answer().multi_label) return evaluate_several(model, queue, loader, exchange);
   const bool binary = model.class_answer().meaning == Answer::sigmoid;
   const Context context(queue);
   Tally tally;
   Batch batch;
   loader.start(0);
-  bool stopped = false;
-  while (goes_on(options, &stopped) && loader.next(batch)) {
+  while (loader.next(batch)) {
     const Variable logits = model.forward(context, batch.images).logits;
     const Variable loss = binary ? binary_cross_entropy(context, logits, batch.labels)
                                  : softmax_cross_entropy(context, logits, batch.labels);
     tally.add(loss.value().f32()[0], count_correct(logits.value(), batch.labels),
               batch.images.size(0));
   }
-  loader.stop();
-  check_nobody_stopped(stopped, options.exchange);
-  if (options.exchange != nullptr) {
+  if (exchange != nullptr) {
     std::array<double, 3> sums{tally.loss, static_cast<double>(tally.correct),
                                static_cast<double>(tally.pictures)};
-    options.exchange->sum(sums);
+    exchange->sum(sums);
     tally = {.loss = sums[0],
              .correct = static_cast<int64_t>(sums[1]),
              .pictures = static_cast<int64_t>(sums[2])};

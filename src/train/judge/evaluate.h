@@ -1,7 +1,6 @@
 // Loss and accuracy of a model on a set, with the forward pass of training.
 #pragma once
 
-#include <functional>
 #include <optional>
 
 #include "data/loader.h"
@@ -22,14 +21,9 @@ struct Evaluation {
 // Of answers [N, C] for labels [N, C] of 0 and 1.
 Evaluation evaluate_labels(const Tensor& logits, const Tensor& labels);
 
-struct EvaluationOptions {
-  GradientExchange* exchange = nullptr;  // over the ranks' shares together
-  std::function<bool()> stop = {};       // asked before each batch; one process's yes ends all
-};
-
-// One pass over the loader's epoch 0. Error: too many pictures cannot be read; it was asked to stop
-// (ErrorCode::cancelled).
+// One pass over the loader's epoch 0; with an exchange over the ranks' shares together. Error: too
+// many pictures cannot be read.
 Evaluation evaluate(const Network& model, Queue& queue, Loader& loader,
-                    const EvaluationOptions& options = {});
+                    GradientExchange* exchange = nullptr);
 
 }  // namespace vitrail

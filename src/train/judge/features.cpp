@@ -45,6 +45,13 @@ Features features_from(const PictureRows& rows, int64_t labels, bool several) {
   return features;
 }
 
+void check_nobody_stopped(bool stopped, GradientExchange* exchange) {
+  std::array<double, 1> anybody{stopped ? 1.0 : 0.0};
+  if (exchange != nullptr) exchange->sum(anybody);
+  if (anybody[0] > 0)
+    fail(ErrorCode::cancelled, "stop", "the work was asked to stop, and has, between two pictures");
+}
+
 }  // namespace
 
 int64_t feature_width(const Network& model) {

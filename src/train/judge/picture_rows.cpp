@@ -1,10 +1,7 @@
 #include "train/judge/picture_rows.h"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
-
-#include "core/error.h"
 
 namespace vitrail {
 
@@ -47,13 +44,6 @@ PictureRows gather(const PictureRows& mine, GradientExchange& exchange) {
     sorted.indices.push_back(all.indices[i]);
   }
   return sorted;
-}
-
-void check_nobody_stopped(bool stopped, GradientExchange* exchange) {
-  std::array<double, 1> anybody{stopped ? 1.0 : 0.0};
-  if (exchange != nullptr) exchange->sum(anybody);
-  if (anybody[0] > 0)
-    fail(ErrorCode::cancelled, "stop", "the work was asked to stop, and has, between two pictures");
 }
 
 }  // namespace vitrail

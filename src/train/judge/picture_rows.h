@@ -18,8 +18,4 @@ struct PictureRows {
 // Every process's rows, for each process, sorted by picture.
 PictureRows gather(const PictureRows& mine, GradientExchange& exchange);
 
-// After a loop that ends early where its process is asked to stop. Error (ErrorCode::cancelled):
-// one of the processes was.
-void check_nobody_stopped(bool stopped, GradientExchange* exchange);
-
 }  // namespace vitrail

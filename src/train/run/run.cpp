@@ -324,9 +324,14 @@ bool Run::train_epoch() {
   return true;
 }
 
-TrainResult Run::run_epochs() {
+TrainResult Run::run() {
+  begin();
   while (state_.epoch < config_.epochs && !out_of_patience()) {
-    if (!train_epoch()) return interrupted();
+    if (!train_epoch()) {
+      TrainResult result = result_so_far();
+      result.interrupted = true;
+      return result;
+    }
     const bool exports = end_epoch();
     // First: what cannot be exported may be mended, and an epoch that is lost comes again.
     save();
@@ -335,27 +340,7 @@ TrainResult Run::run_epochs() {
       export_model();
     }
   }
-  trained_ = true;
   return finish();
-}
-
-TrainResult Run::interrupted() const {
-  TrainResult result = result_so_far();
-  result.interrupted = true;
-  return result;
-}
-
-TrainResult Run::run() {
-  begin();
-  try {
-    return run_epochs();
-  } catch (const Error& error) {
-    // An evaluation was asked to stop. The epoch's comes again when the run is resumed; behind the
-    // last epoch all is saved, and the weights may be the best ones instead of the last.
-    if (error.code() != ErrorCode::cancelled) throw;
-    if (!trained_) save();
-    return interrupted();
-  }
 }
 
 }  // namespace vitrail

@@ -25,8 +25,6 @@ class Run {
   using Clock = std::chrono::steady_clock;
 
   void begin();
-  TrainResult run_epochs();  // Error (ErrorCode::cancelled): an evaluation was asked to stop
-  TrainResult interrupted() const;
   void keep_or_check_split(bool resumed);
   void compare_isa();
   void begin_records(bool resumed);
@@ -84,7 +82,6 @@ class Run {
   int64_t pictures_this_epoch_ = 0;       // by this process
   int64_t pictures_since_log_ = 0;
   int64_t steps_here_ = 0;
-  bool trained_ = false;  // nothing is left but the last judgement
 };
 
 std::filesystem::path config_path(const std::filesystem::path& out);

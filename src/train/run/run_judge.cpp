@@ -24,22 +24,17 @@ std::string score_text(const Evaluation& evaluation) {
 Evaluation Run::evaluate_on(const Dataset& set) {
   if (!classifies()) return evaluate_features(set);
   Loader loader(set, evaluation_loader(config_, share()));
-  return evaluate(method_->model(), queue_, loader,
-                  {.exchange = options_.exchange, .stop = options_.stop});
+  return evaluate(method_->model(), queue_, loader, options_.exchange);
 }
 
-// Every process judges all pictures: the training ones that vote are the same for each. Of several
-// processes none may end before the others.
+// Every process judges all pictures: the training ones that vote are the same for each.
 Evaluation Run::evaluate_features(const Dataset& set) {
   const NeighbourOptions neighbours;
-  const auto stop = options_.exchange == nullptr ? options_.stop : nullptr;
   Loader voting(*data_.train, evaluation_loader(config_, alone()));
   Loader judged(set, evaluation_loader(config_, alone()));
-  return vote_of_neighbours(queue_,
-                            features_of(method_->model(), queue_, voting,
-                                        {.limit = neighbours.max_pictures, .stop = stop}),
-                            features_of(method_->model(), queue_, judged, {.stop = stop}),
-                            neighbours);
+  return vote_of_neighbours(
+      queue_, features_of(method_->model(), queue_, voting, {.limit = neighbours.max_pictures}),
+      features_of(method_->model(), queue_, judged), neighbours);
 }
 
 void Run::illustrate(const Dataset& set) {
@@ -59,15 +54,11 @@ std::optional<Evaluation> Run::judge(bool finished) {
 
 void Run::export_model() const {
   if (!writes()) return;
-  nlohmann::json preprocess = to_json(config_.preprocess());
-  std::vector<std::string> labels;
-  if (classifies()) labels = data_.train->classes();
-  std::map<std::string, std::string> metadata = split_metadata(options_.out);
-  const ModelFolder folder{.network = method_->model(),
-                           .preprocess = std::move(preprocess),
-                           .labels = std::move(labels),
-                           .metadata = std::move(metadata)};
-  write_model_folder(options_.out, folder);
+  write_model_folder(options_.out,
+                     {.network = method_->model(),
+                      .preprocess = to_json(config_.preprocess()),
+                      .labels = classifies() ? data_.train->classes() : std::vector<std::string>(),
+                      .metadata = split_metadata(options_.out)});
 }
 
 bool Run::out_of_patience() const {
