@@ -213,7 +213,7 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
   c.position.kind = Position::none;
   Settings sized = rest;
   sized.emplace_back("image_size", "16");
-  EXPECT_ERROR(read(random_weights(c), nullptr, sized), "rotary positions");
+  EXPECT_ERROR(read(random_weights(c), nullptr, sized), "rotary ViTs");
   sized.emplace_back("position", "none");
   EXPECT_EQ(as_vit(read(random_weights(c), nullptr, sized).info.config).position.kind,
             Position::none);
@@ -224,7 +224,7 @@ TEST(ClosedTimm, WhatTensorsCannotShowIsAskedFor) {
   c.head.pooling = Pooling::map;
   Settings mapped = rest;
   std::erase_if(mapped, [](const auto& setting) { return setting.first == "pooling"; });
-  EXPECT_ERROR(read(random_weights(c), nullptr, mapped), "rotary positions");
+  EXPECT_ERROR(read(random_weights(c), nullptr, mapped), "rotary ViTs");
   mapped.emplace_back("position", "learned");
   // Whether attention pools the class token, too, no name says; without one there is no question.
   EXPECT_ERROR(read(random_weights(c), nullptr, mapped), "pooling");

@@ -44,7 +44,8 @@ class Adapter {
   void refuse_unshared() {
     // What no other family has.
     require(c().patch_embedding != PatchEmbedding::tokenizer, "a convolutional tokenizer");
-    require(c().patch_embedding != PatchEmbedding::resnet || can_.block_forms,
+    require(c().patch_embedding != PatchEmbedding::resnet ||
+                (can_.block_forms && c().resnet_projection),
             "a residual network as patch embedding");
     require(can_.computed_positions || c().position.kind == Position::none ||
                 c().position.kind == Position::learned,
