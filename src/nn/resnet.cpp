@@ -67,7 +67,9 @@ ResNet::NormedConvolution ResNet::make(const Scope& convolution, const Scope& no
   if (config_.norm == Normalisation::batch) {
     made.running_mean = &norm.buffer("running_mean", {outputs}, Initializer::zeros());
     made.running_variance = &norm.buffer("running_var", {outputs}, Initializer::constant(1));
-    if (shape.folds)
+    // Residual networks without the deep stem came before folding and answer to the bit as they
+    // did.
+    if (shape.folds && config_.deep_stem)
       made.fold = &norm.add(BatchNormFold{made.weight, nullptr, made.gamma, made.beta,
                                           *made.running_mean, *made.running_variance, epsilon_});
   }

@@ -52,7 +52,7 @@ class ResNet {
     Shape filter;
     int64_t stride = 1;
     ParameterRole::Muon muon = ParameterRole::Muon::normalised_filter;
-    bool folds = true;  // batch normalisation follows at once
+    bool folds = true;  // batch normalisation follows at once, and may be folded
   };
   struct Block {
     bool transition = false;  // one convolution, and pooling before its norm
