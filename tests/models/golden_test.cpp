@@ -44,7 +44,7 @@ const std::map<std::string, int> kExpectedCases = {
     {"timm_blocks", 14},
     {"timm_positions", 25},
     {"tiny_vit", 5},
-    {"vit_pytorch", 25},
+    {"vit_pytorch", 26},
     {"vitdet", 4},
     {"vitrail", 55},
     {"xcit", 5},

@@ -39,6 +39,16 @@ constexpr NameRow kVitPytorchRows[] = {
     {"blocks.#.mlp.fc2", {"@transformer.layers.#.1.net.4", "@transformer.layers.#.1.fn.net.3"}},
 };
 
+// Of its parallel ViT.
+constexpr NameRow kVitPytorchBranches[] = {
+    {"blocks.#.attns.#.norm", {"@transformer.layers.#.0.fns.#.norm"}},
+    {"blocks.#.attns.#.attn.qkv", {"@transformer.layers.#.0.fns.#.to_qkv"}},
+    {"blocks.#.attns.#.attn.proj", {"@transformer.layers.#.0.fns.#.to_out.0"}},
+    {"blocks.#.ffns.#.norm", {"@transformer.layers.#.1.fns.#.net.0"}},
+    {"blocks.#.ffns.#.mlp.fc1", {"@transformer.layers.#.1.fns.#.net.1"}},
+    {"blocks.#.ffns.#.mlp.fc2", {"@transformer.layers.#.1.fns.#.net.4"}},
+};
+
 constexpr NameRow kVitPytorchSeparateQ[] = {
     {"blocks.#.attn.qkv", {"@transformer.layers.#.0.to_q+@transformer.layers.#.0.to_kv*2"}}};
 constexpr NameRow kVitPytorchApartNorm[] = {
@@ -80,6 +90,7 @@ constexpr std::string_view kVitPytorchClasses[] = {
     "vit_pytorch.vit_detpool.ViTDetPool",
     "vit_pytorch.learnable_memory_vit.ViT",
     "vit_pytorch.vit_with_decorr.ViT",
+    "vit_pytorch.parallel_vit.ViT",
 };
 
 // Models of vit-pytorch's whose tensors are those of an older ViT, and what they do otherwise.
@@ -92,6 +103,7 @@ constexpr Expressible kVitPytorchModels = {.class_token = Expressible::kOptional
                                            .final_norm = Expressible::kOneOfTwo,
                                            .empty_class_token = true,
                                            .linear_patches = true,
+                                           .block_forms = true,
                                            .reattention = true,
                                            .any_head_size = true,
                                            .any_activation = true,
@@ -182,7 +194,7 @@ namespace {
 class VitPytorchFamily : public VitFamily {
  public:
   const char* name() const override { return "vit_pytorch"; }
-  const char* models() const override { return "vit-pytorch's ViT and DeepViT"; }
+  const char* models() const override { return "vit-pytorch's ViT, parallel ViT and DeepViT"; }
   const ConfigForm& config_form() const override { return arguments_form(); }
   std::span<const std::string_view> module_classes() const override { return kVitPytorchClasses; }
 
@@ -207,6 +219,7 @@ class VitPytorchFamily : public VitFamily {
     if (s.generation & kSeparateQ) tables.rows.emplace_back(kVitPytorchSeparateQ);
     if (s.generation & kApartNorm) tables.rows.emplace_back(kVitPytorchApartNorm);
     tables.rows.emplace_back(kVitPytorchRows);
+    tables.rows.emplace_back(kVitPytorchBranches);
     if (s.generation & kNormedPatches)
       tables.rows.emplace_back(kVitPytorchNormedPatches);
     else
@@ -261,6 +274,14 @@ class VitPytorchFamily : public VitFamily {
     model.require(c.head.pooling == Pooling::class_token || c.head.pooling == Pooling::mean_all ||
                       (c.head.pooling == Pooling::mean && c.prefix_tokens() == 0),
                   "any pooling but the class token's and the mean of all tokens");
+    model.require(c.block.norms == NormPlacement::pre && !c.block.attention.differential &&
+                      c.patch_embedding == PatchEmbedding::linear,
+                  "parallel blocks of one norm, differential attention and residual networks");
+    model.require(
+        c.block.branches == 1 || (!c.patches.norms && c.head.norm && c.tokens.class_token &&
+                                  c.block.attention.mixing == HeadMixingKind::none),
+        "parallel_branches but in its parallel ViT, with fc_norm and a class token, "
+        "without patch_norm and head_mixing");
   }
   // Its files have no place for labels and preprocessing.
   std::vector<const Family*> classifier_forms() const override { return {timm_family()}; }

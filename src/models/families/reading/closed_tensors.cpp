@@ -96,7 +96,6 @@ constexpr std::pair<std::string_view, const char*> kElsewhere[] = {
     {"xcit_transformer", "vit-pytorch's XCiT, with attention over channels"},
     {".1.fn.fn.net.", "vit-pytorch's LocalViT, with convolutions in its MLP"},
     {"to_pixels", "vit-pytorch's MAE or SimMIM, which train an encoder that is saved by itself"},
-    {".fns.0.", "a model with blocks in parallel"},
     {"head.0.running_", "a head behind batch normalisation of another form than MAE's"},
     {"downsample", "a model with a pyramid of stages, as Swin"},
     {"patch_embed.norm.", "a model with a norm behind the patch embedding, as Swin"},

@@ -10,6 +10,7 @@ dropped      fn's embedding with positions of the patches alone (vit_with_patch_
 detpool      final_norm with the same positions and a class token of one axis, which is not pooled
 memory       inner, with q by a matrix of its own (learnable_memory_vit)
 decorr       final_norm, with the norm beside the MLP's layers (vit_with_decorr)
+parallel     inner, of its parallel ViT: branches of one input, summed; plain embedding
 
 And its SimpleViT, whose positions are computed, with registers behind the patches or none.
 """
@@ -131,6 +132,15 @@ class Layer(nn.ModuleList):
         return feed_forward(x) + x
 
 
+class Parallel(nn.Module):
+    def __init__(self, branches):
+        super().__init__()
+        self.fns = nn.ModuleList(branches)
+
+    def forward(self, x):
+        return sum(branch(x) for branch in self.fns)
+
+
 class Transformer(nn.Module):
     def __init__(self, layers, norm):
         super().__init__()
@@ -152,7 +162,7 @@ class ViT(nn.Module):
         behind = generation in ("dropped", "detpool")  # the class token comes behind the positions
         self.pool, self.behind = pool, behind
         inputs = patch * patch * channels
-        norms = generation not in ("fn", "dropped")
+        norms = generation not in ("fn", "dropped", "parallel")
         self.to_patch_embedding = nn.Sequential(
             Patches(patch), *([nn.LayerNorm(inputs)] if norms else []), nn.Linear(inputs, dim),
             *([nn.LayerNorm(dim)] if norms else []))
@@ -165,6 +175,10 @@ class ViT(nn.Module):
             torch.zeros(*(() if behind else leading), tokens, dim))
 
         def layer():
+            if generation == "parallel":
+                return Layer([
+                    Parallel([Attention(dim, heads, dim_head, True) for _ in range(3)]),
+                    Parallel([FeedForward(dim, hidden, activation, True) for _ in range(3)])])
             attention = (Reattention(dim, heads, dim_head) if generation == "deepvit" else
                          Attention(dim, heads, dim_head, inner_norm, generation == "memory"))
             feed_forward = (ApartFeedForward(dim, hidden) if generation == "decorr" else
@@ -257,6 +271,8 @@ class SimpleViT(nn.Module):
 
 def _attention(model):
     first = [layer[0] for layer in model.transformer.layers]
+    if isinstance(first[0], Parallel):
+        return [branch.attend for parallel in first for branch in parallel.fns]
     return [(m.fn if isinstance(m, PreNorm) else m).attend for m in first]
 
 
@@ -309,13 +325,13 @@ def _case(name, model, picture, settings, **more):
 
 def _more_vits(size, patch, dim):
     for generation, pool in (("dropped", "cls"), ("detpool", "patches"), ("memory", "cls"),
-                             ("decorr", "mean")):
+                             ("decorr", "mean"), ("parallel", "cls")):
         model = ViT(generation, size, patch, 3, dim, 2, 6, hidden=14, depth=2, pool=pool,
                     activation="gelu", classes=5)
         settings = {"num_heads": "2", "activation": "gelu"}
         if pool != "patches":
             settings["pooling"] = "class_token" if pool == "cls" else "mean_all"
-        yield _case(generation, model, (3, size, size), settings, faint=generation == "dropped")
+        yield _case(generation, model, (3, size, size), settings, faint=generation in ("dropped", "parallel"))
 
 
 def _simple_vits():
