@@ -4,7 +4,7 @@
 #include <set>
 
 #include "models/families/family.h"
-#include "models/vit.h"
+#include "models/network.h"
 
 namespace vitrail {
 namespace {
@@ -21,11 +21,11 @@ void add_prefixes(const std::string& name, std::set<std::string>& prefixes) {
 
 }  // namespace
 
-AdapterNames::AdapterNames(Spelling spelling, const VitConfig& config)
+AdapterNames::AdapterNames(Spelling spelling, const NetworkConfig& config)
     : spelling_(std::move(spelling)) {
-  const VisionTransformer model(config);
+  const std::shared_ptr<Network> model = config.make();
   std::set<std::string> paths;
-  for (const auto& parameter : model.parameters().all()) {
+  for (const auto& parameter : model->parameters().all()) {
     paths.insert(parameter->path());
     if (!parameter->path().ends_with(kWeightEnding) || parameter->shape().rank() < 2) continue;
     for (const std::string& part : names_in(spelling_, parameter->path()))
@@ -41,7 +41,7 @@ AdapterNames::AdapterNames(Spelling spelling, const VitConfig& config)
   }
 }
 
-AdapterNames AdapterNames::choose(const Spelling& base, const VitConfig& config,
+AdapterNames AdapterNames::choose(const Spelling& base, const NetworkConfig& config,
                                   const std::vector<std::string>& wanted) {
   std::set<std::string> prefixes = {"", base.prefix};
   for (const std::string& name : wanted) add_prefixes(name, prefixes);

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "models/families/names.h"
-#include "models/vit_config.h"
+#include "models/network_config.h"
 
 namespace vitrail {
 
@@ -28,7 +28,7 @@ class AdapterNames {
  public:
   // The spelling that knows the most of `wanted`, which are names of parameters as PEFT writes them
   // without "base_model.model.": the base's own, of any generation and prefix, or canonical names.
-  static AdapterNames choose(const Spelling& base, const VitConfig& config,
+  static AdapterNames choose(const Spelling& base, const NetworkConfig& config,
                              const std::vector<std::string>& wanted);
 
   const ParameterPiece* find(const std::string& name) const;  // null: no parameter of the model
@@ -38,7 +38,7 @@ class AdapterNames {
   const std::vector<std::string>& projections() const { return projections_; }
 
  private:
-  AdapterNames(Spelling spelling, const VitConfig& config);
+  AdapterNames(Spelling spelling, const NetworkConfig& config);
 
   Spelling spelling_;
   std::map<std::string, ParameterPiece, std::less<>> pieces_;

@@ -41,10 +41,12 @@ std::vector<std::string> parameters_of(const TensorSource& adapter) {
 void set_head(CheckpointInfo& info, const TensorInfo& head, const std::string& place) {
   check(head.shape.rank() == 2 && head.shape[0] > 0, "adapter", "{}: its head is {}", place,
         head.shape.str());
-  VitConfig& config = as_vit(info.config);
-  config.num_classes = head.shape[0];
-  if (info.family->reads_class_and_mean() && head.shape[1] == 2 * config.embed_dim)
-    config.head.pooling = Pooling::class_and_mean;
+  ClassAnswer answer = info.config.class_answer();
+  answer.classes = head.shape[0];
+  info.config.set_class_answer(answer);
+  auto* vit = info.config.get_if<VitConfig>();
+  if (vit != nullptr && info.family->reads_class_and_mean() && head.shape[1] == 2 * vit->embed_dim)
+    vit->head.pooling = Pooling::class_and_mean;
   info.labels.clear();
   info.wnids.clear();
   info.labels_file.clear();
@@ -90,7 +92,7 @@ void apply_adapter(Checkpoint& checkpoint, const std::filesystem::path& folder,
   const auto adapter = open_adapter_tensors(folder);
   CheckpointInfo& info = checkpoint.info;
   const AdapterNames names =
-      AdapterNames::choose(checkpoint.spelling, as_vit(info.config), parameters_of(*adapter));
+      AdapterNames::choose(checkpoint.spelling, info.config, parameters_of(*adapter));
   AdapterPlan plan = plan_adapter(*adapter, config, names);
   check(!plan.edits.empty(), "adapter", "{}: holds nothing that changes the model",
         adapter->place());

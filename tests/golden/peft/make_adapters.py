@@ -77,6 +77,10 @@ DINO = {
     "new_head": dict(target_modules=["q_proj", "v_proj"], modules_to_save=["classifier"]),
     "saved_norm": dict(target_modules=["fc1"], modules_to_save=["classifier", "layernorm"]),
 }
+SWIN = {
+    "plain": dict(target_modules=["qkv", "fc1"], modules_to_save=["head.fc"]),
+    "no_head": dict(target_modules=["attn.proj", "reduction"]),
+}
 # Names of transformers before 5.9, which adapters on the hub have.
 OLDER = [("vit.layers.", "vit.encoder.layer."), ("attention.q_proj", "attention.attention.query"),
          ("attention.k_proj", "attention.attention.key"),
@@ -123,6 +127,22 @@ def timm_base():
     return model
 
 
+def swin_base():
+    args = dict(img_size=32, patch_size=2, window_size=4, embed_dim=8, depths=[1, 2],
+                num_heads=[1, 2], drop_path_rate=0.0)
+    model = scatter(timm.create_model("swin_tiny_patch4_window7_224", num_classes=5, **args), 3)
+    folder = ROOT / "timm_swin"
+    folder.mkdir(parents=True)
+    save_file(model.state_dict(), folder / "model.safetensors")
+    config = {"architecture": "swin_tiny_patch4_window7_224", "num_classes": 5,
+              "num_features": 16, "global_pool": "avg", "model_args": args,
+              "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.5] * 3, "std": [0.5] * 3,
+                                 "crop_pct": 1.0, "interpolation": "bicubic", "num_classes": 5,
+                                 "first_conv": "patch_embed.proj", "classifier": "head.fc"}}
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    return model
+
+
 def hf_base(name, kind, **more):
     config = getattr(transformers, kind + "Config")(
         hidden_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=16, patch_size=4,
@@ -151,7 +171,7 @@ def older_names(folder, golden):
 def main():
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    for name in ("timm", "hf_vit", "hf_deit", "hf_dinov2"):
+    for name in ("timm", "timm_swin", "hf_vit", "hf_deit", "hf_dinov2"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
 
     folder, golden = record("timm", timm_base(), TIMM, 16)
@@ -161,6 +181,9 @@ def main():
                folder / "torch_file" / "adapter_model.bin")
     (folder / "torch_file" / "adapter_model.safetensors").unlink()
     golden["logits.torch_file"] = golden["logits.plain"].clone()
+    save_file(golden, folder / "golden.safetensors")
+
+    folder, golden = record("timm_swin", swin_base(), SWIN, 32)
     save_file(golden, folder / "golden.safetensors")
 
     base = hf_base("hf_vit", "ViT", intermediate_size=48)
