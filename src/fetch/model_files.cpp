@@ -14,11 +14,16 @@
 namespace vitrail {
 namespace {
 
-constexpr const char* kTexts[] = {"config.json",           "preprocessor_config.json",
-                                  "open_clip_config.json", "labels.json",
-                                  "labels.txt",            "classes.json",
-                                  "classes.txt",           "imagenet_classes.json",
-                                  "imagenet_classes.txt",  "rejection.safetensors"};
+constexpr const char* kTexts[] = {"config.json",
+                                  "preprocessor_config.json",
+                                  "open_clip_config.json",
+                                  "labels.json",
+                                  "labels.txt",
+                                  "classes.json",
+                                  "classes.txt",
+                                  "imagenet_classes.json",
+                                  "imagenet_classes.txt",
+                                  "rejection.safetensors"};
 // What training and calibration leave beside a model; none of it is weights.
 constexpr const char* kNotWeights[] = {"training_args.bin",    "optimizer.bin", "scheduler.bin",
                                        "optimizer.pt",         "scheduler.pt",  "rng_state.pth",

@@ -1,6 +1,7 @@
 // Files of torch.save: .pth, .pth.tar, .pt, .bin. Both forms, the zip archive of today and the
 // sequence of pickles before torch 1.6, are read through a pickle reader that runs nothing
-// (formats/pickle.h). So are the weights in an archive of torch.jit.save, whose program is not read.
+// (formats/pickle.h). So are the weights in an archive of torch.jit.save, whose program is not
+// read.
 #pragma once
 
 #include <filesystem>

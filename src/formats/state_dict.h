@@ -25,9 +25,9 @@ struct StateDict {
 StateDict choose_state_dict(const Pickle& pickle, const PthOptions& options,
                             const std::string& place);
 
-// Of a TorchScript archive (torch.jit.save): the tensors that the module and those within it keep as
-// attributes, under the names of its state_dict(). Its program is not read.
-// Error: the module is in no part of a model, or its weights have no names (torch.jit.freeze).
+// Of a TorchScript archive (torch.jit.save): the tensors that the module and those within it keep
+// as attributes, under the names of its state_dict(). Its program is not read. Error: the module is
+// in no part of a model, or its weights have no names (torch.jit.freeze).
 StateDict script_state_dict(const Pickle& pickle, const PthOptions& options,
                             const std::string& place);
 

@@ -107,8 +107,8 @@ PreprocessResult preprocess_geometry(int width, int height, const Preprocess& pr
 PictureSize fixed_output_size(const Preprocess& preprocess);
 
 // The same preparation for outputs of another size: resize and crop in the same proportion, and
-// what crops covers (the short side, so that no padding comes in; a long side fits into both). Error: a preprocessing that
-// gives each picture a size of its own.
+// what crops covers (the short side, so that no padding comes in; a long side fits into both).
+// Error: a preprocessing that gives each picture a size of its own.
 Preprocess at_size(const Preprocess& preprocess, PictureSize size);
 
 // Writes [channels, height, width] floats. `image` may be grey or RGB, whichever is asked for.

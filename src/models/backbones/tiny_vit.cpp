@@ -1,6 +1,5 @@
 #include "models/backbones/tiny_vit.h"
 
-
 #include "models/backbones/stages.h"
 #include "models/classifier.h"
 #include "nn/mlp.h"

@@ -241,7 +241,7 @@ class VitPytorchFamily : public VitFamily {
     draft.open.insert("architecture");
     draft.reasons["architecture"] =
         "architecture=vit says that this is an older ViT of vit-pytorch; its ats_vit (which leaves "
-        "tokens out) and vit_3d (of videos) have these names, too, and are not implemented";
+        "tokens out) and vit_3d (of videos) have these names, too, and are refused";
   }
   void settle(ConfigDraft& draft, const FileReading& file) const override {
     if (file.has_config())
